@@ -1,0 +1,1 @@
+"""When: Prefect flows and the ``restora`` command. Imports pipeline, never torch, ray or models."""

@@ -1,0 +1,96 @@
+"""The card: what a caller must know of a restorer before calling it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+TASKS = ("super-resolution", "denoising", "deblurring", "inpainting", "artefact-removal", "general")
+CONDITIONS = ("scale", "noise_level", "mask", "operators")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """Facts about one restorer. Everything that pads, tiles, batches or reports reads them from here.
+
+    Raises ``ValueError`` naming the field, its value and what is allowed.
+    """
+
+    name: str
+    """The name in the catalog, or the stem of the weights' file."""
+    summary: str
+    """One sentence: what it does and where it comes from."""
+    task: str
+    """One of ``TASKS``."""
+    scale: int | None = 1
+    """Output side / input side; ``None`` takes the scale from the condition (interpolation does)."""
+    channels: int | None = None
+    """Channels of one call; ``None`` takes any number."""
+    value_range: tuple[float, float] = (0.0, 1.0)
+    """The range the network was trained on; callers always pass and receive [0, 1]."""
+    multiple_of: int = 1
+    """Height and width must be multiples of this; the restorer pads and crops."""
+    minimum_size: int = 1
+    """Smallest height or width the restorer can work on, after padding."""
+    halo: int | None = 0
+    """Receptive-field radius in input pixels; ``None`` where every pixel can matter."""
+    tile_exact: bool = True
+    """Whether a tile with its halo gives the very pixels of the whole image."""
+    precisions: tuple[str, ...] = ("float32",)
+    """Floating-point types that were measured to be safe, best first."""
+    needs: tuple[str, ...] = ()
+    """Conditions it cannot work without, out of ``CONDITIONS``."""
+    architecture: str = ""
+    """Name of the network or solver, as in ``models.networks`` or ``models.solvers``."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """What the architecture is built with."""
+    weights_sha256: str = ""
+    """SHA-256 of the weights' file; empty for solvers."""
+    licence: str = "Apache-2.0"
+    """SPDX expression of the weights or code."""
+    source: str = ""
+    """Paper and section, or where foreign weights come from."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Protocol, data, hardware, duration and validation scores of the weights."""
+
+    def __post_init__(self) -> None:
+        _one_of("task", self.task, TASKS)
+        for need in self.needs:
+            _one_of("needs", need, CONDITIONS)
+        for precision in self.precisions:
+            _one_of("precisions", precision, PRECISIONS)
+        for name in ("scale", "channels", "multiple_of", "minimum_size"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"card {self.name!r}: {name} must be a whole number >= 1, got {value!r}")
+        low, high = self.value_range
+        if not low < high:
+            raise ValueError(f"card {self.name!r}: value_range must be (low, high), got {self.value_range!r}")
+
+    def to_json(self) -> str:
+        """The card as one line of JSON with sorted keys."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """A card out of ``to_json``'s text; ``ValueError`` where a field is unknown or missing."""
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("a card must be a JSON object")
+        known = {each.name for each in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise ValueError(f"card has unknown fields {unknown}; known are {sorted(known)}")
+        if missing := sorted({"name", "summary", "task"} - set(fields)):
+            raise ValueError(f"card lacks {missing}")
+        for name in ("value_range", "precisions", "needs"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+def _one_of(field_name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"card: {field_name} must be one of {', '.join(allowed)}; got {value!r}")

@@ -1,0 +1,74 @@
+"""The books of one output: which job and recipe it belongs to, so that two never mix."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import JobError
+from pipeline.jobs import Job
+from pipeline.keys import BOOKS
+from pipeline.layout import books_of
+from pipeline.ledger import Ledger
+from pipeline.recipe import Recipe, differences
+from pipeline.storage import Folder
+
+JOB = "job.json"
+RECIPE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class Books:
+    """A run's ledger, plan, tables and report, and the job they belong to."""
+
+    job: Job
+    folder: Folder
+    recipe_id: str
+    specification: dict[str, Any]
+
+    @property
+    def ledger(self) -> Ledger:
+        """The commit record."""
+        return Ledger(self.folder, self.recipe_id, self.job.metrics)
+
+
+def open_for(job: Job) -> Books:
+    """The books of a job's output, begun if there are none.
+
+    Raises ``JobError``, with what differs, where the output was made by another recipe: results of two
+    recipes never mix in one place.
+    """
+    recipe, folder = Recipe.of(job), books_of(job)
+    specification = json.loads(json.dumps(recipe.specification, default=str))
+    if folder.exists(RECIPE):
+        before = json.loads(folder.read(RECIPE))
+        if before["recipe_id"] != recipe.recipe_id:
+            _refuse(job, before["recipe"], specification)
+    else:
+        record = {"recipe_id": recipe.recipe_id, "recipe": specification}
+        folder.put(RECIPE, json.dumps(record, indent=1).encode())
+    described = json.dumps(job.model_dump(mode="json"), indent=1).encode()
+    if not folder.exists(JOB) or folder.read(JOB) != described:
+        folder.put(JOB, described)
+    return Books(job, folder, recipe.recipe_id, specification)
+
+
+def open_existing(output: str, profile: str | None = None) -> Books:
+    """The books of a finished or interrupted run. ``JobError`` where there are none."""
+    for folder in (Folder(output, profile), Folder(output, profile).child(BOOKS)):
+        if folder.exists(JOB):
+            job = Job.parse(json.loads(folder.read(JOB)), where=folder.uri(JOB))
+            record = json.loads(folder.read(RECIPE))
+            return Books(job, folder, record["recipe_id"], record["recipe"])
+    raise JobError(f"{output}: no run of restora lies there (no {JOB}); give the output of a job, or DEST")
+
+
+def _refuse(job: Job, before: dict[str, Any], now: dict[str, Any]) -> None:
+    lines = list(differences(before, now))
+    shown = "\n".join(f"  {line}" for line in lines[:8])
+    more = f"\n  and {len(lines) - 8} more" if len(lines) > 8 else ""
+    raise JobError(
+        f"output: {job.output} holds results of another recipe; it differs in\n{shown}{more}\n"
+        "choose another output, or restore the job as it was, or delete the old results"
+    )

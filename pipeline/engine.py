@@ -1,0 +1,57 @@
+"""Engines: how units reach workers. What they do with them is the worker's affair, and the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.jobs import Job
+from pipeline.ledger import OK, Row
+from pipeline.plan import Unit, units
+from pipeline.storage import Folder
+
+
+@dataclass(frozen=True)
+class UnitReport:
+    """What the driver learns of a committed unit: counts, no rows."""
+
+    unit_id: str
+    images: int
+    quarantined: int
+    """Images with at least one quarantined row."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Quarantined rows by reason code."""
+
+    @classmethod
+    def of(cls, unit: Unit, rows: list[Row]) -> UnitReport:
+        """Counts over a unit's rows."""
+        bad = {row["source_id"] for row in rows if row["status"] != OK}
+        reasons = Counter(row["reason"] for row in rows if row["status"] != OK)
+        return cls(unit.unit_id, len(unit.sources), len(bad), dict(reasons))
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(vars(self))
+
+
+class Engine(Protocol):
+    """Takes the units of the plan in ``books`` through workers, yielding a report as each commits."""
+
+    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]: ...
+
+
+class LocalEngine:
+    """A plain loop over one worker in this process: for tests, debugging, and as the honest baseline."""
+
+    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
+        """Runs the planned units one after another."""
+        import torch
+
+        from pipeline.worker import Worker
+
+        worker = Worker(job, books, device="cuda" if torch.cuda.is_available() else "cpu")
+        for unit in units(books):
+            yield UnitReport.of(unit, worker(unit))

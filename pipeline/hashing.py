@@ -1,0 +1,31 @@
+"""Identities: digests of content, of canonical JSON, and seeds from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def short_hash(*parts: str) -> str:
+    """128-bit BLAKE2b of the parts, 32 hex digits; parts cannot run into each other."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogateescape")
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+def seed_of(*parts: str) -> int:
+    """A seed in [0, 2**63) out of the parts: fits an int64 column and every generator."""
+    return int(short_hash(*parts)[:16], 16) >> 1

@@ -1,0 +1,112 @@
+"""An image: pixels with their domain and their metadata. Formats make it, formats store it.
+
+Shapes: H height, W width, C channels (any number, colour or bands; alpha is kept apart).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the stored numbers mean. Comes from the file's header, never from the pixels."""
+
+    dtype: str
+    """NumPy name of the stored type: ``uint8``, ``uint16``, ``float32`` ..."""
+    low: float
+    """The stored value that the model sees as 0."""
+    high: float
+    """The stored value that the model sees as 1."""
+    unit: str = ""
+    """Physical unit of ``value * scale + offset``, where the file names one."""
+
+    @classmethod
+    def of_integers(cls, dtype: str) -> Domain:
+        """The full range of an integer type: 0..255 for ``uint8``."""
+        limits = np.iinfo(dtype)
+        return cls(dtype=dtype, low=float(limits.min), high=float(limits.max))
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether stored values are whole numbers, so that restored ones must be rounded."""
+        return np.dtype(self.dtype).kind in "iu"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What came with the pixels and must leave with them; opaque to all but its format."""
+
+    format: str
+    """Name of the format that decoded the image, as in ``pipeline.formats.FORMATS``."""
+    entries: Mapping[str, Any] = field(default_factory=dict)
+    """EXIF, ICC, georeference, header ...: bytes or plain values under the format's own names."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image as stored: ``pixels_HWC`` in the domain's dtype."""
+
+    pixels_HWC: NDArray[Any]
+    domain: Domain
+    metadata: Metadata
+    valid_HW: NDArray[np.bool_] | None = None
+    """False where there is no data; ``None`` means valid everywhere."""
+    alpha_HW: NDArray[Any] | None = None
+    """Opacity in the domain's dtype; carried along, enlarged with the image, never restored."""
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        height, width, channels = self.pixels_HWC.shape
+        return height, width, channels
+
+    def to_unit(self) -> NDArray[np.float32]:
+        """HWC float32, domain.low at 0 and domain.high at 1."""
+        unit_HWC: NDArray[np.float32]
+        span = self.domain.high - self.domain.low
+        if self.domain.low == 0.0:
+            unit_HWC = np.multiply(self.pixels_HWC, np.float32(1.0 / span), dtype=np.float32)
+            return unit_HWC
+        shifted = np.subtract(self.pixels_HWC, self.domain.low, dtype=np.float64)
+        unit_HWC = (shifted / span).astype(np.float32)
+        return unit_HWC
+
+    def cropped(self, height: int, width: int) -> Image:
+        """The upper left part of the image."""
+
+        def cut(plane: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if plane is None else plane[:height, :width]
+
+        return replace(
+            self,
+            pixels_HWC=self.pixels_HWC[:height, :width],
+            valid_HW=cut(self.valid_HW),
+            alpha_HW=cut(self.alpha_HW),
+        )
+
+    def with_pixels(self, pixels_HWC: NDArray[Any]) -> Image:
+        """The same image with other pixels of the same dtype, perhaps of another size."""
+        assert pixels_HWC.dtype == self.pixels_HWC.dtype, (pixels_HWC.dtype, self.pixels_HWC.dtype)
+        height, width = pixels_HWC.shape[:2]
+        return replace(
+            self,
+            pixels_HWC=pixels_HWC,
+            valid_HW=_resized(self.valid_HW, height, width),
+            alpha_HW=_resized(self.alpha_HW, height, width),
+        )
+
+
+def _resized(plane_HW: NDArray[Any] | None, height: int, width: int) -> NDArray[Any] | None:
+    """Nearest neighbour at pixel centres: a mask must stay a mask."""
+    if plane_HW is None or plane_HW.shape == (height, width):
+        return plane_HW
+    rows = ((np.arange(height) + 0.5) * plane_HW.shape[0] / height).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * plane_HW.shape[1] / width).astype(np.intp)
+    resized_HW: NDArray[Any] = plane_HW[rows[:, None], columns[None, :]]
+    return resized_HW

@@ -1,0 +1,260 @@
+"""The job: a frozen, validated description of a run, written by people in TOML.
+
+Only the form is checked here, so that a scheduler can hold and show a job without torch;
+``pipeline.recipe`` checks what the names mean.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import JobError
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
+
+RESERVED = {"degraded", "none"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Dataset(_Frozen):
+    """A collection of images: a folder in a store."""
+
+    name: Name
+    """Column ``dataset`` of the tables."""
+    uri: str
+    """Any fsspec URL, or a path; never with credentials in it."""
+    pattern: str = "*"
+    """Which objects belong to it, as a shell pattern on the name or the whole key."""
+    profile: str | None = None
+    """Named profile of the store's credentials file, for ``s3://``."""
+
+
+class OperatorSpec(BaseModel):
+    """One operator; every other field is a parameter of it. A pair is a range, drawn per image."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    op: str
+    """A name from ``restora list degradations``."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters as written: numbers, texts, or ``[low, high]`` for a range."""
+        return dict(self.model_extra or {})
+
+
+class DegradationSpec(_Frozen):
+    """A named list of operators, or the name of a preset."""
+
+    name: Name
+    """Column ``degradation`` of the tables."""
+    operators: tuple[OperatorSpec, ...] | None = None
+    """Applied in this order; ``None`` where ``name`` is a preset."""
+
+
+class RestorerSpec(BaseModel):
+    """A restorer: from the catalog by name, a solver with its parameters, or a file of weights."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    name: Name
+    """Column ``restorer`` of the tables; without ``solver`` and ``weights``, a name of the catalog."""
+    solver: str | None = None
+    """A solver; every other field is a parameter of it."""
+    weights: str | None = None
+    """A path or any fsspec URL of a safetensors file with a card."""
+    noise_level: Annotated[float, Field(ge=0, le=255)] | None = None
+    """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the solver is built with."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.solver is not None and self.weights is not None:
+            raise ValueError("give either solver or weights, not both")
+        if self.solver is None and self.parameters:
+            raise ValueError(f'unknown field {min(self.parameters)!r}; parameters need a solver = "..."')
+        return self
+
+
+class Quarantine(_Frozen):
+    """How many images may fail."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share above which a finished run ends with exit code 3."""
+    stop_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share above which a running run stops: so many bad images mean something else is wrong."""
+    stop_after: Annotated[int, Field(ge=1)] = 100
+    """Images to see before ``stop_share`` counts."""
+
+
+class Resources(_Frozen):
+    """What a run may use. Provenance, not identity: never changes a result's place or name."""
+
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Replicas; ``None``: one per GPU, else one per two cores (Ray) or one (local)."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
+    """``None``: one where the cluster has GPUs, else none."""
+    unit_images: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Images per unit, which is what a kill may repeat; ``None``: by the size of the archive, up to 32."""
+    image_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """How long one image may take alone in a subprocess after it killed workers."""
+
+
+class Limits(_Frozen):
+    """What one image may be."""
+
+    max_pixels: Annotated[int, Field(ge=1)] = 100_000_000
+    """Height times width; larger ones are quarantined as ``TOO_LARGE``."""
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Job(_Frozen):
+    """Everything that a run is told. ``Job.from_toml`` reads one; ``Job.model_json_schema`` describes it."""
+
+    name: Name
+    """What people call this run."""
+    kind: Literal["benchmark", "restore", "degrade"] = "benchmark"
+    """benchmark: degrade, restore, score. restore: restore as it is. degrade: only degrade."""
+    output: str
+    """Where everything goes: any fsspec URL, or a path."""
+    output_profile: str | None = None
+    """Named profile of the output store's credentials, for ``s3://``."""
+    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
+    """Collections to work through."""
+    degradations: tuple[Annotated[DegradationSpec, BeforeValidator(_named)], ...] = ()
+    """Presets by name, or explicit lists of operators."""
+    restorers: tuple[Annotated[RestorerSpec, BeforeValidator(_named)], ...] = ()
+    """Names of the catalog, solvers, or weights."""
+    metrics: tuple[str, ...] = ()
+    """Names from ``restora list metrics``."""
+    save: Literal["none", "restored", "all"] = "none"
+    """Which images a benchmark keeps under ``objects/``; a restore or degrade run keeps its result."""
+    output_format: str | None = None
+    """Format of saved images; ``None``: the source's own (restore, degrade) or PNG (benchmark)."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Changes every random draw of every degradation."""
+    quarantine: Quarantine = Quarantine()
+    """How many images may fail."""
+    limits: Limits = Limits()
+    """What one image may be."""
+    resources: Resources = Resources()
+    """What the run may use."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for field in ("datasets", "degradations", "restorers"):
+            _distinct(field, [each.name for each in getattr(self, field)])
+        _distinct("metrics", list(self.metrics))
+        for index, each in enumerate(self.restorers):
+            if each.name in RESERVED:
+                raise ValueError(f"restorers[{index}]: the name {each.name!r} is reserved; choose another")
+        _CHECKS[self.kind](self)
+        return self
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> Self:
+        """The job in a TOML file. Raises ``JobError`` naming file, field, value and cure."""
+        path = Path(path)
+        try:
+            fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise JobError(f"{path}: no such file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise JobError(f"{path}: cannot be read: {error}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise JobError(f"{path}: not valid TOML: {error}") from error
+        return cls.parse(fields, where=str(path))
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], where: str = "job") -> Self:
+        """A job out of plain values; ``JobError`` lists every fault by its path."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise JobError("\n".join(f"{where}: {line}" for line in _faults(error))) from None
+
+
+def _distinct(field: str, names: list[str]) -> None:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"{field}[{index}]: {name!r} is there twice; give each its own name")
+
+
+def _check_benchmark(job: Job) -> None:
+    for field in ("degradations", "restorers", "metrics"):
+        if not getattr(job, field):
+            raise ValueError(f"{field}: a benchmark needs at least one; see restora list {field}")
+
+
+def _check_restore(job: Job) -> None:
+    if job.degradations:
+        raise ValueError('degradations: a restore run takes images as they are; use kind = "benchmark"')
+    if job.metrics:
+        raise ValueError(
+            f"metrics: {', '.join(job.metrics)} need a reference, which a restore run does not have; "
+            'leave metrics out, or use kind = "benchmark"'
+        )
+    if len(job.restorers) != 1:
+        raise ValueError(f"restorers: a restore run takes exactly one, got {len(job.restorers)}")
+
+
+def _check_degrade(job: Job) -> None:
+    if job.restorers or job.metrics:
+        raise ValueError('restorers, metrics: a degrade run has none; use kind = "benchmark"')
+    if len(job.degradations) != 1:
+        raise ValueError(f"degradations: a degrade run takes exactly one, got {len(job.degradations)}")
+
+
+_CHECKS = {"benchmark": _check_benchmark, "restore": _check_restore, "degrade": _check_degrade}
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """The nearest known name as a question, else the list of all."""
+    names = sorted(known)
+    near = difflib.get_close_matches(value, names, n=1, cutoff=0.6)
+    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(names)}"
+
+
+def _faults(error: ValidationError) -> Iterable[str]:
+    for fault in error.errors(include_url=False):
+        path = re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"]))
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = f"unknown field; {did_you_mean(str(fault['loc'][-1]), _fields_at(fault['loc']))}"
+        elif fault["type"] != "value_error" and fault["type"] != "missing":
+            message = f"{message}, got {_shown(fault['input'])}"
+        yield f"{path}: {message}" if path else message
+
+
+def _fields_at(location: tuple[int | str, ...]) -> Iterable[str]:
+    models: dict[str, type[BaseModel]] = {
+        "datasets": Dataset,
+        "degradations": DegradationSpec,
+        "quarantine": Quarantine,
+        "limits": Limits,
+        "resources": Resources,
+    }
+    return models.get(str(location[0]), Job).model_fields if len(location) > 1 else Job.model_fields
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,163 @@
+"""The commit record: one Parquet file per unit, written last. What has a row here is done.
+
+Objects first, then one PUT of the unit's file at ``ledger/<recipe>/<2 hex>/<unit>.parquet``. There is
+no second bookkeeping and nothing is renamed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.storage import Folder
+
+OK = "ok"
+QUARANTINED = "quarantined"
+
+COLUMNS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("key", pa.string()),
+        ("source_id", pa.string()),
+        ("source_uri", pa.string()),
+        ("source_bytes", pa.int64()),
+        ("source_sha256", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("channels", pa.int32()),
+        ("dtype", pa.string()),
+        ("degradation", pa.string()),
+        ("degradation_params", pa.string()),
+        ("condition", pa.string()),
+        ("seed", pa.int64()),
+        ("restorer", pa.string()),
+        ("restorer_sha256", pa.string()),
+        ("recipe_id", pa.string()),
+        ("unit_id", pa.string()),
+        ("attempt", pa.int32()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("stage", pa.string()),
+        ("message", pa.string()),
+        ("output_uri", pa.string()),
+        ("output_sha256", pa.string()),
+        ("output_bytes", pa.int64()),
+        ("degraded_uri", pa.string()),
+        ("device", pa.string()),
+        ("seconds", pa.float64()),
+        ("code_version", pa.string()),
+        ("finished_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""One row per image x degradation x restorer; every metric M adds ``M`` and ``M_degraded``."""
+
+Row = dict[str, Any]
+"""Values under the names of the schema; absent ones are null."""
+
+
+def schema(metrics: Iterable[str]) -> pa.Schema:
+    """The fixed columns, then two float64 columns per metric."""
+    fields = [pa.field(f"{m}{suffix}", pa.float64()) for m in metrics for suffix in ("", "_degraded")]
+    return pa.schema([*COLUMNS, *fields])
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What the ledger of one recipe holds, 16 bytes an image and not more."""
+
+    done: NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, "S32"))
+    """source_id of every committed source, sorted, each once."""
+    failed: NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, "S32"))
+    """Those of them whose newest attempt has a quarantined row, sorted."""
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Newest attempt of the sources that were tried again; all others are at attempt 0."""
+
+    def attempt(self, source_id: str) -> int:
+        """The newest committed attempt of a source."""
+        return self.attempts.get(source_id, 0)
+
+
+class Ledger:
+    """The ledger of one recipe in one folder of books."""
+
+    def __init__(self, books: Folder, recipe_id: str, metrics: Sequence[str]) -> None:
+        self.books = books
+        self.prefix = f"ledger/{recipe_id[:12]}"
+        self.schema = schema(metrics)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.books, self.prefix, self.schema)
+
+    def key(self, unit_id: str) -> str:
+        """Where a unit's file lies."""
+        return f"{self.prefix}/{unit_id[:2]}/{unit_id}.parquet"
+
+    def commit(self, unit_id: str, rows: Sequence[Row]) -> None:
+        """The one PUT that makes a unit done. Its objects must lie in the store already."""
+        buffer = io.BytesIO()
+        table = pa.Table.from_pylist(list(rows), schema=self.schema)
+        pq.write_table(table, buffer, compression="zstd")
+        self.books.put(self.key(unit_id), buffer.getvalue())
+
+    def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
+        """The rows of one unit's file."""
+        return pq.read_table(io.BytesIO(self.books.read(key)), columns=columns)
+
+    def rows(self, unit_id: str) -> list[Row] | None:
+        """The rows of a unit that is committed, else ``None``."""
+        if not self.books.exists(self.key(unit_id)):
+            return None
+        found: list[Row] = self.read(self.key(unit_id)).to_pylist()
+        return found
+
+    def tables(self, columns: list[str] | None = None, threads: int = 8) -> Iterator[pa.Table]:
+        """Every unit's rows, in order of unit, a bounded number of files in memory."""
+        keys = self.books.keys(self.prefix, ".parquet")
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(keys), 256):
+                yield from pool.map(lambda key: self.read(key, columns), keys[start : start + 256])
+
+    def committed(self) -> Committed:
+        """What is done, over the whole ledger."""
+        done: list[NDArray[np.bytes_]] = []
+        newest: dict[str, int] = {}
+        failures: list[tuple[str, int]] = []
+        for table in self.tables(["source_id", "status", "attempt"]):
+            ids = table["source_id"].to_pylist()
+            done.append(np.unique(np.array(ids, "S32")))
+            for source_id, status, attempt in zip(
+                ids, table["status"].to_pylist(), table["attempt"].to_pylist(), strict=True
+            ):
+                if attempt > newest.get(source_id, 0):
+                    newest[source_id] = attempt
+                if status != OK:
+                    failures.append((source_id, attempt))
+        failed = [source for source, attempt in failures if attempt == newest.get(source, 0)]
+        return Committed(
+            done=np.unique(np.concatenate(done)) if done else np.empty(0, "S32"),
+            failed=np.unique(np.array(failed, "S32")),
+            attempts=newest,
+        )
+
+
+def _rebuilt(books: Folder, prefix: str, columns: pa.Schema) -> Ledger:
+    ledger = Ledger.__new__(Ledger)
+    ledger.books, ledger.prefix, ledger.schema = books, prefix, columns
+    return ledger
+
+
+def contains(sorted_ids: NDArray[np.bytes_], ids: Sequence[str]) -> NDArray[np.bool_]:
+    """For each id whether it is among the sorted ones."""
+    wanted = np.array(ids, "S32")
+    if not len(sorted_ids):
+        return np.zeros(len(wanted), bool)
+    places = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
+    return np.asarray(sorted_ids[places] == wanted)

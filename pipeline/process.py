@@ -1,0 +1,265 @@
+"""The device's part: degrade, restore and score a batch of images of one shape. No I/O, no threads.
+
+Used by the worker on whole archives and by the report on the few images that it shows.
+
+Shapes: B batch, C channels, H and W height and width.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.operators.resample import imresize
+from models.restorer import Condition
+from pipeline.degrade import Degradation, Degraded
+from pipeline.errors import ImageError
+from pipeline.faults import is_out_of_memory
+from pipeline.image import Domain, Image
+from pipeline.plan import Source
+from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, BuiltRestorer, Recipe
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A source that was fetched and decoded."""
+
+    source: Source
+    sha256: str
+    size: int
+    image: Image
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One image x degradation x restorer: what was made of it, or why nothing was."""
+
+    loaded: Loaded
+    degradation: str
+    restorer: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Columns of the row that are known here."""
+    degraded: Image | None = None
+    """The restorer's input; its pixels are float where the degradation does not round."""
+    restored: Image | None = None
+    """In the source's dtype, rounded and clipped: what is stored is what was scored."""
+    error: Exception | None = None
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One image under one degradation, on the device."""
+
+    loaded: Loaded
+    reference: Image
+    reference_1CHW: Tensor
+    degraded: Degraded
+    fields: dict[str, Any]
+
+
+class Processor:
+    """``processor(batch)`` yields an ``Outcome`` for every image and every row it owes."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.recipe = recipe
+        self.device = device
+        for built in recipe.restorers:
+            built.restorer.to(device)
+
+    @torch.inference_mode()
+    def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
+        """The images of a batch share height, width, channels and dtype."""
+        for degradation in self.recipe.degradations or (None,):
+            cases: list[_Case] = []
+            for loaded in batch:
+                try:
+                    cases.append(self._degrade(loaded, degradation))
+                except Exception as error:
+                    yield from self._failed(loaded, degradation, error)
+            if cases:
+                yield from self._restore_all(cases, degradation)
+
+    def _degrade(self, loaded: Loaded, degradation: Degradation | None) -> _Case:
+        scale = degradation.scale if degradation else 1
+        height, width, _ = loaded.image.size
+        if height < scale or width < scale:
+            raise ImageError("TOO_SMALL", f"{height} x {width} pixels cannot be shrunk by {scale}")
+        reference = loaded.image.cropped(height - height % scale, width - width % scale)
+        reference_1CHW = to_tensor(reference, self.device)
+        if degradation is None:
+            return _Case(loaded, reference, reference_1CHW, Degraded(reference_1CHW, [], Condition()), {})
+        seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
+        degraded = degradation(reference_1CHW, seed)
+        fields = {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}
+        return _Case(loaded, reference, reference_1CHW, degraded, fields)
+
+    def _restore_all(self, cases: list[_Case], degradation: Degradation | None) -> Iterator[Outcome]:
+        own_scores = _bisected(lambda part: self._score_degraded(part, degradation), cases)
+        name = degradation.name if degradation else NO_DEGRADATION
+        for built in self.recipe.restorers or (None,):
+            results = _bisected(lambda part, built=built: self._restore(part, built, degradation), cases)  # type: ignore[misc]
+            for case, own, result in zip(cases, own_scores, results, strict=True):
+                outcome = Outcome(case.loaded, name, built.name if built else NO_RESTORER, dict(case.fields))
+                outcome = replace(outcome, degraded=_as_stored(case))
+                if isinstance(own, Exception):
+                    yield replace(outcome, error=own, stage="score")
+                elif isinstance(result, Exception):
+                    yield replace(outcome, error=result, stage="restore")
+                else:
+                    outcome.fields.update(own | result[1])
+                    yield replace(outcome, restored=result[0])
+
+    def _restore(
+        self, cases: Sequence[_Case], built: BuiltRestorer | None, degradation: Degradation | None
+    ) -> list[tuple[Image | None, dict[str, Any]]]:
+        if built is None:
+            return [(None, {}) for _ in cases]
+        started = time.perf_counter()
+        condition = _shared_condition(cases, built)
+        if condition is None:
+            return [each for case in cases for each in self._restore([case], built, degradation)]
+        degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
+        restored_BCHW = built.restorer(degraded_BCHW, condition=condition)
+        restored_BCHW = quantised(restored_BCHW, cases[0].reference.domain)
+        scores = self._score(restored_BCHW, cases, degradation)
+        pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
+        seconds = (time.perf_counter() - started) / len(cases)
+        described = {"seconds": seconds, "condition": json.dumps(_described(condition))}
+        return [
+            (case.reference.with_pixels(pixels), described | row)
+            for case, pixels, row in zip(cases, pixels_BHWC, scores, strict=True)
+        ]
+
+    def _score_degraded(
+        self, cases: Sequence[_Case], degradation: Degradation | None
+    ) -> list[dict[str, Any]]:
+        """The input's own score; a smaller input is enlarged by MATLAB bicubic and rounded first."""
+        if not self.recipe.metrics:
+            return [{} for _ in cases]
+        degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
+        height, width = cases[0].reference_1CHW.shape[-2:]
+        if degraded_BCHW.shape[-2:] != (height, width):
+            degraded_BCHW = imresize(degraded_BCHW, height, width, kernel="bicubic")
+            degraded_BCHW = quantised(degraded_BCHW, cases[0].reference.domain)
+        scores = self._score(degraded_BCHW, cases, degradation)
+        return [{f"{name}_degraded": value for name, value in row.items()} for row in scores]
+
+    def _score(
+        self, image_BCHW: Tensor, cases: Sequence[_Case], degradation: Degradation | None
+    ) -> list[dict[str, float | None]]:
+        border = degradation.scale if degradation and degradation.scale > 1 else 0
+        reference_BCHW = _cut(torch.cat([case.reference_1CHW for case in cases]), border)
+        valid_B1HW = self._valid(cases)
+        rows: list[dict[str, float | None]] = [{} for _ in cases]
+        for name, metric in self.recipe.metrics.items():
+            valid = None if valid_B1HW is None else _cut(valid_B1HW, border)
+            for row, score in zip(
+                rows, metric(_cut(image_BCHW, border), reference_BCHW, valid).tolist(), strict=True
+            ):
+                row[name] = None if score != score else score  # NaN means undefined
+        return rows
+
+    def _valid(self, cases: Sequence[_Case]) -> Tensor | None:
+        masks = [case.reference.valid_HW for case in cases]
+        if all(mask is None for mask in masks):
+            return None
+        height, width = cases[0].reference_1CHW.shape[-2:]
+        filled = [np.ones((height, width), bool) if mask is None else mask for mask in masks]
+        return torch.from_numpy(np.stack(filled))[:, None].to(self.device)
+
+    def _failed(self, loaded: Loaded, degradation: Degradation | None, error: Exception) -> Iterator[Outcome]:
+        name = degradation.name if degradation else NO_DEGRADATION
+        for each, restorer in self.recipe.combinations:
+            if each == name:
+                yield Outcome(loaded, name, restorer, error=error, stage="degrade")
+
+
+def to_tensor(image: Image, device: torch.device) -> Tensor:
+    """1CHW float32 in [0, 1] on the device."""
+    unit_HWC = image.to_unit()
+    return torch.from_numpy(np.ascontiguousarray(unit_HWC.transpose(2, 0, 1)))[None].to(device)
+
+
+def quantised(image_BCHW: Tensor, domain: Domain) -> Tensor:
+    """Rounded and clipped to what the domain's dtype can hold, still in [0, 1]; floats stay."""
+    if not domain.is_integer:
+        return image_BCHW
+    span = domain.high - domain.low
+    return (image_BCHW * span).round_().clamp_(0, span).div_(span)
+
+
+def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
+    """BHWC in the domain's dtype."""
+    stored = image_BCHW.double() if domain.high > 65535 else image_BCHW
+    values = stored * (domain.high - domain.low) + domain.low
+    if domain.is_integer:
+        values = values.round().clamp(domain.low, domain.high)
+    pixels: np.ndarray[Any, Any] = values.permute(0, 2, 3, 1).cpu().numpy().astype(domain.dtype)
+    return pixels
+
+
+def _as_stored(case: _Case) -> Image:
+    """The degraded image as it would be saved: rounded and clipped to the source's dtype."""
+    return case.reference.with_pixels(to_stored(case.degraded.image_BCHW, case.reference.domain)[0])
+
+
+def _cut(image_BCHW: Tensor, border: int) -> Tensor:
+    return image_BCHW[..., border:-border, border:-border] if border else image_BCHW
+
+
+def _shared_condition(cases: Sequence[_Case], built: BuiltRestorer) -> Condition | None:
+    """One condition for the whole batch, or ``None`` where the images must go one by one."""
+    conditions = [case.degraded.condition for case in cases]
+    first = conditions[0]
+    if len(cases) > 1 and any(each.operators != first.operators for each in conditions):
+        if "operators" in built.restorer.card.needs:
+            return None
+        first = replace(first, operators=())
+    given = built.spec.noise_level
+    levels = [each.noise_level_B for each in conditions]
+    if given is not None:
+        first = replace(first, noise_level_B=torch.full((len(cases),), given / 255))
+    elif all(level is not None for level in levels):
+        first = replace(first, noise_level_B=torch.cat([level for level in levels if level is not None]))
+    masks = [each.mask_B1HW for each in conditions]
+    if all(mask is not None for mask in masks):
+        first = replace(first, mask_B1HW=torch.cat([mask for mask in masks if mask is not None]))
+    return first
+
+
+def _described(condition: Condition) -> dict[str, Any]:
+    """What the restorer was told, in the row: a score with a known noise level is not a blind one."""
+    known: dict[str, Any] = {"scale": condition.scale} if condition.scale != 1 else {}
+    if condition.noise_level_B is not None:
+        known["noise_level"] = "given"
+    if condition.mask_B1HW is not None:
+        known["mask"] = "given"
+    if condition.operators:
+        known["operators"] = [operator.name for operator in condition.operators]
+    return known
+
+
+def _bisected(run: Callable[[Sequence[_Case]], list[T]], cases: Sequence[_Case]) -> list[T | Exception]:
+    """Runs the batch; where it fails, its halves, so that one image costs no other.
+
+    The same cure serves a batch that is too large for the device's memory.
+    """
+    try:
+        return list(run(cases))
+    except Exception as error:
+        if is_out_of_memory(error) and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(cases) == 1:
+            return [error]
+    middle = len(cases) // 2
+    return [*_bisected(run, cases[:middle]), *_bisected(run, cases[middle:])]

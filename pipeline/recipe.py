@@ -1,0 +1,162 @@
+"""What a job means: its names looked up, its parts built, and the recipe that identifies the result.
+
+The recipe is everything that decides pixels and scores. Hardware, batch size, worker count and the
+place of the data are provenance, not identity.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from models import catalog
+from models.restorer import Restorer
+from pipeline.degrade import Degradation, build_degradation
+from pipeline.errors import JobError
+from pipeline.formats import FORMATS
+from pipeline.hashing import canonical_json, sha256_hex
+from pipeline.jobs import Job, RestorerSpec, did_you_mean
+from pipeline.metrics import METRICS
+from pipeline.metrics.base import Metric
+from pipeline.weights import fetch_restorer
+
+SCHEMA_VERSION = 1
+"""Raised when rows change their meaning; part of every recipe."""
+
+NO_DEGRADATION = "none"
+NO_RESTORER = "none"
+
+
+@dataclass(frozen=True)
+class BuiltRestorer:
+    """A restorer of the job, ready to run."""
+
+    spec: RestorerSpec
+    restorer: Restorer
+    sha256: str
+    """Digest of the weights' file, or of a solver's name, parameters and version."""
+
+    @property
+    def name(self) -> str:
+        """Column ``restorer`` of the tables."""
+        return self.spec.name
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A job's parts, built. Making one checks the whole job: ``JobError`` by path, with the cure."""
+
+    job: Job
+    degradations: tuple[Degradation, ...]
+    restorers: tuple[BuiltRestorer, ...]
+    metrics: dict[str, Metric]
+
+    @classmethod
+    def of(cls, job: Job) -> Recipe:
+        """Looks up, builds and checks everything that the job names."""
+        recipe = cls(
+            job=job,
+            degradations=tuple(
+                build_degradation(spec, f"degradations[{i}]") for i, spec in enumerate(job.degradations)
+            ),
+            restorers=tuple(_build_restorer(spec, f"restorers[{i}]") for i, spec in enumerate(job.restorers)),
+            metrics={name: _metric(name, f"metrics[{i}]") for i, name in enumerate(job.metrics)},
+        )
+        _check_format(job)
+        for index, degradation in enumerate(recipe.degradations):
+            recipe._check_scales(index, degradation)
+        return recipe
+
+    @cached_property
+    def specification(self) -> dict[str, Any]:
+        """Plain values; its canonical JSON is what ``recipe_id`` is the digest of."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": self.job.kind,
+            "seed": self.job.seed,
+            "degradations": [each.specification() for each in self.degradations],
+            "restorers": [
+                {"name": each.name, "sha256": each.sha256, "noise_level": each.spec.noise_level}
+                for each in self.restorers
+            ],
+            "metrics": {name: dataclasses.asdict(m.protocol) for name, m in self.metrics.items()},
+            "save": self.job.save,
+            "output_format": self.job.output_format,
+            "limits": self.job.limits.model_dump(),
+        }
+
+    @cached_property
+    def recipe_id(self) -> str:
+        """SHA-256 of the canonical JSON of the specification, 64 hex digits."""
+        return sha256_hex(canonical_json(_finite(self.specification)).encode())
+
+    @property
+    def combinations(self) -> list[tuple[str, str]]:
+        """(degradation, restorer) of every row that an image gets."""
+        degradations = [each.name for each in self.degradations] or [NO_DEGRADATION]
+        restorers = [each.name for each in self.restorers] or [NO_RESTORER]
+        return [(degradation, restorer) for degradation in degradations for restorer in restorers]
+
+    def _check_scales(self, index: int, degradation: Degradation) -> None:
+        for position, built in enumerate(self.restorers):
+            scale = built.restorer.card.scale
+            if scale is not None and scale != degradation.scale:
+                raise JobError(
+                    f'restorers[{position}]: "{built.name}" enlarges by {scale}, but degradations[{index}] '
+                    f'"{degradation.name}" shrinks by {degradation.scale}; put them into different jobs'
+                )
+
+
+def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Where two recipes differ, one line each: ``restorers[1].sha256: "ab.." -> "cd.."``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from differences(before, after, f"{path}[{index}]")
+    elif old != new:
+        yield f"{path}: {_brief(old)} -> {_brief(new)}"
+
+
+def _brief(value: Any) -> str:
+    text = canonical_json(_finite(value))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _finite(value: Any) -> Any:
+    """Infinite numbers as text: JSON has none."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+
+
+def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
+    try:
+        if spec.solver is not None:
+            restorer = catalog.build_solver(spec.solver, **spec.parameters)
+        elif spec.weights is not None:
+            restorer = fetch_restorer(spec.weights)
+        else:
+            restorer = catalog.build(spec.name)
+    except ValueError as error:
+        raise JobError(f"{where}: {error}") from error
+    return BuiltRestorer(spec, restorer, catalog.identity(restorer))
+
+
+def _metric(name: str, where: str) -> Metric:
+    if name not in METRICS:
+        raise JobError(f'{where}: unknown metric "{name}"; {did_you_mean(name, METRICS)}')
+    return METRICS[name]
+
+
+def _check_format(job: Job) -> None:
+    if job.output_format is not None and job.output_format not in FORMATS:
+        raise JobError(
+            f'output_format: unknown format "{job.output_format}"; {did_you_mean(job.output_format, FORMATS)}'
+        )

@@ -1,0 +1,162 @@
+"""A run, step by step: plan -> execute -> compact -> verify -> report.
+
+The command line and the Prefect flows call the same five functions. Every step finds in the books what
+the one before it left, so each can be repeated, and a run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.engine import Engine, LocalEngine, UnitReport
+from pipeline.errors import JobError, RunStopped
+from pipeline.jobs import Job, Quarantine
+
+if TYPE_CHECKING:
+    from pipeline.plan import PlanSummary
+    from pipeline.tables import TableSummary
+    from pipeline.verify import Verification
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as opposed to what: never changes a result."""
+
+    engine: Literal["ray", "local"] = "ray"
+    ray_address: str | None = None
+    workers: int | None = None
+    limit: int | None = None
+    """Only the first so many sources of the listing."""
+    retry: bool = False
+    """Only what was quarantined."""
+
+
+@dataclass
+class Progress:
+    """How far execution is."""
+
+    images_total: int
+    units_total: int
+    images: int = 0
+    units: int = 0
+    quarantined: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+    first_commit: float | None = None
+    """Seconds from the start to the first committed unit."""
+
+    def add(self, report: UnitReport) -> None:
+        """Counts a committed unit."""
+        if self.first_commit is None:
+            self.first_commit = self.seconds
+        self.images += report.images
+        self.units += 1
+        self.quarantined += report.quarantined
+        self.reasons.update(report.reasons)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    @property
+    def images_per_second(self) -> float:
+        """Since the first commit, so that start-up does not count; 0 before there is a rate."""
+        running = self.seconds - (self.first_commit or 0.0)
+        return self.images / running if self.units > 1 and running > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the rate so far; ``None`` while there is none."""
+        rate = self.images_per_second
+        return (self.images_total - self.images) / rate if rate else None
+
+    @property
+    def quarantined_share(self) -> float:
+        """Of the images done so far."""
+        return self.quarantined / self.images if self.images else 0.0
+
+
+def plan(job: Job, options: Options) -> PlanSummary:
+    """Checks the job, lists its stores, writes what is left to do."""
+    from pipeline import books
+    from pipeline.plan import make_plan
+
+    opened = books.open_for(job)
+    return make_plan(
+        job,
+        opened.folder,
+        opened.recipe_id,
+        opened.ledger.committed(),
+        workers=options.workers or job.resources.workers or 2,
+        limit=options.limit,
+        retry=options.retry,
+    )
+
+
+def execute(
+    job: Job, options: Options, planned: PlanSummary, on_progress: Callable[[Progress], None] = lambda _: None
+) -> Progress:
+    """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
+    from pipeline.layout import books_of
+
+    progress = Progress(images_total=planned.left, units_total=planned.units)
+    if planned.units == 0:
+        return progress
+    reports = engine(options)(job, books_of(job))
+    for report in reports:
+        progress.add(report)
+        on_progress(progress)
+        _stop_if_hopeless(progress, job.quarantine)
+    if progress.units < planned.units:
+        missing = planned.units - progress.units
+        raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")
+    return progress
+
+
+def compact(job: Job) -> TableSummary:
+    """Writes the tables from the ledger."""
+    from pipeline import books, tables
+
+    return tables.compact(books.open_for(job))
+
+
+def verify(job: Job) -> Verification:
+    """Proves the run, or says what is wrong with it."""
+    from pipeline import books
+    from pipeline.verify import verify as verify_books
+
+    return verify_books(books.open_for(job))
+
+
+def report(job: Job) -> str:
+    """Writes ``report/index.html``; returns its address."""
+    from pipeline import books
+    from pipeline.report.write import write_report
+
+    return write_report(books.open_for(job))
+
+
+def engine(options: Options) -> Engine:
+    """The engine that the options name."""
+    if options.engine == "local":
+        if options.workers not in (None, 1):
+            raise JobError(f"--workers {options.workers}: the local engine has one worker; use --engine ray")
+        return LocalEngine()
+    from pipeline.ray_engine import RayEngine
+
+    return RayEngine(options.ray_address, options.workers)
+
+
+def _stop_if_hopeless(progress: Progress, limits: Quarantine) -> None:
+    if progress.images >= limits.stop_after and progress.quarantined_share > limits.stop_share:
+        commonest = ", ".join(f"{reason} {count}" for reason, count in progress.reasons.most_common(3))
+        raise RunStopped(
+            f"stopped: {progress.quarantined} of the first {progress.images} images were quarantined "
+            f"({commonest}); look into the cause (credentials, format, job), then restora retry. "
+            "quarantine.stop_share in the job sets this limit"
+        )

@@ -1,0 +1,139 @@
+"""Proof of a finished run: every source once, every object there with its hash.
+
+Reads the plan, the ledger and the objects, and believes none of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import plan
+from pipeline.books import Books
+from pipeline.hashing import sha256_hex
+from pipeline.ledger import OK, contains
+from pipeline.recipe import Recipe
+from pipeline.storage import Folder, describe
+
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found; ``problems`` is empty where the run is whole."""
+
+    sources: int
+    ok: int
+    """Sources whose every row is ok."""
+    quarantined: int
+    """Sources with at least one quarantined row."""
+    objects: int
+    """Stored objects that were read back and hashed."""
+    problems: tuple[str, ...]
+    """The first faults, one line each."""
+    problem_count: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, doubled or damaged."""
+        return self.problem_count == 0
+
+
+class _Problems:
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.count = 0
+
+    def add(self, text: str, count: int = 1) -> None:
+        self.count += count
+        if len(self.shown) < MOST_SHOWN:
+            self.shown.append(text)
+
+
+def verify(books: Books, *, threads: int = 8) -> Verification:
+    """Checks the ledger against the plan, and every object against the ledger."""
+    problems = _Problems()
+    listed = plan.source_ids(books.folder)
+    rows_per_source = np.zeros(len(listed), np.int64)
+    bad = np.zeros(len(listed), bool)
+    newest = books.ledger.committed().attempts
+    expected = Counter(Recipe.of(books.job).combinations)
+    objects = 0
+    for table in books.ledger.tables():
+        current = _current(table, listed, newest)
+        places = np.searchsorted(listed, np.array(current["source_id"].to_pylist(), "S32"))
+        np.add.at(rows_per_source, places, 1)
+        bad[places[np.array(current["status"].to_pylist(), object) != OK]] = True
+        _check_combinations(current, expected, problems)
+        objects += _check_objects(current, books, problems, threads)
+    _check_counts(rows_per_source, sum(expected.values()), problems)
+    covered = rows_per_source > 0
+    return Verification(
+        sources=len(listed),
+        ok=int((covered & ~bad).sum()),
+        quarantined=int(bad.sum()),
+        objects=objects,
+        problems=tuple(problems.shown),
+        problem_count=problems.count,
+    )
+
+
+def _current(table: pa.Table, listed: NDArray[np.bytes_], newest: dict[str, int]) -> pa.Table:
+    ids, attempts = table["source_id"].to_pylist(), table["attempt"].to_pylist()
+    last = np.array([attempt == newest.get(source, 0) for source, attempt in zip(ids, attempts, strict=True)])
+    return table.filter(pa.array(contains(listed, ids) & last))
+
+
+def _check_counts(rows: NDArray[np.int64], expected: int, problems: _Problems) -> None:
+    if missing := int((rows == 0).sum()):
+        problems.add(f"{missing} sources have no committed row: run the job again", missing)
+    if few := int(((rows > 0) & (rows < expected)).sum()):
+        problems.add(f"{few} sources have fewer than {expected} rows", few)
+    if many := int((rows > expected).sum()):
+        problems.add(f"{many} sources have more than {expected} rows", many)
+
+
+def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], problems: _Problems) -> None:
+    per_source: dict[str, Counter[tuple[str, str]]] = {}
+    columns = (table[name].to_pylist() for name in ("source_id", "key", "degradation", "restorer"))
+    for source, key, degradation, restorer in zip(*columns, strict=True):
+        found = per_source.setdefault(source, Counter())
+        found[degradation, restorer] += 1
+        if (degradation, restorer) not in expected:
+            problems.add(f"{key}: a row of {degradation} x {restorer}, which is not in the job")
+
+
+def _check_objects(table: pa.Table, books: Books, problems: _Problems, threads: int) -> int:
+    root = Folder(books.job.output, books.job.output_profile)
+    promised = list(_promised(table, root))
+    with ThreadPoolExecutor(threads) as pool:
+        for fault in pool.map(lambda each: _object_fault(root, *each), promised):
+            if fault is not None:
+                problems.add(fault)
+    return len(promised)
+
+
+def _promised(table: pa.Table, root: Folder) -> Iterator[tuple[str, str, int]]:
+    """(key, hash, size) of every object that the rows say is there."""
+    names = ("status", "output_uri", "output_sha256", "output_bytes")
+    for status, uri, digest, size in zip(*(table[name].to_pylist() for name in names), strict=True):
+        if status == OK and uri is not None:
+            yield uri.removeprefix(root.url + "/"), digest, size
+
+
+def _object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:
+    try:
+        data = root.read(key)
+    except FileNotFoundError:
+        return f"{key}: the object is missing"
+    except Exception as error:
+        return f"{key}: cannot be read: {describe(error)}"
+    if len(data) != size:
+        return f"{key}: {len(data)} bytes, the ledger says {size}"
+    return None if sha256_hex(data) == digest else f"{key}: its SHA-256 is not that of the ledger"

@@ -1,0 +1,222 @@
+"""The replica: built once per actor, called once per unit.
+
+Threads fetch and decode -> batches of one shape on the device -> threads encode and store, with bounded
+queues between. Nothing of one image reaches another, and nothing is kept between units.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import torch
+
+from pipeline import isolation
+from pipeline.attempts import Attempts
+from pipeline.batches import Batches
+from pipeline.errors import ImageError
+from pipeline.faults import read_failure, reason_and_message
+from pipeline.formats import FORMATS, decode
+from pipeline.formats.base import Limits
+from pipeline.hashing import sha256_hex
+from pipeline.image import Image
+from pipeline.jobs import Job
+from pipeline.layout import Layout
+from pipeline.ledger import OK, QUARANTINED, Ledger, Row
+from pipeline.plan import Source, Unit
+from pipeline.process import Loaded, Outcome, Processor
+from pipeline.recipe import Recipe
+from pipeline.storage import Folder, describe
+from pipeline.version import code_version
+
+ATTEMPTS_TOGETHER = 2
+"""How often a unit may kill its process before its images are processed one by one, apart."""
+
+
+class Worker:
+    """``worker(unit)`` degrades, restores, scores and stores a unit's images, commits, returns the rows."""
+
+    def __init__(self, job: Job, books: Folder, device: str = "cpu", threads: int = 2) -> None:
+        self.recipe = Recipe.of(job)
+        self.layout = Layout.of(job, self.recipe.recipe_id)
+        self.ledger = Ledger(books, self.recipe.recipe_id, job.metrics)
+        self._job, self._books, self._threads = job, books, threads
+        self._attempts = Attempts(books)
+        self._folders = {each.name: Folder(each.uri, each.profile) for each in job.datasets}
+        self._processor = Processor(self.recipe, torch.device(device))
+        self._device = _device_name(device)
+        self._readers = ThreadPoolExecutor(threads, thread_name_prefix="read")
+        self._writers = ThreadPoolExecutor(threads, thread_name_prefix="write")
+
+    def __call__(self, unit: Unit) -> list[Row]:
+        """Rows of every image of the unit; committed when this returns.
+
+        A unit that is committed already, because its answer was lost with a node, is not done again.
+        """
+        if (rows := self.ledger.rows(unit.unit_id)) is not None:
+            return rows
+        before = self._attempts.begin(unit.unit_id)
+        try:
+            rows = self.process(unit) if before < ATTEMPTS_TOGETHER else self._process_apart(unit)
+        except KeyboardInterrupt:
+            self._attempts.end(unit.unit_id)
+            raise
+        self.ledger.commit(unit.unit_id, rows)
+        self._attempts.end(unit.unit_id)
+        return rows
+
+    def process(self, unit: Unit) -> list[Row]:
+        """Everything but the commit: objects are in the store when this returns."""
+        saves = _Window(self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit))
+        rows: list[Row] = []
+        batches = Batches()
+        for source, loaded in self._loaded(unit.sources):
+            if isinstance(loaded, Exception):
+                rows += self._quarantined(source, unit, loaded)
+                continue
+            for batch in batches.add(loaded):
+                rows += saves.feed(self._processor(batch))
+        for batch in batches.rest():
+            rows += saves.feed(self._processor(batch))
+        rows += saves.rest()
+        return sorted(rows, key=lambda row: (row["dataset"], row["key"], row["degradation"], row["restorer"]))
+
+    def _process_apart(self, unit: Unit) -> list[Row]:
+        rows: list[Row] = []
+        for source in unit.sources:
+            alone = Unit(unit.unit_id, unit.attempt, (source,))
+            result = isolation.process(self._job, self._books, alone, self._job.resources.image_seconds)
+            rows += self._quarantined(source, unit, result) if isinstance(result, ImageError) else result
+        return rows
+
+    def _loaded(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Loaded | Exception]]:
+        window: deque[tuple[Source, Future[Loaded]]] = deque()
+        for source in sources:
+            window.append((source, self._readers.submit(self._load, source)))
+            if len(window) > 2 * self._threads:
+                yield _taken(window.popleft())
+        while window:
+            yield _taken(window.popleft())
+
+    def _load(self, source: Source) -> Loaded:
+        try:
+            data = self._folders[source.dataset].read(source.key)
+        except Exception as error:
+            raise read_failure(error) from error
+        image = decode(data, Limits(self._job.limits.max_pixels))
+        return Loaded(source, sha256_hex(data), len(data), image)
+
+    def _save(self, outcome: Outcome, unit: Unit) -> Row:
+        """Encodes and stores what the job keeps of an outcome; its row."""
+        row = self._row(outcome.loaded.source, unit, outcome.degradation, outcome.restorer)
+        image = outcome.loaded.image
+        height, width, channels = image.size
+        row |= {"source_bytes": outcome.loaded.size, "source_sha256": outcome.loaded.sha256}
+        row |= {"height": height, "width": width, "channels": channels, "dtype": image.domain.dtype}
+        row |= outcome.fields
+        if outcome.error is not None:
+            return row | _fault(outcome.error, outcome.stage)
+        try:
+            row |= self._stored(outcome)
+        except ImageError as error:
+            return row | _fault(error, "encode")
+        except Exception as error:
+            return row | {"status": QUARANTINED, "stage": "write"} | _write_fault(error)
+        return row | {"status": OK}
+
+    def _stored(self, outcome: Outcome) -> Row:
+        source, layout, row = outcome.loaded.source, self.layout, Row()
+        if outcome.degraded is not None and layout.keeps_degraded:
+            data, extensions = self._encoded(outcome.degraded)
+            key = layout.degraded(source, outcome.degradation, extensions)
+            layout.folder.put(key, data)
+            row["degraded_uri"] = layout.folder.uri(key)
+            if outcome.restored is None:
+                row |= {"output_uri": row["degraded_uri"], "output_bytes": len(data)}
+                row |= {"output_sha256": sha256_hex(data)}
+        if outcome.restored is not None and layout.keeps_restored:
+            data, extensions = self._encoded(outcome.restored)
+            key = layout.restored(source, outcome.degradation, outcome.restorer, extensions)
+            layout.folder.put(key, data)
+            row |= {"output_uri": layout.folder.uri(key), "output_bytes": len(data)}
+            row |= {"output_sha256": sha256_hex(data)}
+        return row
+
+    def _encoded(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
+        format = FORMATS[self.layout.output_format or image.metadata.format]
+        return format.encode(image), format.extensions
+
+    def _quarantined(self, source: Source, unit: Unit, error: Exception) -> list[Row]:
+        """An image that failed before any combination: a row for each that it owes."""
+        stage = "fetch" if isinstance(error, ImageError) and error.reason in _FETCH else "decode"
+        if isinstance(error, ImageError) and error.reason in ("CRASHED", "TIMED_OUT"):
+            stage = "process"
+        return [
+            self._row(source, unit, degradation, restorer) | _fault(error, stage)
+            for degradation, restorer in self.recipe.combinations
+        ]
+
+    def _row(self, source: Source, unit: Unit, degradation: str, restorer: str) -> Row:
+        digests = {built.name: built.sha256 for built in self.recipe.restorers}
+        return {
+            "dataset": source.dataset,
+            "key": source.key,
+            "source_id": source.source_id,
+            "source_uri": self._folders[source.dataset].uri(source.key),
+            "source_bytes": source.size if source.size >= 0 else None,
+            "degradation": degradation,
+            "restorer": restorer,
+            "restorer_sha256": digests.get(restorer),
+            "recipe_id": self.recipe.recipe_id,
+            "unit_id": unit.unit_id,
+            "attempt": unit.attempt,
+            "device": self._device,
+            "code_version": code_version(),
+            "finished_at": datetime.now(UTC),
+        }
+
+
+_FETCH = {"READ_FAILED", "NOT_FOUND", "EMPTY"}
+
+
+class _Window:
+    """Hands work to a pool and takes results in order, so many under way at a time and not more."""
+
+    def __init__(self, pool: ThreadPoolExecutor, most: int, work: Callable[[Outcome], Row]) -> None:
+        self._pool, self._most, self._work = pool, most, work
+        self._futures: deque[Future[Row]] = deque()
+
+    def feed(self, outcomes: Iterable[Outcome]) -> Iterator[Row]:
+        for outcome in outcomes:
+            self._futures.append(self._pool.submit(self._work, outcome))
+            while len(self._futures) > self._most:
+                yield self._futures.popleft().result()
+
+    def rest(self) -> Iterator[Row]:
+        while self._futures:
+            yield self._futures.popleft().result()
+
+
+def _fault(error: Exception, stage: str) -> Row:
+    reason, message = reason_and_message(error)
+    return {"status": QUARANTINED, "reason": reason, "stage": stage, "message": message}
+
+
+def _write_fault(error: Exception) -> Row:
+    return {"reason": "WRITE_FAILED", "message": describe(error)}
+
+
+def _taken(item: tuple[Source, Future[Loaded]]) -> tuple[Source, Loaded | Exception]:
+    source, future = item
+    try:
+        return source, future.result()
+    except Exception as error:
+        return source, error
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    return f"{device} x{torch.get_num_threads()}"
