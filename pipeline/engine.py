@@ -40,7 +40,9 @@ class UnitReport:
 class Engine(Protocol):
     """Takes the units of the plan in ``books`` through workers, yielding a report as each commits."""
 
-    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]: ...
+    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
+        """Yields in whatever order units finish."""
+        ...
 
 
 class LocalEngine:

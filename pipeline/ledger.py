@@ -51,6 +51,8 @@ COLUMNS = pa.schema(
         ("output_sha256", pa.string()),
         ("output_bytes", pa.int64()),
         ("degraded_uri", pa.string()),
+        ("degraded_sha256", pa.string()),
+        ("degraded_bytes", pa.int64()),
         ("device", pa.string()),
         ("seconds", pa.float64()),
         ("code_version", pa.string()),

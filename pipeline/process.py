@@ -40,6 +40,23 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class Case:
+    """One image under one degradation, on the device."""
+
+    loaded: Loaded
+    reference: Image
+    """The source, cut to a multiple of the degradation's scale."""
+    reference_1CHW: Tensor
+    degraded: Degraded
+    fields: dict[str, Any]
+
+    def degraded_image(self) -> Image:
+        """The restorer's input as it would be saved: rounded and clipped to the source's dtype."""
+        domain = self.reference.domain
+        return self.reference.with_pixels(to_stored(self.degraded.image_BCHW, domain)[0])
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One image x degradation x restorer: what was made of it, or why nothing was."""
 
@@ -48,23 +65,12 @@ class Outcome:
     restorer: str
     fields: dict[str, Any] = field(default_factory=dict)
     """Columns of the row that are known here."""
-    degraded: Image | None = None
-    """The restorer's input; its pixels are float where the degradation does not round."""
+    case: Case | None = None
+    """The image as it was degraded, on the device; ``None`` where that failed."""
     restored: Image | None = None
     """In the source's dtype, rounded and clipped: what is stored is what was scored."""
     error: Exception | None = None
     stage: str = ""
-
-
-@dataclass(frozen=True)
-class _Case:
-    """One image under one degradation, on the device."""
-
-    loaded: Loaded
-    reference: Image
-    reference_1CHW: Tensor
-    degraded: Degraded
-    fields: dict[str, Any]
 
 
 class Processor:
@@ -80,7 +86,7 @@ class Processor:
     def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
         """The images of a batch share height, width, channels and dtype."""
         for degradation in self.recipe.degradations or (None,):
-            cases: list[_Case] = []
+            cases: list[Case] = []
             for loaded in batch:
                 try:
                     cases.append(self._degrade(loaded, degradation))
@@ -89,7 +95,7 @@ class Processor:
             if cases:
                 yield from self._restore_all(cases, degradation)
 
-    def _degrade(self, loaded: Loaded, degradation: Degradation | None) -> _Case:
+    def _degrade(self, loaded: Loaded, degradation: Degradation | None) -> Case:
         scale = degradation.scale if degradation else 1
         height, width, _ = loaded.image.size
         if height < scale or width < scale:
@@ -97,20 +103,20 @@ class Processor:
         reference = loaded.image.cropped(height - height % scale, width - width % scale)
         reference_1CHW = to_tensor(reference, self.device)
         if degradation is None:
-            return _Case(loaded, reference, reference_1CHW, Degraded(reference_1CHW, [], Condition()), {})
+            return Case(loaded, reference, reference_1CHW, Degraded(reference_1CHW, [], Condition()), {})
         seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
         degraded = degradation(reference_1CHW, seed)
         fields = {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}
-        return _Case(loaded, reference, reference_1CHW, degraded, fields)
+        return Case(loaded, reference, reference_1CHW, degraded, fields)
 
-    def _restore_all(self, cases: list[_Case], degradation: Degradation | None) -> Iterator[Outcome]:
+    def _restore_all(self, cases: list[Case], degradation: Degradation | None) -> Iterator[Outcome]:
         own_scores = _bisected(lambda part: self._score_degraded(part, degradation), cases)
         name = degradation.name if degradation else NO_DEGRADATION
         for built in self.recipe.restorers or (None,):
             results = _bisected(lambda part, built=built: self._restore(part, built, degradation), cases)  # type: ignore[misc]
             for case, own, result in zip(cases, own_scores, results, strict=True):
-                outcome = Outcome(case.loaded, name, built.name if built else NO_RESTORER, dict(case.fields))
-                outcome = replace(outcome, degraded=_as_stored(case))
+                restorer = built.name if built else NO_RESTORER
+                outcome = Outcome(case.loaded, name, restorer, dict(case.fields), case)
                 if isinstance(own, Exception):
                     yield replace(outcome, error=own, stage="score")
                 elif isinstance(result, Exception):
@@ -120,7 +126,7 @@ class Processor:
                     yield replace(outcome, restored=result[0])
 
     def _restore(
-        self, cases: Sequence[_Case], built: BuiltRestorer | None, degradation: Degradation | None
+        self, cases: Sequence[Case], built: BuiltRestorer | None, degradation: Degradation | None
     ) -> list[tuple[Image | None, dict[str, Any]]]:
         if built is None:
             return [(None, {}) for _ in cases]
@@ -140,9 +146,7 @@ class Processor:
             for case, pixels, row in zip(cases, pixels_BHWC, scores, strict=True)
         ]
 
-    def _score_degraded(
-        self, cases: Sequence[_Case], degradation: Degradation | None
-    ) -> list[dict[str, Any]]:
+    def _score_degraded(self, cases: Sequence[Case], degradation: Degradation | None) -> list[dict[str, Any]]:
         """The input's own score; a smaller input is enlarged by MATLAB bicubic and rounded first."""
         if not self.recipe.metrics:
             return [{} for _ in cases]
@@ -155,7 +159,7 @@ class Processor:
         return [{f"{name}_degraded": value for name, value in row.items()} for row in scores]
 
     def _score(
-        self, image_BCHW: Tensor, cases: Sequence[_Case], degradation: Degradation | None
+        self, image_BCHW: Tensor, cases: Sequence[Case], degradation: Degradation | None
     ) -> list[dict[str, float | None]]:
         border = degradation.scale if degradation and degradation.scale > 1 else 0
         reference_BCHW = _cut(torch.cat([case.reference_1CHW for case in cases]), border)
@@ -169,7 +173,7 @@ class Processor:
                 row[name] = None if score != score else score  # NaN means undefined
         return rows
 
-    def _valid(self, cases: Sequence[_Case]) -> Tensor | None:
+    def _valid(self, cases: Sequence[Case]) -> Tensor | None:
         masks = [case.reference.valid_HW for case in cases]
         if all(mask is None for mask in masks):
             return None
@@ -208,16 +212,11 @@ def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
     return pixels
 
 
-def _as_stored(case: _Case) -> Image:
-    """The degraded image as it would be saved: rounded and clipped to the source's dtype."""
-    return case.reference.with_pixels(to_stored(case.degraded.image_BCHW, case.reference.domain)[0])
-
-
 def _cut(image_BCHW: Tensor, border: int) -> Tensor:
     return image_BCHW[..., border:-border, border:-border] if border else image_BCHW
 
 
-def _shared_condition(cases: Sequence[_Case], built: BuiltRestorer) -> Condition | None:
+def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition | None:
     """One condition for the whole batch, or ``None`` where the images must go one by one."""
     conditions = [case.degraded.condition for case in cases]
     first = conditions[0]
@@ -249,7 +248,7 @@ def _described(condition: Condition) -> dict[str, Any]:
     return known
 
 
-def _bisected(run: Callable[[Sequence[_Case]], list[T]], cases: Sequence[_Case]) -> list[T | Exception]:
+def _bisected(run: Callable[[Sequence[Case]], list[T]], cases: Sequence[Case]) -> list[T | Exception]:
     """Runs the batch; where it fails, its halves, so that one image costs no other.
 
     The same cure serves a batch that is too large for the device's memory.

@@ -113,6 +113,7 @@ class Replica:
         self._worker = Worker(Job.model_validate_json(job), books, device="cuda" if on_gpu else "cpu")
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Works through the batch's units; faults of a whole unit come back as text."""
         lines = []
         for record in batch["unit"]:
             unit = unit_of(json.loads(str(record)))
@@ -126,7 +127,7 @@ class Replica:
 
 def default_workers(gpus_per_worker: float) -> int:
     """One per GPU of the cluster, else one per CPU core, leaving none to Ray's own logical extra."""
-    resources = ray.cluster_resources()
+    resources = _cluster()
     if gpus_per_worker:
         return max(1, int(resources.get("GPU", 0) / gpus_per_worker))
     local_cores = os.cpu_count() or 1
@@ -134,10 +135,16 @@ def default_workers(gpus_per_worker: float) -> int:
     return max(1, local_cores if cores <= max(LOCAL_CPUS, local_cores) else int(cores) - 1)
 
 
+def _cluster() -> dict[str, float]:
+    """What all nodes together have."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return resources
+
+
 def _gpus_per_worker(job: Job) -> float:
     if job.resources.gpus_per_worker is not None:
         return job.resources.gpus_per_worker
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+    return 1.0 if _cluster().get("GPU", 0) >= 1 else 0.0
 
 
 def _threads(workers: int, gpus: float) -> int:

@@ -10,11 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.engine import Engine, LocalEngine, UnitReport
 from pipeline.errors import JobError, RunStopped
 from pipeline.jobs import Job, Quarantine
+from pipeline.run_record import RunRecord
 
 if TYPE_CHECKING:
     from pipeline.plan import PlanSummary
@@ -104,6 +106,7 @@ def execute(
     """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
     from pipeline.layout import books_of
 
+    started_at = datetime.now(UTC)
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
         return progress
@@ -115,6 +118,13 @@ def execute(
     if progress.units < planned.units:
         missing = planned.units - progress.units
         raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")
+    RunRecord(
+        engine=options.engine,
+        started_at=started_at.isoformat(timespec="seconds"),
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=progress.seconds,
+        images=progress.images,
+    ).write(books_of(job))
     return progress
 
 

@@ -160,8 +160,8 @@ class Folder:
     def open(self, key: str) -> IO[bytes]:
         """The object as a file to read and seek in, for those too large to hold."""
         fs, root = self._store
-        file: IO[bytes] = Path(root, key).open("rb") if self.is_local else fs.open(f"{root}/{key}", "rb")
-        return file
+        opened: IO[bytes] = fs.open(f"{root}/{key}", "rb")
+        return opened
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""

@@ -111,17 +111,17 @@ def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], pro
 
 def _check_objects(table: pa.Table, books: Books, problems: _Problems, threads: int) -> int:
     root = Folder(books.job.output, books.job.output_profile)
-    promised = list(_promised(table, root))
+    promised = {*_promised(table, root, "output"), *_promised(table, root, "degraded")}
     with ThreadPoolExecutor(threads) as pool:
-        for fault in pool.map(lambda each: _object_fault(root, *each), promised):
+        for fault in pool.map(lambda each: _object_fault(root, *each), sorted(promised)):
             if fault is not None:
                 problems.add(fault)
     return len(promised)
 
 
-def _promised(table: pa.Table, root: Folder) -> Iterator[tuple[str, str, int]]:
+def _promised(table: pa.Table, root: Folder, kind: str) -> Iterator[tuple[str, str, int]]:
     """(key, hash, size) of every object that the rows say is there."""
-    names = ("status", "output_uri", "output_sha256", "output_bytes")
+    names = ("status", f"{kind}_uri", f"{kind}_sha256", f"{kind}_bytes")
     for status, uri, digest, size in zip(*(table[name].to_pylist() for name in names), strict=True):
         if status == OK and uri is not None:
             yield uri.removeprefix(root.url + "/"), digest, size

@@ -6,6 +6,7 @@ queues between. Nothing of one image reaches another, and nothing is kept betwee
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,7 @@ from pipeline.jobs import Job
 from pipeline.layout import Layout
 from pipeline.ledger import OK, QUARANTINED, Ledger, Row
 from pipeline.plan import Source, Unit
-from pipeline.process import Loaded, Outcome, Processor
+from pipeline.process import Case, Loaded, Outcome, Processor
 from pipeline.recipe import Recipe
 from pipeline.storage import Folder, describe
 from pipeline.version import code_version
@@ -47,6 +48,8 @@ class Worker:
         self._folders = {each.name: Folder(each.uri, each.profile) for each in job.datasets}
         self._processor = Processor(self.recipe, torch.device(device))
         self._device = _device_name(device)
+        self._degraded: dict[tuple[str, str], Row] = {}
+        self._degraded_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="read")
         self._writers = ThreadPoolExecutor(threads, thread_name_prefix="write")
 
@@ -69,6 +72,7 @@ class Worker:
 
     def process(self, unit: Unit) -> list[Row]:
         """Everything but the commit: objects are in the store when this returns."""
+        self._degraded.clear()
         saves = _Window(self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit))
         rows: list[Row] = []
         batches = Batches()
@@ -128,14 +132,10 @@ class Worker:
 
     def _stored(self, outcome: Outcome) -> Row:
         source, layout, row = outcome.loaded.source, self.layout, Row()
-        if outcome.degraded is not None and layout.keeps_degraded:
-            data, extensions = self._encoded(outcome.degraded)
-            key = layout.degraded(source, outcome.degradation, extensions)
-            layout.folder.put(key, data)
-            row["degraded_uri"] = layout.folder.uri(key)
-            if outcome.restored is None:
-                row |= {"output_uri": row["degraded_uri"], "output_bytes": len(data)}
-                row |= {"output_sha256": sha256_hex(data)}
+        if outcome.case is not None and layout.keeps_degraded:
+            row |= self._stored_degraded(outcome.case, outcome.degradation)
+            if layout.kind == "degrade":
+                row |= {name.replace("degraded", "output"): value for name, value in row.items()}
         if outcome.restored is not None and layout.keeps_restored:
             data, extensions = self._encoded(outcome.restored)
             key = layout.restored(source, outcome.degradation, outcome.restorer, extensions)
@@ -143,6 +143,21 @@ class Worker:
             row |= {"output_uri": layout.folder.uri(key), "output_bytes": len(data)}
             row |= {"output_sha256": sha256_hex(data)}
         return row
+
+    def _stored_degraded(self, case: Case, degradation: str) -> Row:
+        """Stores a degraded image once, whatever number of restorers follow."""
+        source, layout = case.loaded.source, self.layout
+        with self._degraded_lock:
+            if (source.source_id, degradation) not in self._degraded:
+                data, extensions = self._encoded(case.degraded_image())
+                key = layout.degraded(source, degradation, extensions)
+                layout.folder.put(key, data)
+                self._degraded[source.source_id, degradation] = {
+                    "degraded_uri": layout.folder.uri(key),
+                    "degraded_sha256": sha256_hex(data),
+                    "degraded_bytes": len(data),
+                }
+            return self._degraded[source.source_id, degradation]
 
     def _encoded(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
         format = FORMATS[self.layout.output_format or image.metadata.format]

@@ -1,0 +1,140 @@
+"""Makes a run's report: picks images, makes their pixels again, writes the page.
+
+Degradations replay from their seeds, so the pictures are those that were scored, whether or not the job
+kept its objects.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pipeline.books import Books
+from pipeline.formats import decode
+from pipeline.formats.base import Limits
+from pipeline.hashing import sha256_hex
+from pipeline.image import Image
+from pipeline.plan import Source
+from pipeline.process import Loaded, Outcome, Processor
+from pipeline.recipe import NO_DEGRADATION, Recipe
+from pipeline.report.page import build_page
+from pipeline.report.provenance import Provenance
+from pipeline.report.sample import Pick, Pixels, Sample, pick_samples
+from pipeline.run_record import RunRecord
+from pipeline.statistics import compare
+from pipeline.storage import Folder
+from pipeline.tables import read_metrics, read_summary
+
+PAGE = "report/index.html"
+
+MOST_PIXELS = 1 << 24
+"""Larger images are not made again for a picture of a few hundred pixels."""
+
+
+def write_report(books: Books) -> str:
+    """Writes ``report/index.html`` from the tables; returns its address."""
+    table, summary = read_metrics(books), read_summary(books)
+    metric = books.job.metrics[0] if books.job.metrics else None
+    page = build_page(
+        table,
+        summary,
+        compare(table, metric) if metric else None,
+        list(remade(books, table, pick_samples(table, metric))),
+        _provenance(books),
+    )
+    books.folder.put(PAGE, page.encode())
+    return books.folder.uri(PAGE)
+
+
+def remade(books: Books, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sample]:
+    """The picked images with the pixels of every restorer; those no longer readable are left out."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    processor = Processor(Recipe.of(books.job), device)
+    wanted: dict[tuple[str, str], list[Pick]] = {}
+    for pick in picks:
+        wanted.setdefault((pick.dataset, pick.key), []).append(pick)
+    for (dataset, key), here in wanted.items():
+        loaded = _loaded(books, dataset, key)
+        if loaded is None:
+            continue
+        outcomes = list(processor([loaded]))
+        for pick in here:
+            degradation = pick.degradation or NO_DEGRADATION
+            mine = [each for each in outcomes if each.degradation == degradation and each.case is not None]
+            if mine:
+                yield _sample(pick, loaded, mine, books.job.metrics)
+
+
+def _loaded(books: Books, dataset: str, key: str) -> Loaded | None:
+    place = next(each for each in books.job.datasets if each.name == dataset)
+    try:
+        data = Folder(place.uri, place.profile).read(key)
+        image = decode(data, Limits(min(MOST_PIXELS, books.job.limits.max_pixels)))
+    except Exception:  # the page goes without a picture that cannot be had any more
+        return None
+    return Loaded(Source(dataset, key, len(data), "", ""), sha256_hex(data), len(data), image)
+
+
+def _sample(pick: Pick, loaded: Loaded, outcomes: list[Outcome], metrics: tuple[str, ...]) -> Sample:
+    restored = {each.restorer: each.restored for each in outcomes if each.restored is not None}
+    case = outcomes[0].case
+    assert case is not None
+    return Sample(
+        dataset=pick.dataset,
+        key=pick.key,
+        degradation=pick.degradation,
+        rank=pick.rank,
+        # A restore run has no reference: what it was given is all there is.
+        reference_HWC=None if pick.degradation == NO_DEGRADATION else _shown(case.reference),
+        degraded_HWC=_shown(case.degraded_image()),
+        restored={name: _shown(image) for name, image in restored.items()},
+        scores={each.restorer: _scores(each, metrics) for each in outcomes if each.restored is not None},
+    )
+
+
+def _scores(outcome: Outcome, metrics: tuple[str, ...]) -> dict[str, float]:
+    return {name: outcome.fields[name] for name in metrics if outcome.fields.get(name) is not None}
+
+
+def _shown(image: Image) -> Pixels:
+    """8 bits for the page, whatever the image holds."""
+    return np.asarray((image.to_unit() * 255).round().clip(0, 255), np.uint8)
+
+
+def _provenance(books: Books) -> Provenance:
+    record = RunRecord.read(books.folder)
+    facts: dict[str, Any] = {}
+    if record is not None:
+        facts = {
+            "engine": record.engine,
+            "started_at": record.started_at,
+            "finished_at": record.finished_at,
+            "seconds": record.seconds,
+            "rows_done": record.images * len(Recipe.of(books.job).combinations),
+        }
+    return Provenance(commands=_commands(books), versions=_versions(), hardware=_hardware(), **facts)
+
+
+def _commands(books: Books) -> list[str]:
+    if books.job.kind == "benchmark":
+        return ["restora benchmark job.toml   # the job as below", f"restora verify {books.job.output}"]
+    output = books.job.output
+    return [f"restora verify {output}", f"restora retry {output}   # what was quarantined"]
+
+
+def _versions() -> dict[str, str]:
+    names = ("restora", "torch", "ray", "numpy", "pillow", "imagecodecs", "scikit-image", "pyarrow")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+
+
+def _hardware() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()}, {os.cpu_count()} cores, no GPU"
