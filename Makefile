@@ -1,0 +1,41 @@
+# make demo and make test set everything up by themselves: a virtual environment in .venv, then the work.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: setup demo test lint types bench clean help
+
+help:  ## What can be made.
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(INSTALLED)  ## Virtual environment with everything, as the tests ran on it.
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "restora needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+demo: setup  ## Degrade, restore and score photographs on this machine; prints where the report lies.
+	$(BIN)/restora demo
+
+test: lint types  ## Everything that has to hold.
+	$(BIN)/python -m pytest
+
+lint: setup  ## Style.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup  ## Types of the three packages.
+	$(BIN)/mypy
+
+bench: setup  ## Speed and memory, as ratios within one run; takes a while.
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/metrics.py
+
+clean:  ## Forget the virtual environment and caches.
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info
