@@ -1,0 +1,60 @@
+"""Forward models: whatever makes an image worse.
+
+Adding one: a file, a line here, a line in the contract test.
+"""
+
+from __future__ import annotations
+
+from models.operators.atmosphere import Clouds, Haze
+from models.operators.base import LinearOperator, Operator, ProximalOperator
+from models.operators.blur import (
+    AnisotropicGaussianBlur,
+    DefocusBlur,
+    GaussianBlur,
+    GeneralisedGaussianBlur,
+    KernelBlur,
+    PlateauBlur,
+    Sinc,
+)
+from models.operators.bsrgan import Bsrgan
+from models.operators.compression import Jpeg, Jpeg2000
+from models.operators.differentiable_jpeg import DifferentiableJpeg
+from models.operators.gaps import ScanLineGaps
+from models.operators.mask import BoxMask, IrregularMask, Mask
+from models.operators.motion import MotionBlur
+from models.operators.noise import (
+    CorrelatedNoise,
+    GaussianNoise,
+    PoissonGaussianNoise,
+    PoissonNoise,
+    RicianNoise,
+    SaltAndPepper,
+    Speckle,
+)
+from models.operators.real_esrgan import RealEsrgan
+from models.operators.resample import Area, Bicubic, Bilinear, Lanczos, Mtf, Nearest
+from models.operators.resize import Resize
+from models.operators.sensor import DeadColumns, Stripes
+
+_LISTED: tuple[type[Operator], ...] = (
+    # resampling
+    Bicubic, Bilinear, Lanczos, Area, Nearest, Mtf, Resize,
+    # blur
+    GaussianBlur, AnisotropicGaussianBlur, GeneralisedGaussianBlur, PlateauBlur,
+    Sinc, DefocusBlur, MotionBlur, KernelBlur,
+    # noise
+    GaussianNoise, CorrelatedNoise, PoissonNoise, PoissonGaussianNoise, Speckle, SaltAndPepper, RicianNoise,
+    # sensor and atmosphere
+    Stripes, Haze,
+    # compression
+    Jpeg, Jpeg2000, DifferentiableJpeg,
+    # masks
+    Mask, BoxMask, IrregularMask, ScanLineGaps, DeadColumns, Clouds,
+    # chains
+    RealEsrgan, Bsrgan,
+)  # fmt: skip
+
+OPERATORS: dict[str, type[Operator]] = {operator.name: operator for operator in _LISTED}
+"""Every operator by its name in a job."""
+
+__all__ = ["OPERATORS", "LinearOperator", "Operator", "ProximalOperator"]

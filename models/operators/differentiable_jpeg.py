@@ -1,0 +1,106 @@
+"""JPEG as a differentiable function, for training through compression.
+
+The steps of baseline JPEG (ITU-T T.81) on tensors; only the rounding of the coefficients is replaced by
+``round(x) + (x - round(x))^3``, which has a gradient (Shin and Song 2017).
+
+Shapes: B batch, C channels, H and W height and width, N blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from models.operators.parameters import require_choice, require_number
+
+# ITU-T T.81, tables K.1 and K.2.
+_LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
+)  # fmt: skip
+_CHROMINANCE = (
+    (17, 18, 24, 47, 99, 99, 99, 99), (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99), (47, 66, 99, 99, 99, 99, 99, 99),
+    *(((99,) * 8,) * 4),
+)  # fmt: skip
+# JFIF: full-range YCbCr of BT.601, chroma without its offset of 128.
+_TO_YCBCR = (
+    (0.299, 0.587, 0.114),
+    (-0.168735892, -0.331264108, 0.5),
+    (0.5, -0.418687589, -0.081312411),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DifferentiableJpeg:
+    """JPEG with gradients, on any device: close to ``jpeg`` of the same quality, not equal to it.
+
+    Three channels are coded as RGB; any other number band by band, as grey. The result is not clipped.
+    """
+
+    name: ClassVar[str] = "differentiable_jpeg"
+
+    quality: float
+    """libjpeg's quality, in [1, 100]; need not be whole."""
+    subsampling: str = "4:2:0"
+    """Of the chroma of RGB images: "4:2:0" or "4:4:4"."""
+
+    def __post_init__(self) -> None:
+        require_number(self, "quality", 1, 100)
+        require_choice(self, "subsampling", ("4:2:0", "4:4:4"))
+
+    def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
+        """The decoded image, same shape."""
+        levels_BCHW = image_BCHW * 255
+        if image_BCHW.shape[1] != 3:
+            return (self._coded(levels_BCHW - 128, _LUMINANCE) + 128) / 255
+        to_ycbcr = image_BCHW.new_tensor(_TO_YCBCR)
+        ycbcr_BCHW = torch.einsum("kc,bchw->bkhw", to_ycbcr, levels_BCHW)
+        luma = self._coded(ycbcr_BCHW[:, :1] - 128, _LUMINANCE) + 128
+        chroma = self._chroma(ycbcr_BCHW[:, 1:])
+        ycbcr_BCHW = torch.cat([luma, chroma], dim=1)
+        rgb_BCHW = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(to_ycbcr), ycbcr_BCHW)
+        return rgb_BCHW.contiguous() / 255
+
+    def _chroma(self, chroma_B2HW: Tensor) -> Tensor:
+        if self.subsampling == "4:4:4":
+            return self._coded(chroma_B2HW, _CHROMINANCE)
+        height, width = chroma_B2HW.shape[2:]
+        even_B2HW = F.pad(chroma_B2HW, (0, width % 2, 0, height % 2), mode="replicate")
+        coded = self._coded(F.avg_pool2d(even_B2HW, 2), _CHROMINANCE)
+        enlarged = F.interpolate(coded, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return enlarged[..., :height, :width]
+
+    def _coded(self, planes_BCHW: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+        """Planes through transform, quantisation and back, in blocks of 8 x 8."""
+        batch, channels, height, width = planes_BCHW.shape
+        padded = F.pad(planes_BCHW, (0, -width % 8, 0, -height % 8), mode="replicate")
+        rows, columns = padded.shape[2] // 8, padded.shape[3] // 8
+        blocks_N88 = padded.reshape(batch, channels, rows, 8, columns, 8).transpose(3, 4)
+        transform, step_88 = _cosines(padded), self._steps(padded, table)
+        coefficients_N88 = transform @ blocks_N88 @ transform.T / step_88
+        rounded_N88 = coefficients_N88.detach().round()
+        rounded_N88 = rounded_N88 + (coefficients_N88 - rounded_N88) ** 3
+        blocks_N88 = transform.T @ (rounded_N88 * step_88) @ transform
+        return blocks_N88.transpose(3, 4).reshape(padded.shape)[..., :height, :width]
+
+    def _steps(self, like: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+        """libjpeg's scaling of the tables by quality."""
+        percent = 5000 / self.quality if self.quality < 50 else 200 - 2 * self.quality
+        return ((like.new_tensor(table) * percent + 50) / 100).floor().clamp(1, 255)
+
+
+def _cosines(like: Tensor) -> Tensor:
+    """The orthonormal DCT-II of 8 samples."""
+    k_81 = torch.arange(8, dtype=torch.float64)[:, None]
+    n_18 = torch.arange(8, dtype=torch.float64)[None, :]
+    matrix = torch.cos(math.pi * (2 * n_18 + 1) * k_81 / 16) / 2
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(like)
