@@ -64,24 +64,32 @@ class Degradation:
 
     def __call__(self, image_1CHW: Tensor, seed: int) -> Degraded:
         """Degrades one image whose sides are multiples of ``scale``."""
-        drawn = self._draw(random.Random(seed))
         noise_variance, mask_1HW = 0.0, None
-        for index, operator in enumerate(drawn):
+        parameters: list[dict[str, Any]] = []
+        linear: list[LinearOperator] = []
+        for index, operator in enumerate(self._draw(random.Random(seed))):
+            height, width = image_1CHW.shape[-2:]
+            parameters.append(_recorded(operator, height, width, _generator(seed, index)))
             if hasattr(operator, "mask"):
-                mask_1HW = operator.mask(*image_1CHW.shape[-2:], _generator(seed, index))
+                mask_1HW = operator.mask(height, width, _generator(seed, index))
+            if hasattr(operator, "drawn"):  # a random kernel: this image's own is a linear operator
+                operator = operator.drawn(_generator(seed, index))
+            if isinstance(operator, LinearOperator):
+                linear.append(operator)
             noise_variance += float(getattr(operator, "noise_level", 0.0)) ** 2
             image_1CHW = operator(image_1CHW, _generator(seed, index))
         condition = Condition(
             scale=self.scale,
             noise_level_B=torch.tensor([noise_variance**0.5]) if noise_variance else None,
             mask_B1HW=None if mask_1HW is None else mask_1HW[None].to(image_1CHW.device),
-            operators=tuple(each for each in drawn if isinstance(each, LinearOperator)),
+            operators=tuple(linear),
         )
-        return Degraded(image_1CHW, [{"op": o.name, **dataclasses.asdict(o)} for o in drawn], condition)  # type: ignore[call-overload]
+        return Degraded(image_1CHW, parameters, condition)
 
     def _draw(self, rng: random.Random) -> list[Operator]:
         return [
-            _build(spec.op, {n: _drawn(v, rng) for n, v in spec.parameters.items()})
+            # In order of name: the recipe does not know in which order a job wrote them.
+            _build(spec.op, {n: _drawn(v, rng) for n, v in sorted(spec.parameters.items())})
             for spec in self.operators
         ]
 
@@ -100,11 +108,15 @@ def build_degradation(spec: DegradationSpec, where: str = "degradation") -> Degr
 
 def _check(spec: OperatorSpec, where: str) -> None:
     """Builds the operator at both ends of every range: what holds there is taken to hold between."""
-    for end in (0, 1):
-        try:
+    try:
+        low, high = (
             _build(spec.op, {n: v[end] if _is_range(v) else v for n, v in spec.parameters.items()})
-        except ValueError as error:
-            raise JobError(f"{where}: {error}") from None
+            for end in (0, 1)
+        )
+    except ValueError as error:
+        raise JobError(f"{where}: {error}") from None
+    if getattr(low, "scale", 1) != getattr(high, "scale", 1):
+        raise JobError(f"{where}.scale: must be one number, not a range; write one degradation per scale")
 
 
 def _build(name: str, parameters: Mapping[str, Any]) -> Operator:
@@ -120,6 +132,15 @@ def _build(name: str, parameters: Mapping[str, Any]) -> Operator:
     except TypeError as error:
         raise JobError(f"{name}: {str(error).split('() ')[-1]}") from error
     return operator
+
+
+def _recorded(operator: Any, height: int, width: int, rng: torch.Generator) -> dict[str, Any]:
+    """The operator and its drawn parameters; of a chain that draws for itself, also what it drew."""
+    record = {"op": operator.name, **dataclasses.asdict(operator)}
+    if hasattr(operator, "chain"):
+        chain = operator.chain(height, width, rng)
+        record["chain"] = [_recorded(each, height, width, rng) for each in chain]
+    return record
 
 
 def _is_range(value: Any) -> bool:

@@ -85,6 +85,7 @@ class Recipe:
             "metrics": {name: dataclasses.asdict(m.protocol) for name, m in self.metrics.items()},
             "save": self.job.save,
             "output_format": self.job.output_format,
+            "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.items()},  # type: ignore[call-overload]
             "limits": self.job.limits.model_dump(),
         }
 

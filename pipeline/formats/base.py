@@ -1,0 +1,103 @@
+"""What a format is: bytes in, image out, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.errors import ImageError
+from pipeline.image import Image
+
+EXIF = "exif"
+"""Metadata entry: EXIF as a TIFF structure (``II*\\0`` or ``MM\\0*`` first), without ``Exif\\0\\0``."""
+ICC_PROFILE = "icc_profile"
+"""Metadata entry: the ICC profile, uncompressed."""
+XMP = "xmp"
+"""Metadata entry: the XMP packet, UTF-8."""
+ASSOCIATED_ALPHA = "associated_alpha"
+"""Metadata entry: True where the pixels are already multiplied by the opacity (TIFF alone has that)."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What decoding may cost; checked on the header, before any pixel is decoded."""
+
+    max_pixels: int = 100_000_000
+    """Height times width."""
+
+    def check(self, height: int, width: int) -> None:
+        """Refuses with ``UNREADABLE`` what has no pixels and with ``TOO_LARGE`` what has too many."""
+        if height < 1 or width < 1:
+            raise ImageError("UNREADABLE", f"the header says {width} x {height} pixels")
+        if height * width > self.max_pixels:
+            raise ImageError(
+                "TOO_LARGE",
+                f"{width} x {height} pixels are more than the limit of {self.max_pixels}; raise max_pixels",
+            )
+
+
+class Format(Protocol):
+    """Bytes <-> image. Decoding raises ``ImageError`` with a reason code and nothing else."""
+
+    @property
+    def name(self) -> str:
+        """As in a job's ``output_format``: ``png``, ``jpeg``, ``webp``, ``tiff``."""
+        ...
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Lower case with the dot, the preferred one first."""
+        ...
+
+    @property
+    def lossless(self) -> bool:
+        """Whether ``encode`` keeps every pixel of every image that it takes."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What it reads and writes, in one line, for ``restora list formats``."""
+        ...
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether an object that starts with these 16 bytes or more is of this format."""
+        ...
+
+    def decode(self, data: bytes, limits: Limits) -> Image:
+        """The image as stored, its domain from the header, its metadata unchanged."""
+        ...
+
+    def encode(self, image: Image) -> bytes:
+        """The image as a file, with whatever of its metadata this format can hold.
+
+        The same image gives the same bytes. Raises ``ImageError("UNENCODABLE", ...)``.
+        """
+        ...
+
+
+@contextmanager
+def codec_errors(format_name: str) -> Iterator[None]:
+    """Turns whatever a codec raises into an ``ImageError``; its text may quote the file, so it is dropped."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except MemoryError:
+        raise ImageError("OUT_OF_MEMORY", f"no memory to decode this {format_name} file") from None
+    except Exception as error:
+        raise ImageError(
+            "UNREADABLE", f"the {format_name} file is corrupt ({type(error).__name__} in the decoder)"
+        ) from None
+
+
+def refuse_pixels(image: Image, format_name: str, holds: str, cure: str) -> ImageError:
+    """The error for pixels that a format cannot hold, naming both and the way out."""
+    height, width, channels = image.size
+    has = f"{channels} channel{'s' * (channels != 1)}" + ("" if image.alpha_HW is None else " and alpha")
+    return ImageError(
+        "UNENCODABLE",
+        f"{format_name} holds {holds}, not {width} x {height} pixels of {has} "
+        f"of {image.domain.dtype}; {cure}",
+    )

@@ -1,0 +1,87 @@
+"""The container of JPEG: marker segments (ITU-T T.81, annex B; JFIF 1.02; EXIF 2.3, section 4.7)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pipeline.errors import ImageError
+
+APP0, APP1, APP2, APP13, COMMENT = 0xE0, 0xE1, 0xE2, 0xED, 0xFE
+START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+EXIF_PREFIX = b"Exif\0\0"
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+EXTENDED_XMP_PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
+ICC_PREFIX = b"ICC_PROFILE\0"
+JFIF_PREFIX = b"JFIF\0"
+LARGEST_PAYLOAD = 65533
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_MOST_SCANS = 100
+"""libjpeg and its descendants write about ten; thousands are an attack on the decoder's time."""
+
+
+class Segment(NamedTuple):
+    """One marker segment: the marker's second byte, and the payload without its length."""
+
+    marker: int
+    payload: bytes
+
+    def to_bytes(self) -> bytes:
+        """Marker, length, payload."""
+        assert len(self.payload) <= LARGEST_PAYLOAD
+        return struct.pack(">BBH", 0xFF, self.marker, len(self.payload) + 2) + self.payload
+
+
+def read_segments(data: bytes) -> tuple[list[Segment], int]:
+    """All segments of the first image in the file, and where its end marker starts.
+
+    Between scans the next marker is searched, so the entropy-coded data are stepped over. Raises
+    ``ImageError("TRUNCATED")`` where the file ends before its end marker.
+    """
+    segments: list[Segment] = []
+    position = 2
+    while found := _MARKER.search(data, position):
+        marker, start = data[found.start() + 1], found.end()
+        if marker == END_OF_IMAGE:
+            return segments, found.start()
+        length = int.from_bytes(data[start : start + 2], "big")
+        if length < 2:
+            raise ImageError("UNREADABLE", "the JPEG file is corrupt: a segment of no length")
+        segments.append(Segment(marker, data[start + 2 : start + length]))
+        position = start + length
+    raise ImageError("TRUNCATED", "the JPEG file ends before its end marker")
+
+
+def frame_header(segments: Iterable[Segment]) -> tuple[int, int, int, int]:
+    """Precision in bits, height, width and number of components, from the first frame header."""
+    scans = 0
+    header: tuple[int, int, int, int] | None = None
+    for marker, payload in segments:
+        scans += marker == START_OF_SCAN
+        if header is None and 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            header = struct.unpack_from(">BHHB", payload)
+    if header is None or not 1 <= scans <= _MOST_SCANS:
+        raise ImageError("UNREADABLE", "the JPEG file has no frame, no scan or far too many scans")
+    return header
+
+
+def icc_profile(segments: Iterable[Segment]) -> bytes | None:
+    """The profile, put together from its numbered pieces; None where one is missing."""
+    skip = len(ICC_PREFIX)
+    pieces = [s.payload[skip:] for s in segments if s.marker == APP2 and s.payload.startswith(ICC_PREFIX)]
+    if not pieces or any(len(piece) < 2 for piece in pieces):
+        return None
+    numbered = {piece[0]: piece[2:] for piece in pieces}
+    complete = sorted(numbered) == list(range(1, pieces[0][1] + 1))
+    return b"".join(numbered[number] for number in sorted(numbered)) if complete else None
+
+
+def icc_segments(profile: bytes) -> list[Segment]:
+    """The profile in numbered pieces; none where it needs more than the 255 that can be numbered."""
+    room = LARGEST_PAYLOAD - len(ICC_PREFIX) - 2
+    pieces = [profile[start : start + room] for start in range(0, len(profile), room)]
+    if len(pieces) > 255:
+        return []
+    return [Segment(APP2, ICC_PREFIX + bytes((i, len(pieces))) + piece) for i, piece in enumerate(pieces, 1)]

@@ -1,0 +1,160 @@
+"""PNG, 8 and 16 bits (W3C PNG specification, third edition)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import (
+    ASSOCIATED_ALPHA,
+    EXIF,
+    ICC_PROFILE,
+    XMP,
+    Limits,
+    codec_errors,
+    refuse_pixels,
+)
+from pipeline.formats.png_chunks import (
+    SIGNATURE,
+    Chunk,
+    carried,
+    icc_chunk,
+    icc_profile,
+    join_chunks,
+    read_chunks,
+    xmp_chunk,
+    xmp_packet,
+)
+from pipeline.image import Domain, Image, Metadata
+
+_COLOUR_TYPES = {(1, False): 0, (3, False): 2, (1, True): 4, (3, True): 6}
+_LARGEST_SIDE = 2**31 - 1
+_LARGEST_CHUNK = 2**30
+
+
+@dataclass(frozen=True)
+class Png:
+    """Grey or RGB, with or without alpha; palettes and 1, 2 and 4 bits are expanded exactly to 8 bits."""
+
+    level: int = 1
+    """Effort of libdeflate, 0..12."""
+
+    name = "png"
+    extensions = (".png",)
+    lossless = True
+    summary = "8 and 16 bit grey, RGB, alpha; palette and 1-4 bit are read as 8 bit; lossless"
+
+    def recognises(self, head: bytes) -> bool:
+        """By the signature."""
+        return head.startswith(SIGNATURE)
+
+    def decode(self, data: bytes, limits: Limits) -> Image:
+        """uint8 or uint16 by the header's bit depth; animations of several frames are refused."""
+        with codec_errors("PNG"):
+            chunks = _checked_chunks(data, limits)
+            samples = imagecodecs.png_decode(join_chunks(chunk for chunk in chunks if _decides_pixels(chunk)))
+            return _image(samples, chunks)
+
+    def encode(self, image: Image) -> bytes:
+        """Up-filtered rows, libdeflate: four times as fast as Pillow at level 1, and no larger."""
+        _check_encodable(image)
+        samples_HWC = image.pixels_HWC
+        if image.alpha_HW is not None:
+            samples_HWC = np.dstack([samples_HWC, image.alpha_HW])
+        height, width, channels = image.size
+        colour_type = _COLOUR_TYPES[channels, image.alpha_HW is not None]
+        bit_depth = 8 * samples_HWC.dtype.itemsize
+        header = struct.pack(">IIBBBBB", width, height, bit_depth, colour_type, 0, 0, 0)
+        rows: Any = _filtered_rows(samples_HWC)  # the codec takes any buffer, its stub only bytes
+        compressed = bytes(imagecodecs.deflate_encode(rows, level=self.level))
+        pieces = range(0, len(compressed), _LARGEST_CHUNK)
+        return join_chunks(
+            [
+                Chunk(b"IHDR", header),
+                *_metadata_chunks(image.metadata),
+                *(Chunk(b"IDAT", compressed[start : start + _LARGEST_CHUNK]) for start in pieces),
+                Chunk(b"IEND", b""),
+            ]
+        )
+
+
+def _checked_chunks(data: bytes, limits: Limits) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    for chunk in read_chunks(data):
+        if not chunks:
+            width, height = struct.unpack_from(">II", chunk.data if chunk.kind == b"IHDR" else b"")
+            limits.check(height, width)
+        if chunk.kind == b"acTL" and struct.unpack_from(">I", chunk.data)[0] > 1:
+            raise ImageError("ANIMATED", "an animated PNG; split it into its frames")
+        chunks.append(chunk)
+    return chunks
+
+
+def _decides_pixels(chunk: Chunk) -> bool:
+    return chunk.is_critical or chunk.kind == b"tRNS"
+
+
+def _image(samples: NDArray[Any], chunks: list[Chunk]) -> Image:
+    samples_HWC = samples.reshape(*samples.shape[:2], -1)
+    has_alpha = samples_HWC.shape[2] in (2, 4)
+    bit_depth, colour_type = chunks[0].data[8:10]
+    has_transparent_colour = any(chunk.kind == b"tRNS" for chunk in chunks)
+    kept = carried(chunks, same_samples=colour_type != 3 and bit_depth >= 8 and not has_transparent_colour)
+    return Image(
+        pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, :-1]) if has_alpha else samples_HWC,
+        domain=Domain.of_integers(samples_HWC.dtype.name),
+        metadata=Metadata("png", _entries(kept)),
+        alpha_HW=np.ascontiguousarray(samples_HWC[:, :, -1]) if has_alpha else None,
+    )
+
+
+def _entries(kept: tuple[Chunk, ...]) -> dict[str, Any]:
+    """The raw chunks for PNG's own use, and what other formats know from them under the common names."""
+    entries: dict[str, Any] = {"png_chunks": tuple(tuple(chunk) for chunk in kept)} if kept else {}
+    for chunk in kept:
+        if chunk.kind == b"eXIf":
+            entries[EXIF] = chunk.data
+        elif chunk.kind == b"iCCP" and (profile := icc_profile(chunk)):
+            entries[ICC_PROFILE] = profile
+        elif chunk.kind == b"iTXt" and (packet := xmp_packet(chunk)):
+            entries[XMP] = packet
+    return entries
+
+
+def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
+    entries = metadata.entries
+    if "png_chunks" in entries:
+        return [Chunk(*chunk) for chunk in entries["png_chunks"]]
+    chunks = [icc_chunk(entries[ICC_PROFILE])] if ICC_PROFILE in entries else []
+    chunks += [Chunk(b"eXIf", entries[EXIF])] if EXIF in entries else []
+    return chunks + ([xmp_chunk(entries[XMP])] if XMP in entries else [])
+
+
+def _filtered_rows(samples_HWC: NDArray[Any]) -> NDArray[np.uint8]:
+    """Rows as differences to the row above (filter type 2), the type in front of each."""
+    height = samples_HWC.shape[0]
+    big_endian = np.ascontiguousarray(samples_HWC, dtype=samples_HWC.dtype.newbyteorder(">"))
+    rows = big_endian.view(np.uint8).reshape(height, -1)
+    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = 2
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    return filtered
+
+
+def _check_encodable(image: Image) -> None:
+    height, width, channels = image.size
+    if (
+        channels not in (1, 3)
+        or image.domain.dtype not in ("uint8", "uint16")
+        or max(height, width) > _LARGEST_SIDE
+    ):
+        raise refuse_pixels(image, "PNG", "8 or 16 bit grey or RGB", "choose output_format tiff")
+    if image.metadata.entries.get(ASSOCIATED_ALPHA):
+        raise refuse_pixels(image, "PNG", "colours not multiplied by opacity", "choose output_format tiff")

@@ -1,0 +1,113 @@
+"""The container of PNG: chunks of length, type, data and CRC (W3C PNG, third edition, section 5)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pipeline.errors import ImageError
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+_LARGEST_PROFILE = 64 << 20
+_SIZE_FREE = frozenset({b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"})
+"""Registered chunks that are not marked safe to copy, but whose meaning does not hang on the pixels."""
+_DEPTH_BOUND = frozenset({b"sBIT", b"bKGD"})
+"""Chunks that are written in samples of the image's own colour type and bit depth."""
+
+
+class Chunk(NamedTuple):
+    """One chunk: a type of four letters, and its data."""
+
+    kind: bytes
+    data: bytes
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether the pixels cannot be decoded without it: a capital first letter."""
+        return not self.kind[0] & 0x20
+
+    @property
+    def is_safe_to_copy(self) -> bool:
+        """Whether it stays true when the pixels change: a small last letter."""
+        return bool(self.kind[3] & 0x20)
+
+    def to_bytes(self) -> bytes:
+        """Length, type, data and CRC."""
+        checksum = zlib.crc32(self.data, zlib.crc32(self.kind))
+        return b"%b%b%b%b" % (
+            struct.pack(">I", len(self.data)),
+            self.kind,
+            self.data,
+            struct.pack(">I", checksum),
+        )
+
+
+def read_chunks(data: bytes) -> Iterator[Chunk]:
+    """All chunks up to and with IEND; lazily, so that the header is seen before the rest is touched.
+
+    Raises ``ImageError``: ``TRUNCATED`` where the file ends before IEND, ``UNREADABLE`` on a wrong CRC.
+    """
+    position, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        if position + 12 > len(data):
+            raise ImageError("TRUNCATED", "the PNG file ends before its end marker")
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            raise ImageError("TRUNCATED", "the PNG file ends inside a chunk")
+        if zlib.crc32(memoryview(data)[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ImageError("UNREADABLE", "the PNG file is corrupt: a chunk does not match its checksum")
+        yield Chunk(kind, data[position + 8 : end])
+        position = end + 4
+
+
+def join_chunks(chunks: Iterable[Chunk]) -> bytes:
+    """A PNG file of these chunks."""
+    return SIGNATURE + b"".join(chunk.to_bytes() for chunk in chunks)
+
+
+def carried(chunks: Iterable[Chunk], *, same_samples: bool) -> tuple[Chunk, ...]:
+    """The ancillary chunks that stay true when the pixels change, in order.
+
+    ``same_samples``: whether colour type and bit depth stay as stored, too.
+    """
+    return tuple(
+        chunk
+        for chunk in chunks
+        if not chunk.is_critical
+        and (
+            chunk.is_safe_to_copy or chunk.kind in _SIZE_FREE or (same_samples and chunk.kind in _DEPTH_BOUND)
+        )
+    )
+
+
+def icc_profile(chunk: Chunk) -> bytes | None:
+    """The profile in an iCCP chunk, or None where it is broken or larger than any profile."""
+    _, _, rest = chunk.data.partition(b"\0")
+    try:
+        inflater = zlib.decompressobj()
+        profile = inflater.decompress(rest[1:], _LARGEST_PROFILE)
+    except zlib.error:
+        return None
+    return profile if inflater.eof else None
+
+
+def icc_chunk(profile: bytes) -> Chunk:
+    """An iCCP chunk that holds the profile."""
+    return Chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile, 9))
+
+
+def xmp_packet(chunk: Chunk) -> bytes | None:
+    """The XMP packet in an uncompressed iTXt chunk, or None where the chunk is another text."""
+    keyword, _, rest = chunk.data.partition(b"\0")
+    if keyword != XMP_KEYWORD or rest[:1] != b"\0":
+        return None
+    return rest[2:].split(b"\0", 2)[-1]
+
+
+def xmp_chunk(packet: bytes) -> Chunk:
+    """An iTXt chunk that holds the packet."""
+    return Chunk(b"iTXt", XMP_KEYWORD + b"\0" * 5 + packet)

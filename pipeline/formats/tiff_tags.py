@@ -1,0 +1,162 @@
+"""The metadata of a TIFF file: tags that describe (kept as EXIF), and tags that hang on the pixel grid."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import tifffile
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import EXIF, ICC_PROFILE, XMP
+from pipeline.formats.exif import (
+    EXIF_POINTER,
+    GPS_POINTER,
+    ByteOrder,
+    Directory,
+    Tag,
+    is_storable,
+    read_directory,
+    read_exif,
+    with_codes,
+    write_directory,
+    write_exif,
+)
+
+DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP_TAG, ICC_TAG = 270, 282, 283, 296, 700, 34675
+DESCRIPTIVE = frozenset(
+    {269, DESCRIPTION, 271, 272, 274, X_RESOLUTION, Y_RESOLUTION, 285, RESOLUTION_UNIT, 305, 306, 315, 316}
+    | {18246, 18249, 33432, 33723, 34377}
+)
+"""Document, description, maker, model, orientation, resolution, page, software, date, artist, host,
+rating, copyright, IPTC, Photoshop resources."""
+_GEOREFERENCE = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844})
+
+
+def read_entries(page: tifffile.TiffPage, data: bytes) -> dict[str, Any]:
+    """EXIF (description, resolution, Exif and GPS directories), ICC, XMP, and the tags bound to the grid."""
+    order = page.parent.byteorder
+    tags = _raw_tags(page, data)
+    bound = with_codes(tags.values(), _GEOREFERENCE | ({DESCRIPTION} if page.is_ome else frozenset()))
+    entries: dict[str, Any] = {"tiff_byte_order": order}
+    if bound:
+        entries["tiff_grid_tags"] = tuple(tuple(tag) for tag in bound)
+        entries["tiff_grid"] = (page.imagelength, page.imagewidth)
+    directory = Directory(_descriptive(tags, order, page), _children(data, page))
+    if not directory.is_empty:
+        entries[EXIF] = write_exif(directory, order)
+    for name, code in ((XMP, XMP_TAG), (ICC_PROFILE, ICC_TAG)):
+        if code in tags:
+            entries[name] = tags[code].value
+    return entries
+
+
+def _raw_tags(page: tifffile.TiffPage, data: bytes) -> dict[int, Tag]:
+    tags: dict[int, Tag] = {}
+    for tag in page.tags:
+        end = tag.valueoffset + tag.valuebytecount
+        if end > len(data):
+            raise ImageError("TRUNCATED", "a tag of the TIFF file lies behind its end")
+        tags[tag.code] = Tag(tag.code, int(tag.dtype), tag.count, data[tag.valueoffset : end])
+    return tags
+
+
+def _descriptive(tags: Mapping[int, Tag], order: ByteOrder, page: tifffile.TiffPage) -> tuple[Tag, ...]:
+    """Without what only states the layout: a resolution of 1/1 without unit, tifffile's note of the shape."""
+    kept = {tag.code: tag for tag in with_codes(tags.values(), DESCRIPTIVE)}
+    unit = kept.get(RESOLUTION_UNIT)
+    ones = struct.pack(f"{order}II", 1, 1)
+    if unit and unit.value == struct.pack(f"{order}H", 1) and _resolutions(kept) <= {ones}:
+        for code in (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT):
+            kept.pop(code, None)
+    if page.is_ome or page.is_shaped:
+        kept.pop(DESCRIPTION, None)
+    return tuple(kept.values())
+
+
+def _resolutions(tags: Mapping[int, Tag]) -> set[bytes]:
+    return {tags[code].value for code in (X_RESOLUTION, Y_RESOLUTION) if code in tags}
+
+
+def _children(data: bytes, page: tifffile.TiffPage) -> tuple[tuple[int, Directory], ...]:
+    """The Exif and GPS directories; one of unknown structure is left out."""
+    children = []
+    for code in (EXIF_POINTER, GPS_POINTER):
+        tag = page.tags.get(code)
+        if tag is None or page.parent.is_bigtiff:
+            continue
+        order = page.parent.byteorder
+        try:
+            # Not tifffile's ``valueoffset``, which for these two tags is already the directory's.
+            at = struct.unpack_from(f"{order}I", data, tag.offset + 8)[0]
+            child = read_directory(data, at, order, depth=1)
+        except ValueError:
+            continue
+        except EOFError:
+            raise ImageError("TRUNCATED", "the EXIF data of the TIFF file end after the file does") from None
+        if not child.is_empty and all(is_storable(tag) for tag in child.tags):
+            children.append((code, child))
+    return tuple(children)
+
+
+def directory_to_write(entries: Mapping[str, Any]) -> tuple[ByteOrder, Directory]:
+    """Byte order and first directory of the EXIF entry; an empty one where it is missing or broken."""
+    order: ByteOrder = entries.get("tiff_byte_order", "<")
+    if EXIF not in entries:
+        return order, Directory(())
+    try:
+        return read_exif(entries[EXIF])
+    except (ValueError, EOFError):
+        return order, Directory(())
+
+
+def resolution_arguments(directory: Directory, order: ByteOrder) -> dict[str, Any]:
+    """The resolution tags as tifffile wants them: rationals, not floats, so that they stay byte for byte."""
+    tags = {tag.code: tag for tag in directory.tags}
+    if len(_resolutions(tags)) == 0 or any(
+        tags[c].kind != 5 for c in (X_RESOLUTION, Y_RESOLUTION) if c in tags
+    ):
+        return {}
+    x = tags.get(X_RESOLUTION, tags.get(Y_RESOLUTION))
+    y = tags.get(Y_RESOLUTION, x)
+    assert x is not None
+    assert y is not None
+    unit = struct.unpack(f"{order}H", tags[RESOLUTION_UNIT].value)[0] if RESOLUTION_UNIT in tags else 2
+    pairs = tuple(struct.unpack(f"{order}II", tag.value) for tag in (x, y))
+    return {"resolution": pairs, "resolutionunit": unit}
+
+
+def extra_tags(entries: Mapping[str, Any], directory: Directory) -> list[tuple[int, int, int, bytes, bool]]:
+    """Tags for tifffile to write as they are."""
+    resolution = {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
+    tags = [tag for tag in directory.tags if tag.code in DESCRIPTIVE - resolution and is_storable(tag)]
+    tags += [Tag(*tag) for tag in entries.get("tiff_grid_tags", ())]
+    if XMP in entries:
+        tags.append(Tag(XMP_TAG, 1, len(entries[XMP]), entries[XMP]))
+    tags += [
+        Tag(code, 4, 1, b"\0" * 4) for code, _ in directory.children if code in (EXIF_POINTER, GPS_POINTER)
+    ]
+    return [(*tag, True) for tag in sorted({tag.code: tag for tag in tags}.values())]
+
+
+def append_children(file: bytes, directory: Directory, order: ByteOrder) -> bytes:
+    """The classic TIFF file of one page, with the Exif and GPS directories behind it.
+
+    tifffile writes no pointers to them, so its table of tags is repeated at the end with the pointers
+    in their places, and the header leads there.
+    """
+    children = [(code, child) for code, child in directory.children if code in (EXIF_POINTER, GPS_POINTER)]
+    if not children:
+        return file
+    whole = bytearray(file)
+    first = struct.unpack_from(f"{order}I", whole, 4)[0]
+    count = struct.unpack_from(f"{order}H", whole, first)[0]
+    entries = [bytes(whole[at : at + 12]) for at in range(first + 2, first + 2 + 12 * count, 12)]
+    for code, child in children:
+        whole += b"\0" * (len(whole) % 2)
+        entries.append(struct.pack(f"{order}HHII", code, 4, 1, len(whole)))
+        whole += write_directory(child, order, len(whole))
+    entries.sort(key=lambda entry: struct.unpack_from(f"{order}H", entry)[0])
+    struct.pack_into(f"{order}I", whole, 4, len(whole))
+    return bytes(whole + struct.pack(f"{order}H", len(entries)) + b"".join(entries) + b"\0" * 4)

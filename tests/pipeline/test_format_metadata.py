@@ -1,0 +1,170 @@
+"""What came with the pixels leaves with them; Pillow and tifffile look."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image as Pillow
+from PIL import PngImagePlugin
+
+from pipeline.errors import ImageError
+from pipeline.formats import FORMATS, decode, encode
+from pipeline.formats.exif import Directory, Tag, read_exif, write_exif
+from tests.bad_images import ODD_BUT_GOOD, OPACITY, PHOTO, saved, tiff
+from tests.format_contract import (
+    read_by_others,
+)
+from tests.format_samples import (
+    ARTIST,
+    EXIF,
+    EXIF_POINTER,
+    EXPOSURE,
+    GPS_POINTER,
+    ICC,
+    ORIENTATION,
+    SOURCES,
+    XMP,
+    enlarged,
+    opened,
+)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_metadata_survive_their_own_format_unchanged_even_when_the_image_grows(name):
+    image = decode(SOURCES[name])
+    assert image.metadata.entries["icc_profile"] == ICC
+    for written in (encode(image), encode(enlarged(image))):
+        assert decode(written).metadata == image.metadata
+    source, copy = opened(SOURCES[name]), opened(encode(enlarged(image)))
+    assert copy.size == (2 * source.size[0], 2 * source.size[1])
+    assert copy.info["icc_profile"] == ICC
+    assert copy.info.get("dpi") == source.info.get("dpi")
+    assert copy.info.get("comment") == source.info.get("comment")
+    assert copy.info.get("xmp") == source.info.get("xmp")
+    _check_exif(copy)
+
+
+def _check_exif(picture: Pillow.Image) -> None:
+    exif = picture.getexif()
+    assert exif[ORIENTATION] == 6
+    assert exif[ARTIST] == "A. Photographer"
+    assert float(exif.get_ifd(EXIF_POINTER)[EXPOSURE]) == 1 / 125
+    assert exif.get_ifd(GPS_POINTER)[1] == "N"
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_exif_icc_and_xmp_go_from_any_format_to_any_other(source, target):
+    image = decode(SOURCES[source])
+    picture = opened(encode(image, target))
+    _check_exif(picture)
+    assert picture.info["icc_profile"] == ICC
+    if source in ("jpeg", "webp"):
+        xmp = picture.info.get("xmp") or picture.info["XML:com.adobe.xmp"].encode()
+        assert xmp == XMP
+    if target == "tiff" and source == "tiff":
+        assert picture.tag_v2[270] == "a face"
+
+
+def test_exif_bytes_of_jpeg_png_and_webp_are_not_touched():
+    for name in ("jpeg", "png", "webp"):
+        stored = EXIF.removeprefix(b"Exif\0\0")
+        assert decode(SOURCES[name]).metadata.entries["exif"] == stored
+        assert stored in encode(decode(SOURCES[name]))
+
+
+def test_orientation_leaves_the_pixels_as_stored():
+    image = decode(SOURCES["jpeg"])
+    assert image.size == (64, 80, 3)
+    assert opened(encode(image)).getexif()[ORIENTATION] == 6
+
+
+def test_png_text_and_colour_chunks():
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Title", "café")
+    text.add_text("Notes", "long " * 500, zip=True)
+    text.add_itxt("Where", "Zürich", lang="de")
+    text.add(b"gAMA", (45455).to_bytes(4, "big"))
+    text.add(b"sRGB", b"\0")
+    text.add(b"sBIT", bytes((5, 6, 5)))
+    source = saved(PHOTO, "PNG", pnginfo=text, dpi=(72, 72))
+    copy = opened(encode(enlarged(decode(source))))
+    original = opened(source)
+    assert copy.text == original.text
+    assert copy.info["gamma"] == original.info["gamma"] == 0.45455
+    assert copy.info["srgb"] == 0
+    assert copy.info["dpi"] == original.info["dpi"]
+    assert b"sBIT" + bytes((5, 6, 5)) in encode(decode(source))
+
+
+def test_png_drops_chunks_that_the_expansion_of_a_palette_makes_untrue():
+    text = PngImagePlugin.PngInfo()
+    text.add(b"bKGD", b"\3")
+    source = saved(Pillow.fromarray(PHOTO).quantize(16), "PNG", pnginfo=text)
+    assert b"bKGD" in source
+    assert b"bKGD" not in encode(decode(source))
+
+
+def test_tiff_keeps_layout_byte_order_and_the_kind_of_alpha():
+    clear = np.dstack([PHOTO, OPACITY])
+    options = {"photometric": "rgb", "tile": (32, 16), "byteorder": ">", "extrasamples": ["assocalpha"]}
+    written = encode(decode(tiff(clear, **options, resolution=((3000, 7), (1, 3)), resolutionunit=3)))
+    with tifffile.TiffFile(io.BytesIO(written)) as file:
+        page = file.pages[0]
+        assert file.byteorder == ">"
+        assert (page.tilelength, page.tilewidth) == (32, 16)
+        assert [int(kind) for kind in page.extrasamples] == [1]
+        assert page.tags[282].value == (3000, 7)
+        assert page.tags[283].value == (1, 3)
+        assert page.tags[296].value == 3
+        np.testing.assert_array_equal(page.asarray(), clear)
+    planes = encode(decode(ODD_BUT_GOOD["planes.tif"]))
+    with tifffile.TiffFile(io.BytesIO(planes)) as file:
+        assert file.pages[0].planarconfig == 2
+
+
+def test_a_georeference_is_kept_as_long_as_it_is_true():
+    scale, tie = (30.0, 30.0, 0.0), (0.0, 0.0, 0.0, 500000.0, 4000000.0, 0.0)
+    tags = [(33550, 12, 3, scale, True), (33922, 12, 6, tie, True), (42113, 2, 0, "0", True)]
+    image = decode(tiff(PHOTO, photometric="rgb", extratags=tags))
+    with tifffile.TiffFile(io.BytesIO(encode(image))) as file:
+        page = file.pages[0]
+        assert (page.tags[33550].value, page.tags[33922].value, page.tags[42113].value) == (scale, tie, "0")
+    with pytest.raises(ImageError, match="georeference"):
+        encode(enlarged(image))
+    assert opened(encode(enlarged(image), "png")).size == (160, 128)
+
+
+def test_notes_of_the_old_size_do_not_follow_an_enlarged_tiff():
+    file = io.BytesIO()
+    tifffile.imwrite(file, PHOTO, photometric="rgb")
+    written = encode(enlarged(decode(file.getvalue())))
+    assert tifffile.imread(io.BytesIO(written)).shape == (128, 160, 3)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_exif_directories_are_read_as_they_were_written(order):
+    child = Directory((Tag(33434, 5, 1, b"\1\0\0\0\2\0\0\0"), Tag(37500, 7, 3, b"abc")))
+    whole = Directory((Tag(271, 2, 6, b"Maker\0"), Tag(274, 3, 1, b"\0\1")), ((EXIF_POINTER, child),))
+    assert read_exif(write_exif(whole, order)) == (order, whole)
+    picture = Pillow.Exif()
+    picture.load(write_exif(whole, order))
+    assert picture[271] == "Maker"
+    assert picture.get_ifd(EXIF_POINTER)[37500] == b"abc"
+
+
+def test_broken_exif_stays_in_its_own_format_and_stops_nothing():
+    broken = b"Exif\0\0II*\0\xff\xff\xff\xff"
+    image = decode(saved(PHOTO, "JPEG", exif=broken))
+    assert broken in encode(image)
+    np.testing.assert_array_equal(read_by_others(encode(image, "tiff"), deep=False), image.pixels_HWC)
+
+
+def test_metadata_longer_than_a_jpeg_segment():
+    image = decode(saved(PHOTO, "PNG", icc_profile=bytes(range(256)) * 1000))
+    assert opened(encode(image, "jpeg")).info["icc_profile"] == bytes(range(256)) * 1000
+    entries = {**image.metadata.entries, "exif": b"II*\0" + bytes(70_000)}
+    image = replace(image, metadata=replace(image.metadata, entries=entries))
+    assert opened(encode(image, "jpeg")).size == (80, 64)
