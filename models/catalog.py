@@ -1,0 +1,162 @@
+"""Every restorer by its name, and restorers from a solver and its parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from models.card import Card
+from models.restorer import Restorer
+from models.solvers.biharmonic import BiharmonicInpainting
+from models.solvers.bilateral import Bilateral
+from models.solvers.identity import Identity
+from models.solvers.interpolation import Interpolation
+from models.solvers.median import Median
+from models.solvers.non_local_means import NonLocalMeans
+from models.solvers.per_band import PerBand
+from models.solvers.plug_and_play import PlugAndPlay
+from models.solvers.regularisation_by_denoising import RegularisationByDenoising
+from models.solvers.richardson_lucy import RichardsonLucy
+from models.solvers.self_ensemble import SelfEnsemble
+from models.solvers.solver import Solver
+from models.solvers.tikhonov import Tikhonov
+from models.solvers.total_variation import TotalVariation
+from models.solvers.total_variation_deblurring import TotalVariationDeblurring
+from models.solvers.total_variation_inpainting import TotalVariationInpainting
+from models.solvers.unsupervised_wiener import UnsupervisedWiener
+from models.solvers.wavelet_shrinkage import WaveletShrinkage
+from models.solvers.wiener import Wiener
+from models.weights import build_restorer, load_weights, shipped_path
+
+SOLVERS: dict[str, type[Solver]] = {
+    each.name: each
+    for each in (
+        Identity, Interpolation,
+        Wiener, UnsupervisedWiener, RichardsonLucy, Tikhonov, TotalVariationDeblurring,
+        TotalVariation, WaveletShrinkage, NonLocalMeans, Bilateral, Median,
+        TotalVariationInpainting, BiharmonicInpainting,
+        PlugAndPlay, RegularisationByDenoising, SelfEnsemble, PerBand,
+    )
+}  # fmt: skip
+"""Solvers by their name in a job."""
+
+
+def build_solver(solver: str, **parameters: Any) -> Restorer:
+    """The restorer of a job's ``{ name = "tv", solver = "total_variation", weight = 0.08 }``.
+
+    A parameter that is itself a restorer (the ``denoiser`` of plug-and-play) may be given by its name
+    in the catalog. Raises ``ValueError`` naming the unknown solver or parameter, or the value and what
+    is allowed.
+    """
+    return _solver(solver, solver, **parameters)
+
+
+def build(name: str) -> Restorer:
+    """A new restorer of the catalog; ``ValueError`` with the nearest name for an unknown one."""
+    if name not in RESTORERS:
+        raise ValueError(_unknown("restorer", name, RESTORERS))
+    return RESTORERS[name]()
+
+
+def describe() -> list[Card]:
+    """The cards of the whole catalog, in its order."""
+    return [build(name).card for name in RESTORERS]
+
+
+def identity(restorer: Restorer) -> str:
+    """SHA-256, 64 hex digits: of the weights' file, or of the solver with its version and parameters.
+
+    The name is no part of it: two names for the same work give the same pixels.
+    """
+    core = restorer.core
+    if not isinstance(core, Solver):
+        assert restorer.card.weights_sha256, f"{restorer.card.name} has weights without a digest"
+        return restorer.card.weights_sha256
+    parameters = {
+        key: identity(value) if isinstance(value, Restorer) else value
+        for key, value in core.parameters().items()
+    }
+    canonical = {"solver": core.name, "version": core.version, "parameters": parameters}
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+
+
+def _solver(name: str, solver: str, /, **parameters: Any) -> Restorer:
+    if solver not in SOLVERS:
+        raise ValueError(_unknown("solver", solver, SOLVERS))
+    known = {each.name: each for each in dataclasses.fields(SOLVERS[solver])}
+    for parameter, value in parameters.items():
+        if parameter not in known:
+            raise ValueError(f"{solver}: {_unknown('parameter', parameter, known)}")
+        if known[parameter].type == "Restorer" and isinstance(value, str):
+            parameters[parameter] = build(value)
+    if missing := [each.name for each in known.values() if _required(each) and each.name not in parameters]:
+        raise ValueError(f"{solver}: give {' and '.join(missing)}, the name of a restorer")
+    core = SOLVERS[solver](**parameters)
+    card = dataclasses.replace(
+        core.card(name),
+        architecture=solver,
+        arguments={
+            key: value.card.name if isinstance(value, Restorer) else value
+            for key, value in core.parameters().items()
+        },
+    )
+    return Restorer(card, core)
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING
+
+
+def _shipped(name: str) -> Restorer:
+    card, state = load_weights(shipped_path(name))
+    return build_restorer(dataclasses.replace(card, name=name), state)
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1)
+    cure = f'did you mean "{nearest[0]}"?' if nearest else f"there are {', '.join(names) or 'none'}"
+    return f'unknown {kind} "{name}"; {cure}'
+
+
+def _restorer(name: str, solver: str, **parameters: Any) -> tuple[str, Callable[[], Restorer]]:
+    return name, partial(_solver, name, solver, **parameters)
+
+
+RESTORERS: dict[str, Callable[[], Restorer]] = dict(
+    [
+        _restorer("identity", "identity"),
+        _restorer("bicubic", "interpolation"),
+        _restorer("bicubic-x2", "interpolation", scale=2),
+        _restorer("bicubic-x3", "interpolation", scale=3),
+        _restorer("bicubic-x4", "interpolation", scale=4),
+        _restorer("lanczos", "interpolation", kernel="lanczos"),
+        _restorer("lanczos-x2", "interpolation", kernel="lanczos", scale=2),
+        _restorer("lanczos-x3", "interpolation", kernel="lanczos", scale=3),
+        _restorer("lanczos-x4", "interpolation", kernel="lanczos", scale=4),
+        _restorer("wiener", "wiener"),
+        _restorer("unsupervised-wiener", "unsupervised_wiener"),
+        _restorer("richardson-lucy", "richardson_lucy"),
+        _restorer("richardson-lucy-tv", "richardson_lucy", total_variation=0.002),
+        _restorer("tikhonov", "tikhonov"),
+        _restorer("total-variation-deblurring", "total_variation_deblurring"),
+        _restorer("total-variation", "total_variation"),
+        _restorer("wavelet", "wavelet_shrinkage"),
+        _restorer("non-local-means", "non_local_means"),
+        _restorer("bilateral", "bilateral"),
+        _restorer("median", "median"),
+        _restorer("total-variation-inpainting", "total_variation_inpainting"),
+        _restorer("biharmonic-inpainting", "biharmonic_inpainting"),
+        ("ffdnet-colour", partial(_shipped, "ffdnet-colour")),
+        _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),
+        _restorer("ffdnet-colour-x8", "self_ensemble", restorer="ffdnet-colour"),
+        _restorer("plug-and-play", "plug_and_play", denoiser="ffdnet-colour"),
+        _restorer("regularisation-by-denoising", "regularisation_by_denoising", denoiser="ffdnet-colour"),
+    ]
+)
+"""Name -> how to build it. Nothing is built, and scikit-image is not imported, before a name is asked for."""

@@ -1,0 +1,169 @@
+"""The one way to call any restorer: check, pad, run, guard, crop.
+
+Shapes: B batch, C channels, H and W height and width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.card import Card
+from models.guard import find_fault, limits
+from models.noise_level import estimate_noise_level
+from models.operators.base import LinearOperator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What is known about how the image came to be; a restorer takes from it what its card needs."""
+
+    scale: int = 1
+    """How many times smaller the degraded image is than the wanted one."""
+    noise_level_B: Tensor | None = None
+    """Standard deviation of the noise per image, as a fraction of the value range."""
+    mask_B1HW: Tensor | None = None
+    """1 where a pixel is known, 0 where it must be made up."""
+    operators: Sequence[LinearOperator] = ()
+    """The linear part of the degradation, in the order it was applied; shared by the whole batch."""
+
+
+class RestorerError(ValueError):
+    """An image that this restorer cannot take, or an output that cannot be true.
+
+    ``reason`` is the code that goes into the quarantine row.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[RestorerError], tuple[str, str]]:
+        return type(self), (self.reason, str(self))
+
+
+class Core(Protocol):
+    """What a restorer wraps: a network's call or a solver, padded input in the card's value range."""
+
+    def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        """``scale`` times the height and width, in the card's value range."""
+        ...
+
+
+class Restorer:
+    """A network with weights, or a solver, behind its card.
+
+    ``restorer(degraded_BCHW, condition=...)`` takes float32 in [0, 1] and returns float32 of
+    ``scale`` times the height and width, not clipped: the caller decides on dtype and range. Where the
+    card needs a noise level and none is given, the blind estimate of ``models.noise_level`` is used.
+
+    Raises ``RestorerError`` for wrong channels, missing conditions, and non-finite or implausible
+    values; what fails in a lower precision is tried once more in float32.
+    """
+
+    def __init__(self, card: Card, core: Core, *, precision: str = "float32") -> None:
+        if precision != "float32" and precision not in card.precisions:
+            raise ValueError(
+                f"{card.name}: {precision} was not measured to be safe; use {' or '.join(card.precisions)}"
+            )
+        self.card = card
+        self.core = core
+        self.precision = precision
+
+    @torch.inference_mode()
+    def __call__(self, degraded_BCHW: Tensor, *, condition: Condition | None = None) -> Tensor:
+        """See the class. Batch of one shape; the condition's tensors have the same batch size."""
+        condition = condition or Condition()
+        self._check(degraded_BCHW, condition)
+        if "noise_level" in self.card.needs and condition.noise_level_B is None:
+            condition = replace(condition, noise_level_B=estimate_noise_level(degraded_BCHW))
+        if self.precision == "float32":
+            return self._guarded(degraded_BCHW, condition)
+        try:
+            with torch.autocast(degraded_BCHW.device.type, getattr(torch, self.precision)):
+                return self._guarded(degraded_BCHW, condition)
+        except RestorerError:
+            return self._guarded(degraded_BCHW, condition)
+
+    def to(self, device: torch.device) -> Restorer:
+        """Moves the weights, where there are any; solvers follow their input."""
+        if isinstance(self.core, torch.nn.Module):
+            self.core.to(device)
+        for inner in inner_restorers(self.core):
+            inner.to(device)
+        return self
+
+    def _guarded(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        restored_BCHW = self._run(degraded_BCHW, condition)
+        scale, (batch, channels, height, width) = self._scale(condition), degraded_BCHW.shape
+        wanted = (batch, channels, height * scale, width * scale)
+        if tuple(restored_BCHW.shape) != wanted:
+            raise RestorerError(
+                "WRONG_SHAPE", f"{self.card.name} gave {tuple(restored_BCHW.shape)}, expected {wanted}"
+            )
+        if fault := find_fault(restored_BCHW, degraded_BCHW, condition.mask_B1HW):
+            raise RestorerError(fault.reason, f"{self.card.name} gave {fault.what}")
+        return restored_BCHW
+
+    def _run(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        scale = self._scale(condition)
+        height, width = degraded_BCHW.shape[-2:]
+        padding = self._padding(height, width)
+        if condition.mask_B1HW is not None:
+            condition = replace(condition, mask_B1HW=_pad(condition.mask_B1HW, padding))
+        low, high = self.card.value_range
+        in_range_BCHW = _pad(degraded_BCHW, padding) * (high - low) + low
+        restored_BCHW = (self.core(in_range_BCHW, condition).float() - low) / (high - low)
+        return restored_BCHW[..., : height * scale, : width * scale]
+
+    def _scale(self, condition: Condition) -> int:
+        return self.card.scale if self.card.scale is not None else condition.scale
+
+    def _padding(self, height: int, width: int) -> tuple[int, int]:
+        card = self.card
+
+        def add(side: int) -> int:
+            wanted = max(side, card.minimum_size)
+            return -(-wanted // card.multiple_of) * card.multiple_of - side
+
+        return add(height), add(width)
+
+    def _check(self, degraded_BCHW: Tensor, condition: Condition) -> None:
+        card, channels = self.card, degraded_BCHW.shape[1]
+        if card.channels is not None and channels != card.channels:
+            raise RestorerError(
+                "BAND_MISMATCH", f"{card.name} takes {card.channels} channels, the image has {channels}"
+            )
+        given = {
+            "scale": True,
+            "noise_level": True,
+            "mask": condition.mask_B1HW is not None,
+            "operators": bool(condition.operators),
+        }
+        for need in card.needs:
+            if not given[need]:
+                raise RestorerError("CONDITION_MISSING", f"{card.name} needs the {need} of the degradation")
+        if not limits(degraded_BCHW).isfinite().all():
+            raise RestorerError("NONFINITE_INPUT", f"the input of {card.name} holds NaN or infinite values")
+
+
+def inner_restorers(core: Core) -> list[Restorer]:
+    """The restorers that a core holds as attributes: the denoiser of plug-and-play, the wrapped one."""
+    return [value for value in vars(core).values() if isinstance(value, Restorer)]
+
+
+def _pad(image_BCHW: Tensor, padding: tuple[int, int]) -> Tensor:
+    """Continues the image below and right; reflects where it is large enough, else repeats the edge."""
+    bottom, right = padding
+    height, width = image_BCHW.shape[-2:]
+    if bottom and right and bottom < height and right < width:
+        return F.pad(image_BCHW, (0, right, 0, bottom), mode="reflect")
+    for amounts, fits in (((0, 0, 0, bottom), bottom < height), ((0, right, 0, 0), right < width)):
+        if any(amounts):
+            image_BCHW = F.pad(image_BCHW, amounts, mode="reflect" if fits else "replicate")
+    return image_BCHW

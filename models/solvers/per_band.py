@@ -1,0 +1,66 @@
+"""A network of three channels on images of any number of bands: each band on its own, as grey.
+
+Shapes: B batch, N bands, C channels of the wrapped restorer, H and W height and width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from torch import Tensor
+
+from models.card import Card
+from models.restorer import Condition, Restorer
+from models.solvers.solver import Solver
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerBand(Solver):
+    """Hands each band over in all channels at once and takes the mean of what comes back."""
+
+    name: ClassVar[str] = "per_band"
+
+    restorer: Restorer
+    """The restorer that sees one band at a time, by its name in a job."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.restorer, Restorer):
+            raise ValueError(f"{self.name}: restorer must be the name of a restorer, got {self.restorer!r}")
+        if "operators" in self.restorer.card.needs:
+            raise ValueError(
+                f"{self.name}: {self.restorer.card.name} inverts operators, which may differ between bands; "
+                "wrap its denoiser instead"
+            )
+
+    def card(self, name: str) -> Card:
+        """The wrapped restorer's facts, for any number of bands; it pads and takes its range itself."""
+        inner = self.restorer.card
+        return replace(
+            inner,
+            name=name,
+            summary=f"{inner.name} on each band by itself, for grey and multi-band images.",
+            channels=None,
+            value_range=(0.0, 1.0),
+            weights_sha256="",
+        )
+
+    def __call__(self, degraded_BNHW: Tensor, condition: Condition) -> Tensor:
+        """BN and the restorer's scale times H and W."""
+        batch, bands = degraded_BNHW.shape[:2]
+        channels = self.restorer.card.channels or 1
+        single_BCHW = degraded_BNHW.flatten(0, 1).unsqueeze(1).expand(-1, channels, -1, -1)
+        restored_BCHW = self.restorer(single_BCHW, condition=_repeated(condition, batch, bands))
+        return restored_BCHW.mean(dim=1).reshape(batch, bands, *restored_BCHW.shape[-2:])
+
+
+def _repeated(condition: Condition, batch: int, bands: int) -> Condition:
+    level_B, mask_B1HW = condition.noise_level_B, condition.mask_B1HW
+    return replace(
+        condition,
+        noise_level_B=None if level_B is None else level_B.expand(batch).repeat_interleave(bands),
+        mask_B1HW=None
+        if mask_B1HW is None
+        else mask_B1HW.expand(batch, -1, -1, -1).repeat_interleave(bands, dim=0),
+    )

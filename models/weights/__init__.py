@@ -1,0 +1,96 @@
+"""Weights and their card in one safetensors file: the card is JSON under ``card`` in the metadata.
+
+Weights may be stored in half precision; they are loaded as float32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from models.card import Card
+from models.networks import NetworkCore, build_network
+from models.restorer import Restorer
+
+SHIPPED: dict[str, str] = {
+    "ffdnet-colour": "ffdnet-colour.safetensors",
+}
+"""Restorer -> file in this folder, trained by this project."""
+
+
+def shipped_path(name: str) -> Path:
+    """Where the weights of a shipped restorer lie; ``ValueError`` for an unknown name."""
+    if name not in SHIPPED:
+        raise ValueError(f"no weights called {name!r} are shipped; there are {', '.join(sorted(SHIPPED))}")
+    return Path(__file__).parent / SHIPPED[name]
+
+
+def save_weights(
+    path: Path, card: Card, state: dict[str, Tensor], *, dtype: torch.dtype | None = None
+) -> None:
+    """Writes the file, through a temporary one beside it; ``dtype`` is what floats are stored as."""
+    stored = {name: _as_float(tensor.detach().cpu(), dtype).contiguous() for name, tensor in state.items()}
+    unsigned = dataclasses.replace(card, weights_sha256="")
+    data = safetensors.torch.save(stored, metadata={"card": unsigned.to_json()})
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def load_weights(data: bytes | Path) -> tuple[Card, dict[str, Tensor]]:
+    """Card and float32 weights; the card's ``weights_sha256`` is that of the whole file.
+
+    Raises ``ValueError`` for a file that is cut off or not safetensors, and for one without a card.
+    """
+    name = str(data) if isinstance(data, Path) else "these weights"
+    content = data.read_bytes() if isinstance(data, Path) else data
+    try:
+        state = safetensors.torch.load(content)
+    except safetensors.SafetensorError as error:
+        raise ValueError(
+            f"{name}: not a whole safetensors file ({error}); fetch or export it again"
+        ) from None
+    card = dataclasses.replace(_card(content, name), weights_sha256=hashlib.sha256(content).hexdigest())
+    return card, {key: _as_float(tensor, torch.float32) for key, tensor in state.items()}
+
+
+def _as_float(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+
+
+def _card(content: bytes, name: str) -> Card:
+    # A safetensors file starts with the length of its JSON header, 8 bytes, least significant first.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    text = header.get("__metadata__", {}).get("card")
+    if text is None:
+        raise ValueError(f"{name}: holds weights but no card; write it with models.weights.save_weights")
+    try:
+        return Card.from_json(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def build_restorer(card: Card, state: dict[str, Tensor]) -> Restorer:
+    """The network that the card names, with these weights; ``ValueError`` where they do not fit it."""
+    network = build_network(card.architecture, card.arguments)
+    _check_state(card, expected=network.state_dict(), found=state)
+    network.load_state_dict(state)
+    return Restorer(card, NetworkCore(network.requires_grad_(False)))
+
+
+def _check_state(card: Card, *, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    wanted, given = ({key: tuple(t.shape) for key, t in state.items()} for state in (expected, found))
+    for key in sorted(wanted.keys() | given.keys()):
+        if wanted.get(key) != given.get(key):
+            raise ValueError(
+                f"the weights of {card.name!r} are not of {card.architecture} with {card.arguments}: "
+                f"expected {key} {wanted.get(key, 'to be absent')}, found {given.get(key, 'none')}; correct "
+                "the card's architecture and arguments, or load the weights that belong to it"
+            )

@@ -1,0 +1,461 @@
+"""Solvers against scikit-image, SciPy, dense linear algebra, formulas written out, and laws."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import scipy.signal
+import skimage.data
+import skimage.restoration
+import torch
+
+from models import catalog
+from models.noise_level import estimate_noise_level
+from models.operators.blur import GaussianBlur
+from models.operators.mask import Mask
+from models.operators.resample import Bicubic
+from models.restorer import Condition, RestorerError
+from models.solvers import median
+from models.solvers.forward import Forward
+from models.solvers.gradient import divergence, gradient, magnitude
+from models.solvers.plug_and_play import data_step
+from models.solvers.point_spread import gradient_energy, point_spread
+from models.solvers.wavelets import daubechies, decompose, recompose
+from models.solvers.wiener import find_balance, wiener_filter
+
+RNG = torch.Generator()
+
+
+def photograph(name="camera", side=96, top=90, left=190, dtype=torch.float64):
+    pixels = getattr(skimage.data, name)() / 255.0
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    crop = pixels[top : top + side, left : left + side]
+    return torch.tensor(crop, dtype=dtype).permute(2, 0, 1)[None].contiguous()
+
+
+def noise_like(image, level, seed=0):
+    return level * torch.randn(image.shape, generator=torch.Generator().manual_seed(seed), dtype=image.dtype)
+
+
+def psnr(image, reference):
+    return float(-10 * torch.log10((image - reference).square().mean()))
+
+
+def core(solver, **parameters):
+    return catalog.build_solver(solver, **parameters).core
+
+
+def level(value, batch=1):
+    return Condition(noise_level_B=torch.full((batch,), value, dtype=torch.float64))
+
+
+def dense(function, shape_in):
+    """The matrix of a linear function, one unit image at a time."""
+    size = math.prod(shape_in)
+    columns = [
+        function(unit.reshape(1, 1, *shape_in)).flatten() for unit in torch.eye(size, dtype=torch.float64)
+    ]
+    return torch.stack(columns, dim=1).numpy()
+
+
+# --- scikit-image, SciPy and formulas as referees
+
+
+@pytest.mark.parametrize("weight", [0.02, 0.1])
+def test_total_variation_equals_scikit_image(weight):
+    batch = torch.cat([photograph("astronaut", 48), photograph("coffee", 48)])
+    noisy = batch + noise_like(batch, 0.1)
+    ours = core("total_variation", weight=weight)(noisy, Condition())
+    for image, expected in zip(ours, noisy, strict=True):
+        theirs = skimage.restoration.denoise_tv_chambolle(expected.numpy(), weight, channel_axis=0)
+        np.testing.assert_allclose(image.numpy(), theirs, atol=1e-12)
+
+
+def test_total_variation_and_primal_dual_find_the_same_minimum():
+    noisy = photograph(side=32) + noise_like(photograph(side=32), 0.1)
+
+    class Unchanged:
+        def __call__(self, image, rng):
+            return image
+
+        def adjoint(self, image, height, width):
+            return image
+
+    chambolle = core("total_variation", weight=0.1, tolerance=0.0, iterations=4000)(noisy, Condition())
+    primal_dual = core("total_variation_deblurring", weight=0.1, iterations=4000)(
+        noisy, Condition(operators=(Unchanged(),))
+    )
+    torch.testing.assert_close(primal_dual, chambolle, atol=2e-4, rtol=0)
+
+
+def test_non_local_means_equals_its_formula():
+    clean = photograph("astronaut", 14)
+    image, patch, reach, sigma, strength = clean + noise_like(clean, 0.1), 1, 2, 0.1, 0.9
+    ours = core("non_local_means", patch=patch, reach=reach, strength=strength)(image, level(sigma))[
+        0
+    ].numpy()
+    padded = np.pad(image[0].numpy(), ((0, 0), (patch + reach,) * 2, (patch + reach,) * 2), mode="reflect")
+    expected = np.empty_like(ours)
+    for row in range(14):
+        for column in range(14):
+            y, x = row + patch + reach, column + patch + reach
+            here = padded[:, y - patch : y + patch + 1, x - patch : x + patch + 1]
+            total, weights = 0.0, 0.0
+            for v in range(y - reach, y + reach + 1):
+                for u in range(x - reach, x + reach + 1):
+                    there = padded[:, v - patch : v + patch + 1, u - patch : u + patch + 1]
+                    distance = max(np.mean((here - there) ** 2) - 2 * sigma**2, 0) / (strength * sigma) ** 2
+                    weight = math.exp(-distance) if distance <= 5 else 0.0
+                    total, weights = total + weight * padded[:, v, u], weights + weight
+            expected[:, row, column] = total / weights
+    np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+def test_non_local_means_agrees_with_scikit_image():
+    clean = photograph("astronaut", 64)
+    noisy = clean + noise_like(clean, 0.1)
+    ours = core("non_local_means", patch=2, reach=5, strength=2.0)(noisy, level(0.1))[0]
+    theirs = skimage.restoration.denoise_nl_means(
+        noisy[0].numpy(), 5, 5, h=0.2, sigma=0.1, fast_mode=True, channel_axis=0
+    )
+    # Theirs sums patches over one row and column less, approximates the exponential,
+    # and treats the border in another way.
+    assert np.median(np.abs(ours.numpy() - theirs)) < 0.004
+    assert psnr(ours, clean[0]) == pytest.approx(psnr(torch.as_tensor(theirs), clean[0]), abs=0.6)
+
+
+def test_bilateral_equals_its_formula():
+    image = photograph("coffee", 12)
+    ours = core("bilateral", radius=2, sigma_space=1.3, sigma_range=0.1)(image, Condition())[0].numpy()
+    padded = np.pad(image[0].numpy(), ((0, 0), (2, 2), (2, 2)), mode="reflect")
+    expected = np.empty_like(ours)
+    for row in range(12):
+        for column in range(12):
+            window = padded[:, row : row + 5, column : column + 5]
+            y, x = np.mgrid[-2:3, -2:3]
+            colour = np.mean((window - padded[:, row + 2, column + 2, None, None]) ** 2, axis=0)
+            weights = np.exp(-(x**2 + y**2) / (2 * 1.3**2)) * np.exp(-colour / (2 * 0.1**2))
+            expected[:, row, column] = (weights * window).sum(axis=(1, 2)) / weights.sum()
+    np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("radius", [1, 3])
+def test_median_equals_scipy(radius, monkeypatch):
+    monkeypatch.setattr(median, "_MOST_VALUES", 20 * 3 * 49 * 6)  # several strips, the last one smaller
+    image = photograph("astronaut", 20)
+    ours = core("median", radius=radius)(image, Condition())[0].numpy()
+    theirs = [
+        scipy.ndimage.median_filter(band, size=2 * radius + 1, mode="mirror") for band in image[0].numpy()
+    ]
+    np.testing.assert_array_equal(ours, np.stack(theirs))
+
+
+def gaussian_kernel(sigma, radius):
+    taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    return np.outer(taps, taps) / taps.sum() ** 2
+
+
+def test_wiener_filter_equals_scikit_image():
+    image = photograph("astronaut", 30)
+    kernel = gaussian_kernel(1.2, 4) * np.linspace(0.5, 1.5, 9)  # lopsided, so that a flipped kernel shows
+    ours = wiener_filter(
+        image, torch.tensor(kernel)[None], torch.full((1, 1, 1, 1), 0.02, dtype=torch.float64)
+    )
+    penalty = gradient_energy(30, 30, image).sqrt().numpy().astype(complex)
+    for band, expected in zip(ours[0].numpy(), image[0].numpy(), strict=True):
+        theirs = skimage.restoration.wiener(expected, kernel, 0.02, reg=penalty, clip=False)
+        np.testing.assert_allclose(band, theirs, atol=1e-10)
+
+
+def test_wiener_balance_leaves_a_residual_of_the_size_of_the_noise():
+    image = photograph("astronaut", 64)
+    kernel = torch.tensor(gaussian_kernel(1.2, 4))[None]
+    noisy = image + noise_like(image, 0.05)
+    noise = torch.full((1, 1, 1, 1), 0.05, dtype=torch.float64)
+    restored = wiener_filter(noisy, kernel, find_balance(noisy, kernel, noise))[0].numpy()
+    again = np.stack([scipy.ndimage.convolve(band, kernel[0].numpy(), mode="wrap") for band in restored])
+    assert np.mean((again - noisy[0].numpy()) ** 2) == pytest.approx(0.05**2, rel=1e-3)
+
+
+def test_point_spread_of_a_blur_is_its_kernel():
+    blur = GaussianBlur(sigma=1.2, size=9)
+    kernel = point_spread((blur,), 2, torch.zeros(1, dtype=torch.float64))
+    np.testing.assert_allclose(kernel.numpy(), np.stack([gaussian_kernel(1.2, 4)] * 2), atol=1e-7)
+    twice = point_spread((blur, blur), 1, torch.zeros(1, dtype=torch.float64))
+    expected = scipy.signal.convolve2d(gaussian_kernel(1.2, 4), gaussian_kernel(1.2, 4))
+    np.testing.assert_allclose(twice[0].numpy(), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("operator", [Bicubic(scale=2), Mask(share=0.3)], ids=["smaller", "mask"])
+def test_wiener_refuses_what_is_no_blur(operator):
+    with pytest.raises(RestorerError, match="no blur") as error:
+        catalog.build("wiener")(photograph(dtype=torch.float32), condition=Condition(operators=(operator,)))
+    assert error.value.reason == "CONDITION_MISSING"
+
+
+def test_tikhonov_equals_the_dense_solution():
+    blur, wanted = GaussianBlur(sigma=1.0, size=5), photograph(side=9)
+    degraded = blur(wanted, RNG)
+    blurring = dense(lambda image: blur(image, RNG), (9, 9))
+    slopes = dense(gradient, (9, 9))
+    matrix = blurring.T @ blurring + 0.01 * slopes.T @ slopes
+    expected = np.linalg.solve(matrix, blurring.T @ degraded.flatten().numpy()).reshape(9, 9)
+    ours = core("tikhonov", weight=0.01, iterations=400)(degraded, Condition(operators=(blur,)))
+    np.testing.assert_allclose(ours[0, 0].numpy(), expected, atol=2e-4)
+
+
+def test_data_step_equals_the_closed_form():
+    blur = GaussianBlur(sigma=1.0, size=5)
+    observed, prior = blur(photograph(side=24), RNG), photograph("coffee", 24)[:, :1]
+    forward = Forward(Condition(operators=(blur,)), observed)
+    ours = data_step(
+        forward, forward.adjoint(observed), prior, torch.full((1, 1, 1, 1), 0.1, dtype=torch.float64)
+    )
+    torch.testing.assert_close(ours, blur.prox(prior, observed, 0.1), atol=5e-4, rtol=0)
+
+
+def test_forward_is_adjoint_through_all_operators():
+    condition = Condition(scale=2, operators=(GaussianBlur(sigma=1.0, size=5), Bicubic(scale=2)))
+    wanted, observed = photograph(side=24), noise_like(photograph(side=12), 1.0)
+    forward = Forward(condition, observed)
+    left, right = (forward(wanted) * observed).sum(), (wanted * forward.adjoint(observed)).sum()
+    torch.testing.assert_close(left, right, rtol=1e-6, atol=0)
+    norm = np.linalg.norm(dense(forward, (24, 24)), 2) ** 2
+    assert norm <= forward.squared_norm(observed) <= 1.15 * norm
+
+
+def test_forward_leaves_rounding_out():
+    rounded, exact = (
+        Forward(Condition(scale=2, operators=(o,)), photograph(side=12))
+        for o in (Bicubic(scale=2, rounding="uint8"), Bicubic(scale=2))
+    )
+    wanted = photograph(side=24)
+    assert torch.equal(rounded(wanted), exact(wanted))
+    assert not torch.equal(Bicubic(scale=2, rounding="uint8")(wanted, RNG), exact(wanted))
+
+
+def test_gradient_and_divergence_are_adjoint():
+    image, field = noise_like(torch.zeros(2, 3, 5, 7, dtype=torch.float64), 1.0), torch.zeros(2, 2, 3, 5, 7)
+    field = noise_like(field.double(), 1.0, seed=1)
+    torch.testing.assert_close((gradient(image) * field).sum(), -(image * divergence(field)).sum())
+
+
+class ZeroEdged:
+    """A convolution with zeros beyond the edge, as scikit-image's Richardson-Lucy has it."""
+
+    def __init__(self, kernel):
+        self.kernel = torch.tensor(kernel)[None, None]
+
+    def __call__(self, image, rng):
+        return torch.nn.functional.conv2d(image, self.kernel.flip(-2, -1), padding=self.kernel.shape[-1] // 2)
+
+    def adjoint(self, image, height, width):
+        return torch.nn.functional.conv2d(image, self.kernel, padding=self.kernel.shape[-1] // 2)
+
+
+def test_richardson_lucy_equals_scikit_image_away_from_the_edge():
+    kernel = gaussian_kernel(1.0, 2) * np.linspace(0.5, 1.5, 5)
+    kernel /= kernel.sum()
+    blurred = ZeroEdged(kernel)(photograph(side=64), RNG)
+    ours = core("richardson_lucy", iterations=4)(blurred, Condition(operators=(ZeroEdged(kernel),)))[0, 0]
+    theirs = skimage.restoration.richardson_lucy(blurred[0, 0].numpy(), kernel, num_iter=4, clip=False)
+    # Each iteration brings the border, where ours divides by the true sensitivity, two kernels nearer.
+    np.testing.assert_allclose(ours.numpy()[18:-18, 18:-18], theirs[18:-18, 18:-18], atol=1e-9)
+
+
+def test_richardson_lucy_keeps_the_flux():
+    operator = ZeroEdged(gaussian_kernel(1.0, 2))
+    blurred = operator(photograph(side=32), RNG)
+    image = core("richardson_lucy", iterations=7)(blurred, Condition(operators=(operator,)))
+    torch.testing.assert_close(operator(image, RNG).sum(), blurred.sum())
+
+
+def test_daubechies_taps_are_the_published_ones():
+    root = math.sqrt(3)
+    np.testing.assert_allclose(daubechies(1), [math.sqrt(0.5)] * 2)
+    np.testing.assert_allclose(
+        daubechies(2), np.array([1 + root, 3 + root, 3 - root, 1 - root]) / (4 * math.sqrt(2)), atol=1e-12
+    )
+    # Daubechies 1988, table 1, N = 3.
+    published = [0.3326705529, 0.8068915093, 0.4598775021, -0.1350110200, -0.0854412739, 0.0352262919]
+    np.testing.assert_allclose(daubechies(3), published, atol=1e-9)
+
+
+@pytest.mark.parametrize("moments", [1, 2, 5, 8])
+def test_wavelet_transform_is_orthogonal_and_blind_to_polynomials(moments):
+    image = noise_like(torch.zeros(2, 3, 32, 24, dtype=torch.float64), 1.0)
+    coarse, details = decompose(image, moments)
+    assert coarse.shape == (2, 3, 16, 12)
+    torch.testing.assert_close(coarse.square().sum() + details.square().sum(), image.square().sum())
+    torch.testing.assert_close(recompose(coarse, details, moments), image)
+    line = torch.linspace(0, 1, 64, dtype=torch.float64) ** (moments - 1)
+    _, details = decompose(line.expand(1, 1, 8, 64).contiguous(), moments)
+    inside = details[..., : 32 - moments]
+    assert float(inside.abs().max()) < 1e-8
+
+
+def test_biharmonic_equals_scikit_image_and_keeps_known_pixels():
+    image = photograph("astronaut", 32)
+    known = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)) < 0.7
+    ours = core("biharmonic_inpainting")(image * known, Condition(mask_B1HW=known.float()))
+    theirs = skimage.restoration.inpaint_biharmonic(
+        (image * known)[0].permute(1, 2, 0).numpy(), ~known[0, 0].numpy(), channel_axis=-1
+    )
+    np.testing.assert_allclose(ours[0].permute(1, 2, 0).numpy(), theirs, atol=1e-9)
+    assert torch.equal(ours * known, image * known)
+
+
+def test_total_variation_inpainting_bridges_an_edge_with_less_variation():
+    image = torch.zeros(1, 1, 24, 24, dtype=torch.float64)
+    image[..., 12:] = 1.0
+    known = torch.ones_like(image)
+    known[..., 8:16, 10:15] = 0
+    filled = core("total_variation_inpainting", iterations=2000)(image * known, Condition(mask_B1HW=known))
+    torch.testing.assert_close(filled, image, atol=0.02, rtol=0)
+    natural = photograph(side=40)
+    holes = (torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0)) < 0.6).double()
+    condition = Condition(mask_B1HW=holes)
+    ours = core("total_variation_inpainting", iterations=2000)(natural * holes, condition)
+    smooth = core("biharmonic_inpainting")(natural * holes, condition)
+    assert magnitude(gradient(ours)).sum() < magnitude(gradient(smooth)).sum()
+    assert torch.equal(ours * holes, natural * holes)
+
+
+@pytest.mark.parametrize("name", ["biharmonic-inpainting", "total-variation-inpainting"])
+def test_a_mask_that_covers_everything_is_refused(name):
+    with pytest.raises(RestorerError, match="no known pixel") as error:
+        catalog.build(name)(
+            photograph(dtype=torch.float32), condition=Condition(mask_B1HW=torch.zeros(1, 1, 96, 96))
+        )
+    assert error.value.reason == "CONDITION_MISSING"
+
+
+def test_regularisation_by_denoising_nears_its_fixed_point():
+    blur = GaussianBlur(sigma=1.2)
+    degraded = blur(photograph(), RNG) + noise_like(photograph(), 2 / 255)
+    condition = Condition(operators=(blur,), noise_level_B=torch.tensor([2 / 255]))
+    denoiser = catalog.build("wavelet")
+
+    def residual(iterations):
+        image = core("regularisation_by_denoising", denoiser=denoiser, iterations=iterations)(
+            degraded, condition
+        )
+        denoised = denoiser(image, condition=level(3.25 / 255))
+        pull = blur.adjoint(blur(image, RNG) - degraded, 96, 96)
+        return float((pull + 0.02 * 4 * (image - denoised)).norm())
+
+    assert residual(40) < 0.2 * residual(2)
+
+
+# --- every solver makes a known scene better, by a stated margin in dB
+
+BLUR = GaussianBlur(sigma=1.6)
+
+
+@pytest.mark.parametrize(
+    ("solver", "parameters", "sigma", "margin"),
+    [
+        ("total_variation", {}, 25, 7.0),
+        ("wavelet_shrinkage", {}, 25, 6.0),
+        ("non_local_means", {}, 25, 7.0),
+        ("bilateral", {}, 25, 5.5),
+    ],
+)
+def test_denoisers(solver, parameters, sigma, margin):
+    clean = photograph("astronaut", 128, 0, 160, dtype=torch.float32)
+    noisy = clean + noise_like(clean, sigma / 255)
+    restorer = catalog.build_solver(solver, **parameters)
+    told = restorer(noisy, condition=Condition(noise_level_B=torch.tensor([sigma / 255])))
+    assert psnr(told, clean) > psnr(noisy, clean) + margin
+    assert abs(psnr(restorer(noisy), clean) - psnr(told, clean)) < 0.3, "the blind estimate should do as well"
+
+
+def test_median_removes_impulses():
+    clean = photograph(side=128, dtype=torch.float32)
+    struck = torch.rand(clean.shape, generator=torch.Generator().manual_seed(0))
+    noisy = torch.where(struck < 0.05, 0.0, torch.where(struck > 0.95, 1.0, clean))
+    assert psnr(catalog.build("median")(noisy), clean) > psnr(noisy, clean) + 10
+
+
+@pytest.mark.parametrize(
+    ("solver", "parameters", "margin"),
+    [
+        ("wiener", {}, 2.0),
+        ("unsupervised_wiener", {}, 2.0),
+        ("richardson_lucy", {}, 2.0),
+        ("richardson_lucy", {"total_variation": 0.002}, 2.0),
+        ("tikhonov", {}, 2.5),
+        ("total_variation_deblurring", {}, 3.0),
+        ("plug_and_play", {"denoiser": "total-variation"}, 3.0),
+        ("regularisation_by_denoising", {"denoiser": "total-variation"}, 3.0),
+    ],
+)
+def test_deblurring(solver, parameters, margin):
+    clean = photograph(dtype=torch.float32)
+    blurred = BLUR(clean, RNG) + noise_like(clean, 2 / 255)
+    condition = Condition(operators=(BLUR,), noise_level_B=torch.tensor([2 / 255]))
+    restored = catalog.build_solver(solver, **parameters)(blurred, condition=condition)
+    assert psnr(restored, clean) > psnr(blurred, clean) + margin
+
+
+@pytest.mark.parametrize(
+    ("solver", "parameters", "margin"),
+    [
+        ("tikhonov", {}, 0.7),
+        ("total_variation_deblurring", {}, 1.0),
+        ("richardson_lucy", {}, 0.5),
+        ("plug_and_play", {"denoiser": "total-variation"}, 0.7),
+    ],
+)
+def test_super_resolution_beats_bicubic(solver, parameters, margin):
+    clean = photograph(dtype=torch.float32)
+    operator = Bicubic(scale=2, rounding="uint8")
+    smaller = operator(clean, RNG)
+    condition = Condition(scale=2, operators=(operator,), noise_level_B=torch.tensor([1 / 255]))
+    restored = catalog.build_solver(solver, **parameters)(smaller, condition=condition)
+    bicubic = catalog.build("bicubic")(smaller, condition=condition)
+    assert psnr(restored, clean) > psnr(bicubic, clean) + margin
+
+
+@pytest.mark.parametrize(
+    ("name", "margin"), [("biharmonic-inpainting", 15), ("total-variation-inpainting", 15)]
+)
+def test_inpainting(name, margin):
+    clean = photograph(dtype=torch.float32)
+    known = (torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    filled = catalog.build(name)(clean * known, condition=Condition(mask_B1HW=known))
+    assert psnr(filled, clean) > psnr(clean * known, clean) + margin
+
+
+def test_operators_that_do_not_lead_to_the_image_are_named():
+    condition = Condition(scale=2, operators=(BLUR,))
+    with pytest.raises(RestorerError, match=r"the operators turn 192 x 192 into \(192, 192\)") as error:
+        catalog.build("tikhonov")(photograph(dtype=torch.float32), condition=condition)
+    assert error.value.reason == "CONDITION_MISSING"
+
+
+# --- the blind noise level
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee", "brick", "rocket", "moon"])
+@pytest.mark.parametrize(("sigma", "tolerance"), [(10, 0.2), (25, 0.1), (50, 0.05)])
+def test_noise_level_is_estimated(name, sigma, tolerance):
+    clean = photograph(name, 256, 0, 0, dtype=torch.float32)
+    noisy = clean + noise_like(clean, sigma / 255)
+    assert float(estimate_noise_level(noisy)) * 255 == pytest.approx(sigma, rel=tolerance)
+
+
+def test_noise_level_is_per_image():
+    clean = photograph("chelsea", 200, 0, 0, dtype=torch.float32)
+    noisy = torch.cat([clean, clean + noise_like(clean, 0.1), clean + noise_like(clean, 0.2)])
+    together = estimate_noise_level(noisy)
+    assert together[0] < 0.01
+    alone = torch.cat([estimate_noise_level(image[None]) for image in noisy])
+    torch.testing.assert_close(together, alone)
+    torch.testing.assert_close(estimate_noise_level(noisy * 65535), together * 65535)
+
+
+def test_noise_level_of_flat_and_tiny_images_is_zero():
+    assert float(estimate_noise_level(torch.full((1, 3, 40, 40), 0.3))) == 0
+    assert float(estimate_noise_level(torch.rand(1, 1, 2, 50))) == 0
