@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import JobError
+from pipeline.errors import JobError, RestoraError, StorageError
 from pipeline.jobs import Job
 from pipeline.keys import BOOKS
-from pipeline.layout import books_of
+from pipeline.layout import books_of, refuse_overlap
 from pipeline.ledger import Ledger
 from pipeline.recipe import Recipe, differences
-from pipeline.storage import Folder
+from pipeline.storage import Folder, describe
 
 JOB = "job.json"
 RECIPE = "recipe.json"
@@ -39,19 +39,31 @@ def open_for(job: Job) -> Books:
     Raises ``JobError``, with what differs, where the output was made by another recipe: results of two
     recipes never mix in one place.
     """
-    recipe, folder = Recipe.of(job), books_of(job)
+    refuse_overlap(job)
+    recipe = Recipe.of(job)
     specification = json.loads(json.dumps(recipe.specification, default=str))
-    if folder.exists(RECIPE):
-        before = json.loads(folder.read(RECIPE))
-        if before["recipe_id"] != recipe.recipe_id:
-            _refuse(job, before["recipe"], specification)
-    else:
-        record = {"recipe_id": recipe.recipe_id, "recipe": specification}
+    books = Books(job, books_of(job), recipe.recipe_id, specification)
+    try:
+        _begin(books)
+    except RestoraError:
+        raise
+    except Exception as error:  # botocore and friends do not derive from OSError
+        raise StorageError(f"output: cannot use {job.output}: {describe(error)}") from error
+    return books
+
+
+def _begin(books: Books) -> None:
+    folder, record = books.folder, {"recipe_id": books.recipe_id, "recipe": books.specification}
+    before = json.loads(folder.read(RECIPE)) if folder.exists(RECIPE) else None
+    if before is not None and before["recipe_id"] != books.recipe_id:
+        if Ledger(folder, before["recipe_id"], ()).keys():
+            _refuse(books.job, before["recipe"], books.specification)
+        before = None  # nothing was ever done by it
+    if before is None:
         folder.put(RECIPE, json.dumps(record, indent=1).encode())
-    described = json.dumps(job.model_dump(mode="json"), indent=1).encode()
+    described = json.dumps(books.job.model_dump(mode="json"), indent=1).encode()
     if not folder.exists(JOB) or folder.read(JOB) != described:
         folder.put(JOB, described)
-    return Books(job, folder, recipe.recipe_id, specification)
 
 
 def open_existing(output: str, profile: str | None = None) -> Books:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipeline.errors import RunStopped
 from pipeline.jobs import Job
 from pipeline.ledger import OK, Row
 from pipeline.plan import Unit, units
-from pipeline.storage import Folder
+from pipeline.storage import Folder, describe
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,38 @@ class UnitReport:
 class Engine(Protocol):
     """Takes the units of the plan in ``books`` through workers, yielding a report as each commits."""
 
+    def start(self) -> None:
+        """Begins to come up, and returns at once."""
+        ...
+
     def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
         """Yields in whatever order units finish."""
+        ...
+
+    def stop(self) -> None:
+        """Ends what runs outside this process; doing it twice does no harm."""
         ...
 
 
 class LocalEngine:
     """A plain loop over one worker in this process: for tests, debugging, and as the honest baseline."""
 
+    def start(self) -> None:
+        """Nothing has to come up."""
+
     def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
-        """Runs the planned units one after another."""
+        """Runs the planned units one after another; ``RunStopped`` where the books cannot be written."""
         import torch
 
         from pipeline.worker import Worker
 
         worker = Worker(job, books, device="cuda" if torch.cuda.is_available() else "cpu")
         for unit in units(books):
-            yield UnitReport.of(unit, worker(unit))
+            try:
+                rows = worker(unit)
+            except Exception as error:
+                raise RunStopped(f"unit {unit.unit_id}: {describe(error)}") from error
+            yield UnitReport.of(unit, rows)
+
+    def stop(self) -> None:
+        """Nothing runs outside this process."""

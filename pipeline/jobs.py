@@ -126,6 +126,13 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+# The schemas say that a name alone will do, for schedulers that check a job before we see it.
+Degradation = Annotated[
+    DegradationSpec, BeforeValidator(_named, json_schema_input_type=str | DegradationSpec)
+]
+Restorer = Annotated[RestorerSpec, BeforeValidator(_named, json_schema_input_type=str | RestorerSpec)]
+
+
 class Job(_Frozen):
     """Everything that a run is told. ``Job.from_toml`` reads one; ``Job.model_json_schema`` describes it."""
 
@@ -139,9 +146,9 @@ class Job(_Frozen):
     """Named profile of the output store's credentials, for ``s3://``."""
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     """Collections to work through."""
-    degradations: tuple[Annotated[DegradationSpec, BeforeValidator(_named)], ...] = ()
+    degradations: tuple[Degradation, ...] = ()
     """Presets by name, or explicit lists of operators."""
-    restorers: tuple[Annotated[RestorerSpec, BeforeValidator(_named)], ...] = ()
+    restorers: tuple[Restorer, ...] = ()
     """Names of the catalog, solvers, or weights."""
     metrics: tuple[str, ...] = ()
     """Names from ``restora list metrics``."""
@@ -234,7 +241,10 @@ def did_you_mean(value: str, known: Iterable[str]) -> str:
 
 
 def _faults(error: ValidationError) -> Iterable[str]:
-    for fault in error.errors(include_url=False):
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        if fault["type"] == "too_short" and any(_lies_below(each["loc"], fault["loc"]) for each in faults):
+            continue  # pydantic counts only the entries that are right
         path = re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"]))
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
@@ -242,6 +252,10 @@ def _faults(error: ValidationError) -> Iterable[str]:
         elif fault["type"] != "value_error" and fault["type"] != "missing":
             message = f"{message}, got {_shown(fault['input'])}"
         yield f"{path}: {message}" if path else message
+
+
+def _lies_below(location: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(location) > len(other) and location[: len(other)] == other
 
 
 def _fields_at(location: tuple[int | str, ...]) -> Iterable[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.errors import JobError
 from pipeline.jobs import Job
 from pipeline.keys import BOOKS, safe_key, with_extension
 from pipeline.plan import Source
@@ -19,6 +20,17 @@ def books_of(job: Job) -> Folder:
     """The folder of the ledger, plan, tables and report."""
     folder = Folder(job.output, job.output_profile)
     return folder if job.kind == "benchmark" else folder.child(BOOKS)
+
+
+def refuse_overlap(job: Job) -> None:
+    """``JobError`` where the output lies among the sources: the next run would take results for sources."""
+    output = Folder(job.output, job.output_profile).url
+    for index, dataset in enumerate(job.datasets):
+        if f"{output}/".startswith(f"{Folder(dataset.uri, dataset.profile).url}/"):
+            raise JobError(
+                f"output: {job.output} lies inside datasets[{index}], {dataset.uri}: "
+                "the next run would take results for sources; choose a place outside"
+            )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.errors import StorageError
 from pipeline.storage import Folder
 
 OK = "ok"
@@ -102,6 +103,10 @@ class Ledger:
         """Where a unit's file lies."""
         return f"{self.prefix}/{unit_id[:2]}/{unit_id}.parquet"
 
+    def keys(self) -> list[str]:
+        """The files of every committed unit, sorted."""
+        return self.books.keys(self.prefix, ".parquet")
+
     def commit(self, unit_id: str, rows: Sequence[Row]) -> None:
         """The one PUT that makes a unit done. Its objects must lie in the store already."""
         buffer = io.BytesIO()
@@ -110,8 +115,14 @@ class Ledger:
         self.books.put(self.key(unit_id), buffer.getvalue())
 
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
-        """The rows of one unit's file."""
-        return pq.read_table(io.BytesIO(self.books.read(key)), columns=columns)
+        """The rows of one unit's file. ``StorageError`` where it is damaged."""
+        try:
+            return pq.read_table(io.BytesIO(self.books.read(key)), columns=columns)
+        except pa.ArrowInvalid as error:
+            raise StorageError(
+                f"{self.books.uri(key)}: not a whole Parquet file; delete it and run the job again: "
+                "its images will be done once more"
+            ) from error
 
     def rows(self, unit_id: str) -> list[Row] | None:
         """The rows of a unit that is committed, else ``None``."""
@@ -122,7 +133,7 @@ class Ledger:
 
     def tables(self, columns: list[str] | None = None, threads: int = 8) -> Iterator[pa.Table]:
         """Every unit's rows, in order of unit, a bounded number of files in memory."""
-        keys = self.books.keys(self.prefix, ".parquet")
+        keys = self.keys()
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(keys), 256):
                 yield from pool.map(lambda key: self.read(key, columns), keys[start : start + 256])

@@ -7,8 +7,10 @@ Written as two Parquet files: ``plan/sources.parquet`` lists every source that b
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import JobError
-from pipeline.hashing import short_hash
+from pipeline.formats import FORMATS
+from pipeline.hashing import seed_of, short_hash
 from pipeline.jobs import Job
 from pipeline.ledger import Committed, contains
 from pipeline.storage import Entry, Folder
@@ -39,7 +42,7 @@ class Source:
     size: int
     version: str
     source_id: str
-    """128-bit hash of URI and version, 32 hex digits."""
+    """128-bit hash of dataset, place, key and version, 32 hex digits."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def sources(books: Folder) -> Iterator[Source]:
 
 def source_ids(books: Folder) -> NDArray[np.bytes_]:
     """Identities of every source of the last plan, sorted; 32 bytes each."""
+    if not books.exists(SOURCES):
+        raise JobError(f"{books.url}: nothing was planned here yet; run the job first")
     with books.open(SOURCES) as file:
         column = pq.ParquetFile(file).read(["source_id"])["source_id"]
     return np.unique(
@@ -139,7 +144,8 @@ def unit_of(record: dict[str, Any]) -> Unit:
 
 def source_of(dataset: str, folder: Folder, entry: Entry) -> Source:
     """A listed object with its identity."""
-    source_id = short_hash(folder.uri(entry.key), entry.version)
+    # Dataset and key decide the seed, so the same object under another name is another source.
+    source_id = short_hash(dataset, folder.url, entry.key, entry.version)
     return Source(dataset, entry.key, entry.size, entry.version, source_id)
 
 
@@ -195,32 +201,52 @@ def _blocks(listing: Iterator[Source], size: int) -> Iterator[list[Source]]:
 
 def _write_sources(job: Job, books: Folder, limit: int | None) -> int:
     total = 0
-    stems: set[tuple[str, str]] = set()
+    collisions = _Collisions(job)
     with _Table(books, SOURCES, _SOURCES_SCHEMA) as table:
-        for dataset in job.datasets:
-            folder = Folder(dataset.uri, dataset.profile)
-            for page in folder.pages(dataset.pattern):
-                for entry in page[: None if limit is None else limit - total]:
-                    stem, dot, _ = entry.key.rpartition(".")
-                    if dot and "." in stem.rsplit("/", 1)[-1]:
-                        stems.add((dataset.name, stem))
-                    table.write(vars(source_of(dataset.name, folder, entry)))
-                    total += 1
-            if limit is not None and total >= limit:
-                break
-    if stems and (job.kind == "benchmark" or job.output_format is not None):
-        _refuse_collisions(books, stems)
+        for source in islice(_listed(job), limit):
+            collisions.add(source)
+            table.write(vars(source))
+            total += 1
+    collisions.refuse(books)
     return total
 
 
-def _refuse_collisions(books: Folder, stems: set[tuple[str, str]]) -> None:
-    """The one way two sources could write one object: ``a.jpg`` becomes ``a.jpg.png``, which is there."""
-    for source in sources(books):
-        if (source.dataset, source.key) in stems:
-            raise JobError(
-                f"datasets: {source.dataset!r} holds {source.key!r} and the same with one more ending, "
-                "which could become one output; give them different datasets by pattern"
-            )
+def _listed(job: Job) -> Iterator[Source]:
+    for dataset in job.datasets:
+        folder = Folder(dataset.uri, dataset.profile)
+        for page in folder.pages(dataset.pattern):
+            for entry in page:
+                yield source_of(dataset.name, folder, entry)
+
+
+class _Collisions:
+    """The one way two sources could write one object: ``a`` becomes ``a.png``, which is there too."""
+
+    def __init__(self, job: Job) -> None:
+        from pipeline.layout import Layout  # which imports this module
+
+        name = Layout.of(job, "").output_format
+        self._extensions = FORMATS[name].extensions if name else ()
+        self._stems = array("q")  # 8 bytes a source, so that ten million fit
+
+    def add(self, source: Source) -> None:
+        if self._extensions and source.key.endswith(self._extensions[0]):
+            self._stems.append(seed_of(source.dataset, source.key.removesuffix(self._extensions[0])))
+
+    def refuse(self, books: Folder) -> None:
+        stems = np.unique(np.array(self._stems, np.int64))
+        if not len(stems):
+            return
+        for source in sources(books):
+            if source.key.lower().endswith(self._extensions):
+                continue
+            stem = seed_of(source.dataset, source.key)
+            if stems[min(int(np.searchsorted(stems, stem)), len(stems) - 1)] == stem:
+                raise JobError(
+                    f"datasets: {source.dataset!r} holds {source.key!r} and "
+                    f"{source.key + self._extensions[0]!r}, which would become one output; "
+                    "give them different datasets by pattern"
+                )
 
 
 class _Table:

@@ -19,16 +19,14 @@ import ray.data
 from numpy.typing import NDArray
 
 from pipeline.engine import UnitReport
-from pipeline.errors import JobError, RunStopped
+from pipeline.errors import RunStopped
 from pipeline.jobs import Job
 from pipeline.plan import unit_of, units
+from pipeline.ray_session import LOCAL_CPUS, SESSION
 from pipeline.storage import Folder, describe
 
 MOST_BLOCKS = 4096
 """Ray Data's driver keeps some kilobytes per block; a longer plan has several units in one."""
-
-LOCAL_CPUS = 4
-"""Fewest logical CPUs of a Ray started here: Ray Data can wait for ever for a slot on one or two."""
 
 
 class RayEngine:
@@ -37,49 +35,23 @@ class RayEngine:
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         self._address = address or os.environ.get("RAY_ADDRESS")
         self._workers = workers
-        self._started_here = False
 
     def start(self) -> None:
-        """Connects or starts; before planning, so that processes come up meanwhile."""
-        if ray.is_initialized():
-            return
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        try:
-            if self._address:
-                # The nodes run this very code, whatever is installed on them.
-                import models
-                import pipeline
-
-                ray.init(
-                    self._address,
-                    runtime_env={"py_modules": [models, pipeline]},
-                    logging_level=logging.WARNING,
-                )
-            else:
-                ray.init(
-                    num_cpus=max(LOCAL_CPUS, os.cpu_count() or 1),
-                    include_dashboard=False,
-                    logging_level=logging.WARNING,
-                    log_to_driver=False,
-                )
-                self._started_here = True
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise JobError(f"--ray-address {self._address}: cannot connect: {describe(error)}") from error
+        """Begins to connect or to start Ray, and returns at once: it comes up while the run is planned."""
+        SESSION.start(self._address)
 
     def stop(self) -> None:
-        """Stops what ``start`` started; leaves a cluster that was there before alone."""
-        if self._started_here and ray.is_initialized():
-            ray.shutdown()
-            self._started_here = False
+        """Ends a Ray that was started here; leaves a cluster that was there before alone."""
+        SESSION.stop()
 
     def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
         """Runs the planned units; raises ``RunStopped`` where a worker cannot write the ledger."""
         self.start()
-        _quieten()
         planned = [{"unit": json.dumps(asdict(unit))} for unit in units(books)]
         if not planned:
             return
+        SESSION.wait()
+        _quieten()
         gpus = _gpus_per_worker(job)
         workers = min(self._workers or job.resources.workers or default_workers(gpus), len(planned))
         dataset = ray.data.from_items(planned, override_num_blocks=min(len(planned), MOST_BLOCKS))

@@ -84,10 +84,16 @@ class Progress:
 
 
 def plan(job: Job, options: Options) -> PlanSummary:
-    """Checks the job, lists its stores, writes what is left to do."""
-    from pipeline import books
-    from pipeline.plan import make_plan
+    """Checks the job, lists its stores, writes what is left to do.
 
+    Where the output is new, so that there will be work, the engine comes up meanwhile.
+    """
+    from pipeline import books
+    from pipeline.layout import books_of
+    from pipeline.plan import UNITS, make_plan
+
+    if not books_of(job).exists(UNITS):
+        engine(options).start()
     opened = books.open_for(job)
     return make_plan(
         job,
@@ -110,11 +116,14 @@ def execute(
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
         return progress
-    reports = engine(options)(job, books_of(job))
-    for report in reports:
-        progress.add(report)
-        on_progress(progress)
-        _stop_if_hopeless(progress, job.quarantine)
+    running = engine(options)
+    try:
+        for report in running(job, books_of(job)):
+            progress.add(report)
+            on_progress(progress)
+            _stop_if_hopeless(progress, job.quarantine)
+    finally:
+        running.stop()
     if progress.units < planned.units:
         missing = planned.units - progress.units
         raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")

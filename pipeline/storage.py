@@ -132,12 +132,11 @@ class Folder:
                 except PermissionError:
                     yield Entry(key + "/", -1, "unreadable")
             elif not is_temporary(each.name):
-                status = each.stat()
-                yield Entry(key, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+                yield _local_entry(key, each)
 
     def _remote_entries(self, path: str) -> Iterator[Entry]:
         fs, root = self._store
-        found = sorted(fs.ls(path, detail=True), key=lambda each: str(each["name"]))
+        found = sorted(fs.ls(path, detail=True), key=_place)
         for each in found:
             name = str(each["name"])
             if name.rstrip("/") == path.rstrip("/"):
@@ -148,7 +147,8 @@ class Folder:
                 except PermissionError:
                     yield Entry(name[len(root) + 1 :].rstrip("/") + "/", -1, "unreadable")
             else:
-                yield Entry(name[len(root) + 1 :], int(each.get("size") or 0), _version(each))
+                size = each.get("size")
+                yield Entry(name[len(root) + 1 :], -1 if size is None else int(size), _version(each))
 
     def read(self, key: str) -> bytes:
         """The whole object. Raises ``FileNotFoundError``, ``OSError`` or the store's own error."""
@@ -232,6 +232,20 @@ def describe(error: BaseException) -> str:
     """Type and first line of an error: enough to act on, no contents."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def _local_entry(key: str, found: os.DirEntry[str]) -> Entry:
+    """Also for a link that leads nowhere and a file that is gone by now: reading it will say so."""
+    try:
+        status = found.stat()
+    except FileNotFoundError:
+        return Entry(key, -1, "absent")
+    return Entry(key, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+
+
+def _place(details: dict[str, Any]) -> str:
+    """Sorts a folder where its objects' keys belong."""
+    return str(details["name"]) + ("/" if details["type"] == "directory" else "")
 
 
 def _version(details: dict[str, Any]) -> str:

@@ -107,6 +107,8 @@ def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], pro
         found[degradation, restorer] += 1
         if (degradation, restorer) not in expected:
             problems.add(f"{key}: a row of {degradation} x {restorer}, which is not in the job")
+        elif found[degradation, restorer] > 1:
+            problems.add(f"{key}: more than one row of {degradation} x {restorer}")
 
 
 def _check_objects(table: pa.Table, books: Books, problems: _Problems, threads: int) -> int:

@@ -63,11 +63,10 @@ class Worker:
         before = self._attempts.begin(unit.unit_id)
         try:
             rows = self.process(unit) if before < ATTEMPTS_TOGETHER else self._process_apart(unit)
-        except KeyboardInterrupt:
+            self.ledger.commit(unit.unit_id, rows)
+        finally:
+            # Only the death of the process leaves the count behind: an exception is no fault of an image.
             self._attempts.end(unit.unit_id)
-            raise
-        self.ledger.commit(unit.unit_id, rows)
-        self._attempts.end(unit.unit_id)
         return rows
 
     def process(self, unit: Unit) -> list[Row]:
@@ -109,6 +108,8 @@ class Worker:
             data = self._folders[source.dataset].read(source.key)
         except Exception as error:
             raise read_failure(error) from error
+        if 0 <= source.size != len(data):
+            raise ImageError("CHANGED", f"{source.size} bytes listed, {len(data)} read; run the job again")
         image = decode(data, Limits(self._job.limits.max_pixels))
         return Loaded(source, sha256_hex(data), len(data), image)
 
@@ -193,7 +194,7 @@ class Worker:
         }
 
 
-_FETCH = {"READ_FAILED", "NOT_FOUND", "EMPTY"}
+_FETCH = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"}
 
 
 class _Window:

@@ -1,0 +1,47 @@
+"""Metrics: one score per image, each with the protocol it is made by.
+
+Adding one: a file with a frozen class (``protocol`` and ``__call__``), a line here, and
+``python -m pipeline.metrics > docs/metrics.md``. The contract test runs over all of them.
+"""
+
+from __future__ import annotations
+
+from pipeline.metrics.base import Metric, MetricProtocol
+from pipeline.metrics.bias import Bias
+from pipeline.metrics.ergas import ERGAS
+from pipeline.metrics.gmsd import GMSD
+from pipeline.metrics.haarpsi import HaarPSI
+from pipeline.metrics.mae import MAE
+from pipeline.metrics.ms_ssim import MSSSIM
+from pipeline.metrics.mse import MSE, NRMSE, RMSE
+from pipeline.metrics.psnr import PSNR, PSNRY
+from pipeline.metrics.sam import SAM
+from pipeline.metrics.scc import SCC
+from pipeline.metrics.sharpness import Sharpness
+from pipeline.metrics.ssim import SSIM, SSIMY
+from pipeline.metrics.uqi import UQI
+
+__all__ = ["METRICS", "Metric", "MetricProtocol"]
+
+_ALL: tuple[Metric, ...] = (
+    PSNR(),
+    PSNRY(),
+    SSIM(),
+    SSIMY(),
+    MSSSIM(),
+    MSE(),
+    RMSE(),
+    NRMSE(),
+    MAE(),
+    Bias(),
+    GMSD(),
+    HaarPSI(),
+    UQI(),
+    SAM(),
+    ERGAS(),
+    SCC(),
+    Sharpness(),
+)
+
+METRICS: dict[str, Metric] = {metric.protocol.name: metric for metric in _ALL}
+"""Every metric by the name that a job gives it."""

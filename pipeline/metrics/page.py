@@ -1,0 +1,51 @@
+"""The page of all metrics, written from their protocols: ``docs/metrics.md`` is this text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.metrics.base import MetricProtocol
+
+_HEAD = """# Metrics
+
+One score per image and metric, in the column of the metric's name; `NAME_degraded` is the score of the
+degraded input. Images are compared as fractions of the stored type's full range, after cutting `border`
+pixels from each side: `scale` is the enlargement of super-resolution, and 0 where the size stays. Only
+valid pixels count, and of windows only those wholly inside the image and the valid mask. A score that is
+not defined (no valid pixel, an image under the minimum size, a channel count the metric does not know, a
+flat image where the formula divides by its variance) is NaN. Identical images have an infinite PSNR,
+which summaries count apart.
+
+This page is made by `python -m pipeline.metrics > docs/metrics.md` from the protocols that every table
+carries in its schema metadata.
+"""
+
+
+def page(protocols: Iterable[MetricProtocol]) -> str:
+    """Markdown: a summary table, then each protocol in full."""
+    protocols = list(protocols)
+    rows = [f"| `{p.name}` | {p.unit} | {_better(p)} | {_best(p)} | {p.minimum_size} |" for p in protocols]
+    head = ["| metric | unit | better | identical images | minimum size |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([_HEAD, *head, *rows, "", *(_section(p) for p in protocols)])
+
+
+def _section(protocol: MetricProtocol) -> str:
+    lines = [f"## `{protocol.name}`", "", f"{protocol.formula}.", ""]
+    facts = {
+        "colour": protocol.colour,
+        "border": protocol.border,
+        "data range": protocol.data_range,
+        "window": protocol.window,
+        "parameters": ", ".join(f"{name} = {value}" for name, value in protocol.parameters),
+        "source": protocol.source,
+        "version": str(protocol.version),
+    }
+    return "\n".join([*lines, *(f"- {name}: {value}" for name, value in facts.items() if value), ""])
+
+
+def _better(protocol: MetricProtocol) -> str:
+    return "higher" if protocol.higher_is_better else "lower"
+
+
+def _best(protocol: MetricProtocol) -> str:
+    return f"{protocol.best:g}" if protocol.needs_reference else "no reference"

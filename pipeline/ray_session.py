@@ -1,0 +1,95 @@
+"""The connection to Ray: one a process, begun early so that it comes up while the run is planned."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+import ray
+
+from pipeline.errors import JobError
+from pipeline.storage import describe
+
+LOCAL_CPUS = 4
+"""Fewest logical CPUs of a Ray started here: Ray Data can wait for ever for a slot on one or two."""
+
+_WARM_UP = "pipeline.ray_warmup.warm_up"
+"""Runs in every process that Ray starts here: the first worker finds its imports done."""
+
+
+class RaySession:
+    """Starts or joins Ray; ``stop`` ends only what ``start`` started.
+
+    Ray comes up on a thread of its own, which then stays until the end: the processes that Ray starts
+    are killed by the kernel when the *thread* that started them ends.
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._connected = threading.Event()
+        self._over = threading.Event()
+        self._fault: Exception | None = None
+        self._started_here = False
+
+    def start(self, address: str | None) -> None:
+        """Begins to connect, and returns at once."""
+        if self._thread is None and not ray.is_initialized():
+            self._connected.clear()
+            self._over.clear()
+            self._thread = threading.Thread(target=self._run, args=(address,), name="ray", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Until the connection stands. ``JobError`` where there is none to be had."""
+        if self._thread is not None:
+            self._connected.wait()
+        if self._fault is not None:
+            fault = self._fault
+            self.stop()
+            raise fault
+
+    def stop(self) -> None:
+        """Ends a Ray that was started here; leaves a cluster that was there before alone."""
+        if self._thread is None:
+            return
+        self._connected.wait()
+        if self._started_here and ray.is_initialized():
+            ray.shutdown()
+        self._over.set()
+        self._thread.join()
+        self._thread, self._fault, self._started_here = None, None, False
+
+    def _run(self, address: str | None) -> None:
+        try:
+            _connect(address)
+            self._started_here = address is None
+        except Exception as error:
+            where = f"--ray-address {address}: cannot connect" if address else "cannot start Ray here"
+            self._fault = JobError(f"{where}: {describe(error)}")
+        finally:
+            self._connected.set()
+        self._over.wait()
+
+
+def _connect(address: str | None) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        ray.init(
+            num_cpus=max(LOCAL_CPUS, os.cpu_count() or 1),
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            runtime_env={"worker_process_setup_hook": _WARM_UP},
+        )
+        return
+    # The nodes run this very code, whatever is installed on them.
+    import models
+    import pipeline
+
+    ray.init(address, runtime_env={"py_modules": [models, pipeline]}, logging_level=logging.WARNING)
+
+
+SESSION = RaySession()
+"""The one of this process: Ray itself has no second."""

@@ -1,0 +1,106 @@
+"""What every metric owes, whatever it measures."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pipeline.metrics import Metric
+
+EXACT = {"rtol": 0.0, "atol": 1e-12}
+
+
+def noisy(reference_BCHW: Tensor, sigma: float, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return reference_BCHW + sigma * torch.randn(reference_BCHW.shape, generator=generator)
+
+
+def check_identical(metric: Metric, reference_BCHW: Tensor) -> None:
+    """Identical images give the best score to the last bit; no reference, no best score."""
+    score_B = metric(reference_BCHW.clone(), reference_BCHW, None)
+    if metric.protocol.needs_reference:
+        torch.testing.assert_close(score_B, torch.full_like(score_B, metric.protocol.best), **EXACT)
+
+
+def check_shape(metric: Metric, reference_BCHW: Tensor) -> None:
+    """One finite float64 score per image, and the inputs are left alone."""
+    restored_BCHW = noisy(reference_BCHW, 0.05)
+    copies = restored_BCHW.clone(), reference_BCHW.clone()
+    score_B = metric(restored_BCHW, reference_BCHW, None)
+    assert score_B.shape == (reference_BCHW.shape[0],)
+    assert score_B.dtype == torch.float64
+    assert score_B.isfinite().all(), score_B
+    assert torch.equal(restored_BCHW, copies[0])
+    assert torch.equal(reference_BCHW, copies[1])
+
+
+def check_batch(metric: Metric, reference_BCHW: Tensor) -> None:
+    """A batch gives what its images give alone."""
+    restored_BCHW = noisy(reference_BCHW, 0.05)
+    for valid_B1HW in (None, hole(reference_BCHW)):
+        together_B = metric(restored_BCHW, reference_BCHW, valid_B1HW)
+        alone = [
+            metric(
+                restored_BCHW[i : i + 1],
+                reference_BCHW[i : i + 1],
+                None if valid_B1HW is None else valid_B1HW[i : i + 1],
+            )
+            for i in range(len(reference_BCHW))
+        ]
+        torch.testing.assert_close(together_B, torch.cat(alone), **EXACT)
+
+
+def check_mask(metric: Metric, reference_BCHW: Tensor) -> None:
+    """All valid is no mask; garbage under the mask changes nothing; nothing valid is NaN."""
+    restored_BCHW = noisy(reference_BCHW, 0.05)
+    everywhere_B1HW = torch.ones_like(reference_BCHW[:, :1], dtype=torch.bool)
+    unmasked_B = metric(restored_BCHW, reference_BCHW, None)
+    torch.testing.assert_close(metric(restored_BCHW, reference_BCHW, everywhere_B1HW), unmasked_B, **EXACT)
+
+    valid_B1HW = hole(reference_BCHW)
+    masked_B = metric(restored_BCHW, reference_BCHW, valid_B1HW)
+    assert masked_B.isfinite().all(), masked_B
+    assert not torch.equal(masked_B, unmasked_B), "the mask was not looked at"
+    for garbage in (7.0, math.nan, -math.inf):
+        spoilt = (image.where(valid_B1HW, garbage) for image in (restored_BCHW, reference_BCHW))
+        torch.testing.assert_close(metric(*spoilt, valid_B1HW), masked_B, **EXACT)
+
+    assert metric(restored_BCHW, reference_BCHW, ~everywhere_B1HW).isnan().all()
+
+
+def check_undersized(metric: Metric, reference_BCHW: Tensor) -> None:
+    """One pixel less than the minimum size is NaN in either direction; the minimum is not."""
+    size = metric.protocol.minimum_size
+    restored_BCHW = noisy(reference_BCHW, 0.05)
+
+    def score(height: int, width: int) -> Tensor:
+        return metric(restored_BCHW[:, :, :height, :width], reference_BCHW[:, :, :height, :width], None)
+
+    assert score(size, size).isfinite().all()
+    assert score(size - 1, size).isnan().all()
+    assert score(size, size - 1).isnan().all()
+
+
+def check_ladder(metric: Metric, ladder: list[Tensor], reference_BCHW: Tensor) -> None:
+    """Worse and worse images score worse and worse, in the direction that the protocol claims."""
+    scores = torch.stack([metric(restored_BCHW, reference_BCHW, None) for restored_BCHW in ladder])
+    steps = scores.diff(dim=0) * (1 if metric.protocol.higher_is_better else -1)
+    assert (steps < 0).all(), scores
+
+
+def check_precision(metric: Metric, reference_BCHW: Tensor) -> None:
+    """float32 gives what float64 gives on bright 16-bit data of low contrast (mean 30000, range 400)."""
+    level = (30000 + 400 * (reference_BCHW.double() - 0.5)).round()
+    restored = noisy(level, 20.0).round()
+    wide_B = metric(restored / 65535, level / 65535, None)
+    narrow_B = metric((restored / 65535).float(), (level / 65535).float(), None)
+    torch.testing.assert_close(narrow_B, wide_B, rtol=1e-5, atol=1e-5)
+
+
+def hole(reference_BCHW: Tensor) -> Tensor:
+    """A mask with a hole in the upper left and a few dead columns, another for each image."""
+    valid_B1HW = torch.ones_like(reference_BCHW[:, :1], dtype=torch.bool)
+    for index, valid_1HW in enumerate(valid_B1HW):
+        valid_1HW[:, : 9 + index, :13] = False
+        valid_1HW[:, :, -2 - index :] = False
+    return valid_B1HW
