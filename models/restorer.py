@@ -11,10 +11,11 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.card import Card
 from models.guard import find_fault, limits
+from models.network_call import call_network
 from models.noise_level import estimate_noise_level
 from models.operators.base import LinearOperator
 
@@ -31,6 +32,14 @@ class Condition:
     """1 where a pixel is known, 0 where it must be made up."""
     operators: Sequence[LinearOperator] = ()
     """The linear part of the degradation, in the order it was applied; shared by the whole batch."""
+
+    def select(self, index: Sequence[int]) -> Condition:
+        """What is known of these images of the batch, in this order; a tensor of one stands for all."""
+        return replace(
+            self,
+            noise_level_B=_selected(self.noise_level_B, index),
+            mask_B1HW=_selected(self.mask_B1HW, index),
+        )
 
 
 class RestorerError(ValueError):
@@ -55,6 +64,19 @@ class Core(Protocol):
         ...
 
 
+class Way(Protocol):
+    """How a core is led over an image: at once, or window by window (``pipeline.tiling``)."""
+
+    def __call__(self, core: Core, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
+        """What ``core(image_BCHW, condition)`` would give; the image is padded, in the card's range."""
+        ...
+
+
+def at_once(core: Core, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
+    """The whole batch in one call."""
+    return core(image_BCHW, condition)
+
+
 class Restorer:
     """A network with weights, or a solver, behind its card.
 
@@ -63,7 +85,8 @@ class Restorer:
     card needs a noise level and none is given, the blind estimate of ``models.noise_level`` is used.
 
     Raises ``RestorerError`` for wrong channels, missing conditions, and non-finite or implausible
-    values; what fails in a lower precision is tried once more in float32.
+    values; what fails in a lower precision is tried once more in float32. All of this is decided on whole
+    images, whatever ``way`` the core is led over them.
     """
 
     def __init__(self, card: Card, core: Core, *, precision: str = "float32") -> None:
@@ -74,21 +97,25 @@ class Restorer:
         self.card = card
         self.core = core
         self.precision = precision
+        if isinstance(core, nn.Module):
+            core.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
     @torch.inference_mode()
-    def __call__(self, degraded_BCHW: Tensor, *, condition: Condition | None = None) -> Tensor:
+    def __call__(
+        self, degraded_BCHW: Tensor, *, condition: Condition | None = None, way: Way = at_once
+    ) -> Tensor:
         """See the class. Batch of one shape; the condition's tensors have the same batch size."""
         condition = condition or Condition()
         self._check(degraded_BCHW, condition)
         if "noise_level" in self.card.needs and condition.noise_level_B is None:
             condition = replace(condition, noise_level_B=estimate_noise_level(degraded_BCHW))
         if self.precision == "float32":
-            return self._guarded(degraded_BCHW, condition)
+            return self._guarded(degraded_BCHW, condition, way)
         try:
             with torch.autocast(degraded_BCHW.device.type, getattr(torch, self.precision)):
-                return self._guarded(degraded_BCHW, condition)
+                return self._guarded(degraded_BCHW, condition, way)
         except RestorerError:
-            return self._guarded(degraded_BCHW, condition)
+            return self._guarded(degraded_BCHW, condition, way)
 
     def to(self, device: torch.device) -> Restorer:
         """Moves the weights, where there are any; solvers follow their input."""
@@ -98,8 +125,18 @@ class Restorer:
             inner.to(device)
         return self
 
-    def _guarded(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
-        restored_BCHW = self._run(degraded_BCHW, condition)
+    def compile(self) -> None:
+        """Has ``torch.compile`` translate the networks at their first call; solvers stay as they are.
+
+        Sums may then be rounded in another order: the last bits differ from those without.
+        """
+        if isinstance(self.core, nn.Module):
+            self.core.compile()
+        for inner in inner_restorers(self.core):
+            inner.compile()
+
+    def _guarded(self, degraded_BCHW: Tensor, condition: Condition, way: Way) -> Tensor:
+        restored_BCHW = self._run(degraded_BCHW, condition, way)
         scale, (batch, channels, height, width) = self._scale(condition), degraded_BCHW.shape
         wanted = (batch, channels, height * scale, width * scale)
         if tuple(restored_BCHW.shape) != wanted:
@@ -110,21 +147,27 @@ class Restorer:
             raise RestorerError(fault.reason, f"{self.card.name} gave {fault.what}")
         return restored_BCHW
 
-    def _run(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+    def _run(self, degraded_BCHW: Tensor, condition: Condition, way: Way) -> Tensor:
         scale = self._scale(condition)
         height, width = degraded_BCHW.shape[-2:]
-        padding = self._padding(height, width)
+        padding = self.padding(height, width)
         if condition.mask_B1HW is not None:
             condition = replace(condition, mask_B1HW=_pad(condition.mask_B1HW, padding))
         low, high = self.card.value_range
         in_range_BCHW = _pad(degraded_BCHW, padding) * (high - low) + low
-        restored_BCHW = (self.core(in_range_BCHW, condition).float() - low) / (high - low)
+        restored_BCHW = (way(self._call, in_range_BCHW, condition, scale).float() - low) / (high - low)
         return restored_BCHW[..., : height * scale, : width * scale]
+
+    def _call(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        if isinstance(self.core, nn.Module):
+            return call_network(self.core, degraded_BCHW, condition)
+        return self.core(degraded_BCHW, condition)
 
     def _scale(self, condition: Condition) -> int:
         return self.card.scale if self.card.scale is not None else condition.scale
 
-    def _padding(self, height: int, width: int) -> tuple[int, int]:
+    def padding(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns that are added below and right of an image, to the card's multiple and minimum."""
         card = self.card
 
         def add(side: int) -> int:
@@ -137,7 +180,9 @@ class Restorer:
         card, channels = self.card, degraded_BCHW.shape[1]
         if card.channels is not None and channels != card.channels:
             raise RestorerError(
-                "BAND_MISMATCH", f"{card.name} takes {card.channels} channels, the image has {channels}"
+                "BAND_MISMATCH",
+                f"{card.name} takes {card.channels} channels, the image has {channels}; "
+                'solver = "per_band" restores each by itself',
             )
         given = {
             "scale": True,
@@ -155,6 +200,14 @@ class Restorer:
 def inner_restorers(core: Core) -> list[Restorer]:
     """The restorers that a core holds as attributes: the denoiser of plug-and-play, the wrapped one."""
     return [value for value in vars(core).values() if isinstance(value, Restorer)]
+
+
+def _selected(values_B: Tensor | None, index: Sequence[int]) -> Tensor | None:
+    if values_B is None:
+        return None
+    if len(values_B) == 1:
+        return values_B.expand(len(index), *values_B.shape[1:])
+    return values_B[list(index)]
 
 
 def _pad(image_BCHW: Tensor, padding: tuple[int, int]) -> Tensor:

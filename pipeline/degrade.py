@@ -22,6 +22,7 @@ from pipeline.errors import JobError
 from pipeline.hashing import canonical_json, seed_of
 from pipeline.jobs import DegradationSpec, OperatorSpec, did_you_mean
 from pipeline.presets import PRESETS
+from pipeline.repetition import Drawn, Repetition, draws_from
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Degraded:
     """One mapping an operator: its name and its drawn parameters."""
     condition: Condition
     """What a restorer may know of it."""
+    repetition: Repetition | None = None
+    """How to degrade another image alike; ``None`` where that is not possible or not known."""
 
 
 @dataclass(frozen=True)
@@ -67,24 +70,29 @@ class Degradation:
         noise_variance, mask_1HW = 0.0, None
         parameters: list[dict[str, Any]] = []
         linear: list[LinearOperator] = []
+        steps: list[Drawn] = []
         for index, operator in enumerate(self._draw(random.Random(seed))):
             height, width = image_1CHW.shape[-2:]
             parameters.append(_recorded(operator, height, width, _generator(seed, index)))
+            own_mask_1HW = None
             if hasattr(operator, "mask"):
-                mask_1HW = operator.mask(height, width, _generator(seed, index))
+                mask_1HW = own_mask_1HW = operator.mask(height, width, _generator(seed, index))
             if hasattr(operator, "drawn"):  # a random kernel: this image's own is a linear operator
                 operator = operator.drawn(_generator(seed, index))
             if isinstance(operator, LinearOperator):
                 linear.append(operator)
             noise_variance += float(getattr(operator, "noise_level", 0.0)) ** 2
-            image_1CHW = operator(image_1CHW, _generator(seed, index))
+            generator = _generator(seed, index)
+            state = generator.get_state()
+            image_1CHW = operator(image_1CHW, generator)
+            steps.append(Drawn(operator, own_mask_1HW, fixed=not draws_from(generator, state)))
         condition = Condition(
             scale=self.scale,
             noise_level_B=torch.tensor([noise_variance**0.5]) if noise_variance else None,
             mask_B1HW=None if mask_1HW is None else mask_1HW[None].to(image_1CHW.device),
             operators=tuple(linear),
         )
-        return Degraded(image_1CHW, parameters, condition)
+        return Degraded(image_1CHW, parameters, condition, Repetition.of(steps))
 
     def _draw(self, rng: random.Random) -> list[Operator]:
         return [

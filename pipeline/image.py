@@ -71,7 +71,8 @@ class Image:
         unit_HWC: NDArray[np.float32]
         span = self.domain.high - self.domain.low
         if self.domain.low == 0.0:
-            unit_HWC = np.multiply(self.pixels_HWC, np.float32(1.0 / span), dtype=np.float32)
+            # Divided, as rounding on the device does: times 1 / 255 differs in the last bit.
+            unit_HWC = np.divide(self.pixels_HWC, np.float32(span), dtype=np.float32)
             return unit_HWC
         shifted = np.subtract(self.pixels_HWC, self.domain.low, dtype=np.float64)
         unit_HWC = (shifted / span).astype(np.float32)

@@ -76,6 +76,8 @@ class RestorerSpec(BaseModel):
     """A path or any fsspec URL of a safetensors file with a card."""
     noise_level: Annotated[float, Field(ge=0, le=255)] | None = None
     """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Other than float32 only where it was measured to be safe, which the restorer's card says."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -111,6 +113,8 @@ class Resources(_Frozen):
     """``None``: one where the cluster has GPUs, else none."""
     unit_images: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Images per unit, which is what a kill may repeat; ``None``: by the size of the archive, up to 32."""
+    compile: bool = False
+    """Networks through ``torch.compile``: a minute's wait per network, then faster. Pixels differ by rounding."""
     image_seconds: Annotated[float, Field(gt=0)] = 600.0
     """How long one image may take alone in a subprocess after it killed workers."""
 

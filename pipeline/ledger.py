@@ -117,7 +117,8 @@ class Ledger:
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
         """The rows of one unit's file. ``StorageError`` where it is damaged."""
         try:
-            return pq.read_table(io.BytesIO(self.books.read(key)), columns=columns)
+            # Not read_table, which would import pyarrow.dataset and, where it is installed, pandas.
+            return pq.ParquetFile(io.BytesIO(self.books.read(key))).read(columns)
         except pa.ArrowInvalid as error:
             raise StorageError(
                 f"{self.books.uri(key)}: not a whole Parquet file; delete it and run the job again: "

@@ -19,10 +19,13 @@ from torch import Tensor
 
 from models.operators.resample import imresize
 from models.restorer import Condition
+from pipeline.capacity import FittedRestorer
 from pipeline.degrade import Degradation, Degraded
 from pipeline.errors import ImageError
 from pipeline.faults import is_out_of_memory
 from pipeline.image import Domain, Image
+from pipeline.metrics.base import Pair
+from pipeline.pairs import PAIRS, Images
 from pipeline.plan import Source
 from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, BuiltRestorer, Recipe
 
@@ -79,8 +82,12 @@ class Processor:
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.recipe = recipe
         self.device = device
-        for built in recipe.restorers:
-            built.restorer.to(device)
+        self._fitted = {
+            built.name: FittedRestorer(
+                built.restorer, built.sha256, device, compiled=recipe.job.resources.compile
+            )
+            for built in recipe.restorers
+        }
 
     @torch.inference_mode()
     def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
@@ -135,12 +142,12 @@ class Processor:
         if condition is None:
             return [each for case in cases for each in self._restore([case], built, degradation)]
         degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
-        restored_BCHW = built.restorer(degraded_BCHW, condition=condition)
+        restored_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
         restored_BCHW = quantised(restored_BCHW, cases[0].reference.domain)
         scores = self._score(restored_BCHW, cases, degradation)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
         seconds = (time.perf_counter() - started) / len(cases)
-        described = {"seconds": seconds, "condition": json.dumps(_described(condition))}
+        described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
         return [
             (case.reference.with_pixels(pixels), described | row)
             for case, pixels, row in zip(cases, pixels_BHWC, scores, strict=True)
@@ -162,24 +169,15 @@ class Processor:
         self, image_BCHW: Tensor, cases: Sequence[Case], degradation: Degradation | None
     ) -> list[dict[str, float | None]]:
         border = degradation.scale if degradation and degradation.scale > 1 else 0
-        reference_BCHW = _cut(torch.cat([case.reference_1CHW for case in cases]), border)
-        valid_B1HW = self._valid(cases)
+        pairs: dict[Pair, Images] = {}
         rows: list[dict[str, float | None]] = [{} for _ in cases]
         for name, metric in self.recipe.metrics.items():
-            valid = None if valid_B1HW is None else _cut(valid_B1HW, border)
-            for row, score in zip(
-                rows, metric(_cut(image_BCHW, border), reference_BCHW, valid).tolist(), strict=True
-            ):
+            pair = metric.protocol.pair
+            if pair not in pairs:
+                pairs[pair] = PAIRS[pair](image_BCHW, cases, border)
+            for row, score in zip(rows, metric(*pairs[pair]).tolist(), strict=True):
                 row[name] = None if score != score else score  # NaN means undefined
         return rows
-
-    def _valid(self, cases: Sequence[Case]) -> Tensor | None:
-        masks = [case.reference.valid_HW for case in cases]
-        if all(mask is None for mask in masks):
-            return None
-        height, width = cases[0].reference_1CHW.shape[-2:]
-        filled = [np.ones((height, width), bool) if mask is None else mask for mask in masks]
-        return torch.from_numpy(np.stack(filled))[:, None].to(self.device)
 
     def _failed(self, loaded: Loaded, degradation: Degradation | None, error: Exception) -> Iterator[Outcome]:
         name = degradation.name if degradation else NO_DEGRADATION
@@ -210,10 +208,6 @@ def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
         values = values.round().clamp(domain.low, domain.high)
     pixels: np.ndarray[Any, Any] = values.permute(0, 2, 3, 1).cpu().numpy().astype(domain.dtype)
     return pixels
-
-
-def _cut(image_BCHW: Tensor, border: int) -> Tensor:
-    return image_BCHW[..., border:-border, border:-border] if border else image_BCHW
 
 
 def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition | None:

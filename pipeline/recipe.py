@@ -79,7 +79,12 @@ class Recipe:
             "seed": self.job.seed,
             "degradations": [each.specification() for each in self.degradations],
             "restorers": [
-                {"name": each.name, "sha256": each.sha256, "noise_level": each.spec.noise_level}
+                {
+                    "name": each.name,
+                    "sha256": each.sha256,
+                    "noise_level": each.spec.noise_level,
+                    "precision": each.spec.precision,
+                }
                 for each in self.restorers
             ],
             "metrics": {name: dataclasses.asdict(m.protocol) for name, m in self.metrics.items()},
@@ -145,6 +150,7 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
             restorer = fetch_restorer(spec.weights)
         else:
             restorer = catalog.build(spec.name)
+        restorer = Restorer(restorer.card, restorer.core, precision=spec.precision)
     except ValueError as error:
         raise JobError(f"{where}: {error}") from error
     return BuiltRestorer(spec, restorer, catalog.identity(restorer))

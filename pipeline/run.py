@@ -50,11 +50,13 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     first_commit: float | None = None
     """Seconds from the start to the first committed unit."""
+    first_images: int = 0
+    """Images of that unit."""
 
     def add(self, report: UnitReport) -> None:
         """Counts a committed unit."""
         if self.first_commit is None:
-            self.first_commit = self.seconds
+            self.first_commit, self.first_images = self.seconds, report.images
         self.images += report.images
         self.units += 1
         self.quarantined += report.quarantined
@@ -67,9 +69,9 @@ class Progress:
 
     @property
     def images_per_second(self) -> float:
-        """Since the first commit, so that start-up does not count; 0 before there is a rate."""
+        """After the first commit, so that start-up does not count; 0 before there is a rate."""
         running = self.seconds - (self.first_commit or 0.0)
-        return self.images / running if self.units > 1 and running > 0 else 0.0
+        return (self.images - self.first_images) / running if self.units > 1 and running > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:

@@ -20,7 +20,6 @@ from pipeline.books import Books
 from pipeline.ledger import OK, contains
 from pipeline.metrics import METRICS
 from pipeline.recipe import SCHEMA_VERSION
-from pipeline.statistics import summarise
 
 METRIC_TABLE = "tables/metrics.parquet"
 SUMMARY_TABLE = "tables/summary.parquet"
@@ -49,6 +48,9 @@ class TableSummary:
 
 def compact(books: Books) -> TableSummary:
     """Writes ``tables/metrics.parquet`` and ``tables/summary.parquet`` from ledger and plan."""
+    # Here, because it brings scipy.stats, which a run with nothing to do should not wait for.
+    from pipeline.statistics import summarise
+
     counts: dict[str, int] = dict.fromkeys(("rows", "ok", "superseded", "images", "images_quarantined"), 0)
     schema = books.ledger.schema.with_metadata({METADATA_KEY: json.dumps(_metadata(books)).encode()})
     with tempfile.TemporaryDirectory(prefix="restora-table-") as folder:

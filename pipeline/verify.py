@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline import plan
 from pipeline.books import Books
 from pipeline.hashing import sha256_hex
+from pipeline.layout import Layout
 from pipeline.ledger import OK, contains
 from pipeline.recipe import Recipe
 from pipeline.storage import Folder, describe
@@ -113,7 +114,12 @@ def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], pro
 
 def _check_objects(table: pa.Table, books: Books, problems: _Problems, threads: int) -> int:
     root = Folder(books.job.output, books.job.output_profile)
-    promised = {*_promised(table, root, "output"), *_promised(table, root, "degraded")}
+    layout = Layout.of(books.job, books.recipe_id)
+    promised: set[tuple[str, str, int]] = set()
+    if layout.keeps_restored or layout.kind == "degrade":
+        promised.update(_promised(table, root, "output", problems))
+    if layout.keeps_degraded:
+        promised.update(_promised(table, root, "degraded", problems))
     with ThreadPoolExecutor(threads) as pool:
         for fault in pool.map(lambda each: _object_fault(root, *each), sorted(promised)):
             if fault is not None:
@@ -121,12 +127,16 @@ def _check_objects(table: pa.Table, books: Books, problems: _Problems, threads: 
     return len(promised)
 
 
-def _promised(table: pa.Table, root: Folder, kind: str) -> Iterator[tuple[str, str, int]]:
-    """(key, hash, size) of every object that the rows say is there."""
-    names = ("status", f"{kind}_uri", f"{kind}_sha256", f"{kind}_bytes")
-    for status, uri, digest, size in zip(*(table[name].to_pylist() for name in names), strict=True):
+def _promised(
+    table: pa.Table, root: Folder, kind: str, problems: _Problems
+) -> Iterator[tuple[str, str, int]]:
+    """(key, hash, size) of every object that the rows say is there, as every ok row must."""
+    names = ("key", "status", f"{kind}_uri", f"{kind}_sha256", f"{kind}_bytes")
+    for key, status, uri, digest, size in zip(*(table[name].to_pylist() for name in names), strict=True):
         if status == OK and uri is not None:
             yield uri.removeprefix(root.url + "/"), digest, size
+        elif status == OK:
+            problems.add(f"{key}: an ok row without its {kind} object")
 
 
 def _object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:

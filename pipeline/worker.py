@@ -16,7 +16,7 @@ import torch
 
 from pipeline import isolation
 from pipeline.attempts import Attempts
-from pipeline.batches import Batches
+from pipeline.batches import BATCH_PIXELS, CPU_BATCH_PIXELS, Batches
 from pipeline.errors import ImageError
 from pipeline.faults import read_failure, reason_and_message
 from pipeline.formats import FORMATS, decode
@@ -48,6 +48,7 @@ class Worker:
         self._folders = {each.name: Folder(each.uri, each.profile) for each in job.datasets}
         self._processor = Processor(self.recipe, torch.device(device))
         self._device = _device_name(device)
+        self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
         self._degraded: dict[tuple[str, str], Row] = {}
         self._degraded_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="read")
@@ -74,7 +75,7 @@ class Worker:
         self._degraded.clear()
         saves = _Window(self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit))
         rows: list[Row] = []
-        batches = Batches()
+        batches = Batches(batch_pixels=self._batch_pixels)
         for source, loaded in self._loaded(unit.sources):
             if isinstance(loaded, Exception):
                 rows += self._quarantined(source, unit, loaded)

@@ -60,7 +60,8 @@ def check_mask(metric: Metric, reference_BCHW: Tensor) -> None:
     valid_B1HW = hole(reference_BCHW)
     masked_B = metric(restored_BCHW, reference_BCHW, valid_B1HW)
     assert masked_B.isfinite().all(), masked_B
-    assert not torch.equal(masked_B, unmasked_B), "the mask was not looked at"
+    exposed_B = metric(restored_BCHW.where(valid_B1HW, 7.0), reference_BCHW, None)
+    assert not torch.equal(exposed_B, masked_B), "the mask was not looked at"
     for garbage in (7.0, math.nan, -math.inf):
         spoilt = (image.where(valid_B1HW, garbage) for image in (restored_BCHW, reference_BCHW))
         torch.testing.assert_close(metric(*spoilt, valid_B1HW), masked_B, **EXACT)

@@ -10,25 +10,77 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from models.networks.dcgan import DCGANGenerator
+from models.networks.deblurgan import DeblurGAN
+from models.networks.deblurgan_v2 import DeblurGANv2
+from models.networks.dncnn import DnCNN
+from models.networks.drunet import DRUNet
+from models.networks.edsr import EDSR
 from models.networks.ffdnet import FFDNet
+from models.networks.gated_unet import GatedUNet
+from models.networks.lama import LaMa
+from models.networks.msrresnet import MSRResNet
+from models.networks.nafnet import NAFNet
+from models.networks.pix2pix_unet import Pix2PixUNet
+from models.networks.progressive_gan import ProgressiveGenerator
+from models.networks.registry import build_named
+from models.networks.rrdbnet import RRDBNet
+from models.networks.srresnet import SRResNet
+from models.networks.srvgg import SRVGG
 from models.restorer import Condition, RestorerError
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "deblurgan": DeblurGAN,
+    "deblurgan_v2": DeblurGANv2,
+    "dncnn": DnCNN,
+    "drunet": DRUNet,
+    "edsr": EDSR,
     "ffdnet": FFDNet,
+    "gated_unet": GatedUNet,
+    "lama": LaMa,
+    "msrresnet": MSRResNet,
+    "nafnet": NAFNet,
+    "pix2pix_unet": Pix2PixUNet,
+    "rrdbnet": RRDBNet,
+    "srresnet": SRResNet,
+    "srvgg": SRVGG,
 }
 """Each takes keyword arguments, the ``arguments`` of a card. Its instances are called with an image
 and then whatever their attribute ``conditions`` names, in that order (none, if they have no such
-attribute), and say the radius of their receptive field in pixels as ``halo``."""
+attribute). They say the radius of their receptive field in input pixels as ``halo`` (``None`` where every
+pixel can matter), and as ``channels``, ``scale`` (1 if absent), ``multiple_of`` and ``minimum_size`` what
+a card calls by these names: ``card_facts`` collects them."""
+
+GENERATORS: dict[str, Callable[..., nn.Module]] = {
+    "dcgan": DCGANGenerator,
+    "progressive": ProgressiveGenerator,
+}
+"""Each takes keyword arguments. Its instances are called with codes BZ, whose length Z is their ``code``,
+and give square images of ``channels`` and ``image_size`` in [-1, 1]."""
 
 
 def build_network(architecture: str, arguments: dict[str, Any]) -> nn.Module:
     """A network with its initial weights; ``ValueError`` naming an unknown network or argument."""
-    if architecture not in NETWORKS:
-        raise ValueError(f"unknown network {architecture!r}; known are {', '.join(sorted(NETWORKS))}")
-    try:
-        return NETWORKS[architecture](**arguments)
-    except TypeError as error:
-        raise ValueError(f"network {architecture!r} cannot be built with {arguments}: {error}") from None
+    return build_named("network", NETWORKS, architecture, arguments)
+
+
+def build_generator(name: str, arguments: dict[str, Any]) -> nn.Module:
+    """A generator with its initial weights; ``ValueError`` naming what is unknown or wrong."""
+    return build_named("generator", GENERATORS, name, arguments)
+
+
+def card_facts(network: nn.Module) -> dict[str, Any]:
+    """The fields of a card that the architecture decides: ``Card(name=..., **card_facts(network))``."""
+    halo = getattr(network, "halo", None)
+    return {
+        "channels": network.channels,
+        "scale": getattr(network, "scale", 1),
+        "multiple_of": getattr(network, "multiple_of", 1),
+        "minimum_size": getattr(network, "minimum_size", 1),
+        "halo": halo,
+        "tile_exact": halo is not None,
+        "needs": tuple(getattr(network, "conditions", ())),
+    }
 
 
 class NetworkCore(nn.Module):

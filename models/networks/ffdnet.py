@@ -16,6 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+PREDICTS = ("image", "noise")
+_GAIN = 4.0
+"""Predicted noise is the last layer's output times this times its level: keeps weights near one."""
+
 
 class FFDNet(nn.Module):
     """Convolutions of 3 x 3 with ReLU between two pixel shuffles.
@@ -24,15 +28,25 @@ class FFDNet(nn.Module):
     standard deviation of its noise as a fraction of the range; it returns the clean image, not
     clipped. Colour is ``channels=3, features=96, layers=12`` (852,108 parameters), grey is
     ``channels=1, features=64, layers=15`` (485,316): section III-C of the paper.
+
+    ``predicts="image"`` is the paper's network. ``"noise"`` subtracts what the same layers predict, in
+    units of the level, from the image (residual learning, Zhang 2017, put to scale): an image without
+    noise stays as it is, and a short training is not spent on learning to pass the image through.
     """
 
     conditions: ClassVar[Sequence[str]] = ("noise_level",)
+    multiple_of = 2
+    minimum_size = 2
 
-    def __init__(self, channels: int = 3, features: int = 96, layers: int = 12) -> None:
+    def __init__(
+        self, channels: int = 3, features: int = 96, layers: int = 12, predicts: str = "image"
+    ) -> None:
         super().__init__()
+        if predicts not in PREDICTS:
+            raise ValueError(f"FFDNet: predicts must be one of {', '.join(PREDICTS)}; got {predicts!r}")
         if layers < 3:
             raise ValueError(f"FFDNet: layers must be 3 or more, got {layers}")
-        self.channels, self.layers = channels, layers
+        self.channels, self.layers, self.predicts = channels, layers, predicts
         widths = [4 * channels + 1, *[features] * (layers - 1), 4 * channels]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(inner, outer, 3, padding=1) for inner, outer in itertools.pairwise(widths)
@@ -45,34 +59,39 @@ class FFDNet(nn.Module):
         return 2 * self.layers + 1
 
     def reset_parameters(self) -> None:
-        """Orthogonal weights (Saxe 2014), beside which the input is carried through unchanged.
+        """Orthogonal weights for ReLU (Saxe 2014), zero biases.
 
-        The paper predicts the clean image, not the noise. Starting as the identity gives the head
-        start that predicting the noise would give, with the same architecture: the first ``4 C``
-        features hold the shuffled input, lifted by one so that ReLU does not cut negative values.
+        Where noise is predicted, the first ``4 C`` features start as copies of the input, lifted by one
+        so that ReLU does not cut them, and the last layer starts at zero: the untrained network leaves
+        every image alone, and its last layer sees the image from the first step.
         """
-        carried = 4 * self.channels
-        for convolution in self.convolutions:
-            assert isinstance(convolution, nn.Conv2d)
-            assert convolution.bias is not None
+        for convolution in self._layers():
             nn.init.orthogonal_(convolution.weight, gain=2**0.5)
-            nn.init.zeros_(convolution.bias)
-            _carry(convolution, carried)
-        nn.init.constant_(self._bias(0)[:carried], 1.0)
-        nn.init.constant_(self._bias(-1), -1.0)
+            nn.init.zeros_(convolution.get_parameter("bias"))
+        if self.predicts == "noise":
+            *inner, last = self._layers()
+            for convolution in inner:
+                _carry(convolution, last.out_channels)
+            nn.init.ones_(inner[0].get_parameter("bias")[: last.out_channels])
+            nn.init.zeros_(last.weight)
 
-    def _bias(self, layer: int) -> Tensor:
-        bias = self.convolutions[layer].bias
-        assert isinstance(bias, Tensor)
-        return bias
+    def _layers(self) -> list[nn.Conv2d]:
+        return [convolution for convolution in self.convolutions if isinstance(convolution, nn.Conv2d)]
 
     def forward(self, image_BCHW: Tensor, noise_level_B: Tensor) -> Tensor:
         """The clean image, BCHW; height and width must be even."""
         batch, _, height, width = image_BCHW.shape
         assert height % 2 == width % 2 == 0, (height, width)
-        level_B1HW = noise_level_B.to(image_BCHW).view(batch, 1, 1, 1).expand(-1, -1, height // 2, width // 2)
-        features_BCHW = torch.cat((F.pixel_unshuffle(image_BCHW, 2), level_B1HW), dim=1)
-        *inner, last = self.convolutions
+        level_B111 = noise_level_B.to(image_BCHW).view(batch, 1, 1, 1)
+        if self.predicts == "image":
+            return self._predict(image_BCHW, level_B111)
+        return image_BCHW - _GAIN * level_B111 * self._predict(2.0 * image_BCHW - 1.0, level_B111)
+
+    def _predict(self, image_BCHW: Tensor, level_B111: Tensor) -> Tensor:
+        sub_images_BCHW = F.pixel_unshuffle(image_BCHW, 2)
+        map_B1HW = level_B111.expand(-1, -1, *sub_images_BCHW.shape[-2:])
+        features_BCHW = torch.cat((sub_images_BCHW, map_B1HW), dim=1)
+        *inner, last = self._layers()
         for convolution in inner:
             features_BCHW = F.relu(convolution(features_BCHW), inplace=True)
         return F.pixel_shuffle(last(features_BCHW), 2)

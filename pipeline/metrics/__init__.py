@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pipeline.metrics.base import Metric, MetricProtocol
 from pipeline.metrics.bias import Bias
+from pipeline.metrics.consistency import Consistency, ConsistencyWorstTile
 from pipeline.metrics.ergas import ERGAS
 from pipeline.metrics.gmsd import GMSD
 from pipeline.metrics.haarpsi import HaarPSI
 from pipeline.metrics.mae import MAE
 from pipeline.metrics.ms_ssim import MSSSIM
 from pipeline.metrics.mse import MSE, NRMSE, RMSE
+from pipeline.metrics.niqe import Niqe
 from pipeline.metrics.psnr import PSNR, PSNRY
 from pipeline.metrics.sam import SAM
 from pipeline.metrics.scc import SCC
@@ -41,6 +43,9 @@ _ALL: tuple[Metric, ...] = (
     ERGAS(),
     SCC(),
     Sharpness(),
+    Niqe(),
+    Consistency(),
+    ConsistencyWorstTile(),
 )
 
 METRICS: dict[str, Metric] = {metric.protocol.name: metric for metric in _ALL}

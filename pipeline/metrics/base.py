@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from torch import Tensor
 
 ALL_CHANNELS = "all channels as they are"
 FULL_RANGE = "1.0: the full range of the stored type (0..255 for uint8, 0..65535 for uint16)"
+
+
+class Pair(StrEnum):
+    """The two images that a metric compares; ``pipeline.pairs`` makes them."""
+
+    REFERENCE = "restored and reference"
+    INPUT = "restored, degraded again, and the degraded input"
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,9 @@ class MetricProtocol:
     minimum_size: int = 1
     """Height and width below which the score is undefined."""
     needs_reference: bool = True
-    """False: the reference is not looked at; callers without one hand over the restored image twice."""
+    """False: the second image is not looked at; callers without one hand over the restored image twice."""
+    pair: Pair = Pair.REFERENCE
+    """What the two images are; "restored" and "reference" stand for them, whichever they are."""
     version: int = 1
     """Raised whenever the same images would score differently; part of the recipe."""
     parameters: tuple[tuple[str, Any], ...] = ()

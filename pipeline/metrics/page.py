@@ -16,17 +16,36 @@ not defined (no valid pixel, an image under the minimum size, a channel count th
 flat image where the formula divides by its variance) is NaN. Identical images have an infinite PSNR,
 which summaries count apart.
 
+`consistency` needs no reference either: it compares the restored image, degraded again, with the degraded
+input. Scores of volumes and distances between sets stand at the end: they are no columns of a run.
+
 This page is made by `python -m pipeline.metrics > docs/metrics.md` from the protocols that every table
 carries in its schema metadata.
 """
 
 
-def page(protocols: Iterable[MetricProtocol]) -> str:
-    """Markdown: a summary table, then each protocol in full."""
+_SETS = """## Distances between sets
+
+`python -m pipeline.distances RESTORED REFERENCE` prints, for two folders of images:
+
+- `frechet_lite0`: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of the means and covariances of the features;
+  biased upwards where images are few: compare only at equal numbers, best above 1280
+- `kernel_lite0`: squared maximum mean discrepancy, unbiased, kernel (x . y / 1280 + 1)^3; over all images,
+  or 2048 of each set where there are more
+
+Features: last pooling of EfficientNet-Lite0 (ImageNet-1k), 1280 numbers; images resized to 224 x 224 by
+MATLAB bicubic and given as (x - 127) / 128 of 0..255. The extra `perceptual` has the network. They are
+not FID and KID, which rest on another network: no published number compares with them.
+"""
+
+
+def page(protocols: Iterable[MetricProtocol], of_volumes: Iterable[MetricProtocol]) -> str:
+    """Markdown: a summary table, each protocol in full, those of volumes, and the distances."""
     protocols = list(protocols)
+    volumes = [_section(p) for p in of_volumes]
     rows = [f"| `{p.name}` | {p.unit} | {_better(p)} | {_best(p)} | {p.minimum_size} |" for p in protocols]
     head = ["| metric | unit | better | identical images | minimum size |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([_HEAD, *head, *rows, "", *(_section(p) for p in protocols)])
+    return "\n".join([_HEAD, *head, *rows, "", *(_section(p) for p in protocols), *volumes, _SETS])
 
 
 def _section(protocol: MetricProtocol) -> str:

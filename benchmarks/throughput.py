@@ -1,0 +1,148 @@
+"""Images per second of both engines beside a plain loop: ``python benchmarks/throughput.py --images 1000``.
+
+One job three ways: a hand-written loop in one thread that calls the same functions one image at a time, the
+local engine with one worker, and the Ray engine with two. Each runs in a process of its own with one thread
+of mathematics per worker. Rates count from the first 32 images or the first committed unit on; the time up
+to the first commit, from the start of the process, stands apart. Only ratios within one round mean anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+STARTED = time.time()
+
+from pipeline.jobs import Job  # noqa: E402 - the clock starts first
+
+WARM_UP = 32
+WORKERS = {"loop": 1, "local": 1, "ray": 2}
+
+
+def main() -> None:
+    """Prints one line a round, then medians."""
+    chosen = arguments()
+    if chosen.way is not None:
+        print(json.dumps(measured(chosen)))
+        return
+    from collection import write_photographs
+
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"{chosen.images} PNG of 256 x 256, awgn-25, {chosen.restorer}, psnr and ssim, restored saved")
+    with tempfile.TemporaryDirectory(prefix="restora-throughput-") as folder:
+        write_photographs(Path(folder) / "in", chosen.images, 256)
+        rounds = [one_round(chosen, folder, number) for number in range(chosen.rounds)]
+    for way in WORKERS:
+        rate = statistics.median(each[way]["rate"] for each in rounds)
+        ratio = statistics.median(each[way]["rate"] / each["loop"]["rate"] for each in rounds)
+        start = statistics.median(each[way]["first"] for each in rounds)
+        print(f"{way:6} {rate:8.2f} images/s  {ratio:5.2f} x loop  first commit after {start:5.1f} s")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--restorer", default="ffdnet-colour")
+    parser.add_argument("--way", choices=WORKERS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def one_round(chosen: argparse.Namespace, folder: str, number: int) -> dict[str, dict[str, float]]:
+    found = {}
+    for way in WORKERS:
+        command = [
+            sys.executable, __file__, "--way", way, "--restorer", chosen.restorer,
+            "--folder", folder, "--output", f"{folder}/{way}-{number}",
+        ]  # fmt: skip
+        paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+        ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        found[way] = json.loads(ended.stdout.splitlines()[-1])
+    print("  ".join(f"{way} {each['rate']:.2f}/s" for way, each in found.items()), flush=True)
+    return found
+
+
+def measured(chosen: argparse.Namespace) -> dict[str, float]:
+    """Rate and time to the first commit of one way."""
+    job = Job.parse(
+        {
+            "name": "throughput",
+            "output": str(chosen.output),
+            "datasets": [{"name": "photographs", "uri": str(chosen.folder / "in")}],
+            "degradations": ["awgn-25"],
+            "restorers": [chosen.restorer],
+            "metrics": ["psnr", "ssim"],
+            "save": "restored",
+        }
+    )
+    return loop(job) if chosen.way == "loop" else engine(job, chosen.way)
+
+
+def engine(job: Job, way: str) -> dict[str, float]:
+    from pipeline import run
+
+    options = run.Options(engine=way, workers=WORKERS[way])
+    planned = run.plan(job, options)
+    before = time.time() - STARTED
+    progress = run.execute(job, options, planned)
+    assert progress.quarantined == 0, dict(progress.reasons)
+    rate = (progress.images - progress.first_images) / (progress.seconds - progress.first_commit)
+    return {"rate": rate, "first": before + progress.first_commit}
+
+
+def loop(job: Job) -> dict[str, float]:
+    """What one would write for one image: read, decode, degrade, restore, score, encode, store, note."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import torch
+
+    from pipeline.formats import FORMATS, decode
+    from pipeline.hashing import sha256_hex
+    from pipeline.process import quantised, to_stored, to_tensor
+    from pipeline.recipe import Recipe
+    from pipeline.storage import Folder
+
+    torch.set_num_threads(1)
+    device = torch.device("cpu")
+    recipe = Recipe.of(job)
+    (degradation,), (built,) = recipe.degradations, recipe.restorers
+    source, output = Folder(job.datasets[0].uri), Folder(job.output)
+    rows, marks = [], []
+    with torch.inference_mode():
+        for key in sorted(os.listdir(source.url)):
+            data = source.read(key)
+            image = decode(data)
+            reference = to_tensor(image, device)
+            degraded = degradation(reference, degradation.seed(0, "photographs", key))
+            restored = built.restorer(degraded.image_BCHW, condition=degraded.condition)
+            restored = quantised(restored, image.domain)
+            row = {"key": key, "source_sha256": sha256_hex(data)}
+            for name, metric in recipe.metrics.items():
+                row[name] = float(metric(restored, reference, None))
+                row[f"{name}_degraded"] = float(metric(degraded.image_BCHW, reference, None))
+            encoded = FORMATS["png"].encode(image.with_pixels(to_stored(restored, image.domain)[0]))
+            output.put(f"objects/{key}", encoded)
+            rows.append(row | {"output_sha256": sha256_hex(encoded), "output_bytes": len(encoded)})
+            marks.append(time.time())
+    pq.write_table(pa.Table.from_pylist(rows), f"{output.url}/metrics.parquet")
+    first = min(WARM_UP, len(marks) // 2)
+    return {
+        "rate": (len(marks) - first) / (time.time() - marks[first - 1]),
+        "first": marks[first - 1] - STARTED,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Jobs with addresses that mean the same from every folder and on every machine that shares the store."""
+
+from __future__ import annotations
+
+import glob
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import JobError, StorageError
+from pipeline.jobs import Job
+from pipeline.keys import BOOKS
+from pipeline.storage import absolute_url
+
+if TYPE_CHECKING:
+    from pipeline.books import Books
+
+
+def absolute(job: Job) -> Job:
+    """The job with local paths made absolute. ``JobError`` for a URL with a password in it."""
+    restorers = (
+        each if each.weights is None else each.model_copy(update={"weights": _absolute(each.weights)})
+        for each in job.restorers
+    )
+    datasets = (each.model_copy(update={"uri": _absolute(each.uri)}) for each in job.datasets)
+    return job.model_copy(
+        update={
+            "output": _absolute(job.output),
+            "datasets": tuple(datasets),
+            "restorers": tuple(restorers),
+        }
+    )
+
+
+def books_in(output: str, profile: str | None) -> Books:
+    """The books in ``output``, their job pointed at where they lie now. ``JobError`` without books."""
+    from pipeline.books import open_existing
+
+    profile = profile_for(output, profile)
+    root = _absolute(output).removesuffix(f"/{BOOKS}")
+    found = open_existing(root, profile)
+    return replace(found, job=found.job.model_copy(update={"output": root, "output_profile": profile}))
+
+
+def dataset_of(source: str, pattern: str, profile: str | None) -> dict[str, Any]:
+    """The collection that a command line names: a folder, or a folder and the one file in it."""
+    path = Path(source)
+    if path.is_file():
+        source, pattern = str(path.parent), glob.escape(path.name)
+    return {"name": "source", "uri": source, "pattern": pattern, "profile": profile_for(source, profile)}
+
+
+def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:
+    """A name of the catalog as it is; an address becomes weights, named by their file."""
+    if "/" not in name_or_url and not name_or_url.endswith(".safetensors"):
+        return {"name": name_or_url, "noise_level": noise_level}
+    stem = name_or_url.rsplit("/", 1)[-1].removesuffix(".safetensors")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "weights"
+    return {"name": name, "weights": name_or_url, "noise_level": noise_level}
+
+
+def profile_for(url: str, profile: str | None) -> str | None:
+    """The profile where the address takes one; local paths and other stores have none."""
+    return profile if url.startswith(("s3://", "s3a://")) else None
+
+
+def _absolute(url: str) -> str:
+    try:
+        return absolute_url(url)
+    except StorageError as error:
+        raise JobError(str(error)) from None

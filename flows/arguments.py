@@ -1,0 +1,73 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.run import Options
+
+
+class EngineName(StrEnum):
+    """What runs the work."""
+
+    RAY = "ray"
+    LOCAL = "local"
+
+
+Engine = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine", help="ray: a pool of workers, here or on a cluster. local: one, in this process."
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="A running Ray cluster; without it RAY_ADDRESS, or Ray is started here.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Replicas; without it one per GPU, or one per core."),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N images of the listing.")
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", help="Named profile of the credentials file, for s3:// addresses."),
+]
+Pattern = Annotated[
+    str,
+    typer.Option("--pattern", metavar="GLOB", help="Which objects of SOURCE, by name or whole key."),
+]
+OutputFormat = Annotated[
+    str | None,
+    typer.Option("--output-format", metavar="FORMAT", help="png, tiff ...; without it each image's own."),
+]
+Source = Annotated[str, typer.Argument(help="A folder or one image: a path or any fsspec URL.")]
+Destination = Annotated[str, typer.Argument(metavar="DEST", help="A folder: a path or any fsspec URL.")]
+Output = Annotated[
+    str, typer.Argument(metavar="OUT", help="The output of a benchmark, or DEST of restore or degrade.")
+]
+
+
+def run_options(
+    engine: EngineName,
+    ray_address: str | None,
+    workers: int | None,
+    limit: int | None,
+    *,
+    retry: bool = False,
+) -> Options:
+    """How to run, as ``pipeline.run`` takes it."""
+    from pipeline.run import Options
+
+    name = "local" if engine is EngineName.LOCAL else "ray"
+    return Options(engine=name, ray_address=ray_address, workers=workers, limit=limit, retry=retry)  # type: ignore[arg-type]

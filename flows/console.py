@@ -1,0 +1,24 @@
+"""Where the command line writes: results to the standard output, errors beside it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+
+LOG_WIDTH = 160
+"""Columns of a table where nothing says how wide the output is: a log or a pipe."""
+
+OUT = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_WIDTH)
+ERR = Console(stderr=True, highlight=False)
+
+
+def say(text: str, *, style: str | None = None) -> None:
+    """A line of output as it is: no markup, no wrapping, so that logs and pipes can read it."""
+    OUT.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def complain(text: str, *, style: str | None = None) -> None:
+    """A line on the standard error."""
+    ERR.print(text, style=style, markup=False, soft_wrap=True)

@@ -1,0 +1,59 @@
+"""What a run shows in Prefect's UI: the summary table, and a page with figures and addresses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from flows.ranking import rankings_of, records
+from flows.session import books_of, verified
+
+if TYPE_CHECKING:
+    from pipeline.books import Books
+    from pipeline.jobs import Job
+    from pipeline.tables import TableSummary
+    from pipeline.verify import Verification
+
+MOST_ROWS = 200
+"""An artifact is a row in Prefect's database: it holds a summary, the Parquet files hold the rest."""
+
+
+def key(job: Job, what: str) -> str:
+    """An artifact's key: one per job and kind, with its history; lower case, digits, dashes."""
+    name = re.sub(r"[^a-z0-9]+", "-", job.name.lower()).strip("-")
+    return f"{name}-{what}"
+
+
+def publish(job: Job, table: TableSummary, verification: Verification, report: str) -> None:
+    """Creates the artifacts of the current run."""
+    opened = books_of(job)
+    rows = records(rankings_of(opened))
+    if rows:
+        create_table_artifact(rows[:MOST_ROWS], key=key(job, "summary"), description=f"{job.name}: ranking")
+    create_markdown_artifact(
+        page(opened, table, verification, report), key=key(job, "run"), description=f"{job.name}: outcome"
+    )
+
+
+def page(books: Books, table: TableSummary, verification: Verification, report: str) -> str:
+    """The markdown page."""
+    whole = "whole" if verification.is_whole else f"**not whole**: {verification.problem_count} problems"
+    problems = "".join(f"- {problem}\n" for problem in verification.problems)
+    return (
+        f"# {books.job.name}\n\n"
+        f"{table.images:,} images, {table.rows:,} rows, "
+        f"{table.images_quarantined:,} images quarantined ({table.quarantined_share:.1%}).\n\n"
+        f"Verification: {whole}; {verified(verification)}.\n\n{problems}\n"
+        "| what | where |\n| --- | --- |\n"
+        f"| report | {_link(report)} |\n"
+        f"| metric table | {_link(books.folder.uri('tables/metrics.parquet'))} |\n"
+        f"| summary table | {_link(books.folder.uri('tables/summary.parquet'))} |\n"
+        f"| output | {_link(books.job.output)} |\n"
+    )
+
+
+def _link(address: str) -> str:
+    """A link where a browser can follow it, else the address to copy."""
+    return f"[{address}]({address})" if address.startswith(("http://", "https://")) else f"`{address}`"

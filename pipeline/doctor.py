@@ -1,0 +1,157 @@
+"""What is installed, what is seen and what is reachable: one finding per check, each with its cure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+from packaging.specifiers import SpecifierSet
+
+from pipeline.errors import JobError, RestoraError
+from pipeline.storage import Folder, describe
+
+Level = Literal["ok", "warning", "bad"]
+
+PACKAGES = ("restora", "torch", "ray", "prefect", "fastapi", "numpy", "pyarrow", "pillow", "scikit-image")
+"""Reported with their versions."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check."""
+
+    level: Level
+    subject: str
+    message: str
+    cure: str = ""
+    """What to do; empty where all is well."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Versions that were found not to work, and what helps."""
+
+    package: str
+    versions: str
+    """PEP 440 specifier of the bad ones."""
+    symptom: str
+    cure: str
+    level: Level = "bad"
+
+
+KNOWN_BAD: tuple[Known, ...] = (
+    Known("fastapi", ">=0.151", "Prefect 3.8's server does not start with it", "pip install 'fastapi<0.151'"),
+    Known(
+        "prefect", "<3.8.8", "older than what the flows were tested with", "pip install 'prefect>=3.8.8,<4'"
+    ),
+    Known("prefect", ">=4", "the flows are written for Prefect 3", "pip install 'prefect>=3.8.8,<4'"),
+    Known("ray", ">=2.64", "removes arguments of map_batches that the engine sets", "pip install 'ray<2.64'"),
+    Known(
+        "ray", "<2.60", "older than what the engine was tested with", "pip install 'ray[data]>=2.60,<2.64'"
+    ),
+    Known("torch", "<2.11", "older than what the models were tested with", "pip install 'torch>=2.11'"),
+)
+"""Combinations that broke while this project was built."""
+
+
+def examine(ray_address: str | None, storage: str | None, profile: str | None = None) -> Iterator[Finding]:
+    """Every finding as it is made; starting Ray takes seconds."""
+    yield Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}")
+    yield from packages()
+    yield _accelerator()
+    yield from cluster(ray_address)
+    if storage is not None:
+        yield reach(storage, profile)
+
+
+def packages(known_bad: tuple[Known, ...] = KNOWN_BAD) -> Iterator[Finding]:
+    """Installed versions, and those of them that are known not to work."""
+    for name in PACKAGES:
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield _absent(name)
+            continue
+        faults = [each for each in known_bad if each.package == name and _matches(version, each.versions)]
+        for fault in faults:
+            yield Finding(fault.level, name, f"{version}: {fault.symptom}", fault.cure)
+        if not faults:
+            yield Finding("ok", name, version)
+
+
+def _absent(name: str) -> Finding:
+    if name == "restora":
+        return Finding("warning", name, "runs from a folder, not installed", "pip install -e .")
+    return Finding("bad", name, "not installed", f"pip install {name}")
+
+
+def _matches(version: str, versions: str) -> bool:
+    return SpecifierSet(versions).contains(version.split("+")[0], prereleases=True)
+
+
+def _accelerator() -> Finding:
+    import torch
+
+    if not torch.cuda.is_available():
+        return Finding("ok", "gpu", f"torch sees none; {os.cpu_count()} CPU cores")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Finding("ok", "gpu", f"torch sees {len(names)}: {', '.join(names)}")
+
+
+def cluster(address: str | None) -> Iterator[Finding]:
+    """Connects to Ray, or starts one here, and counts what it offers."""
+    import ray
+    import torch
+
+    from pipeline.ray_session import SESSION
+
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        SESSION.start(address)
+        SESSION.wait()
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+    except JobError as error:
+        yield Finding("bad", "ray", str(error), "check the address, or leave it out to start Ray here")
+        return
+    finally:
+        SESSION.stop()
+    cpus, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
+    yield Finding(
+        "ok",
+        "ray cluster",
+        f"{address or 'started on this machine'}; nodes: {nodes}, CPUs: {cpus:g}, GPUs: {gpus:g}",
+    )
+    if not address and torch.cuda.is_available() and not gpus:
+        yield Finding(
+            "warning", "ray gpus", "torch sees a GPU, Ray does not", "unset CUDA_VISIBLE_DEVICES, or set it"
+        )
+
+
+def reach(url: str, profile: str | None = None) -> Finding:
+    """Lists, writes, reads and deletes a small object; nothing of it stays."""
+    key, data = f".restora-probe-{uuid.uuid4().hex}", b"restora doctor"
+    step = "list"
+    try:
+        folder = Folder(url, profile)
+        next(iter(folder.pages()), None)
+        step = "write"
+        folder.put(key, data)
+        step = "read"
+        if folder.read(key) != data:
+            return Finding("bad", url, "gave back other bytes than were written", "do not use this store")
+        step = "delete"
+        folder.delete(key)
+    except RestoraError as error:
+        return Finding("bad", url, str(error), _STORAGE_CURE)
+    except Exception as error:  # stores raise whatever their client raises
+        return Finding("bad", url, f"cannot {step}: {describe(error)}", _STORAGE_CURE)
+    return Finding("ok", url, "listed, written, read and deleted")
+
+
+_STORAGE_CURE = "check the address, and the credentials in the environment or the profile"

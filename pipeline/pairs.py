@@ -1,0 +1,89 @@
+"""The two images of a metric, and where they count: one function for each ``Pair``.
+
+Shapes: B batch, C channels, H and W height and width of the reference, h and w of the degraded input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.metrics.base import Pair
+
+if TYPE_CHECKING:
+    from pipeline.process import Case
+
+Images = tuple[Tensor, Tensor, Tensor | None]
+"""What a metric is called with."""
+
+
+def with_reference(restored_BCHW: Tensor, cases: Sequence[Case], border: int) -> Images:
+    """The restored images and the references, ``border`` pixels cut from each side."""
+    reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
+    valid_B1HW = valid_mask(cases, restored_BCHW.device)
+    valid_B1HW = None if valid_B1HW is None else _cut(valid_B1HW, border)
+    return _cut(restored_BCHW, border), _cut(reference_BCHW, border), valid_B1HW
+
+
+def with_input(restored_BCHW: Tensor, cases: Sequence[Case], _border: int) -> Images:
+    """The restored images, degraded again, and the degraded inputs; known pixels of the input count.
+
+    Where a degradation cannot be repeated the first image is NaN, and so is every score of it.
+    """
+    degraded_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
+    valid_B1HW = valid_mask(cases, restored_BCHW.device)
+    if valid_B1HW is not None:
+        # Blur carries what lies outside the data into it: the same in both images, it cancels out.
+        reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
+        restored_BCHW = torch.where(valid_B1HW, restored_BCHW, reference_BCHW)
+    again = [_degraded_again(image[None], case) for image, case in zip(restored_BCHW, cases, strict=True)]
+    return torch.cat(again), degraded_BChw, _known(cases, valid_B1HW, degraded_BChw)
+
+
+PAIRS: dict[Pair, Callable[[Tensor, Sequence[Case], int], Images]] = {
+    Pair.REFERENCE: with_reference,
+    Pair.INPUT: with_input,
+}
+"""How the images of each pair are made from a batch."""
+
+
+def valid_mask(cases: Sequence[Case], device: torch.device) -> Tensor | None:
+    """B1HW: true where the references hold data; ``None`` where all of them do everywhere."""
+    masks = [case.reference.valid_HW for case in cases]
+    if all(mask is None for mask in masks):
+        return None
+    height, width = cases[0].reference_1CHW.shape[-2:]
+    filled = [np.ones((height, width), bool) if mask is None else mask for mask in masks]
+    return torch.from_numpy(np.stack(filled))[:, None].to(device)
+
+
+def _degraded_again(restored_1CHW: Tensor, case: Case) -> Tensor:
+    degraded_1Chw, repetition = case.degraded.image_BCHW, case.degraded.repetition
+    again = repetition(restored_1CHW) if repetition is not None else None
+    if again is None or again.shape != degraded_1Chw.shape:
+        return torch.full_like(degraded_1Chw, torch.nan)
+    return again
+
+
+def _known(cases: Sequence[Case], valid_B1HW: Tensor | None, degraded_BChw: Tensor) -> Tensor | None:
+    """Pixels of the inputs that rest on data, and that no mask of the same size hides."""
+    known_B1hw = None if valid_B1HW is None else _smaller(valid_B1HW, degraded_BChw.shape[-1])
+    masks = [case.degraded.condition.mask_B1HW for case in cases]
+    if any(mask is None or mask.shape[-2:] != degraded_BChw.shape[-2:] for mask in masks):
+        return known_B1hw
+    shown_B1hw = torch.cat([mask > 0.5 for mask in masks if mask is not None]).to(degraded_BChw.device)
+    return shown_B1hw if known_B1hw is None else known_B1hw & shown_B1hw
+
+
+def _smaller(valid_B1HW: Tensor, width: int) -> Tensor:
+    """True where all pixels of the larger mask under a smaller one are: B1hw."""
+    scale = valid_B1HW.shape[-1] // width
+    return -torch.nn.functional.max_pool2d(-valid_B1HW.float(), scale) == 1
+
+
+def _cut(image_BCHW: Tensor, border: int) -> Tensor:
+    return image_BCHW[..., border:-border, border:-border] if border else image_BCHW

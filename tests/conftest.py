@@ -1,0 +1,21 @@
+import os
+
+# Two cores, and every Ray or isolation subprocess would take both.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+
+from tests.moto_s3 import running_s3
+
+pytest.register_assert_rewrite("tests.helpers", "tests.killing")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """Environment of an S3 endpoint on loopback, set for this process too."""
+    with running_s3() as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield environment

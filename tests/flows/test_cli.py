@@ -1,0 +1,254 @@
+"""The command line: what it does, what it says and its exit codes."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import duckdb
+import PIL.Image
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import COMMANDS, app
+from tests.flows.command import COMMAND, ENV, ROOT, restora
+from tests.flows.photographs import job_fields, put_job, put_photographs
+
+
+@pytest.fixture
+def images(tmp_path):
+    put_photographs(tmp_path / "images", 3)
+    return tmp_path / "images"
+
+
+def job_file(tmp_path, images, **more):
+    return put_job(tmp_path / "job.toml", job_fields(images, tmp_path / "out", **more))
+
+
+def invoke(*arguments):
+    """In this process: quicker, for what ends before any work."""
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.mark.parametrize("command", [name for name, *_ in COMMANDS])
+def test_help_of_every_command_has_an_example(command):
+    done = invoke(command, "--help")
+    assert done.exit_code == 0
+    assert f"Example:  restora {command}" in done.stdout
+
+
+def test_help_names_every_command_and_starts_quickly():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = restora("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    for name, *_ in COMMANDS:
+        assert f" {name} " in done.stdout
+    # Processor time, which a busy machine does not change as it does the clock.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.6
+
+
+def test_benchmark_runs_says_so_and_the_second_time_does_nothing(tmp_path, images):
+    path = job_file(tmp_path, images)
+    first = restora("benchmark", path, "--engine", "local")
+    assert first.returncode == 0, first.stderr
+    assert "3 of 3 images" in first.stdout
+    assert "verified: 3 sources = 3 ok + 0 quarantined" in first.stdout
+    table = tmp_path / "out" / "tables" / "metrics.parquet"
+    best = duckdb.sql(f"select restorer from '{table}' group by 1 order by avg(psnr) desc limit 1").fetchall()
+    ranked = [
+        line.split()[0]
+        for line in first.stdout.splitlines()
+        if line.strip().startswith(("identity", "median"))
+    ]
+    assert ranked[0] == best[0][0]
+
+    before = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*") if "plan" not in path.parts
+    }
+    second = restora("benchmark", path, "--engine", "local")
+    assert second.returncode == 0
+    assert second.stdout.strip() == "nothing to do: 3 of 3 images are done"
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())
+
+    (tmp_path / "out" / "report" / "index.html").unlink()
+    assert invoke("benchmark", path, "--engine", "local").exit_code == 0
+    assert (tmp_path / "out" / "report" / "index.html").exists(), "a lost report is written again"
+
+    put_photographs(images, 4)  # writes the three again, which makes them new versions
+    again = invoke("benchmark", path, "--engine", "local")
+    assert "4 of 4 images" in again.stdout
+    assert "3 images changed or went away" in again.stdout
+
+
+def test_books_can_be_read_from_another_folder(tmp_path, images, monkeypatch):
+    assert invoke("benchmark", job_file(tmp_path, images), "--engine", "local").exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    verified = invoke("verify", "out")
+    assert verified.exit_code == 0, verified.stderr
+    assert "whole" in verified.stdout
+    table = invoke("table", "out")
+    assert "identity" in table.stdout
+    assert "95 % interval" in table.stdout
+    report = invoke("report", tmp_path / "out")
+    assert report.stdout.strip() == str(tmp_path / "out" / "report" / "index.html")
+
+
+def test_too_many_quarantined_images_end_with_3_and_retry_mends_them(tmp_path, images):
+    (images / "bad.png").touch()
+    path = job_file(tmp_path, images)
+    done = invoke("benchmark", path, "--engine", "local")
+    assert done.exit_code == 3
+    assert "EMPTY" in done.stdout
+    assert "1 of 4 images (25.0%) are quarantined" in done.stderr
+    assert "restora retry" in done.stderr
+
+    again = invoke("benchmark", path, "--engine", "local")
+    assert again.exit_code == 3, "the second run does nothing and still says that images are missing"
+    assert "nothing to do: 4 of 4 images are done, 1 of them quarantined" in again.stdout
+
+    status = (images / "bad.png").stat()
+    retried = invoke("retry", tmp_path / "out", "--engine", "local")
+    assert retried.exit_code == 3
+    assert "1 of 1 images" in retried.stdout, "only what was quarantined"
+    assert (images / "bad.png").stat().st_mtime_ns == status.st_mtime_ns
+
+
+def test_verify_finds_a_damaged_object(tmp_path, images):
+    done = invoke("restore", images, tmp_path / "clean", "--restorer", "median", "--engine", "local")
+    assert done.exit_code == 0, done.stderr
+    assert PIL.Image.open(tmp_path / "clean" / "001.png").size == (48, 48)
+    assert invoke("verify", tmp_path / "clean").exit_code == 0
+    (tmp_path / "clean" / "001.png").write_bytes(b"damaged")
+    (tmp_path / "clean" / "002.png").unlink()
+    damaged = invoke("verify", tmp_path / "clean")
+    assert damaged.exit_code == 1
+    assert "001.png: 7 bytes, the ledger says" in damaged.stderr
+    assert "002.png: the object is missing" in damaged.stderr
+
+
+def test_degrade_takes_one_file_and_another_format(tmp_path, images):
+    arguments = (
+        images / "000.png",
+        tmp_path / "noisy",
+        "--degradation",
+        "awgn-25",
+        "--output-format",
+        "tiff",
+    )
+    done = invoke("degrade", *arguments, "--engine", "local")
+    assert done.exit_code == 0, done.stderr
+    written = [path.name for path in (tmp_path / "noisy").glob("*.*")]
+    assert written == ["000.png.tif"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"restorers": ["medain"]}, 'restorers[0]: unknown restorer "medain"; did you mean "median"?'),
+        (
+            {"degradations": ["bicubic-x44"]},
+            'degradations[0]: unknown preset "bicubic-x44"; did you mean "bicubic-x4"?',
+        ),
+        ({"metrics": ["psnr_z"]}, 'metrics[0]: unknown metric "psnr_z"'),
+        ({"metric": ["psnr"]}, "metric: unknown field"),
+        ({"resources": {"workers": 0}}, "resources.workers"),
+    ],
+)
+def test_wrong_jobs_end_with_2_and_the_cure(tmp_path, images, fields, message):
+    done = invoke("benchmark", job_file(tmp_path, images, **fields), "--engine", "local")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("benchmark", "no-such.toml"), "no-such.toml: no such file"),
+        (("benchmark",), "JOB.toml"),
+        (("benchmark", "x.toml", "--engine", "spark"), "spark"),
+        (("restore", "a", "b"), "--restorer"),
+        (("restore", "a", "b", "--restorer", "median", "--noise-level", "999"), "noise_level"),
+        (("verify", "/nonexistent"), "no run of restora lies there"),
+        (("list", "restorer"), 'did you mean "restorers"?'),
+        (("frobnicate",), "frobnicate"),
+        (("degrade", "s3://key:secret@bucket/x", "out", "--degradation", "blur"), "do not belong in a URL"),
+    ],
+)
+def test_wrong_command_lines_end_with_2(arguments, message):
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert "secret" not in done.output
+
+
+def test_a_store_that_cannot_be_listed_ends_with_1(tmp_path):
+    path = job_file(tmp_path, tmp_path / "absent")
+    done = invoke("benchmark", path, "--engine", "local")
+    assert done.exit_code == 1
+    assert "cannot list" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path):
+    done = invoke("--debug", "benchmark", tmp_path / "absent.toml")
+    assert done.exit_code == 2
+    assert "Traceback" in done.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images, number):
+    put_photographs(images, 30, size=96)
+    fields = {"restorers": ["non-local-means"], "resources": {"unit_images": 1}}
+    path = job_file(tmp_path, images, **fields)
+    process = subprocess.Popen(
+        [*COMMAND, "benchmark", str(path), "--engine", "local"],
+        cwd=ROOT, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    ledger = tmp_path / "out" / "ledger"
+    while not list(ledger.rglob("*.parquet")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"The same command goes on: restora benchmark {path}" in errors
+    assert "Traceback" not in errors
+    committed = len(list(ledger.rglob("*.parquet")))
+    assert 0 < committed < 30
+    done = invoke("benchmark", path, "--engine", "local")
+    assert done.exit_code == 0, done.stderr
+    assert f"going on: {committed} of 30 images were done before" in done.stdout
+    assert f"{30 - committed} of {30 - committed} images" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("restorers", {"median", "total-variation", "bicubic"}),
+        ("degradations", {"bicubic-x4", "awgn-25", "gaussian_blur"}),
+        ("metrics", {"psnr", "psnr_y", "ssim"}),
+        ("formats", {"png", "jpeg", "tiff", "webp"}),
+        ("solvers", {"total_variation", "wiener"}),
+    ],
+)
+def test_lists_for_people_and_for_programs(kind, expected):
+    done = invoke("list", kind, "--json")
+    assert done.exit_code == 0, done.output
+    records = json.loads(done.stdout)
+    assert expected <= {record["name"] for record in records}
+    assert all(record.keys() == records[0].keys() for record in records)
+    drawn = invoke("list", kind)
+    for name in expected:
+        assert name in drawn.stdout
+
+
+def test_every_example_of_the_help_is_a_command_line_that_parses(tmp_path):
+    for name, _, _, example in COMMANDS:
+        words = example.split()
+        assert words[:2] == ["restora", name]
+        done = invoke(*words[1:], "--help")
+        assert done.exit_code == 0, example

@@ -1,0 +1,44 @@
+"""The example jobs: each parses, each names only what exists, and the deployments are those jobs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.jobs import Job
+from pipeline.recipe import Recipe
+
+ROOT = Path(__file__).parents[2]
+CONF = sorted((ROOT / "conf").glob("*.toml"))
+DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+JOB_OF = {"flows/restore.py": "archive", "flows/benchmark.py": "set5-x4", "flows/degrade.py": "degraded"}
+
+
+def test_there_are_examples_of_every_kind():
+    assert {Job.from_toml(path).kind for path in CONF} == {"benchmark", "restore", "degrade"}
+
+
+@pytest.mark.parametrize("path", CONF, ids=lambda path: path.stem)
+def test_example_job_means_something(path):
+    job = Job.from_toml(path)
+    assert job.name == path.stem
+    recipe = Recipe.of(job)
+    assert recipe.combinations
+    assert len(recipe.metrics) == len(job.metrics)
+
+
+def test_the_job_of_the_readme_is_as_it_is_printed():
+    fields = Job.from_toml(ROOT / "conf" / "set5-x4.toml").model_dump(exclude_defaults=True)
+    assert fields["output"] == "out/set5-x4"
+    assert fields["metrics"] == ("psnr_y", "ssim_y", "psnr", "ssim", "mae", "mse")
+    assert [each["name"] for each in fields["restorers"]] == ["bicubic", "lanczos"]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
+def test_deployment_runs_its_example_job(deployment):
+    path, _, flow = deployment["entrypoint"].partition(":")
+    assert (ROOT / path).is_file()
+    assert flow == Path(path).stem
+    job = Job.parse(deployment["parameters"]["job"])
+    assert job == Job.from_toml(ROOT / "conf" / f"{JOB_OF[path]}.toml")
+    assert job.kind == flow

@@ -1,0 +1,106 @@
+"""The real thing: a Prefect server, a worker, and `prefect deployment run ... --watch`."""
+
+import json
+import time
+
+import duckdb
+import pytest
+
+from tests.flows.photographs import job_fields, put_photographs
+from tests.flows.prefect_service import prefect_service
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with prefect_service(tmp_path_factory.mktemp("prefect")) as running:
+        yield running
+
+
+def run(service, deployment, job, options, check=True):
+    parameters = ("-p", f"job={json.dumps(job)}", "-p", f"options={json.dumps(options)}")
+    watch = ("--watch", "--watch-interval", "1", "--watch-timeout", "240")
+    done = service("deployment", "run", deployment, *parameters, *watch, check=False)
+    newest = service.runs()[0]
+    assert not check or done.returncode == 0, f"{done.stdout}\n" + "\n".join(service.logs(newest["id"]))
+    return done, newest
+
+
+def test_benchmark_bulk_runs_on_ray_and_a_second_run_does_nothing(service, tmp_path):
+    put_photographs(tmp_path / "images", 6)
+    (tmp_path / "images" / "bad.png").write_bytes(b"no picture at all")
+    fields = job_fields(tmp_path / "images", tmp_path / "out", quarantine={"threshold": 0.5})
+    _, first = run(service, "benchmark/bulk", fields, {"engine": "ray", "workers": 2})
+    assert first["state_type"] == "COMPLETED"
+
+    table = tmp_path / "out" / "tables" / "metrics.parquet"
+    rows = duckdb.sql(f"select status, count(*) from '{table}' group by 1 order by 1").fetchall()
+    assert rows == [("ok", 12), ("quarantined", 2)]
+    assert (tmp_path / "out" / "report" / "index.html").stat().st_size > 10_000
+
+    artifacts = service.artifacts(first["id"])
+    assert [each["data"] for each in artifacts["progress"]] == [100.0]
+    summary = json.loads(artifacts["table"][0]["data"])
+    assert {row["restorer"] for row in summary} == {"identity", "median"}
+    assert str(table) in artifacts["markdown"][0]["data"]
+    logs = "\n".join(service.logs(first["id"]))
+    assert "7 of 7 images" in logs
+    assert "quarantined: 2 x UNREADABLE" in logs
+
+    before = table.stat().st_mtime_ns
+    _, second = run(service, "benchmark/bulk", fields, {"engine": "ray", "workers": 2})
+    assert second["state_type"] == "COMPLETED"
+    assert "nothing to do: 7 of 7 images are done" in "\n".join(service.logs(second["id"]))
+    assert table.stat().st_mtime_ns == before
+
+
+def test_too_many_quarantined_images_fail_the_run_with_everything_written(service, tmp_path):
+    put_photographs(tmp_path / "images", 2)
+    (tmp_path / "images" / "empty.png").touch()
+    job = job_fields(tmp_path / "images", tmp_path / "out")
+    done, failed = run(service, "benchmark/bulk", job, {"engine": "local"}, check=False)
+    assert done.returncode != 0
+    assert failed["state_name"] == "TooManyQuarantined"
+    assert "1 of 3 images" in failed["state"]["message"]
+    assert (tmp_path / "out" / "tables" / "metrics.parquet").exists()
+
+
+def test_a_wrong_job_fails_at_once(service, tmp_path):
+    job = job_fields(tmp_path / "images", tmp_path / "out", restorers=["medain"])
+    started = time.monotonic()
+    _, failed = run(service, "benchmark/bulk", job, {"engine": "local"}, check=False)
+    assert failed["state_type"] == "FAILED"
+    assert 'did you mean "median"?' in "\n".join(service.logs(failed["id"]))
+    # Three retries would take six minutes.
+    assert time.monotonic() - started < 150
+
+
+def test_cancelling_stops_ray(service, tmp_path):
+    import psutil
+
+    put_photographs(tmp_path / "images", 200, size=96)
+    restorers = [{"name": "slow", "solver": "total_variation", "weight": 0.05}, "non-local-means"]
+    job = job_fields(tmp_path / "images", tmp_path / "out", restorers=restorers)
+    service(
+        *("deployment", "run", "benchmark/bulk", "-p", f"job={json.dumps(job)}"),
+        *("-p", 'options={"engine": "ray", "workers": 2}'),
+    )
+    _wait(lambda: list((tmp_path / "out" / "ledger").rglob("*.parquet")), 180)
+    mine = psutil.Process().children(recursive=True)
+    ray_processes = [each for each in mine if "raylet" in each.name()]
+    assert ray_processes, "Ray is not running below the worker"
+    flow_run = service.runs()[0]
+    service("flow-run", "cancel", flow_run["id"])
+    _wait(lambda: service.ask(f"/flow_runs/{flow_run['id']}")["state_type"] == "CANCELLED", 90)
+    _wait(lambda: not any(each.is_running() for each in ray_processes), 30)
+    committed = len(list((tmp_path / "out" / "ledger").rglob("*.parquet")))
+    time.sleep(3)
+    assert len(list((tmp_path / "out" / "ledger").rglob("*.parquet"))) == committed
+
+
+def _wait(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.5)

@@ -1,0 +1,112 @@
+"""Makers of collections and jobs, and the whole run in one call. Images are photographs."""
+
+import io
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image as Pillow
+from skimage import data as photographs
+
+from pipeline import books, run
+from pipeline.jobs import Job
+from pipeline.storage import Folder
+from pipeline.tables import METRIC_TABLE
+
+
+@cache
+def _photographs() -> list[np.ndarray]:
+    return [photographs.astronaut(), photographs.coffee(), photographs.chelsea(), photographs.rocket()]
+
+
+def photograph(index: int, height: int = 32, width: int = 40) -> np.ndarray:
+    """A crop of a real photograph, uint8 HWC; another one for every index."""
+    whole = _photographs()[index % 4]
+    rng = np.random.default_rng(index)
+    top, left = rng.integers(0, whole.shape[0] - height), rng.integers(0, whole.shape[1] - width)
+    return np.ascontiguousarray(whole[top : top + height, left : left + width])
+
+
+def encoded(samples: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    """The samples as a file."""
+    file = io.BytesIO()
+    Pillow.fromarray(samples).save(file, kind, **options)
+    return file.getvalue()
+
+
+def decoded(data: bytes) -> np.ndarray:
+    """The samples of a file, read by Pillow."""
+    return np.asarray(Pillow.open(io.BytesIO(data)))
+
+
+def fill(url: str | Path, files: dict[str, bytes]) -> Folder:
+    """A folder with these objects in it."""
+    folder = Folder(str(url))
+    for key, data in files.items():
+        folder.put(key, data)
+    return folder
+
+
+def photographs_in(url: str | Path, count: int, height: int = 32, width: int = 40, first: int = 0) -> Folder:
+    """A folder of ``count`` PNG photographs."""
+    files = {f"{i:04d}.png": encoded(photograph(i, height, width)) for i in range(first, first + count)}
+    return fill(url, files)
+
+
+def benchmark(source: str | Path, output: str | Path, **fields) -> Job:
+    """A small benchmark job: noise, two cheap restorers, two metrics."""
+    defaults = {
+        "name": "test",
+        "output": str(output),
+        "datasets": [{"name": "photos", "uri": str(source)}],
+        "degradations": ["awgn-25"],
+        "restorers": ["identity", "median"],
+        "metrics": ["psnr", "mae"],
+    }
+    return Job.parse(defaults | fields)
+
+
+def restore(source: str | Path, output: str | Path, **fields) -> Job:
+    """A job that restores a folder as it is."""
+    defaults = {
+        "name": "test",
+        "kind": "restore",
+        "output": str(output),
+        "datasets": [{"name": "photos", "uri": str(source)}],
+        "restorers": ["median"],
+    }
+    return Job.parse(defaults | fields)
+
+
+def plan_and_execute(job: Job, **options) -> tuple:
+    """What planning and executing on the local engine say."""
+    chosen = run.Options(engine="local", **options)
+    planned = run.plan(job, chosen)
+    return planned, run.execute(job, chosen, planned)
+
+
+def complete(job: Job, **options) -> list[dict]:
+    """Runs to the end, proves it whole, returns the rows of the metric table."""
+    plan_and_execute(job, **options)
+    run.compact(job)
+    verification = run.verify(job)
+    assert verification.is_whole, verification.problems
+    return metric_rows(job)
+
+
+def metric_rows(job: Job) -> list[dict]:
+    """The rows of ``tables/metrics.parquet``."""
+    folder = books.open_for(job).folder
+    return pq.read_table(io.BytesIO(folder.read(METRIC_TABLE))).to_pylist()
+
+
+VOLATILE = {"seconds", "finished_at", "device", "code_version", "unit_id", "source_id", "attempt"}
+"""Columns that say when, where and in which company an image was done."""
+
+
+def lasting(rows: list[dict], also: tuple[str, ...] = ()) -> list[dict]:
+    """The rows in a fixed order, without what may differ from run to run."""
+    dropped = VOLATILE | set(also)
+    kept = [{name: value for name, value in row.items() if name not in dropped} for row in rows]
+    return sorted(kept, key=lambda row: (row["dataset"], row["key"], row["degradation"], row["restorer"]))
