@@ -93,7 +93,7 @@ class FittedRestorer:
         self.capacity = remembered.at_most(first) if remembered else first
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> tuple[Tensor, dict[str, Any]]:
-        """The restored batch, on the same device, and ``tiling`` for the row: nothing where nothing was cut."""
+        """The restored batch, on the same device, and the row's ``tiling`` where an image was cut."""
         size, before = _padded_size(self.restorer, degraded_BCHW), self.capacity
         while (restored_BCHW := self._tried(degraded_BCHW, condition, size)) is None:
             # Not before the failed try has returned: its error holds the tensors of the call.

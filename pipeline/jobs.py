@@ -114,7 +114,7 @@ class Resources(_Frozen):
     unit_images: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Images per unit, which is what a kill may repeat; ``None``: by the size of the archive, up to 32."""
     compile: bool = False
-    """Networks through ``torch.compile``: a minute's wait per network, then faster. Pixels differ by rounding."""
+    """Networks through ``torch.compile``: a wait at first, then faster. Pixels may differ by rounding."""
     image_seconds: Annotated[float, Field(gt=0)] = 600.0
     """How long one image may take alone in a subprocess after it killed workers."""
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.session import DONE, FAILED, QUARANTINED, WRONG
+from pipeline.errors import REASONS
 from pipeline.jobs import Job
 from pipeline.recipe import Recipe
 
@@ -42,3 +44,11 @@ def test_deployment_runs_its_example_job(deployment):
     job = Job.parse(deployment["parameters"]["job"])
     assert job == Job.from_toml(ROOT / "conf" / f"{JOB_OF[path]}.toml")
     assert job.kind == flow
+
+
+def test_operations_page_lists_every_quarantine_reason_and_exit_code():
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for reason, meaning in REASONS.items():
+        assert f"| `{reason}` | {meaning} |" in page
+    for code in (DONE, FAILED, WRONG, QUARANTINED):
+        assert f"\n| {code} | " in page

@@ -76,6 +76,23 @@ def test_a_wrong_job_fails_at_once(service, tmp_path):
     assert time.monotonic() - started < 150
 
 
+def test_the_automation_against_zombies_is_one_that_the_server_takes(service):
+    service("automation", "create", "--from-file", "conf/zombies.yaml")
+    (automation,) = service.ask("/automations/filter", {})
+    assert automation["name"] == "restora-zombies"
+    assert automation["enabled"]
+
+
+def test_deployments_are_as_scheduled(service):
+    found = {each["entrypoint"]: each for each in service.ask("/deployments/filter", {})}
+    assert len(found) == 3
+    archive = found["flows/restore.py:restore"]
+    assert archive["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
+    assert archive["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert archive["global_concurrency_limit"]["limit"] == 1
+    assert archive["parameter_openapi_schema"]["properties"].keys() == {"job", "options"}
+
+
 def test_cancelling_stops_ray(service, tmp_path):
     import psutil
 
