@@ -28,6 +28,13 @@ class Books:
     specification: dict[str, Any]
 
     @property
+    def root(self) -> Folder:
+        """Where the objects lie: found from the books, so that an output can be moved as a whole."""
+        if self.job.kind == "benchmark":
+            return self.folder
+        return Folder(self.folder.url.removesuffix(f"/{BOOKS}"), self.folder.profile)
+
+    @property
     def ledger(self) -> Ledger:
         """The commit record."""
         return Ledger(self.folder, self.recipe_id, self.job.metrics)

@@ -73,7 +73,7 @@ class RestorerSpec(BaseModel):
     solver: str | None = None
     """A solver; every other field is a parameter of it."""
     weights: str | None = None
-    """A path or any fsspec URL of a safetensors file with a card."""
+    """A path or any fsspec URL: a safetensors file with a card, or what the extra ``spandrel`` reads."""
     noise_level: Annotated[float, Field(ge=0, le=255)] | None = None
     """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

@@ -147,11 +147,13 @@ def compact(job: Job) -> TableSummary:
 
 
 def verify(job: Job) -> Verification:
-    """Proves the run, or says what is wrong with it."""
+    """Proves the run, or says what is wrong with it; reads back the objects that the last run made."""
     from pipeline import books
     from pipeline.verify import verify as verify_books
 
-    return verify_books(books.open_for(job))
+    opened = books.open_for(job)
+    record = RunRecord.read(opened.folder)
+    return verify_books(opened, since=datetime.fromisoformat(record.started_at) if record else None)
 
 
 def report(job: Job) -> str:

@@ -49,7 +49,8 @@ def spans(length: int, core: int, halo: int, multiple: int) -> list[Span]:
     assert length % multiple == core % multiple == halo % multiple == 0, (length, core, halo, multiple)
     if length <= core + 2 * halo:
         return [Span(0, length, 0, length)]
-    core = rounded_up(-(-length // -(-length // core)), multiple)
+    evenly = rounded_up(-(-length // -(-length // core)), multiple)
+    core = max(evenly, min(core, 2 * halo))  # blends of two borders must not meet
     window = min(core + 2 * halo, length)
     found = []
     for first in range(0, length, core):

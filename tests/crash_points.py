@@ -96,12 +96,14 @@ def _in_fork(work) -> int:
 
 
 if __name__ == "__main__":
+    import pandas  # noqa: F401 - everything slow is imported once, before the forks
     import torch
 
     import pipeline.books
+    import pipeline.statistics
     import pipeline.tables
     import pipeline.verify
-    import pipeline.worker  # noqa: F401 - imported once, before the forks
+    import pipeline.worker  # noqa: F401
 
     torch.set_num_threads(1)
     main(*sys.argv[1:])

@@ -79,9 +79,10 @@ def _card(content: bytes, name: str) -> Card:
 
 def build_restorer(card: Card, state: dict[str, Tensor]) -> Restorer:
     """The network that the card names, with these weights; ``ValueError`` where they do not fit it."""
-    network = build_network(card.architecture, card.arguments)
+    with torch.device("meta"):  # initial weights would be drawn only to be replaced
+        network = build_network(card.architecture, card.arguments)
     _check_state(card, expected=network.state_dict(), found=state)
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)
     return Restorer(card, NetworkCore(network.requires_grad_(False)))
 
 
