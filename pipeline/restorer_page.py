@@ -15,9 +15,10 @@ Each name goes into a job as it stands: `restorers = ["bicubic", "median"]`. Wha
 told, it estimates (the noise level) or refuses (masks and operators), image by image. Other channels than a
 network's own are refused too: `solver = "per_band"` with its name restores every band by itself.
 
-Images whose sides exceed the tile are cut into windows. `exact` restorers look no farther than their halo, and
-give the pixels of the whole image; `whole` ones are run on whole images, and where one does not fit into the
-device's memory, its tiles are blended and its row says so (`tiling`); those that need operators are never cut.
+Images whose sides exceed the tile are cut into windows. `exact` restorers look no farther than their halo,
+and give the pixels of the whole image. `whole` ones are run on whole images; where one does not fit into the
+device's memory, its tiles are blended, and its row says so (`tiling`). Those that need operators are never
+cut.
 
 This page is made by `python -m pipeline.restorer_page > docs/restorers.md` from the cards.
 """

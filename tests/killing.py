@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,7 @@ class Watched:
         if self.process and self.process.poll() is None:
             self.kill_driver()
         end(self._seen.values())
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def is_actor(process: psutil.Process) -> bool:
