@@ -6,6 +6,7 @@ job's threshold; 1 anything else.
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -104,8 +105,20 @@ def restora(
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script.
+
+    Ends without tearing the interpreter down: threads of native libraries that are still there then can
+    abort a process whose work is done, and its exit code with it.
+    """
+    try:
+        app()
+    except SystemExit as ended:
+        code = ended.code
+    else:
+        code = 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 @contextmanager

@@ -14,9 +14,6 @@ from pipeline.storage import describe
 LOCAL_CPUS = 4
 """Fewest logical CPUs of a Ray started here: Ray Data can wait for ever for a slot on one or two."""
 
-_WARM_UP = "pipeline.ray_warmup.warm_up"
-"""Runs in every process that Ray starts here: the first worker finds its imports done."""
-
 
 class RaySession:
     """Starts or joins Ray; ``stop`` ends only what ``start`` started.
@@ -78,12 +75,13 @@ def _connect(address: str | None) -> None:
     if address is None:
         # Else every run prints a line of Ray's own about the arguments that Ray Data hands its actors.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        # Four idle processes coming up beside the workers' own imports cost a second on two cores.
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
         ray.init(
             num_cpus=max(LOCAL_CPUS, os.cpu_count() or 1),
             include_dashboard=False,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            runtime_env={"worker_process_setup_hook": _WARM_UP},
         )
         return
     # The nodes run this very code, whatever is installed on them.

@@ -30,5 +30,5 @@ def test_demo_ranks_the_network_first_and_the_second_time_does_nothing(tmp_path)
     assert ["ffdnet-colour" in line for line in rankings] == [True, False, True, False], first.stdout
     assert (tmp_path / "demo" / "report" / "index.html").exists()
     again = restora("demo", tmp_path / "demo", "--limit", "2")
-    assert again.returncode == 0
+    assert again.returncode == 0, again.stderr
     assert again.stdout.strip() == "nothing to do: 2 of 2 images are done"
