@@ -100,7 +100,7 @@ def make_plan(
     if total == 0:
         shown = ", ".join(f"{each.uri} (pattern {each.pattern!r})" for each in job.datasets)
         raise JobError(f"datasets: no object found in {shown}; check the address and the pattern")
-    size = job.resources.unit_images or max(1, min(32, -(-total // (32 * workers))))
+    size = job.resources.unit_images or max(1, min(32, -(-total // (8 * workers))))
     grouping = _Grouping(recipe_id, committed, size, retry)
     with _Table(books, UNITS, _UNITS_SCHEMA) as table:
         for unit in grouping.units(sources(books)):

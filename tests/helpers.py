@@ -96,9 +96,10 @@ def complete(job: Job, **options) -> list[dict]:
 
 
 def metric_rows(job: Job) -> list[dict]:
-    """The rows of ``tables/metrics.parquet``."""
+    """The rows of ``tables/metrics.parquet``, in order of key: the table's own order is that of its units."""
     folder = books.open_for(job).folder
-    return pq.read_table(io.BytesIO(folder.read(METRIC_TABLE))).to_pylist()
+    rows = pq.read_table(io.BytesIO(folder.read(METRIC_TABLE))).to_pylist()
+    return sorted(rows, key=lambda row: (row["dataset"], row["key"], row["degradation"], row["restorer"]))
 
 
 VOLATILE = {"seconds", "finished_at", "device", "code_version", "unit_id", "source_id", "attempt"}

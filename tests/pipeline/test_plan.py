@@ -104,8 +104,8 @@ def test_retry_leaves_what_was_never_tried(job):
 def test_small_archives_still_make_work_for_every_worker(tmp_path):
     fill(tmp_path / "in", {f"{i:03d}.png": b"x" for i in range(100)})
     job = benchmark(tmp_path / "in", tmp_path / "out")
-    assert max(len(unit.sources) for unit in planned(job, workers=2)[1]) == 2
-    assert max(len(unit.sources) for unit in planned(job, workers=1)[1]) == 4
+    assert max(len(unit.sources) for unit in planned(job, workers=2)[1]) == 7
+    assert max(len(unit.sources) for unit in planned(job, workers=1)[1]) == 13
 
 
 def test_large_files_make_small_units(job, monkeypatch):
