@@ -87,6 +87,11 @@ class Committed:
         """The newest committed attempt of a source."""
         return self.attempts.get(source_id, 0)
 
+    def newest(self, table: pa.Table) -> NDArray[np.bool_]:
+        """For each row of a ledger file whether its source was not tried again since."""
+        rows = zip(table["source_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
+        return np.array([attempt == self.attempt(source) for source, attempt in rows], bool)
+
 
 class Ledger:
     """The ledger of one recipe in one folder of books."""

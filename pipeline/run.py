@@ -94,18 +94,23 @@ def plan(job: Job, options: Options) -> PlanSummary:
     from pipeline.layout import books_of
     from pipeline.plan import UNITS, make_plan
 
+    running = engine(options)
     if not books_of(job).exists(UNITS):
-        engine(options).start()
-    opened = books.open_for(job)
-    return make_plan(
-        job,
-        opened.folder,
-        opened.recipe_id,
-        opened.ledger.committed(),
-        workers=options.workers or job.resources.workers or 2,
-        limit=options.limit,
-        retry=options.retry,
-    )
+        running.start()
+    try:
+        opened = books.open_for(job)
+        return make_plan(
+            job,
+            opened.folder,
+            opened.recipe_id,
+            opened.ledger.committed(),
+            workers=options.workers or job.resources.workers or 2,
+            limit=options.limit,
+            retry=options.retry,
+        )
+    except BaseException:
+        running.stop()  # there will be nothing to execute
+        raise
 
 
 def execute(

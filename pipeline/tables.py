@@ -87,14 +87,11 @@ def _current(books: Books, counts: dict[str, int]) -> Iterator[pa.Table]:
     """Rows of the sources that belong to the job today, at their newest attempt, each source once."""
     listed = plan.source_ids(books.folder)
     taken = np.zeros(len(listed), bool)
-    newest = books.ledger.committed().attempts
+    committed = books.ledger.committed()
     for table in books.ledger.tables():
         ids = table["source_id"].to_pylist()
         places = np.minimum(np.searchsorted(listed, np.array(ids, "S32")), max(len(listed) - 1, 0))
-        keep = contains(listed, ids) & ~taken[places]
-        keep &= np.array(
-            [n == newest.get(i, 0) for i, n in zip(ids, table["attempt"].to_pylist(), strict=True)]
-        )
+        keep = contains(listed, ids) & ~taken[places] & committed.newest(table)
         taken[places[keep]] = True
         kept = table.filter(pa.array(keep))
         _count(counts, table, kept)

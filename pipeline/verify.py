@@ -69,11 +69,12 @@ def verify(books: Books, *, since: datetime | None = None, threads: int = 8) -> 
     listed = plan.source_ids(books.folder)
     rows_per_source = np.zeros(len(listed), np.int64)
     bad = np.zeros(len(listed), bool)
-    newest = books.ledger.committed().attempts
+    committed = books.ledger.committed()
     expected = Counter(Recipe.of(books.job).combinations)
     objects = 0
     for table in books.ledger.tables():
-        current = _current(table, listed, newest)
+        listed_now = contains(listed, table["source_id"].to_pylist())
+        current = table.filter(pa.array(listed_now & committed.newest(table)))
         places = np.searchsorted(listed, np.array(current["source_id"].to_pylist(), "S32"))
         np.add.at(rows_per_source, places, 1)
         bad[places[np.array(current["status"].to_pylist(), object) != OK]] = True
@@ -90,12 +91,6 @@ def verify(books: Books, *, since: datetime | None = None, threads: int = 8) -> 
         problems=tuple(problems.shown),
         problem_count=problems.count,
     )
-
-
-def _current(table: pa.Table, listed: NDArray[np.bytes_], newest: dict[str, int]) -> pa.Table:
-    ids, attempts = table["source_id"].to_pylist(), table["attempt"].to_pylist()
-    last = np.array([attempt == newest.get(source, 0) for source, attempt in zip(ids, attempts, strict=True)])
-    return table.filter(pa.array(contains(listed, ids) & last))
 
 
 def _check_counts(rows: NDArray[np.int64], expected: int, problems: _Problems) -> None:
