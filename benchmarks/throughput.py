@@ -110,7 +110,7 @@ def loop(job: Job) -> dict[str, float]:
 
     from pipeline.formats import FORMATS, decode
     from pipeline.hashing import sha256_hex
-    from pipeline.process import quantised, to_stored, to_tensor
+    from pipeline.radiometry import quantised, to_stored, to_tensor
     from pipeline.recipe import Recipe
     from pipeline.storage import Folder
 
@@ -127,7 +127,7 @@ def loop(job: Job) -> dict[str, float]:
             reference = to_tensor(image, device)
             degraded = degradation(reference, degradation.seed(0, "photographs", key))
             restored = built.restorer(degraded.image_BCHW, condition=degraded.condition)
-            restored = quantised(restored, image.domain)
+            restored, _ = quantised(restored, image.domain)
             row = {"key": key, "source_sha256": sha256_hex(data)}
             for name, metric in recipe.metrics.items():
                 row[name] = float(metric(restored, reference, None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.image import Domain
 from pipeline.process import Loaded
 
 BATCH_PIXELS = 1 << 22
@@ -16,7 +17,7 @@ total variation and SSIM on 256 x 256 x 3), and only small images gain from comp
 HELD_PIXELS = 1 << 26
 """Pixels that may wait for a full batch, over all shapes."""
 
-Shape = tuple[int, int, int, str]
+Shape = tuple[int, int, int, Domain]
 
 
 class Batches:
@@ -30,7 +31,7 @@ class Batches:
 
     def add(self, loaded: Loaded) -> Iterator[list[Loaded]]:
         """Puts an image in; yields every batch that this completes."""
-        shape: Shape = (*loaded.image.size, loaded.image.domain.dtype)
+        shape: Shape = (*loaded.image.size, loaded.image.domain)
         waiting = self._waiting.setdefault(shape, [])
         waiting.append(loaded)
         if len(waiting) >= min(self._most_images, self._batch_pixels // (shape[0] * shape[1])):

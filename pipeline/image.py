@@ -24,7 +24,15 @@ class Domain:
     high: float
     """The stored value that the model sees as 1."""
     unit: str = ""
-    """Physical unit of ``value * scale + offset``, where the file names one."""
+    """Physical unit of ``stored * scale + offset``, where the file names one."""
+    scales: tuple[float, ...] = ()
+    """Physical value of one stored step, per channel or one for all; empty where the file does not say."""
+    offsets: tuple[float, ...] = ()
+    """Physical value of a stored 0, as many as ``scales``."""
+    limits: tuple[float, float] | None = None
+    """Least and greatest stored value that may be written; ``None``: all that the dtype holds."""
+    rule: str = "dtype"
+    """Where ``low`` and ``high`` come from, for the tables: ``dtype``, ``header`` or ``job``."""
 
     @classmethod
     def of_integers(cls, dtype: str) -> Domain:
@@ -37,6 +45,25 @@ class Domain:
         """Whether stored values are whole numbers, so that restored ones must be rounded."""
         return np.dtype(self.dtype).kind in "iu"
 
+    @property
+    def storable(self) -> tuple[float, float]:
+        """Least and greatest stored value that may be written."""
+        if self.limits is not None:
+            return self.limits
+        limits = np.iinfo(self.dtype) if self.is_integer else np.finfo(self.dtype)
+        return float(limits.min), float(limits.max)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How an image came to be, for formats that keep a record of it in the file."""
+
+    restorer: str
+    restorer_sha256: str
+    recipe_id: str
+    source_sha256: str
+    code_version: str
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -46,6 +73,8 @@ class Metadata:
     """Name of the format that decoded the image, as in ``pipeline.formats.FORMATS``."""
     entries: Mapping[str, Any] = field(default_factory=dict)
     """EXIF, ICC, georeference, header ...: bytes or plain values under the format's own names."""
+    provenance: Provenance | None = None
+    """Set on what was restored; ``None`` on what was read."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +121,27 @@ class Image:
         )
 
     def with_pixels(self, pixels_HWC: NDArray[Any]) -> Image:
-        """The same image with other pixels of the same dtype, perhaps of another size."""
+        """The same image with other pixels of the same dtype, perhaps of another size.
+
+        Where there is no data the stored values stay what they were.
+        """
         assert pixels_HWC.dtype == self.pixels_HWC.dtype, (pixels_HWC.dtype, self.pixels_HWC.dtype)
         height, width = pixels_HWC.shape[:2]
+        valid_HW = _resized(self.valid_HW, height, width)
+        if valid_HW is not None:
+            own_HWC = _resized(self.pixels_HWC, height, width)
+            pixels_HWC = np.where(valid_HW[:, :, None], pixels_HWC, own_HWC)
         return replace(
             self,
             pixels_HWC=pixels_HWC,
-            valid_HW=_resized(self.valid_HW, height, width),
+            valid_HW=valid_HW,
             alpha_HW=_resized(self.alpha_HW, height, width),
         )
 
 
 def _resized(plane_HW: NDArray[Any] | None, height: int, width: int) -> NDArray[Any] | None:
-    """Nearest neighbour at pixel centres: a mask must stay a mask."""
-    if plane_HW is None or plane_HW.shape == (height, width):
+    """Nearest neighbour at pixel centres, of HW or HWC: a mask must stay a mask."""
+    if plane_HW is None or plane_HW.shape[:2] == (height, width):
         return plane_HW
     rows = ((np.arange(height) + 0.5) * plane_HW.shape[0] / height).astype(np.intp)
     columns = ((np.arange(width) + 0.5) * plane_HW.shape[1] / width).astype(np.intp)

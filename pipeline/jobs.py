@@ -27,6 +27,27 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class Radiometry(_Frozen):
+    """Which physical values the model sees as 0 and 1: reflectance 0 to 1, Hounsfield units -1000 to 2000."""
+
+    low: float
+    """Physical value that becomes 0."""
+    high: float
+    """Physical value that becomes 1. Values outside stay legal: clouds are brighter than 1."""
+    scale: float | None = None
+    """Physical value of one stored step; ``None``: as the file says; one that does not is refused."""
+    offset: float = 0.0
+    """Physical value of a stored 0; counts only beside ``scale``."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
+        if self.scale == 0:
+            raise ValueError("scale must not be 0")
+        return self
+
+
 class Dataset(_Frozen):
     """A collection of images: a folder in a store."""
 
@@ -38,6 +59,8 @@ class Dataset(_Frozen):
     """Which objects belong to it, as a shell pattern on the name or the whole key."""
     profile: str | None = None
     """Named profile of the store's credentials file, for ``s3://``."""
+    radiometry: Radiometry | None = None
+    """Physical values of the model's range; ``None``: the range that the file's header gives."""
 
 
 class OperatorSpec(BaseModel):

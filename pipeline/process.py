@@ -13,20 +13,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from models.operators.resample import imresize
 from models.restorer import Condition
+from pipeline import nodata
 from pipeline.capacity import FittedRestorer
 from pipeline.degrade import Degradation, Degraded
 from pipeline.errors import ImageError
 from pipeline.faults import is_out_of_memory
-from pipeline.image import Domain, Image
+from pipeline.image import Image
 from pipeline.metrics.base import Pair
 from pipeline.pairs import PAIRS, Images
 from pipeline.plan import Source
+from pipeline.radiometry import in_units, quantised, to_stored, to_tensor
 from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, BuiltRestorer, Recipe
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class Processor:
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.recipe = recipe
         self.device = device
+        self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
         self._fitted = {
             built.name: FittedRestorer(
                 built.restorer, built.sha256, device, compiled=recipe.job.resources.compile
@@ -91,7 +93,7 @@ class Processor:
 
     @torch.inference_mode()
     def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
-        """The images of a batch share height, width, channels and dtype."""
+        """The images of a batch share height, width, channels and domain."""
         for degradation in self.recipe.degradations or (None,):
             cases: list[Case] = []
             for loaded in batch:
@@ -107,13 +109,15 @@ class Processor:
         height, width, _ = loaded.image.size
         if height < scale or width < scale:
             raise ImageError("TOO_SMALL", f"{height} x {width} pixels cannot be shrunk by {scale}")
-        reference = loaded.image.cropped(height - height % scale, width - width % scale)
+        image = in_units(loaded.image, self._radiometry[loaded.source.dataset])
+        reference = image.cropped(height - height % scale, width - width % scale)
         reference_1CHW = to_tensor(reference, self.device)
+        fields = _radiometry_of(reference)
         if degradation is None:
-            return Case(loaded, reference, reference_1CHW, Degraded(reference_1CHW, [], Condition()), {})
+            return Case(loaded, reference, reference_1CHW, Degraded(reference_1CHW, [], Condition()), fields)
         seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
         degraded = degradation(reference_1CHW, seed)
-        fields = {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}
+        fields |= {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}
         return Case(loaded, reference, reference_1CHW, degraded, fields)
 
     def _restore_all(self, cases: list[Case], degradation: Degradation | None) -> Iterator[Outcome]:
@@ -143,14 +147,14 @@ class Processor:
             return [each for case in cases for each in self._restore([case], built, degradation)]
         degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
         restored_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
-        restored_BCHW = quantised(restored_BCHW, cases[0].reference.domain)
+        restored_BCHW, clipped_B = quantised(restored_BCHW, cases[0].reference.domain)
         scores = self._score(restored_BCHW, cases, degradation)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
         seconds = (time.perf_counter() - started) / len(cases)
         described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
         return [
-            (case.reference.with_pixels(pixels), described | row)
-            for case, pixels, row in zip(cases, pixels_BHWC, scores, strict=True)
+            (case.reference.with_pixels(pixels), described | {"clipped_pixels": clipped} | row)
+            for case, pixels, clipped, row in zip(cases, pixels_BHWC, clipped_B.tolist(), scores, strict=True)
         ]
 
     def _score_degraded(self, cases: Sequence[Case], degradation: Degradation | None) -> list[dict[str, Any]]:
@@ -161,7 +165,7 @@ class Processor:
         height, width = cases[0].reference_1CHW.shape[-2:]
         if degraded_BCHW.shape[-2:] != (height, width):
             degraded_BCHW = imresize(degraded_BCHW, height, width, kernel="bicubic")
-            degraded_BCHW = quantised(degraded_BCHW, cases[0].reference.domain)
+            degraded_BCHW, _ = quantised(degraded_BCHW, cases[0].reference.domain)
         scores = self._score(degraded_BCHW, cases, degradation)
         return [{f"{name}_degraded": value for name, value in row.items()} for row in scores]
 
@@ -186,28 +190,15 @@ class Processor:
                 yield Outcome(loaded, name, restorer, error=error, stage="degrade")
 
 
-def to_tensor(image: Image, device: torch.device) -> Tensor:
-    """1CHW float32 in [0, 1] on the device."""
-    unit_HWC = image.to_unit()
-    return torch.from_numpy(np.ascontiguousarray(unit_HWC.transpose(2, 0, 1)))[None].to(device)
-
-
-def quantised(image_BCHW: Tensor, domain: Domain) -> Tensor:
-    """Rounded and clipped to what the domain's dtype can hold, still in [0, 1]; floats stay."""
-    if not domain.is_integer:
-        return image_BCHW
-    span = domain.high - domain.low
-    return (image_BCHW * span).round_().clamp_(0, span).div_(span)
-
-
-def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
-    """BHWC in the domain's dtype."""
-    stored = image_BCHW.double() if domain.high > 65535 else image_BCHW
-    values = stored * (domain.high - domain.low) + domain.low
-    if domain.is_integer:
-        values = values.round().clamp(domain.low, domain.high)
-    pixels: np.ndarray[Any, Any] = values.permute(0, 2, 3, 1).cpu().numpy().astype(domain.dtype)
-    return pixels
+def _radiometry_of(image: Image) -> dict[str, Any]:
+    """Columns that say which stored values were 0 and 1, and how much of the image holds no data."""
+    domain = image.domain
+    return {
+        "data_low": domain.low,
+        "data_high": domain.high,
+        "data_range_rule": domain.rule,
+        "nodata_share": nodata.share(image),
+    }
 
 
 def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition | None:

@@ -87,6 +87,9 @@ class Recipe:
                 }
                 for each in self.restorers
             ],
+            "radiometry": {
+                each.name: each.radiometry.model_dump() for each in self.job.datasets if each.radiometry
+            },
             "metrics": {name: dataclasses.asdict(m.protocol) for name, m in self.metrics.items()},
             "save": self.job.save,
             "output_format": self.job.output_format,

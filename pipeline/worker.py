@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
@@ -22,7 +23,7 @@ from pipeline.faults import read_failure, reason_and_message
 from pipeline.formats import FORMATS, decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
-from pipeline.image import Image
+from pipeline.image import Image, Provenance
 from pipeline.jobs import Job
 from pipeline.layout import Layout
 from pipeline.ledger import OK, QUARANTINED, Ledger, Row
@@ -46,6 +47,7 @@ class Worker:
         self._job, self._books, self._threads = job, books, threads
         self._attempts = Attempts(books)
         self._folders = {each.name: Folder(each.uri, each.profile) for each in job.datasets}
+        self._digests = {built.name: built.sha256 for built in self.recipe.restorers}
         self._processor = Processor(self.recipe, torch.device(device))
         self._device = _device_name(device)
         self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
@@ -139,7 +141,7 @@ class Worker:
             if layout.kind == "degrade":
                 row |= {name.replace("degraded", "output"): value for name, value in row.items()}
         if outcome.restored is not None and layout.keeps_restored:
-            data, extensions = self._encoded(outcome.restored)
+            data, extensions = self._encoded(self._with_provenance(outcome))
             key = layout.restored(source, outcome.degradation, outcome.restorer, extensions)
             layout.folder.put(key, data)
             row |= {"output_uri": layout.folder.uri(key), "output_bytes": len(data)}
@@ -161,6 +163,18 @@ class Worker:
                 }
             return self._degraded[source.source_id, degradation]
 
+    def _with_provenance(self, outcome: Outcome) -> Image:
+        """The restored image with the record of how it came to be, for formats that can hold it."""
+        assert outcome.restored is not None
+        made = Provenance(
+            restorer=outcome.restorer,
+            restorer_sha256=self._digests[outcome.restorer],
+            recipe_id=self.recipe.recipe_id,
+            source_sha256=outcome.loaded.sha256,
+            code_version=code_version(),
+        )
+        return replace(outcome.restored, metadata=replace(outcome.restored.metadata, provenance=made))
+
     def _encoded(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
         format = FORMATS[self.layout.output_format or image.metadata.format]
         return format.encode(image), format.extensions
@@ -176,7 +190,6 @@ class Worker:
         ]
 
     def _row(self, source: Source, unit: Unit, degradation: str, restorer: str) -> Row:
-        digests = {built.name: built.sha256 for built in self.recipe.restorers}
         return {
             "dataset": source.dataset,
             "key": source.key,
@@ -185,7 +198,7 @@ class Worker:
             "source_bytes": source.size if source.size >= 0 else None,
             "degradation": degradation,
             "restorer": restorer,
-            "restorer_sha256": digests.get(restorer),
+            "restorer_sha256": self._digests.get(restorer),
             "recipe_id": self.recipe.recipe_id,
             "unit_id": unit.unit_id,
             "attempt": unit.attempt,

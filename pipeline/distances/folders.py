@@ -12,7 +12,7 @@ from pipeline.distances.features import Lite0Features
 from pipeline.distances.summary import FeatureSummary
 from pipeline.errors import JobError, RestoraError
 from pipeline.formats import decode
-from pipeline.process import to_tensor
+from pipeline.radiometry import to_tensor
 from pipeline.storage import Folder, describe
 
 TOGETHER = 64

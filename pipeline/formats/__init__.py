@@ -1,4 +1,4 @@
-"""The formats, and reading by content: the first bytes decide, never the extension."""
+"""The formats, and reading by content: the bytes decide, never the extension."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ FORMATS: dict[str, Format] = {"png": Png(), "jpeg": Jpeg(), "webp": WebP(), "tif
 """Every format, by the name that jobs and metadata use."""
 
 
-def format_of(head: bytes) -> Format:
-    """The format of an object that starts with these 16 bytes or more.
+def format_of(data: bytes) -> Format:
+    """The first of ``FORMATS`` that recognises the object: special kinds stand before plain ones.
 
     Raises ``ImageError`` with ``EMPTY`` or ``UNREADABLE``.
     """
-    if not head:
+    if not data:
         raise ImageError("EMPTY", "the object has no bytes")
     for candidate in FORMATS.values():
-        if candidate.recognises(head):
+        if candidate.recognises(data):
             return candidate
     raise ImageError(
         "UNREADABLE", f"none of the known formats: {', '.join(FORMATS)}; convert it to one of them"
@@ -33,7 +33,7 @@ def format_of(head: bytes) -> Format:
 
 def decode(data: bytes, limits: Limits | None = None) -> Image:
     """Any known file as an image. Raises ``ImageError`` with a reason code and nothing else."""
-    return format_of(data[:16]).decode(data, limits or Limits())
+    return format_of(data).decode(data, limits or Limits())
 
 
 def encode(image: Image, format_name: str | None = None) -> bytes:

@@ -61,8 +61,8 @@ class Format(Protocol):
         """What it reads and writes, in one line, for ``restora list formats``."""
         ...
 
-    def recognises(self, head: bytes) -> bool:
-        """Whether an object that starts with these 16 bytes or more is of this format."""
+    def recognises(self, data: bytes) -> bool:
+        """Whether an object is of this format, by its bytes: magic numbers and headers, no pixels."""
         ...
 
     def decode(self, data: bytes, limits: Limits) -> Image:

@@ -53,9 +53,9 @@ class Jpeg:
     lossless = False
     summary = "8 bit grey and RGB; written at quality 95, colour at full resolution (4:4:4)"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, data: bytes) -> bool:
         """By the start marker and the first byte of the next."""
-        return head.startswith(b"\xff\xd8\xff")
+        return data.startswith(b"\xff\xd8\xff")
 
     def decode(self, data: bytes, limits: Limits) -> Image:
         """uint8; a further image behind the first (a preview, a gain map) is left behind."""

@@ -50,9 +50,9 @@ class Png:
     lossless = True
     summary = "8 and 16 bit grey, RGB, alpha; palette and 1-4 bit are read as 8 bit; lossless"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, data: bytes) -> bool:
         """By the signature."""
-        return head.startswith(SIGNATURE)
+        return data.startswith(SIGNATURE)
 
     def decode(self, data: bytes, limits: Limits) -> Image:
         """uint8 or uint16 by the header's bit depth; animations of several frames are refused."""

@@ -43,9 +43,9 @@ class Tiff:
     lossless = True
     summary = "8 and 16 bit, any number of bands, alpha, tiled or striped; written with Deflate, lossless"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, data: bytes) -> bool:
         """By byte order and version, BigTIFF included."""
-        return head[:4] in _SIGNATURES
+        return data[:4] in _SIGNATURES
 
     def decode(self, data: bytes, limits: Limits) -> Image:
         """uint8 or uint16 by the header; white-is-zero is turned over, palettes are looked up."""

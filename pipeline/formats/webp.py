@@ -47,9 +47,9 @@ class WebP:
     lossless = False
     summary = "8 bit RGB and alpha; written lossless if the source was lossless, else at quality 95"
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, data: bytes) -> bool:
         """By the RIFF container and its form."""
-        return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+        return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
     def decode(self, data: bytes, limits: Limits) -> Image:
         """uint8 RGB; animations are refused."""

@@ -14,7 +14,8 @@ from pipeline.jobs import DegradationSpec
 from pipeline.metrics import METRICS
 from pipeline.pairs import with_input
 from pipeline.plan import source_of
-from pipeline.process import Case, Loaded, Processor, to_tensor
+from pipeline.process import Case, Loaded, Processor
+from pipeline.radiometry import to_tensor
 from pipeline.recipe import Recipe
 from pipeline.storage import Folder
 from tests.helpers import benchmark, encoded, photograph
