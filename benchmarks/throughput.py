@@ -4,12 +4,18 @@ One job three ways: a hand-written loop in one thread that calls the same functi
 local engine with one worker, and the Ray engine with two. Each runs in a process of its own with one thread
 of mathematics per worker. Rates count from the first 32 images or the first committed unit on; the time up
 to the first commit, from the start of the process, stands apart. Only ratios within one round mean anything.
+
+Two more lines say what the machine and Ray allow: ``loops`` is two of the loops at once, each on half of the
+images, which is all that two cores that share memory and clock have to give; ``bare`` is a Ray Data pool of
+two actors that import torch and nothing of ours, up to its first answer.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
+import multiprocessing
 import os
 import platform
 import statistics
@@ -24,7 +30,7 @@ STARTED = time.time()
 from pipeline.jobs import Job  # noqa: E402 - the clock starts first
 
 WARM_UP = 32
-WORKERS = {"loop": 1, "local": 1, "ray": 2}
+WORKERS = {"loop": 1, "loops": 2, "local": 1, "ray": 2, "bare": 2}
 
 
 def main() -> None:
@@ -45,7 +51,8 @@ def main() -> None:
         rate = statistics.median(each[way]["rate"] for each in rounds)
         ratio = statistics.median(each[way]["rate"] / each["loop"]["rate"] for each in rounds)
         start = statistics.median(each[way]["first"] for each in rounds)
-        print(f"{way:6} {rate:8.2f} images/s  {ratio:5.2f} x loop  first commit after {start:5.1f} s")
+        rates = f"{rate:8.2f} images/s  {ratio:5.2f} x loop  " if rate == rate else " " * 34
+        print(f"{way:6} {rates}first commit after {start:5.1f} s")
 
 
 def arguments() -> argparse.Namespace:
@@ -87,7 +94,45 @@ def measured(chosen: argparse.Namespace) -> dict[str, float]:
             "save": "restored",
         }
     )
+    if chosen.way == "bare":
+        return bare()
+    if chosen.way == "loops":
+        return loops(job)
     return loop(job) if chosen.way == "loop" else engine(job, chosen.way)
+
+
+def loops(job: Job) -> dict[str, float]:
+    """Two loops in processes of their own, every other image each: rates added, the later first commit."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        halves = pool.starmap(loop, [(job, 2, index) for index in range(2)])
+    return {"rate": sum(half["rate"] for half in halves), "first": max(half["first"] for half in halves)}
+
+
+def bare() -> dict[str, float]:
+    """Time from the start of the process to the first answer of a Ray Data pool that does nothing."""
+    import numpy as np
+    import ray.data
+
+    class Nothing:
+        def __init__(self) -> None:
+            import torch
+
+            self.version = str(torch.__version__)
+
+        def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return batch
+
+    os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    ray.init(num_cpus=4, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    pool = ray.data.ActorPoolStrategy(size=2)
+    rows = ray.data.range(8, override_num_blocks=8).map_batches(Nothing, compute=pool, num_cpus=1)
+    next(iter(rows.iter_batches(batch_size=None, prefetch_batches=0)))
+    return {"rate": float("nan"), "first": time.time() - STARTED}
 
 
 def engine(job: Job, way: str) -> dict[str, float]:
@@ -102,8 +147,11 @@ def engine(job: Job, way: str) -> dict[str, float]:
     return {"rate": rate, "first": before + progress.first_commit}
 
 
-def loop(job: Job) -> dict[str, float]:
-    """What one would write for one image: read, decode, degrade, restore, score, encode, store, note."""
+def loop(job: Job, of: int = 1, index: int = 0) -> dict[str, float]:
+    """What one would write for one image: read, decode, degrade, restore, score, encode, store, note.
+
+    Takes every ``of``-th image from the ``index``-th on.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
     import torch
@@ -121,7 +169,7 @@ def loop(job: Job) -> dict[str, float]:
     source, output = Folder(job.datasets[0].uri), Folder(job.output)
     rows, marks = [], []
     with torch.inference_mode():
-        for key in sorted(os.listdir(source.url)):
+        for key in sorted(os.listdir(source.url))[index::of]:
             data = source.read(key)
             image = decode(data)
             reference = to_tensor(image, device)
@@ -136,7 +184,7 @@ def loop(job: Job) -> dict[str, float]:
             output.put(f"objects/{key}", encoded)
             rows.append(row | {"output_sha256": sha256_hex(encoded), "output_bytes": len(encoded)})
             marks.append(time.time())
-    pq.write_table(pa.Table.from_pylist(rows), f"{output.url}/metrics.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), f"{output.url}/metrics-{index}.parquet")
     first = min(WARM_UP, len(marks) // 2)
     return {
         "rate": (len(marks) - first) / (time.time() - marks[first - 1]),
