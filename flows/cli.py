@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows import about_commands, book_commands, run_commands
+from flows import about_commands, book_commands, run_commands, training_commands
 from flows.console import ERR, complain, say
 from pipeline.errors import JobError, RestoraError
 
@@ -61,7 +61,7 @@ app = typer.Typer(
     epilog="Start with: restora demo. Every run can be stopped and started again: it goes on where it was.",
 )
 
-RUN, LOOK, ABOUT = "Run", "Look at a run", "This installation"
+RUN, LOOK, MAKE, ABOUT = "Run", "Look at a run", "Make restorers", "This installation"
 
 COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ("demo", run_commands.demo, RUN, "restora demo"),
@@ -77,6 +77,18 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ("verify", book_commands.verify, LOOK, "restora verify s3://bucket/clean --profile archive"),
     ("table", book_commands.table, LOOK, "restora table out/set5-x4"),
     ("report", book_commands.report, LOOK, "restora report out/set5-x4"),
+    (
+        "train",
+        training_commands.train,
+        MAKE,
+        "restora train conf/train/srresnet-x2-small.toml out/srresnet-x2 --data photos/ --minutes 60",
+    ),
+    (
+        "generate",
+        training_commands.generate,
+        MAKE,
+        "restora generate out/dcgan/dcgan.safetensors faces/ -n 64",
+    ),
     ("list", about_commands.list_names, ABOUT, "restora list restorers --json"),
     ("doctor", about_commands.doctor, ABOUT, "restora doctor --storage s3://bucket/scans --profile archive"),
 )

@@ -43,6 +43,8 @@ class Card:
     """Floating-point types that were measured to be safe, best first."""
     needs: tuple[str, ...] = ()
     """Conditions it cannot work without, out of ``CONDITIONS``."""
+    takes: tuple[str, ...] = ()
+    """Conditions it makes use of where they are given, beside those it needs."""
     architecture: str = ""
     """Name of the network or solver, as in ``models.networks`` or ``models.solvers``."""
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -58,8 +60,9 @@ class Card:
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
-        for need in self.needs:
-            _one_of("needs", need, CONDITIONS)
+        for name in ("needs", "takes"):
+            for condition in getattr(self, name):
+                _one_of(name, condition, CONDITIONS)
         for precision in self.precisions:
             _one_of("precisions", precision, PRECISIONS)
         for name in ("scale", "channels", "multiple_of", "minimum_size"):
@@ -69,6 +72,11 @@ class Card:
         low, high = self.value_range
         if not low < high:
             raise ValueError(f"card {self.name!r}: value_range must be (low, high), got {self.value_range!r}")
+
+    @property
+    def inverts_operators(self) -> bool:
+        """Whether it goes by the operators of the degradation: it must be told those of this very image."""
+        return "operators" in (*self.needs, *self.takes)
 
     def to_json(self) -> str:
         """The card as one line of JSON with sorted keys."""
@@ -85,7 +93,7 @@ class Card:
             raise ValueError(f"card has unknown fields {unknown}; known are {sorted(known)}")
         if missing := sorted({"name", "summary", "task"} - set(fields)):
             raise ValueError(f"card lacks {missing}")
-        for name in ("value_range", "precisions", "needs"):
+        for name in ("value_range", "precisions", "needs", "takes"):
             if name in fields:
                 fields[name] = tuple(fields[name])
         return cls(**fields)

@@ -8,12 +8,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from models.card import Card
+from models.image_generator import ImageGenerator
 from models.restorer import Restorer
 from models.solvers.biharmonic import BiharmonicInpainting
 from models.solvers.bilateral import Bilateral
+from models.solvers.generative_prior import GenerativePrior
 from models.solvers.identity import Identity
 from models.solvers.interpolation import Interpolation
 from models.solvers.median import Median
@@ -31,7 +34,12 @@ from models.solvers.total_variation_inpainting import TotalVariationInpainting
 from models.solvers.unsupervised_wiener import UnsupervisedWiener
 from models.solvers.wavelet_shrinkage import WaveletShrinkage
 from models.solvers.wiener import Wiener
-from models.weights import build_restorer, load_weights, shipped_path
+from models.weights import SHIPPED, build_part, build_restorer, load_weights, shipped_path
+
+Part = Restorer | ImageGenerator
+"""What a solver may be built around."""
+WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
+"""Endings by which the address of a file of weights is told from a name."""
 
 SOLVERS: dict[str, type[Solver]] = {
     each.name: each
@@ -40,20 +48,28 @@ SOLVERS: dict[str, type[Solver]] = {
         Wiener, UnsupervisedWiener, RichardsonLucy, Tikhonov, TotalVariationDeblurring,
         TotalVariation, WaveletShrinkage, NonLocalMeans, Bilateral, Median,
         TotalVariationInpainting, BiharmonicInpainting,
-        PlugAndPlay, RegularisationByDenoising, SelfEnsemble, PerBand,
+        PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand,
     )
 }  # fmt: skip
 """Solvers by their name in a job."""
 
 
-def build_solver(solver: str, **parameters: Any) -> Restorer:
+def read_part(path: str) -> Part:
+    """The restorer or generator in a file of this project's weights; ``ValueError`` where it is neither."""
+    try:
+        return build_part(*load_weights(Path(path)))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
+
+
+def build_solver(solver: str, fetch: Callable[[str], Part] = read_part, /, **parameters: Any) -> Restorer:
     """The restorer of a job's ``{ name = "tv", solver = "total_variation", weight = 0.08 }``.
 
-    A parameter that is itself a restorer (the ``denoiser`` of plug-and-play) may be given by its name
-    in the catalog. Raises ``ValueError`` naming the unknown solver or parameter, or the value and what
-    is allowed.
+    A parameter that is itself a restorer or a generator (the ``denoiser`` of plug-and-play) may be given
+    by its name in the catalog, or by the address of its weights, which ``fetch`` reads. Raises
+    ``ValueError`` naming the unknown solver or parameter, or the value and what is allowed.
     """
-    return _solver(solver, solver, **parameters)
+    return _solver(solver, solver, fetch, **parameters)
 
 
 def build(name: str) -> Restorer:
@@ -78,34 +94,50 @@ def identity(restorer: Restorer) -> str:
         assert restorer.card.weights_sha256, f"{restorer.card.name} has weights without a digest"
         return restorer.card.weights_sha256
     parameters = {
-        key: identity(value) if isinstance(value, Restorer) else value
+        key: _identity_of_part(value) if isinstance(value, Part) else value
         for key, value in core.parameters().items()
     }
     canonical = {"solver": core.name, "version": core.version, "parameters": parameters}
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
 
 
-def _solver(name: str, solver: str, /, **parameters: Any) -> Restorer:
+def _identity_of_part(part: Part) -> str:
+    return identity(part) if isinstance(part, Restorer) else part.card.weights_sha256
+
+
+def _solver(name: str, solver: str, fetch: Callable[[str], Part], /, **parameters: Any) -> Restorer:
     if solver not in SOLVERS:
         raise ValueError(_unknown("solver", solver, SOLVERS))
     known = {each.name: each for each in dataclasses.fields(SOLVERS[solver])}
     for parameter, value in parameters.items():
         if parameter not in known:
             raise ValueError(f"{solver}: {_unknown('parameter', parameter, known)}")
-        if known[parameter].type == "Restorer" and isinstance(value, str):
-            parameters[parameter] = build(value)
+        if known[parameter].type in ("Restorer", "ImageGenerator") and isinstance(value, str):
+            parameters[parameter] = _part(value, fetch)
     if missing := [each.name for each in known.values() if _required(each) and each.name not in parameters]:
-        raise ValueError(f"{solver}: give {' and '.join(missing)}, the name of a restorer")
+        raise ValueError(
+            f"{solver}: give {' and '.join(missing)}, a name of the catalog or a file of weights"
+        )
     core = SOLVERS[solver](**parameters)
     card = dataclasses.replace(
         core.card(name),
         architecture=solver,
         arguments={
-            key: value.card.name if isinstance(value, Restorer) else value
+            key: value.card.name if isinstance(value, Part) else value
             for key, value in core.parameters().items()
         },
     )
     return Restorer(card, core)
+
+
+def _part(value: str, fetch: Callable[[str], Part]) -> Part:
+    if value in RESTORERS:
+        return build(value)
+    if value in SHIPPED:
+        return build_part(*load_weights(shipped_path(value)))
+    if "/" in value or value.lower().endswith(WEIGHTS):
+        return fetch(value)
+    raise ValueError(_unknown("restorer", value, {*RESTORERS, *SHIPPED}))
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:
@@ -125,7 +157,7 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def _restorer(name: str, solver: str, **parameters: Any) -> tuple[str, Callable[[], Restorer]]:
-    return name, partial(_solver, name, solver, **parameters)
+    return name, partial(_solver, name, solver, read_part, **parameters)
 
 
 RESTORERS: dict[str, Callable[[], Restorer]] = dict(

@@ -121,7 +121,7 @@ class Restorer:
         """Moves the weights, where there are any; solvers follow their input."""
         if isinstance(self.core, torch.nn.Module):
             self.core.to(device)
-        for inner in inner_restorers(self.core):
+        for inner in inner_parts(self.core):
             inner.to(device)
         return self
 
@@ -132,7 +132,7 @@ class Restorer:
         """
         if isinstance(self.core, nn.Module):
             self.core.compile()
-        for inner in inner_restorers(self.core):
+        for inner in inner_parts(self.core):
             inner.compile()
 
     def _guarded(self, degraded_BCHW: Tensor, condition: Condition, way: Way) -> Tensor:
@@ -197,9 +197,11 @@ class Restorer:
             raise RestorerError("NONFINITE_INPUT", f"the input of {card.name} holds NaN or infinite values")
 
 
-def inner_restorers(core: Core) -> list[Restorer]:
-    """The restorers that a core holds as attributes: the denoiser of plug-and-play, the wrapped one."""
-    return [value for value in vars(core).values() if isinstance(value, Restorer)]
+def inner_parts(core: Core) -> list[Restorer | nn.Module]:
+    """What a solver holds as attributes that has weights: a denoiser, a wrapped restorer, a generator."""
+    if isinstance(core, nn.Module):
+        return []
+    return [value for value in vars(core).values() if isinstance(value, Restorer | nn.Module)]
 
 
 def _selected(values_B: Tensor | None, index: Sequence[int]) -> Tensor | None:

@@ -37,7 +37,7 @@ class Books:
     @property
     def ledger(self) -> Ledger:
         """The commit record."""
-        return Ledger(self.folder, self.recipe_id, self.job.metrics)
+        return Ledger(self.folder, self.recipe_id, self.job.metrics, bool(self.job.distances))
 
 
 def open_for(job: Job) -> Books:

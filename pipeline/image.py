@@ -63,6 +63,8 @@ class Provenance:
     recipe_id: str
     source_sha256: str
     code_version: str
+    degradation: str = ""
+    """What was done to the source before, as in its row; empty where nothing was."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Metadata:
 
     format: str
     """Name of the format that decoded the image, as in ``pipeline.formats.FORMATS``."""
-    entries: Mapping[str, Any] = field(default_factory=dict)
+    entries: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """EXIF, ICC, georeference, header ...: bytes or plain values under the format's own names."""
     provenance: Provenance | None = None
     """Set on what was restored; ``None`` on what was read."""
@@ -130,6 +132,7 @@ class Image:
         valid_HW = _resized(self.valid_HW, height, width)
         if valid_HW is not None:
             own_HWC = _resized(self.pixels_HWC, height, width)
+            assert own_HWC is not None
             pixels_HWC = np.where(valid_HW[:, :, None], pixels_HWC, own_HWC)
         return replace(
             self,

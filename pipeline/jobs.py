@@ -179,6 +179,8 @@ class Job(_Frozen):
     """Names of the catalog, solvers, or weights."""
     metrics: tuple[str, ...] = ()
     """Names from ``restora list metrics``."""
+    distances: tuple[str, ...] = ()
+    """``frechet_lite0``, ``kernel_lite0``: between all restored and all reference images of a dataset."""
     save: Literal["none", "restored", "all"] = "none"
     """Which images a benchmark keeps under ``objects/``; a restore or degrade run keeps its result."""
     output_format: str | None = None
@@ -197,6 +199,7 @@ class Job(_Frozen):
         for field in ("datasets", "degradations", "restorers"):
             _distinct(field, [each.name for each in getattr(self, field)])
         _distinct("metrics", list(self.metrics))
+        _distinct("distances", list(self.distances))
         for index, each in enumerate(self.restorers):
             if each.name in RESERVED:
                 raise ValueError(f"restorers[{index}]: the name {each.name!r} is reserved; choose another")
@@ -241,18 +244,15 @@ def _check_benchmark(job: Job) -> None:
 def _check_restore(job: Job) -> None:
     if job.degradations:
         raise ValueError('degradations: a restore run takes images as they are; use kind = "benchmark"')
-    if job.metrics:
-        raise ValueError(
-            f"metrics: {', '.join(job.metrics)} need a reference, which a restore run does not have; "
-            'leave metrics out, or use kind = "benchmark"'
-        )
+    if job.distances:
+        raise ValueError("distances: need references, which a restore run does not have; leave them out")
     if len(job.restorers) != 1:
         raise ValueError(f"restorers: a restore run takes exactly one, got {len(job.restorers)}")
 
 
 def _check_degrade(job: Job) -> None:
-    if job.restorers or job.metrics:
-        raise ValueError('restorers, metrics: a degrade run has none; use kind = "benchmark"')
+    if job.restorers or job.metrics or job.distances:
+        raise ValueError('restorers, metrics, distances: a degrade run has none; use kind = "benchmark"')
     if len(job.degradations) != 1:
         raise ValueError(f"degradations: a degrade run takes exactly one, got {len(job.degradations)}")
 

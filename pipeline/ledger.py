@@ -71,9 +71,15 @@ Row = dict[str, Any]
 """Values under the names of the schema; absent ones are null."""
 
 
-def schema(metrics: Iterable[str]) -> pa.Schema:
-    """The fixed columns, then two float64 columns per metric."""
+FEATURES = ("features", "features_degraded", "features_reference")
+"""Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
+
+
+def schema(metrics: Iterable[str], features: bool = False) -> pa.Schema:
+    """The fixed columns, then two float64 columns per metric, then features where they are wanted."""
     fields = [pa.field(f"{m}{suffix}", pa.float64()) for m in metrics for suffix in ("", "_degraded")]
+    if features:
+        fields += [pa.field(name, pa.binary()) for name in FEATURES]
     return pa.schema([*COLUMNS, *fields])
 
 
@@ -101,10 +107,10 @@ class Committed:
 class Ledger:
     """The ledger of one recipe in one folder of books."""
 
-    def __init__(self, books: Folder, recipe_id: str, metrics: Sequence[str]) -> None:
+    def __init__(self, books: Folder, recipe_id: str, metrics: Sequence[str], features: bool = False) -> None:
         self.books = books
         self.prefix = f"ledger/{recipe_id[:12]}"
-        self.schema = schema(metrics)
+        self.schema = schema(metrics, features)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (self.books, self.prefix, self.schema)

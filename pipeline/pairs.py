@@ -44,9 +44,19 @@ def with_input(restored_BCHW: Tensor, cases: Sequence[Case], _border: int) -> Im
     return torch.cat(again), degraded_BChw, _known(cases, valid_B1HW, degraded_BChw)
 
 
+def alone(restored_BCHW: Tensor, cases: Sequence[Case], border: int) -> Images:
+    """The restored images twice; valid where the references are, at whatever size."""
+    valid_B1HW = valid_mask(cases, restored_BCHW.device)
+    if valid_B1HW is not None:
+        valid_B1HW = _cut(_enlarged(valid_B1HW, *restored_BCHW.shape[-2:]), border)
+    restored_BCHW = _cut(restored_BCHW, border)
+    return restored_BCHW, restored_BCHW, valid_B1HW
+
+
 PAIRS: dict[Pair, Callable[[Tensor, Sequence[Case], int], Images]] = {
     Pair.REFERENCE: with_reference,
     Pair.INPUT: with_input,
+    Pair.ALONE: alone,
 }
 """How the images of each pair are made from a batch."""
 
@@ -77,6 +87,12 @@ def _known(cases: Sequence[Case], valid_B1HW: Tensor | None, degraded_BChw: Tens
         return known_B1hw
     shown_B1hw = torch.cat([mask > 0.5 for mask in masks if mask is not None]).to(degraded_BChw.device)
     return shown_B1hw if known_B1hw is None else known_B1hw & shown_B1hw
+
+
+def _enlarged(valid_B1HW: Tensor, height: int, width: int) -> Tensor:
+    if valid_B1HW.shape[-2:] == (height, width):
+        return valid_B1HW
+    return torch.nn.functional.interpolate(valid_B1HW.float(), (height, width), mode="nearest-exact") > 0.5
 
 
 def _smaller(valid_B1HW: Tensor, width: int) -> Tensor:

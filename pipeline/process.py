@@ -21,6 +21,7 @@ from models.restorer import Condition
 from pipeline import nodata
 from pipeline.capacity import FittedRestorer
 from pipeline.degrade import Degradation, Degraded
+from pipeline.distances.columns import FeatureColumns
 from pipeline.errors import ImageError
 from pipeline.faults import is_out_of_memory
 from pipeline.image import Image
@@ -83,6 +84,7 @@ class Processor:
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.recipe = recipe
         self.device = device
+        self._features = FeatureColumns(device) if recipe.job.distances else None
         self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
         self._fitted = {
             built.name: FittedRestorer(
@@ -149,6 +151,7 @@ class Processor:
         restored_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
         restored_BCHW, clipped_B = quantised(restored_BCHW, cases[0].reference.domain)
         scores = self._score(restored_BCHW, cases, degradation)
+        self._add_features("features", restored_BCHW, scores)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
         seconds = (time.perf_counter() - started) / len(cases)
         described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
@@ -159,7 +162,7 @@ class Processor:
 
     def _score_degraded(self, cases: Sequence[Case], degradation: Degradation | None) -> list[dict[str, Any]]:
         """The input's own score; a smaller input is enlarged by MATLAB bicubic and rounded first."""
-        if not self.recipe.metrics:
+        if not self.recipe.metrics and self._features is None:
             return [{} for _ in cases]
         degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
         height, width = cases[0].reference_1CHW.shape[-2:]
@@ -167,14 +170,25 @@ class Processor:
             degraded_BCHW = imresize(degraded_BCHW, height, width, kernel="bicubic")
             degraded_BCHW, _ = quantised(degraded_BCHW, cases[0].reference.domain)
         scores = self._score(degraded_BCHW, cases, degradation)
-        return [{f"{name}_degraded": value for name, value in row.items()} for row in scores]
+        rows: list[dict[str, Any]] = [
+            {f"{name}_degraded": value for name, value in row.items()} for row in scores
+        ]
+        self._add_features("features_degraded", degraded_BCHW, rows)
+        if self._features is not None:
+            self._add_features("features_reference", torch.cat([case.reference_1CHW for case in cases]), rows)
+        return rows
+
+    def _add_features(self, column: str, image_BCHW: Tensor, rows: list[dict[str, Any]]) -> None:
+        if self._features is not None:
+            for row, features in zip(rows, self._features(image_BCHW), strict=True):
+                row[column] = features
 
     def _score(
         self, image_BCHW: Tensor, cases: Sequence[Case], degradation: Degradation | None
-    ) -> list[dict[str, float | None]]:
+    ) -> list[dict[str, Any]]:
         border = degradation.scale if degradation and degradation.scale > 1 else 0
         pairs: dict[Pair, Images] = {}
-        rows: list[dict[str, float | None]] = [{} for _ in cases]
+        rows: list[dict[str, Any]] = [{} for _ in cases]
         for name, metric in self.recipe.metrics.items():
             pair = metric.protocol.pair
             if pair not in pairs:
@@ -206,7 +220,7 @@ def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition 
     conditions = [case.degraded.condition for case in cases]
     first = conditions[0]
     if len(cases) > 1 and any(each.operators != first.operators for each in conditions):
-        if "operators" in built.restorer.card.needs:
+        if built.restorer.card.inverts_operators:
             return None
         first = replace(first, operators=())
     given = built.spec.noise_level

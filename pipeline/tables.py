@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from pipeline import plan
 from pipeline.books import Books
-from pipeline.ledger import OK, contains
+from pipeline.distances import DISTANCES
+from pipeline.ledger import FEATURES, OK, contains
 from pipeline.metrics import METRICS
 from pipeline.recipe import SCHEMA_VERSION
 
@@ -49,22 +50,28 @@ class TableSummary:
 def compact(books: Books) -> TableSummary:
     """Writes ``tables/metrics.parquet`` and ``tables/summary.parquet`` from ledger and plan."""
     # Here, because it brings scipy.stats, which a run with nothing to do should not wait for.
+    from pipeline.distances.table import DistanceTable
     from pipeline.statistics import summarise
 
     counts: dict[str, int] = dict.fromkeys(("rows", "ok", "superseded", "images", "images_quarantined"), 0)
-    schema = books.ledger.schema.with_metadata({METADATA_KEY: json.dumps(_metadata(books)).encode()})
+    distances = DistanceTable(books.job.distances)
+    columns = [field for field in books.ledger.schema if field.name not in FEATURES]
+    schema = pa.schema(columns).with_metadata({METADATA_KEY: json.dumps(_metadata(books)).encode()})
     with tempfile.TemporaryDirectory(prefix="restora-table-") as folder:
         path = Path(folder) / "metrics.parquet"
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             waiting: list[pa.Table] = []
             for table in _current(books, counts):
-                waiting.append(table.cast(schema))
+                if books.job.distances:
+                    distances.add(table)
+                waiting.append(table.select(schema.names).cast(schema))
                 if sum(map(len, waiting)) >= ROW_GROUP:
                     writer.write_table(pa.concat_tables(waiting))
                     waiting = []
             if waiting:
                 writer.write_table(pa.concat_tables(waiting))
         summary = summarise(_scores(path, books))
+        summary = pa.concat_tables([summary, pa.Table.from_pylist(distances.rows(), summary.schema)])
         books.folder.put_file(METRIC_TABLE, path)
     buffer = io.BytesIO()
     pq.write_table(summary, buffer, compression="zstd")
@@ -122,6 +129,10 @@ def _metadata(books: Books) -> dict[str, Any]:
         "job": books.job.model_dump(mode="json"),
         "recipe": books.specification,
         "recipe_id": books.recipe_id,
+        "distances": {
+            name: {"formula": DISTANCES[name].formula, "source": DISTANCES[name].source}
+            for name in books.job.distances
+        },
         "protocols": {
             name: {field: str(v) if isinstance(v, float) else v for field, v in protocol.items()}
             for name, protocol in protocols.items()

@@ -90,7 +90,7 @@ class Tiling:
             assert card.halo is not None, card.name
             halo = rounded_up(card.halo, multiple)
             return cls(rounded_up(max(core, least - 2 * halo, 1), multiple), halo, multiple)
-        if "operators" in card.needs:
+        if card.inverts_operators:
             return None
         halo = rounded_up(FEATHER if card.halo is None else max(card.halo, FEATHER), multiple)
         return cls(rounded_up(max(core, 2 * halo, least - 2 * halo), multiple), halo, multiple, "feather")

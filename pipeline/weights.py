@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import fsspec
+from torch import Tensor
 
+from models.card import Card
+from models.image_generator import ImageGenerator
 from models.restorer import Restorer
-from models.weights import build_restorer, load_weights
+from models.weights import build_part, build_restorer, load_weights
 from pipeline.errors import JobError
 from pipeline.foreign import SUFFIXES, has_card, load_foreign
 from pipeline.hashing import sha256_hex, short_hash
 from pipeline.storage import Folder, describe
+
+T = TypeVar("T")
 
 _DIGITS = 64
 
@@ -26,6 +32,15 @@ def fetch_restorer(url: str) -> Restorer:
 
     ``url`` is a path or any fsspec URL. ``JobError`` names the file, what is wrong with it and the cure.
     """
+    return _fetched(url, build_restorer)
+
+
+def fetch_part(url: str) -> Restorer | ImageGenerator:
+    """As ``fetch_restorer``, or the generator of images in that file: what a solver is built around."""
+    return _fetched(url, build_part)
+
+
+def _fetched(url: str, build: Callable[[Card, dict[str, Tensor]], T]) -> T | Restorer:
     name = file_name(url)
     if Path(name).suffix.lower() not in SUFFIXES:
         raise JobError(f"{url}: weights end in {', '.join(SUFFIXES)}; safetensors with a card are best")
@@ -34,7 +49,7 @@ def fetch_restorer(url: str) -> Restorer:
         if not content:
             raise ValueError("the file is empty; export or copy it again")
         if name.lower().endswith(".safetensors") and has_card(content):
-            return build_restorer(*load_weights(content))
+            return build(*load_weights(content))
         return load_foreign(content, name)
     except ValueError as error:
         raise JobError(f"{url}: {error}") from error

@@ -43,7 +43,7 @@ class Worker:
     def __init__(self, job: Job, books: Folder, device: str = "cpu", threads: int = 2) -> None:
         self.recipe = Recipe.of(job)
         self.layout = Layout.of(job, self.recipe.recipe_id)
-        self.ledger = Ledger(books, self.recipe.recipe_id, job.metrics)
+        self.ledger = Ledger(books, self.recipe.recipe_id, job.metrics, bool(job.distances))
         self._job, self._books, self._threads = job, books, threads
         self._attempts = Attempts(books)
         self._folders = {each.name: Folder(each.uri, each.profile) for each in job.datasets}

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import Metric
+from pipeline.metrics.base import Pair
 
 EXACT = {"rtol": 0.0, "atol": 1e-12}
 
@@ -18,7 +19,7 @@ def noisy(reference_BCHW: Tensor, sigma: float, seed: int = 0) -> Tensor:
 def check_identical(metric: Metric, reference_BCHW: Tensor) -> None:
     """Identical images give the best score to the last bit; no reference, no best score."""
     score_B = metric(reference_BCHW.clone(), reference_BCHW, None)
-    if metric.protocol.needs_reference:
+    if metric.protocol.pair is not Pair.ALONE:
         torch.testing.assert_close(score_B, torch.full_like(score_B, metric.protocol.best), **EXACT)
 
 

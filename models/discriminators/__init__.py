@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from models.discriminators.autoencoder import AutoencoderDiscriminator
 from models.discriminators.dcgan import DCGANDiscriminator
 from models.discriminators.multi_scale import MultiScaleDiscriminator
 from models.discriminators.patch import PatchDiscriminator
@@ -19,6 +20,7 @@ from models.discriminators.unet import UNetDiscriminator
 from models.networks.registry import build_named
 
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
+    "autoencoder": AutoencoderDiscriminator,
     "dcgan": DCGANDiscriminator,
     "multi_scale": MultiScaleDiscriminator,
     "patch": PatchDiscriminator,

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H and W height and width, K side of the kernel, P p
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -16,6 +17,9 @@ from models.operators.parameters import require_choice
 
 BORDERS = ("symmetric", "circular")
 """What lies beyond the border: the mirrored image with its edge pixel repeated, or the image again."""
+
+_CACHED_VALUES = 1 << 18
+"""So many values of an image are transformed at once on a CPU: what stays in its cache."""
 
 
 def require_kernel_fits(name: str, side: int, height: int, width: int) -> None:
@@ -54,14 +58,18 @@ class Convolution:
         """``A'`` of an image; height and width are those of the image itself."""
         assert tuple(image_BCHW.shape[2:]) == (height, width), (image_BCHW.shape, height, width)
         kernel_KK = self._kernel_for(image_BCHW)
-        radius = 0 if self.border == "circular" else kernel_KK.shape[0] // 2
+        if self.border == "circular":
+            spectrum = _wrapped_spectrum(kernel_KK, height, width).conj()
+            return _each_group(image_BCHW, lambda planes_PHW: _filtered(planes_PHW, spectrum))
+        radius = kernel_KK.shape[0] // 2
+        spectrum = _spectrum(kernel_KK, height, width).conj()
 
-        def correlated(plane_HW: Tensor) -> Tensor:
-            canvas = torch.nn.functional.pad(plane_HW, (radius,) * 4)
-            spectrum = _spectrum(kernel_KK, canvas.shape[0], canvas.shape[1]).conj()
-            return _fold_mirrored(_filtered(canvas, spectrum), radius)
+        def correlated(planes_PHW: Tensor) -> Tensor:
+            canvas = planes_PHW.new_zeros(len(planes_PHW), *_canvas_size(kernel_KK, height, width))
+            canvas[:, 2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width] = planes_PHW
+            return _fold_mirrored(_filtered(canvas, spectrum), radius, height, width)
 
-        return _each_plane(image_BCHW, correlated)
+        return _each_group(image_BCHW, correlated)
 
     def prox(self, estimate_BCHW: Tensor, observed_BCHW: Tensor, rho: float) -> Tensor:
         """``argmin_x |A x - observed|^2 + rho |x - estimate|^2``.
@@ -71,8 +79,9 @@ class Convolution:
         height, width = estimate_BCHW.shape[2:]
         right_BCHW = self.adjoint(observed_BCHW, height, width) + rho * estimate_BCHW
         if self.border == "circular":
-            power = _spectrum(self._kernel_for(estimate_BCHW), height, width).abs().square() + rho
-            return _each_plane(right_BCHW, lambda plane_HW: _filtered(plane_HW, 1 / power))
+            power = _wrapped_spectrum(self._kernel_for(estimate_BCHW), height, width).abs().square()
+            inverse = 1 / (power + rho)
+            return _each_group(right_BCHW, lambda planes_PHW: _filtered(planes_PHW, inverse))
 
         def normal(x_BCHW: Tensor) -> Tensor:
             return self.adjoint(self._forward(x_BCHW), height, width) + rho * x_BCHW
@@ -81,15 +90,20 @@ class Convolution:
 
     def _forward(self, image_BCHW: Tensor) -> Tensor:
         kernel_KK = self._kernel_for(image_BCHW)
-        radius = 0 if self.border == "circular" else kernel_KK.shape[0] // 2
         height, width = image_BCHW.shape[2:]
+        if self.border == "circular":
+            spectrum = _wrapped_spectrum(kernel_KK, height, width)
+            return _each_group(image_BCHW, lambda planes_PHW: _filtered(planes_PHW, spectrum))
+        radius = kernel_KK.shape[0] // 2
+        spectrum = _spectrum(kernel_KK, height, width)
 
-        def convolved(plane_HW: Tensor) -> Tensor:
-            canvas = _mirrored(plane_HW, radius)
-            result = _filtered(canvas, _spectrum(kernel_KK, canvas.shape[0], canvas.shape[1]))
-            return result[radius : radius + height, radius : radius + width]
+        def convolved(planes_PHW: Tensor) -> Tensor:
+            canvas = _mirrored(planes_PHW, radius, *_canvas_size(kernel_KK, height, width))
+            return _filtered(canvas, spectrum)[
+                :, 2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width
+            ]
 
-        return _each_plane(image_BCHW, convolved)
+        return _each_group(image_BCHW, convolved)
 
     def _kernel_for(self, image_BCHW: Tensor) -> Tensor:
         kernel_KK = self.kernel()
@@ -126,43 +140,77 @@ def conjugate_gradients(
     return x_BCHW
 
 
-def _each_plane(image_BCHW: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    # Plane by plane: transforms of one plane stay in the cache and bound the memory.
-    planes = torch.stack([function(plane_HW) for plane_HW in image_BCHW.flatten(0, 1)])
-    return planes.view(image_BCHW.shape)
+def _each_group(image_BCHW: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    if image_BCHW.device.type != "cpu":  # a GPU wants few large launches
+        return function(image_BCHW.flatten(0, 1)).view(image_BCHW.shape)
+    # Never planes of two images in one transform: its last bits may depend on how many there are.
+    planes = max(1, _CACHED_VALUES // (image_BCHW.shape[2] * image_BCHW.shape[3]))
+    groups = [group_PHW for image_CHW in image_BCHW for group_PHW in torch.split(image_CHW, planes)]
+    return torch.cat([function(group_PHW) for group_PHW in groups]).view(image_BCHW.shape)
+
+
+def _canvas_size(kernel_KK: Tensor, height: int, width: int) -> tuple[int, int]:
+    """The image and the border that the kernel reaches, or a little more for the transform's sake."""
+    border = kernel_KK.shape[0] - 1
+    return fast_length(height + border), fast_length(width + border)
+
+
+@functools.lru_cache(maxsize=1024)
+def fast_length(least: int) -> int:
+    """The smallest length from ``least`` on with no prime factor above 5.
+
+    A Fourier transform takes up to four times as long where the length has a large prime factor, and
+    other lengths cost no more than their size.
+    """
+    length = least
+    while not _only_small_factors(length):
+        length += 1
+    return length
+
+
+def _only_small_factors(length: int) -> bool:
+    for factor in (2, 3, 5):
+        while length % factor == 0:
+            length //= factor
+    return length == 1
 
 
 def _spectrum(kernel_KK: Tensor, height: int, width: int) -> Tensor:
-    """Transfer function of the kernel with its centre at the origin."""
+    """Transfer function on the canvas, the kernel in its corner: what is filtered moves by the radius."""
+    spectrum: Tensor = torch.fft.rfft2(kernel_KK, s=_canvas_size(kernel_KK, height, width))
+    return spectrum
+
+
+def _wrapped_spectrum(kernel_KK: Tensor, height: int, width: int) -> Tensor:
+    """Transfer function on a periodic image, the kernel's centre at the origin."""
     radius = kernel_KK.shape[0] // 2
-    canvas = kernel_KK.new_zeros(height, width)
-    canvas[: kernel_KK.shape[0], : kernel_KK.shape[1]] = kernel_KK
+    canvas = torch.nn.functional.pad(kernel_KK, (0, width - len(kernel_KK), 0, height - len(kernel_KK)))
     spectrum: Tensor = torch.fft.rfft2(canvas.roll((-radius, -radius), dims=(0, 1)))
     return spectrum
 
 
-def _filtered(plane_HW: Tensor, spectrum: Tensor) -> Tensor:
-    filtered: Tensor = torch.fft.irfft2(torch.fft.rfft2(plane_HW) * spectrum, s=plane_HW.shape)
+def _filtered(planes_PHW: Tensor, spectrum: Tensor) -> Tensor:
+    product = torch.fft.rfft2(planes_PHW).mul_(spectrum)
+    filtered: Tensor = torch.fft.irfft2(product, s=planes_PHW.shape[1:])
     return filtered
 
 
-def _mirror_index(size: int, radius: int, device: torch.device) -> Tensor:
-    index = torch.arange(-radius, size + radius, device=device) % (2 * size)
+def _mirror_index(size: int, radius: int, length: int, device: torch.device) -> Tensor:
+    """Which pixel of ``size`` lies at each of ``length`` places, the first ``radius`` of them before it."""
+    index = torch.arange(-radius, length - radius, device=device) % (2 * size)
     return torch.where(index < size, index, 2 * size - 1 - index)
 
 
-def _mirrored(plane_HW: Tensor, radius: int) -> Tensor:
-    if radius == 0:
-        return plane_HW
-    rows, columns = (_mirror_index(size, radius, plane_HW.device) for size in plane_HW.shape)
-    return plane_HW[rows][:, columns]
+def _mirrored(planes_PHW: Tensor, radius: int, height: int, width: int) -> Tensor:
+    """``height`` x ``width`` of the mirrored image, from ``radius`` pixels before its corner on."""
+    rows = _mirror_index(planes_PHW.shape[1], radius, height, planes_PHW.device)
+    columns = _mirror_index(planes_PHW.shape[2], radius, width, planes_PHW.device)
+    return planes_PHW.index_select(1, rows).index_select(2, columns)
 
 
-def _fold_mirrored(canvas: Tensor, radius: int) -> Tensor:
-    """The adjoint of ``_mirrored``."""
-    if radius == 0:
-        return canvas
-    height, width = (side - 2 * radius for side in canvas.shape)
-    rows, columns = (_mirror_index(size, radius, canvas.device) for size in (height, width))
-    folded = canvas.new_zeros(height, canvas.shape[1]).index_add_(0, rows, canvas)
-    return canvas.new_zeros(height, width).index_add_(1, columns, folded)
+def _fold_mirrored(canvas: Tensor, radius: int, height: int, width: int) -> Tensor:
+    """The adjoint of ``_mirrored``, for a canvas that is 0 farther than ``radius`` from the image."""
+    rows = _mirror_index(height, radius, canvas.shape[1], canvas.device)
+    columns = _mirror_index(width, radius, canvas.shape[2], canvas.device)
+    folded = canvas.new_zeros(len(canvas), height, canvas.shape[2]).index_add_(1, rows, canvas)
+    return canvas.new_zeros(len(canvas), height, width).index_add_(2, columns, folded)

@@ -11,40 +11,21 @@ from typing import ClassVar
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition, Restorer
-from models.solvers.solver import Solver
+from models.restorer import Condition
+from models.solvers.wrapper import Wrapper
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerBand(Solver):
+class PerBand(Wrapper):
     """Hands each band over in all channels at once and takes the mean of what comes back."""
 
     name: ClassVar[str] = "per_band"
-
-    restorer: Restorer
-    """The restorer that sees one band at a time, by its name in a job."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.restorer, Restorer):
-            raise ValueError(f"{self.name}: restorer must be the name of a restorer, got {self.restorer!r}")
-        if "operators" in self.restorer.card.needs:
-            raise ValueError(
-                f"{self.name}: {self.restorer.card.name} inverts operators, which may differ between bands; "
-                "wrap its denoiser instead"
-            )
+    refusal: ClassVar[str] = "may differ between bands"
 
     def card(self, name: str) -> Card:
-        """The wrapped restorer's facts, for any number of bands; it pads and takes its range itself."""
-        inner = self.restorer.card
-        return replace(
-            inner,
-            name=name,
-            summary=f"{inner.name} on each band by itself, for grey and multi-band images.",
-            channels=None,
-            value_range=(0.0, 1.0),
-            weights_sha256="",
-        )
+        """The wrapped restorer's facts, for any number of bands."""
+        summary = f"{self.restorer.card.name} on each band by itself, for grey and multi-band images."
+        return self._card(name, summary, channels=None)
 
     def __call__(self, degraded_BNHW: Tensor, condition: Condition) -> Tensor:
         """BN and the restorer's scale times H and W."""

@@ -62,6 +62,15 @@ def gradient_energy(height: int, width: int, like: Tensor) -> Tensor:
     return down_H[:, None] + right_W
 
 
+def multiplicity(width: int, like: Tensor) -> Tensor:
+    """W/2 + 1: how many columns of the full transform each column of the real one stands for."""
+    counts_W = torch.full((width // 2 + 1,), 2.0, dtype=like.dtype, device=like.device)
+    counts_W[0] = 1.0
+    if width % 2 == 0:
+        counts_W[-1] = 1.0
+    return counts_W
+
+
 def _apply(operators: Sequence[LinearOperator], image_BCHW: Tensor, rng: torch.Generator) -> Tensor:
     try:
         for operator in operators:

@@ -12,42 +12,27 @@ from typing import ClassVar
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition, Restorer
-from models.solvers.solver import Solver
+from models.restorer import Condition
+from models.solvers.wrapper import Wrapper
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfEnsemble(Solver):
+class SelfEnsemble(Wrapper):
     """Any restorer that does not invert operators, whose kernels would have to turn as well."""
 
     name: ClassVar[str] = "self_ensemble"
-
-    restorer: Restorer
-    """The restorer that is called eight times, by its name in a job."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.restorer, Restorer):
-            raise ValueError(f"{self.name}: restorer must be the name of a restorer, got {self.restorer!r}")
-        if "operators" in self.restorer.card.needs:
-            raise ValueError(
-                f"{self.name}: {self.restorer.card.name} inverts operators, which do not turn with the "
-                "image; wrap its denoiser instead"
-            )
+    refusal: ClassVar[str] = "do not turn with the image"
 
     def card(self, name: str) -> Card:
-        """The wrapped restorer's facts; it pads and takes its value range itself."""
+        """The wrapped restorer's facts."""
         inner = self.restorer.card
-        return replace(
-            inner,
-            name=name,
-            summary=f"Mean of {inner.name} over eight rotations and reflections.",
-            value_range=(0.0, 1.0),
+        return self._card(
+            name,
+            f"Mean of {inner.name} over eight rotations and reflections.",
             multiple_of=1,
             minimum_size=1,
             # Padding to a multiple sits on other sides of a turned tile.
             tile_exact=inner.tile_exact and inner.multiple_of == 1,
-            weights_sha256="",
         )
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:

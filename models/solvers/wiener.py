@@ -19,7 +19,7 @@ from torch import Tensor
 from models.card import Card
 from models.restorer import Condition
 from models.solvers.boundary import double_mirrored
-from models.solvers.point_spread import gradient_energy, point_spread, transfer_function
+from models.solvers.point_spread import gradient_energy, multiplicity, point_spread, transfer_function
 from models.solvers.solver import Solver, noise_level_of, number
 
 _LEAST_BALANCE, _MOST_BALANCE = 1e-6, 1e4
@@ -83,7 +83,7 @@ def find_balance(image_BCHW: Tensor, kernel_CKK: Tensor, noise_level_B111: Tenso
     height, width = image_BCHW.shape[-2:]
     blur_CHW = transfer_function(kernel_CKK, height, width).abs().square()
     slope_HW = gradient_energy(height, width, image_BCHW)
-    power_BCHW = torch.fft.rfft2(image_BCHW, norm="ortho").abs().square() * _multiplicity(width, image_BCHW)
+    power_BCHW = torch.fft.rfft2(image_BCHW, norm="ortho").abs().square() * multiplicity(width, image_BCHW)
     pixels = image_BCHW[0].numel()
     low_B111 = torch.full_like(noise_level_B111, _LEAST_BALANCE).log()
     high_B111 = torch.full_like(noise_level_B111, _MOST_BALANCE).log()
@@ -95,12 +95,3 @@ def find_balance(image_BCHW: Tensor, kernel_CKK: Tensor, noise_level_B111: Tenso
         high_B111 = torch.where(too_much_B111, middle_B111, high_B111)
         low_B111 = torch.where(too_much_B111, low_B111, middle_B111)
     return middle_B111.exp()
-
-
-def _multiplicity(width: int, like: Tensor) -> Tensor:
-    """W/2 + 1: how many columns of the full transform each column of the real one stands for."""
-    counts_W = torch.full((width // 2 + 1,), 2.0, dtype=like.dtype, device=like.device)
-    counts_W[0] = 1.0
-    if width % 2 == 0:
-        counts_W[-1] = 1.0
-    return counts_W

@@ -8,15 +8,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.card import Card
-from models.networks import NetworkCore, build_network
+from models.image_generator import ImageGenerator
+from models.networks import GENERATORS, NetworkCore, build_generator, build_network
 from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
@@ -79,11 +82,30 @@ def _card(content: bytes, name: str) -> Card:
 
 def build_restorer(card: Card, state: dict[str, Tensor]) -> Restorer:
     """The network that the card names, with these weights; ``ValueError`` where they do not fit it."""
+    if card.architecture in GENERATORS:
+        raise ValueError(
+            f"{card.name!r} generates images and restores none; as the prior of a restoration: "
+            'solver = "generative_prior", generator = "FILE"'
+        )
+    network = _with_weights(build_network, card, state)
+    return Restorer(card, NetworkCore(network.requires_grad_(False)))
+
+
+def build_part(card: Card, state: dict[str, Tensor]) -> Restorer | ImageGenerator:
+    """What the card describes: a restorer, or a generator of images. Errors as ``build_restorer``."""
+    if card.architecture in GENERATORS:
+        return ImageGenerator(card, _with_weights(build_generator, card, state))
+    return build_restorer(card, state)
+
+
+def _with_weights(
+    build: Callable[[str, dict[str, Any]], nn.Module], card: Card, state: dict[str, Tensor]
+) -> nn.Module:
     with torch.device("meta"):  # initial weights would be drawn only to be replaced
-        network = build_network(card.architecture, card.arguments)
+        network = build(card.architecture, card.arguments)
     _check_state(card, expected=network.state_dict(), found=state)
     network.load_state_dict(state, assign=True)
-    return Restorer(card, NetworkCore(network.requires_grad_(False)))
+    return network
 
 
 def _check_state(card: Card, *, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

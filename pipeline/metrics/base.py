@@ -17,6 +17,7 @@ class Pair(StrEnum):
 
     REFERENCE = "restored and reference"
     INPUT = "restored, degraded again, and the degraded input"
+    ALONE = "restored, twice: there is no second image, so a run without references has the score too"
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,6 @@ class MetricProtocol:
     """Weights and size of the sliding window, where there is one."""
     minimum_size: int = 1
     """Height and width below which the score is undefined."""
-    needs_reference: bool = True
-    """False: the second image is not looked at; callers without one hand over the restored image twice."""
     pair: Pair = Pair.REFERENCE
     """What the two images are; "restored" and "reference" stand for them, whichever they are."""
     version: int = 1

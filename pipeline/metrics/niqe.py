@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import luma, valid
-from pipeline.metrics.base import FULL_RANGE, MetricProtocol
+from pipeline.metrics.base import FULL_RANGE, MetricProtocol, Pair
 from pipeline.metrics.natural_scene import BLOCK, block_features, whole_blocks
 
 MODEL = "niqe.safetensors"
@@ -46,7 +46,7 @@ class Niqe:
             "blocks of 96 x 96 from the upper left corner, at two sizes (MATLAB bicubic to half), wholly "
             "valid with 10 pixels around; local mean and deviation: Gaussian 7 x 7, sigma 7/6, edges repeated"
         ),
-        needs_reference=False,
+        pair=Pair.ALONE,
         parameters=(
             (
                 "photographs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.metrics.base import MetricProtocol
+from pipeline.metrics.base import MetricProtocol, Pair
 
 _HEAD = """# Metrics
 
@@ -67,4 +67,4 @@ def _better(protocol: MetricProtocol) -> str:
 
 
 def _best(protocol: MetricProtocol) -> str:
-    return f"{protocol.best:g}" if protocol.needs_reference else "no reference"
+    return f"{protocol.best:g}" if protocol.pair is not Pair.ALONE else "no reference"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricProtocol
+from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricProtocol, Pair
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Sharpness:
         source="Pech-Pacheco et al., ICPR 2000 (LAPV), square root",
         minimum_size=3,
         window="3 x 3; positions wholly inside the image and the valid mask",
-        needs_reference=False,
+        pair=Pair.ALONE,
     )
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:

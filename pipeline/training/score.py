@@ -1,17 +1,54 @@
-"""Scores a denoiser on whole photographs: ``python -m pipeline.training.score WEIGHTS FOLDER``."""
+"""Scores a denoiser on whole photographs: ``python -m pipeline.training.score WEIGHTS FOLDER``.
+
+The protocol of docs/weights.md: noise in float and not clipped, its true level given, output rounded and
+clipped to 8 bits, no border cut. ``restora benchmark`` has the other degradations and metrics.
+
+Shapes: B batch, C channels, H and W height and width.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
-from torch import Tensor
+from torch import Generator, Tensor
 
-from models.restorer import Condition
+from models.restorer import Condition, Restorer
 from models.weights import build_restorer, load_weights
-from pipeline.training.data import read_photographs
-from pipeline.training.validation import validate
+from pipeline.jobs import Dataset
+from pipeline.training.collection import Collection
+
+
+def psnr(restored_BCHW: Tensor, reference_BCHW: Tensor) -> float:
+    """In dB over all channels, after rounding and clipping to 8 bits; the data range is 255."""
+    restored = (restored_BCHW * 255.0).round().clamp(0, 255).double()
+    error = float((restored - (reference_BCHW * 255.0).round().double()).square().mean())
+    return 10.0 * math.log10(255.0**2 / error) if error else math.inf
+
+
+def noisy(name: str, clean_BCHW: Tensor, sigma: float) -> Tensor:
+    """Gaussian noise of ``sigma`` 8-bit levels, not clipped, whose seed comes from ``name`` and ``sigma``."""
+    seed = hashlib.sha256(f"{name} {sigma:g}".encode()).digest()[:8]
+    rng = Generator().manual_seed(int.from_bytes(seed, "little") >> 1)
+    return clean_BCHW + torch.randn(clean_BCHW.shape, generator=rng) * (sigma / 255.0)
+
+
+def scores(restorer: Restorer, images: Mapping[str, Tensor], sigmas: list[float]) -> dict[str, float]:
+    """Mean PSNR in dB over the images (1CHW in [0, 1]), by noise level in 8-bit levels."""
+    found = {}
+    for sigma in sigmas:
+        condition = Condition(noise_level_B=torch.tensor([sigma / 255.0]))
+        each = [
+            psnr(restorer(noisy(name, clean, sigma), condition=condition), clean)
+            for name, clean in images.items()
+        ]
+        found[f"{sigma:g}"] = sum(each) / len(each)
+    return found
 
 
 def main(
@@ -19,26 +56,32 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Photographs.")],
     sigma: Annotated[list[float], typer.Option(help="Noise levels in 8-bit levels.")] = [15, 25, 50],  # noqa: B006
 ) -> None:
-    """Prints PSNR in dB for each photograph and their mean: AWGN not clipped, output rounded to 8 bits."""
+    """Prints PSNR in dB for each photograph and their mean."""
     try:
         card, state = load_weights(weights)
         restorer = build_restorer(card, state)
-        photographs = read_photographs(folder, card.channels or 3)
+        images = _images(folder, card.channels or 3)
     except (ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-
-    def denoise(noisy_BCHW: Tensor, level_B: Tensor) -> Tensor:
-        return restorer(noisy_BCHW, condition=Condition(noise_level_B=level_B))
-
     typer.echo(f"{card.name} {card.weights_sha256}")
-    for name, pixels_HWC in photographs.items():
-        _line(name, validate(denoise, {name: pixels_HWC}, tuple(sigma)))
-    _line("mean", validate(denoise, photographs, tuple(sigma)))
+    for name, image in images.items():
+        _line(name, scores(restorer, {name: image}, sigma))
+    _line("mean", scores(restorer, images, sigma))
 
 
-def _line(name: str, scores: dict[str, float]) -> None:
-    typer.echo(f"{name:20}" + "".join(f"  {level:>3}: {score:6.3f}" for level, score in scores.items()))
+def _images(folder: Path, channels: int) -> dict[str, Tensor]:
+    datasets = [Dataset(name="photographs", uri=str(folder))]
+    found = Collection.read(datasets, channels=channels, smallest=1, most_bytes=1e10, most_pixels=10**8)
+    return {
+        each.name.partition("/")[2]: torch.from_numpy(each.pixels_HWC.copy()).permute(2, 0, 1)[None].float()
+        / each.span
+        for each in found.pictures
+    }
+
+
+def _line(name: str, found: dict[str, float]) -> None:
+    typer.echo(f"{name:20}" + "".join(f"  {level:>3}: {score:6.3f}" for level, score in found.items()))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
+from scipy import fft, ndimage
 from skimage.morphology import disk
 
 from models.operators.blur import (
@@ -19,6 +19,7 @@ from models.operators.blur import (
     PlateauBlur,
     Sinc,
 )
+from models.operators.convolution import fast_length
 from models.operators.motion import MotionBlur
 from tests.operator_contract import random_image, seeded
 
@@ -153,3 +154,25 @@ def test_the_drawn_motion_blur_is_the_one_that_is_applied():
     image = random_image(1, 3, 64, 64)
     operator = MotionBlur(length=20.0, shake=0.1)
     assert torch.equal(operator.drawn(seeded())(image, seeded()), operator(image, seeded()))
+
+
+@pytest.mark.parametrize("height", [21, 37, 64])
+def test_a_kernel_as_large_as_the_image_is_convolved_as_in_scipy(height: int):
+    image = random_image(1, 3, height, 2 * height - 1, dtype=torch.float64)
+    operator = AnisotropicGaussianBlur(4.0, 2.0, 25.0, size=21)
+    expected = [
+        ndimage.convolve(plane, operator.kernel().numpy(), mode="reflect") for plane in image[0].numpy()
+    ]
+    assert np.abs(operator(image, seeded())[0].numpy() - np.stack(expected)).max() < 1e-14
+
+
+def test_an_image_is_blurred_alike_in_any_batch():
+    image = random_image(5, 3, 64, 64)
+    operator = Sinc(2.0, size=15)
+    assert torch.equal(operator(image, seeded())[3:4], operator(image[3:4], seeded()))
+
+
+def test_lengths_of_transforms_are_those_of_scipy():
+    lengths = range(1, 3000)
+    expected = [fft.next_fast_len(length, real=True) for length in lengths]
+    assert [fast_length(length) for length in lengths] == expected

@@ -7,6 +7,7 @@ import pytest
 
 from models import catalog
 from models.restorer import Restorer
+from models.weights import shipped_path
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,25 @@ def test_identity_ignores_names_and_sees_parameters():
     )
     inner = catalog.build_solver("wavelet_shrinkage", levels=3)
     assert identity("plug_and_play", denoiser="wavelet") != identity("plug_and_play", denoiser=inner)
+
+
+def test_a_solver_is_built_around_a_name_or_a_file_alike():
+    path = str(shipped_path("ffdnet-colour"))
+    for solver, part in (
+        ("plug_and_play", "denoiser"),
+        ("self_ensemble", "restorer"),
+        ("per_band", "restorer"),
+    ):
+        named = catalog.build_solver(solver, **{part: "ffdnet-colour"})
+        assert catalog.identity(catalog.build_solver(solver, **{part: path})) == catalog.identity(named)
+    fetched = []
+
+    def fetch(url):
+        fetched.append(url)
+        return catalog.build("ffdnet-colour")
+
+    catalog.build_solver("plug_and_play", fetch, denoiser="s3://bucket/mine.safetensors")
+    assert fetched == ["s3://bucket/mine.safetensors"]
 
 
 def test_all_of_the_catalog_differs_and_travels():

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.discriminators import DISCRIMINATORS, build_discriminator
+from models.discriminators.autoencoder import AutoencoderDiscriminator
 from models.discriminators.dcgan import DCGANDiscriminator
 from models.discriminators.multi_scale import MultiScaleDiscriminator
 from models.discriminators.patch import PatchDiscriminator
@@ -14,6 +15,7 @@ from models.discriminators.unet import UNetDiscriminator
 # Adding a discriminator: one line, with arguments small enough to be fast, and the shapes of its logits
 # for a batch of three images of 32 x 32.
 SMALL = {
+    "autoencoder": ({"image_size": 32, "features": 4, "code": 8}, [(3,)]),
     "dcgan": ({"image_size": 32, "features": 4}, [(3,)]),
     "multi_scale": ({"features": 4, "layers": 2, "scales": 2, "channels": 3}, [(3, 1, 6, 6), (3, 1, 2, 2)]),
     "patch": ({"features": 4, "channels": 3}, [(3, 1, 2, 2)]),
@@ -125,6 +127,27 @@ class TestCounts:
         assert round(count(discriminator) / 1e6, 1) == 23.1  # table 2
 
 
+class TestAutoencoder:
+    def test_logit_is_minus_the_error_of_rebuilding(self):
+        discriminator, image_BCHW = discriminator_and_images("autoencoder")
+        error_BCHW = discriminator.rebuild(image_BCHW) - image_BCHW
+        expected = -error_BCHW.abs().flatten(1).sum(1) / (3 * 32 * 32)
+        torch.testing.assert_close(discriminator(image_BCHW), expected)
+
+    def test_count_by_hand(self):
+        # Widths 64, 128, 192, 256 going down; 64 all the way up; a code of 64 at 8 x 8 pixels.
+        def convolution(inner, outer):
+            return 9 * inner * outer + outer
+
+        down = sum(convolution(w, w) + convolution(w, w + 64) for w in (64, 128, 192)) + 2 * convolution(
+            256, 256
+        )
+        up = 8 * convolution(64, 64)
+        dense = 256 * 64 * 64 + 64 + 64 * 64 * 64 + 64 * 64
+        ends = convolution(3, 64) + convolution(64, 3)
+        assert count(AutoencoderDiscriminator()) == down + up + dense + ends
+
+
 class TestPatch:
     @pytest.mark.parametrize(("layers", "side"), [(1, 16), (3, 70), (5, 286)])
     def test_sees_what_the_paper_says(self, layers, side):
@@ -211,6 +234,7 @@ class TestProgressive:
 @pytest.mark.parametrize(
     ("name", "arguments", "shape", "message"),
     [
+        ("autoencoder", {"image_size": 16}, (1, 3, 8, 8), r"images must be 16 x 16, got \(8, 8\)"),
         ("dcgan", {"image_size": 32}, (1, 3, 64, 64), r"images must be 32 x 32, got \(64, 64\)"),
         ("srgan", {}, (1, 3, 15, 64), r"16 pixels or more a side, got \(15, 64\)"),
         ("unet", {}, (1, 3, 12, 16), r"must be multiples of 8, got \(12, 16\)"),

@@ -16,15 +16,19 @@ from models.operators.blur import GaussianBlur
 from models.operators.mask import Mask
 from models.operators.resample import Bicubic
 from models.restorer import Condition, RestorerError
-from models.solvers import median
+from models.solvers import biharmonic, median
+from models.solvers.bilaplacian import bilaplacian, equations
+from models.solvers.block_elimination import solve_blocks
+from models.solvers.denoiser_prior import data_step
 from models.solvers.forward import Forward
 from models.solvers.gradient import divergence, gradient, magnitude
-from models.solvers.plug_and_play import data_step
 from models.solvers.point_spread import gradient_energy, point_spread
+from models.solvers.unsupervised_wiener import deconvolve
 from models.solvers.wavelets import daubechies, decompose, recompose
 from models.solvers.wiener import find_balance, wiener_filter
 
 RNG = torch.Generator()
+BLUR_SMALL = GaussianBlur(sigma=0.8, size=5)
 
 
 def photograph(name="camera", side=96, top=90, left=190, dtype=torch.float64):
@@ -178,6 +182,35 @@ def test_wiener_balance_leaves_a_residual_of_the_size_of_the_noise():
     assert np.mean((again - noisy[0].numpy()) ** 2) == pytest.approx(0.05**2, rel=1e-3)
 
 
+@pytest.mark.parametrize(("sigma", "noise"), [(1.6, 2 / 255), (1.0, 10 / 255)])
+def test_unsupervised_wiener_agrees_with_a_long_chain_of_scikit_image(sigma, noise):
+    # Odd sides: for even ones scikit-image counts the highest horizontal frequency twice.
+    clean, kernel = photograph("astronaut", 95), gaussian_kernel(sigma, 6)
+    blurred = np.stack([scipy.ndimage.convolve(band, kernel, mode="wrap") for band in clean[0].numpy()])
+    noisy = torch.tensor(blurred)[None] + noise_like(clean, noise)
+    ours, precisions = deconvolve(noisy, torch.tensor(kernel)[None])
+    torch.testing.assert_close(
+        precisions.noise_BC**-0.5, torch.full((1, 3), noise).double(), rtol=0.04, atol=0
+    )
+    chain = {"max_num_iter": 600, "burnin": 100, "threshold": 0}
+    for band in (0, 2):
+        theirs, drawn = skimage.restoration.unsupervised_wiener(
+            noisy[0, band].numpy(), kernel, clip=False, rng=0, user_params=chain
+        )
+        assert float(precisions.noise_BC[0, band]) == pytest.approx(np.mean(drawn["noise"][100:]), rel=0.01)
+        assert float(precisions.image_BC[0, band]) == pytest.approx(np.mean(drawn["prior"][100:]), rel=0.03)
+        difference = ours[0, band].numpy() - theirs
+        # Theirs is the mean of 500 draws, and still as far from its limit as the draws spread over sqrt(500).
+        assert np.sqrt(np.mean(difference**2)) < 0.003
+        assert psnr(ours[0, band], clean[0, band]) > psnr(torch.tensor(theirs), clean[0, band]) - 0.05
+
+
+def test_unsupervised_wiener_leaves_a_flat_image_flat():
+    flat = torch.full((1, 1, 12, 9), 0.3)
+    restored = catalog.build("unsupervised-wiener")(flat, condition=Condition(operators=(BLUR_SMALL,)))
+    torch.testing.assert_close(restored, flat)
+
+
 def test_point_spread_of_a_blur_is_its_kernel():
     blur = GaussianBlur(sigma=1.2, size=9)
     kernel = point_spread((blur,), 2, torch.zeros(1, dtype=torch.float64))
@@ -295,15 +328,78 @@ def test_wavelet_transform_is_orthogonal_and_blind_to_polynomials(moments):
     assert float(inside.abs().max()) < 1e-8
 
 
-def test_biharmonic_equals_scikit_image_and_keeps_known_pixels():
-    image = photograph("astronaut", 32)
-    known = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)) < 0.7
+def holes(kind):
+    """48 x 64, true where a pixel is lost."""
+    lost = torch.zeros(48, 64, dtype=torch.bool)
+    if kind == "scattered":
+        lost = torch.rand(48, 64, generator=torch.Generator().manual_seed(0)) < 0.4
+    elif kind == "box":
+        lost[10:40, 12:40] = True
+    elif kind == "corner, edge and specks":
+        lost[30:, 40:] = True
+        lost[:14, 5:30] = True
+        lost[20:24, 3] = True
+        lost[0, 50:] = True
+    elif kind == "wide":
+        lost[8:38, 2:60] = True
+        lost[15:20, 20:25] = False
+    return lost
+
+
+@pytest.mark.parametrize("kind", ["scattered", "box", "corner, edge and specks", "wide"])
+def test_biharmonic_equals_scikit_image_and_keeps_known_pixels(kind):
+    image = torch.cat([photograph("astronaut", 64), photograph("coffee", 64)])[..., :48, :]
+    known = ~torch.stack([holes(kind), holes("scattered").flip(0)])[:, None]
     ours = core("biharmonic_inpainting")(image * known, Condition(mask_B1HW=known.float()))
-    theirs = skimage.restoration.inpaint_biharmonic(
-        (image * known)[0].permute(1, 2, 0).numpy(), ~known[0, 0].numpy(), channel_axis=-1
-    )
-    np.testing.assert_allclose(ours[0].permute(1, 2, 0).numpy(), theirs, atol=1e-9)
+    for index in range(2):
+        theirs = skimage.restoration.inpaint_biharmonic(
+            (image * known)[index].numpy(), ~known[index, 0].numpy(), channel_axis=0
+        )
+        np.testing.assert_allclose(ours[index].numpy(), theirs, atol=1e-5)
     assert torch.equal(ours * known, image * known)
+
+
+def test_biharmonic_equations_are_the_operator_twice():
+    unknown = torch.ones(5, 4, dtype=torch.bool)
+    number, factor = equations(unknown)
+    ours = torch.zeros(20, 20, dtype=torch.float64)
+    row, other = (number >= 0).nonzero(as_tuple=True)
+    ours[row, number[row, other]] = factor[row, other]
+    # scipy's "reflect" repeats the edge pixel.
+    units = np.eye(20).reshape(20, 5, 4)
+    expected = [
+        scipy.ndimage.laplace(scipy.ndimage.laplace(unit, mode="reflect"), mode="reflect") for unit in units
+    ]
+    np.testing.assert_allclose(ours.numpy(), np.stack(expected).reshape(20, 20).T, atol=1e-12)
+    np.testing.assert_allclose(bilaplacian(torch.tensor(units)).numpy(), np.stack(expected), atol=1e-12)
+
+
+@pytest.mark.parametrize("cost", [0.0, math.inf], ids=["by steps", "by elimination"])
+def test_both_ways_fill_a_hole_alike(cost, monkeypatch):
+    monkeypatch.setattr(biharmonic, "_cost_of_steps", lambda hole, channels: cost)
+    image, known = photograph("astronaut", 64)[..., :48, :], ~holes("box")[None, None]
+    ours = core("biharmonic_inpainting")(image * known, Condition(mask_B1HW=known.float()))
+    theirs = skimage.restoration.inpaint_biharmonic(image[0].numpy(), ~known[0, 0].numpy(), channel_axis=0)
+    np.testing.assert_allclose(ours[0].numpy(), theirs, atol=1e-5 if cost == 0 else 1e-9)
+
+
+def test_block_elimination_equals_the_dense_solution():
+    rng = torch.Generator().manual_seed(0)
+    sizes = [3, 1, 4, 2]
+    matrix = torch.zeros(10, 10, dtype=torch.float64)
+    ends = np.cumsum(sizes)
+    for start, end in zip([0, 0, 3, 4], ends, strict=True):  # each block with the one before
+        part = torch.randn(end - start, end - start, generator=rng, dtype=torch.float64)
+        matrix[start:end, start:end] += part @ part.T + torch.eye(end - start)
+    right = torch.randn(10, 2, generator=rng, dtype=torch.float64)
+    starts = [0, *ends[:-1]]
+    blocks = [
+        (matrix[a:b, a:b], matrix[a:b, b : b + after], right[a:b])
+        for a, b, after in zip(starts, ends, [*sizes[1:], 0], strict=True)
+    ]
+    np.testing.assert_allclose(
+        solve_blocks(blocks).numpy(), np.linalg.solve(matrix.numpy(), right.numpy()), atol=1e-10
+    )
 
 
 def test_total_variation_inpainting_bridges_an_edge_with_less_variation():

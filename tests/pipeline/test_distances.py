@@ -130,7 +130,7 @@ def test_features_know_a_cat_and_a_cup_of_coffee():
         image_1CHW = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float() / 255
         features_1D = network(image_1CHW)
         assert features_1D.shape == (1, 1280)
-        assert network._network._fc(features_1D).argmax().item() == expected
+        assert network._network.network._fc(features_1D).argmax().item() == expected
     grey_1CHW = image_1CHW[:, :1]
     assert torch.equal(network(grey_1CHW), network(grey_1CHW.expand(-1, 3, -1, -1)))
     with pytest.raises(ValueError, match="1 or 3 channels, the image has 2"):

@@ -97,14 +97,15 @@ FORM_FAULTS = [
     ({"limits": {"max_pixels": "many"}}, r"limits\.max_pixels: .*integer.*, got 'many'"),
     ({"kind": "restore"}, r"degradations: a restore run takes images as they are"),
     (
-        {"kind": "restore", "degradations": [], "restorers": ["median"]},
-        r"metrics: psnr, mae need a reference, which a restore run does not have",
+        {"kind": "restore", "degradations": [], "restorers": ["median"], "distances": ["frechet_lite0"]},
+        r"distances: need references, which a restore run does not have",
     ),
+    ({"distances": ["frechet_lite0", "frechet_lite0"]}, r"distances\[1\]: 'frechet_lite0' is there twice"),
     (
         {"kind": "restore", "degradations": [], "metrics": [], "restorers": ["median", "identity"]},
         r"restorers: a restore run takes exactly one, got 2",
     ),
-    ({"kind": "degrade"}, r"restorers, metrics: a degrade run has none"),
+    ({"kind": "degrade"}, r"restorers, metrics, distances: a degrade run has none"),
     (
         {"kind": "degrade", "restorers": [], "metrics": [], "degradations": ["awgn-15", "awgn-25"]},
         r"degradations: a degrade run takes exactly one, got 2",

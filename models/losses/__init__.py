@@ -1,0 +1,115 @@
+"""What training makes small, by name: losses of pixels, adversarial losses, penalties on the discriminator.
+
+Adding one is its file, its line in one of the tables, and its line in the contract test.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.losses.adversarial import Adversarial, Logits
+from models.losses.began import BEGAN
+from models.losses.feature_matching import FeatureMatching
+from models.losses.frequency import Frequency
+from models.losses.gradient_penalty import R1, GradientPenalty
+from models.losses.hinge import Hinge
+from models.losses.least_squares import LeastSquares
+from models.losses.loss import Loss, MaskedLoss
+from models.losses.masked import MaskedL1, MaskedMSE
+from models.losses.perceptual import Perceptual
+from models.losses.pixel import L1, MSE, PSNR, Charbonnier
+from models.losses.relativistic_average import RelativisticAverage
+from models.losses.structural_similarity import SSIM
+from models.losses.total_variation import TotalVariation
+from models.losses.vanilla import Vanilla
+from models.losses.wasserstein import Wasserstein
+
+__all__ = [
+    "ADVERSARIAL",
+    "LOSSES",
+    "PENALTIES",
+    "Adversarial",
+    "FeatureMatching",
+    "Logits",
+    "Loss",
+    "MaskedLoss",
+    "Penalty",
+    "build_adversarial",
+    "build_feature_matching",
+    "build_loss",
+    "build_penalty",
+]
+
+Penalty = GradientPenalty | R1
+
+LOSSES: dict[str, type[Any]] = {
+    "charbonnier": Charbonnier,
+    "frequency": Frequency,
+    "l1": L1,
+    "masked_l1": MaskedL1,
+    "masked_mse": MaskedMSE,
+    "mse": MSE,
+    "perceptual": Perceptual,
+    "psnr": PSNR,
+    "ssim": SSIM,
+    "total_variation": TotalVariation,
+}
+"""Built with keywords, called ``loss(restored_BCHW, target_BCHW)`` with images in [0, 1]; those with
+``needs_mask`` also with the mask (1 known)."""
+
+ADVERSARIAL: dict[str, type[Adversarial]] = {
+    "began": BEGAN,
+    "hinge": Hinge,
+    "least_squares": LeastSquares,
+    "relativistic_average": RelativisticAverage,
+    "vanilla": Vanilla,
+    "wasserstein": Wasserstein,
+}
+"""Built with keywords; see ``models.losses.adversarial.Adversarial``."""
+
+PENALTIES: dict[str, type[Penalty]] = {
+    "gradient": GradientPenalty,
+    "r1": R1,
+}
+"""Built with keywords, called ``penalty(discriminator, real_BCHW, fake_BCHW, rng)``."""
+
+
+def build_loss(name: str, arguments: Mapping[str, Any]) -> Loss | MaskedLoss:
+    """The loss of this name; ``ValueError`` naming what is unknown or wrong."""
+    built: Loss | MaskedLoss = _build("loss", LOSSES, name, arguments)
+    return built
+
+
+def build_adversarial(name: str, arguments: Mapping[str, Any]) -> Adversarial:
+    """The adversarial loss of this name; ``ValueError`` naming what is unknown or wrong."""
+    built: Adversarial = _build("adversarial loss", ADVERSARIAL, name, arguments)
+    return built
+
+
+def build_penalty(name: str, arguments: Mapping[str, Any]) -> Penalty:
+    """The penalty of this name; ``ValueError`` naming what is unknown or wrong."""
+    built: Penalty = _build("penalty", PENALTIES, name, arguments)
+    return built
+
+
+def build_feature_matching(arguments: Mapping[str, Any]) -> FeatureMatching:
+    """Feature matching, a loss of the generator that asks the discriminator; ``ValueError`` as above."""
+    built: FeatureMatching = _build(
+        "loss", {"feature_matching": FeatureMatching}, "feature_matching", arguments
+    )
+    return built
+
+
+def _build(
+    kind: str, table: Mapping[str, Callable[..., Any]], name: str, arguments: Mapping[str, Any]
+) -> Any:
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        cure = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(table))}"
+        raise ValueError(f"unknown {kind} {name!r}; {cure}")
+    try:
+        return table[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"{kind} {name!r} cannot be built with {dict(arguments)}: {error}") from None

@@ -1,0 +1,42 @@
+"""What a loss of restoration is, and the checks that losses share.
+
+Shapes: B batch, C channels, H and W height and width.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+class Loss(Protocol):
+    """``loss(restored_BCHW, target_BCHW)``: images in [0, 1] -> a scalar that falls as they grow alike.
+
+    All are means over images, so that the loss of a batch is the mean of the losses of its parts.
+    """
+
+    def __call__(self, restored_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+        """A scalar in the images' dtype; differentiable also where the images are equal."""
+        ...
+
+
+@runtime_checkable
+class MaskedLoss(Protocol):
+    """A loss that also takes where the pixels were known: 1 known, 0 missing."""
+
+    needs_mask: bool
+
+    def __call__(self, restored_BCHW: Tensor, target_BCHW: Tensor, mask_B1HW: Tensor) -> Tensor:
+        """A scalar, as ``Loss`` gives."""
+        ...
+
+
+def require_number(owner: str, low: float, high: float = math.inf, **values: Any) -> None:
+    """``ValueError`` naming the argument unless each value is a finite number in [low, high]."""
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not low <= value <= high:
+            allowed = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+            raise ValueError(f"{owner}: {name} must be a number, {allowed}; got {value!r}")

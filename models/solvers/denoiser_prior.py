@@ -1,0 +1,79 @@
+"""What solvers share whose prior is a denoiser: its check, their card, their start and their data step.
+
+Shapes: B batch, C channels, H and W height and width of the wanted image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from models.card import Card
+from models.operators.resample import imresize
+from models.restorer import Condition, Restorer
+from models.solvers.conjugate_gradient import conjugate_gradient
+from models.solvers.forward import Forward
+from models.solvers.solver import Solver
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserPrior(Solver):
+    """Base of solvers that go back and forth between the data and a denoiser."""
+
+    summary: ClassVar[str]
+    """Of the card, with ``{}`` for the denoiser's name."""
+    source: ClassVar[str]
+    """Of the card."""
+
+    denoiser: Restorer
+    """Any restorer that takes a noise level, by its name in the catalog or the address of its weights."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_denoiser(self.name, self.denoiser)
+
+    def card(self, name: str) -> Card:
+        """Takes the scale of the degradation and the denoiser's channels; every pixel can matter."""
+        inner = self.denoiser.card
+        return Card(
+            name=name,
+            summary=self.summary.format(inner.name),
+            task="general",
+            scale=None,
+            channels=inner.channels,
+            halo=None,
+            tile_exact=False,
+            needs=("operators", "noise_level"),
+            licence=inner.licence,
+            source=self.source,
+        )
+
+
+def start(degraded_BCHW: Tensor, condition: Condition) -> tuple[Forward, Tensor]:
+    """The degradation, and the degraded image in the wanted size."""
+    forward = Forward(condition, degraded_BCHW)
+    return forward, imresize(degraded_BCHW, *forward.size) if condition.scale > 1 else degraded_BCHW
+
+
+def data_step(forward: Forward, back_BCHW: Tensor, prior_BCHW: Tensor, rho_B111: Tensor) -> Tensor:
+    """``argmin_x |A x - y|^2 + rho |x - prior|^2``, where ``back`` is ``A'y``."""
+    return conjugate_gradient(
+        lambda image_BCHW: forward.adjoint(forward(image_BCHW)) + rho_B111 * image_BCHW,
+        back_BCHW + rho_B111 * prior_BCHW,
+        prior_BCHW,
+        iterations=50,
+        tolerance=1e-4,
+    )
+
+
+def _require_denoiser(solver: str, denoiser: object) -> None:
+    """Raises ``ValueError`` unless this is a restorer that a prior can be made of."""
+    if (
+        not isinstance(denoiser, Restorer)
+        or "noise_level" not in denoiser.card.needs
+        or denoiser.card.scale != 1
+    ):
+        name = denoiser.card.name if isinstance(denoiser, Restorer) else denoiser
+        raise ValueError(f"{solver}: denoiser must be a restorer that takes a noise level, got {name!r}")

@@ -1,0 +1,114 @@
+"""What a run delivers: weights with their card, in one file that every job and command takes."""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.card import Card
+from models.networks import card_facts
+from models.weights import load_weights, save_weights
+from pipeline.hashing import canonical_json, sha256_hex
+from pipeline.storage import Folder
+from pipeline.training.collection import Collection
+from pipeline.training.parts import Parts, build_trained
+from pipeline.training.recipe import TrainingRecipe
+from pipeline.training.sources import read_sources
+from pipeline.training.world import World
+
+INDEX = "index.json"
+
+
+def card_of(recipe: TrainingRecipe, training: dict[str, Any] | None = None) -> Card:
+    """The card of the network that the recipe trains; ``training`` says how that went."""
+    with torch.device("meta"):
+        network: Any = build_trained(recipe)
+    generated = {"channels": network.channels, "halo": None, "tile_exact": False}
+    facts: dict[str, Any] = generated if recipe.kind == "generation" else card_facts(network)
+    return Card(
+        name=recipe.name,
+        summary=recipe.summary,
+        task=recipe.task,
+        value_range=recipe.network.value_range,
+        architecture=recipe.network.architecture,
+        arguments=recipe.network.arguments,
+        licence=recipe.licence,
+        source=recipe.source,
+        training=training or {},
+        **facts,
+    )
+
+
+def stored_state(state: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """The weights as they will be read back from a file that stores floats as ``kind``."""
+    dtype = getattr(torch, kind)
+    return {
+        name: tensor.to(dtype).float() if tensor.is_floating_point() else tensor.clone()
+        for name, tensor in state.items()
+    }
+
+
+def export(folder: Folder, recipe: TrainingRecipe, card: Card, state: dict[str, Tensor]) -> str:
+    """Writes ``<name>.safetensors``; returns its address."""
+    key = f"{recipe.name}.safetensors"
+    with tempfile.TemporaryDirectory(prefix="restora-weights-") as place:
+        path = Path(place) / key
+        save_weights(path, card, state, dtype=getattr(torch, recipe.export))
+        folder.put_file(key, path)
+    return folder.uri(key)
+
+
+def publish(weights: Folder, key: str, shelf: Folder) -> str:
+    """Copies a file of weights to a folder of such files, and its card into the folder's ``index.json``.
+
+    The weights go first: what the index names is there. Returns the address.
+    """
+    content = weights.read(key)
+    card, _ = load_weights(content)
+    index = json.loads(shelf.read(INDEX)) if shelf.exists(INDEX) else {}
+    shelf.put(key, content)
+    index[card.name] = {
+        "file": key,
+        "sha256": sha256_hex(content),
+        "bytes": len(content),
+        "card": json.loads(replace(card, weights_sha256=sha256_hex(content)).to_json()),
+    }
+    shelf.put(INDEX, json.dumps(dict(sorted(index.items())), indent=1).encode())
+    return shelf.uri(key)
+
+
+def hardware(device: torch.device) -> str:
+    """What the run ran on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{torch.get_num_threads()} threads on {names[0] if names else platform.machine()}"
+
+
+def facts_of(parts: Parts, collection: Collection, world: World) -> dict[str, Any]:
+    """What a card says of a training, but for how far it came: recipe, data, hardware."""
+    recipe = parts.recipe
+    protocol = recipe.identity()
+    protocol["degradations"] = [each.specification() for each in parts.degradations]
+    facts: dict[str, Any] = {
+        "recipe": protocol,
+        "recipe_sha256": sha256_hex(canonical_json(protocol).encode()),
+        "data_sha256": collection.digest,
+        "images": len(collection.pictures),
+        "images_left_out": len(collection.skipped),
+        "hardware": f"{world.size} x {hardware(world.device)}" if world.size > 1 else hardware(world.device),
+        "torch": torch.__version__,
+    }
+    if recipe.data.sources is not None:
+        names = [each.name.rpartition("/")[2] for each in collection.pictures]
+        facts["photographs"] = read_sources(Path(recipe.data.sources), names)
+    return facts

@@ -1,0 +1,263 @@
+"""A worker's whole part in a run: read, go on or begin, step, look, keep, deliver. The engines call it.
+
+OUT/<name>.safetensors and what ``pipeline.training.journal`` lists; OUT/checkpoints as in
+``pipeline.training.checkpoints``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.image_generator import ImageGenerator
+from models.weights import build_part, build_restorer
+from pipeline.errors import RunStopped
+from pipeline.hashing import sha256_hex
+from pipeline.storage import Folder
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.collection import Collection
+from pipeline.training.export import card_of, export, facts_of, stored_state
+from pipeline.training.generator_validation import GeneratorValidation
+from pipeline.training.journal import Journal
+from pipeline.training.meter import Meter
+from pipeline.training.parts import Parts, start_of
+from pipeline.training.recipe import TrainingRecipe
+from pipeline.training.report import write_report
+from pipeline.training.restorer_validation import RestorerValidation, Validated
+from pipeline.training.training import Training
+from pipeline.training.world import World
+
+READ_EVERY = 10
+"""Steps from one look at the losses, the clock and the wish to stop to the next."""
+ROWS = 2000
+"""About so many rows of a table, however long the run."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run tells of itself while it goes on."""
+
+    step: int
+    share: float
+    """Of the length."""
+    seconds_left: float | None
+    values: dict[str, float] = field(default_factory=dict)
+    """Losses, rates, and scores where there was a validation."""
+    message: str = ""
+    """A line that is worth keeping: going on, skipped images, a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended."""
+
+    weights: str
+    """Address of the weights with their card."""
+    steps: int
+    seconds: float
+    scores: dict[str, float]
+    """``validation_<degradation>_<metric>`` of the delivered weights."""
+    skipped: int
+    """Images that were not trained on."""
+
+
+OnTold = Callable[[Told], None]
+
+
+class Loop:
+    """``loop()`` takes a run to its end, from wherever it was; raises ``RunStopped`` where it ends early."""
+
+    def __init__(
+        self, recipe: TrainingRecipe, output: Folder, world: World, told: OnTold, stopping: Callable[[], bool]
+    ) -> None:
+        self._recipe, self._output, self._world = recipe, output, world
+        self._tell, self._stopping = told, stopping
+        parts = Parts.of(recipe)
+        collection = self._collected(parts)
+        identity = recipe.identity() | {"data_sha256": collection.digest}
+        if (start := start_of(recipe)) is not None:
+            identity["network"]["start"] = sha256_hex(start)
+        self._skipped = collection.skipped
+        self._facts = facts_of(parts, collection, world)
+        self._checkpoints = Checkpoints(output.child("checkpoints"), identity, keep=recipe.checkpoints.keep)
+        self._journal = Journal(output, identity)
+        self._training = Training(parts, collection, world)
+        self._meter = Meter(world)
+        self._validate: Callable[[Any], Validated] | None = None
+        self._checked_at = self._kept_at = time.monotonic()
+        self._last_row = -1
+
+    def __call__(self) -> Finished:
+        """Trains; what it returns is the same on every worker but for ``scores``, which the first one has."""
+        training = self._training
+        self._resume()
+        try:
+            while training.progress < 1.0:
+                self._meter.add(*training.step())
+                self._guard_and_look()
+            return self._finish()
+        finally:
+            training.close()
+
+    def _resume(self) -> None:
+        if self._world.leads:
+            self._checkpoints.check_writable()
+        state = self._checkpoints.load(self._world.device)
+        if state is not None:
+            self._training.load_state_dict(state)
+            self._say(f"going on from step {self._training.position.step}")
+        if self._world.leads:
+            self._journal.resume(self._training.position.step)
+            self._journal.skipped(self._skipped)
+            if self._skipped:
+                first = next(f"{name}: {why}" for name, why in self._skipped.items())
+                self._say(f"{len(self._skipped)} images left out, see skipped.json; the first: {first}")
+
+    def _guard_and_look(self) -> None:
+        step = self._training.position.step
+        if (
+            step % READ_EVERY
+            and self._training.progress < 1.0
+            and (self._world.size > 1 or not self._stopping())
+        ):
+            return
+        values = self._meter.read()
+        self._count_failures(values)
+        self._record(values)
+        recipe = self._recipe
+        stop = self._world.any(self._stopping())
+        keep = self._due(recipe.checkpoints.every_steps, recipe.checkpoints.every_minutes, self._kept_at)
+        check = self._due(recipe.validation.every_steps, recipe.validation.every_minutes, self._checked_at)
+        keep, check = self._world.any(keep or stop or check), self._world.any(check)
+        begun = time.perf_counter()
+        if keep:
+            self._keep()
+        if check and not stop and self._training.progress < 1.0:
+            self._look()
+        self._meter.pause(time.perf_counter() - begun)
+        if stop and self._training.progress < 1.0:
+            raise RunStopped(f"stopped at step {step}; {self._last_kept()}. The same command goes on")
+
+    def _due(self, steps: int | None, minutes: float, since: float) -> bool:
+        """By steps, or by the first worker's clock."""
+        if steps is not None:
+            # Looked at every few steps only: due where a multiple was passed since the last look.
+            step = self._training.position.step
+            return step // steps > max(0, step - READ_EVERY) // steps
+        return self._world.leads and time.monotonic() - since >= 60.0 * minutes
+
+    def _count_failures(self, values: dict[str, float]) -> None:
+        position = self._training.position
+        failed = round((1.0 - values.pop("finite")) * values.pop("steps"))
+        losses = [value for name, value in values.items() if name.startswith("loss")]
+        if not all(map(math.isfinite, losses)):
+            failed = max(failed, 1)
+        position.failed = position.failed + failed if failed else 0
+        if position.failed >= self._recipe.guard.limit:
+            raise RunStopped(
+                f"stopped at step {position.step}: {position.failed} steps had losses or gradients that are "
+                f"not finite; {self._last_kept()}. Lower the learning rate or clip the gradient, and begin "
+                "anew in another OUT"
+            )
+
+    def _record(self, values: dict[str, float]) -> None:
+        position, length = self._training.position, self._recipe.length
+        rate = values["steps_per_second"]
+        values["images_per_second"] = rate * self._recipe.batch
+        values |= self._training.learning_rates()
+        left: float | None = None
+        if length.steps is not None and rate:
+            left = (length.steps - position.step) / rate
+        elif length.minutes is not None:
+            left = max(0.0, 60.0 * length.minutes - position.seconds)
+        if self._world.leads:
+            if self._training.progress * ROWS >= self._last_row + 1 or self._training.progress >= 1.0:
+                self._last_row = int(self._training.progress * ROWS)
+                self._journal.add({"step": position.step, "seconds": position.seconds, **values})
+            self._tell(Told(position.step, min(1.0, self._training.progress), left, values))
+
+    def _keep(self) -> None:
+        self._kept_at = time.monotonic()
+        if self._world.leads and not self._training.position.failed:
+            self._checkpoints.save(self._training.state_dict(), self._training.position.step)
+            self._journal.write()
+
+    def _look(self) -> None:
+        """Validation, sheet, weights so far."""
+        self._checked_at = time.monotonic()
+        if self._world.leads:
+            step = self._training.position.step
+            validated = self._deliver(finished=False)
+            self._checkpoints.scored(step, validated.merit)
+            self._journal.write()
+            write_report(self._journal, self._recipe)
+            shown = " ".join(f"{n.removeprefix('validation_')} {v:.3f}" for n, v in validated.columns.items())
+            self._say(f"step {step}: {shown or 'no scores'}")
+        self._world.wait()
+
+    def _finish(self) -> Finished:
+        scores: dict[str, float] = {}
+        position = self._training.position
+        if self._world.leads:
+            self._keep()
+            scores = self._deliver(finished=True).columns
+            self._journal.write()
+            write_report(self._journal, self._recipe)
+        self._world.wait()
+        address = self._output.uri(f"{self._recipe.name}.safetensors")
+        return Finished(address, position.step, position.seconds, scores, len(self._skipped))
+
+    def _deliver(self, *, finished: bool) -> Validated:
+        recipe, position = self._recipe, self._training.position
+        state = stored_state(self._training.delivered(), recipe.export)
+        validated = self._validated(state)
+        facts = self._facts | {
+            "finished": finished,
+            "steps": position.step,
+            "minutes": round(position.seconds / 60.0, 1),
+            "validation": validated.described(),
+        }
+        export(self._output, recipe, card_of(recipe, facts), state)
+        self._journal.sheet(position.step, validated.sheet)
+        self._journal.add({"step": position.step, "seconds": position.seconds, **validated.columns})
+        return validated
+
+    def _validated(self, state: dict[str, Any]) -> Validated:
+        recipe, parts, device = self._recipe, self._training.parts, self._world.device
+        if recipe.kind == "generation":
+            if self._validate is None:
+                self._validate = GeneratorValidation(
+                    self._training.samples, count=recipe.validation.generated, seed=recipe.seed, device=device
+                )
+            part = build_part(card_of(recipe, {"recipe": {"codes": recipe.codes}}), state)
+            assert isinstance(part, ImageGenerator)
+            return self._validate(part.to(device))
+        if self._validate is None:
+            self._validate = RestorerValidation(
+                recipe.validation, parts.validation, channels=parts.channels, seed=recipe.seed, device=device
+            )
+        return self._validate(build_restorer(card_of(recipe), state))
+
+    def _collected(self, parts: Parts) -> Collection:
+        data = self._recipe.data
+        return Collection.read(
+            data.datasets,
+            channels=parts.channels,
+            smallest=data.crop,
+            most_bytes=data.memory_gigabytes * 1e9,
+            most_pixels=data.max_pixels,
+        )
+
+    def _last_kept(self) -> str:
+        newest = self._checkpoints.newest
+        return (
+            f"the last good checkpoint is {self._checkpoints.uri(newest)}" if newest else "no checkpoint yet"
+        )
+
+    def _say(self, message: str) -> None:
+        if self._world.leads:
+            position = self._training.position
+            self._tell(Told(position.step, min(1.0, self._training.progress), None, message=message))

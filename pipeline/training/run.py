@@ -1,0 +1,91 @@
+"""A training from outside: the same call for the command line and the flows, whatever engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.errors import JobError
+from pipeline.storage import Folder, absolute_url
+from pipeline.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    from pipeline.training.loop import Finished, OnTold
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train, as opposed to what: never changes the recipe's identity."""
+
+    engine: Literal["ray", "local"] = "ray"
+    ray_address: str | None = None
+    device: str | None = None
+    """Of the local engine: ``cpu``, ``cuda``, ``cuda:1``; ``None``: a GPU where there is one."""
+    threads: int | None = None
+    """Of torch's mathematics, local engine; ``None``: all cores."""
+
+
+def train(
+    recipe: TrainingRecipe,
+    output: str,
+    options: TrainingOptions,
+    *,
+    profile: str | None = None,
+    told: OnTold = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Finished:
+    """Trains until the recipe's length is done, going on from the newest checkpoint below ``output``.
+
+    ``stopping`` is asked now and then; where it says so, the run writes a checkpoint and raises
+    ``RunStopped``. Raises ``JobError`` for what cannot be trained as it stands.
+    """
+    folder = Folder(output, profile)
+    if options.engine == "ray":
+        from pipeline.training.ray_training import train_on_ray
+
+        return train_on_ray(recipe, folder, options, told, stopping)
+    if recipe.workers[0] > 1:
+        raise JobError(
+            f"resources.workers: {recipe.workers[0]} at least, but the local engine has one; "
+            "use --engine ray, or --set resources.workers=1"
+        )
+    from pipeline.training.local_training import train_here
+
+    return train_here(recipe, folder, options, told, stopping)
+
+
+def publish(weights: str, shelf: str, profile: str | None = None) -> str:
+    """Copies a file of weights into a folder of them and its ``index.json``; returns its new address."""
+    from pipeline.training.export import publish as put_on_shelf
+
+    place, _, key = weights.rpartition("/")
+    return put_on_shelf(Folder(place or "."), key, Folder(shelf, profile))
+
+
+def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
+    """The recipe with local paths made absolute, so that workers elsewhere on this machine find them."""
+    data, validation, network = recipe.data, recipe.validation, recipe.network
+    if network.start is not None:
+        network = network.model_copy(update={"start": absolute_url(network.start)})
+    sources = absolute_url(data.sources) if data.sources is not None else None
+    return recipe.model_copy(
+        update={
+            "data": data.model_copy(
+                update={
+                    "datasets": tuple(
+                        e.model_copy(update={"uri": absolute_url(e.uri)}) for e in data.datasets
+                    ),
+                    "sources": sources,
+                }
+            ),
+            "validation": validation.model_copy(
+                update={
+                    "datasets": tuple(
+                        e.model_copy(update={"uri": absolute_url(e.uri)}) for e in validation.datasets
+                    )
+                }
+            ),
+            "network": network,
+        }
+    )

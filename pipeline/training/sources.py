@@ -1,0 +1,30 @@
+"""Where the images of a training come from, and under which terms: for the card."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.errors import JobError
+
+
+def read_sources(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
+    """Package, file, licence and author of each image, out of a tab-separated table.
+
+    Lines are use, package, file, licence, author; ``#`` starts a comment. Extensions do not count.
+    Raises ``JobError`` where an image is not in the table: nothing is trained on unknown terms.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t"))
+    except OSError as error:
+        raise JobError(f"data.sources: cannot read {table}: {error.strerror}") from None
+    known = {Path(name).stem: (package, name, licence, author) for _, package, name, licence, author in rows}
+    names = list(names)
+    if unknown := [name for name in names if Path(name).stem not in known]:
+        raise JobError(
+            f"data.sources: {table} does not list {', '.join(unknown)}; add package, file, licence and author"
+        )
+    keys = ("package", "file", "licence", "author")
+    return [dict(zip(keys, known[Path(name).stem], strict=True)) for name in names]
