@@ -149,8 +149,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "cmyk.jpg": (saved(Pillow.fromarray(PHOTO).convert("CMYK"), "JPEG"), "UNSUPPORTED_COLOUR"),
     "cmyk.tif": (saved(Pillow.fromarray(PHOTO).convert("CMYK"), "TIFF"), "UNSUPPORTED_COLOUR"),
     "lab.tif": (saved(Pillow.fromarray(PHOTO).convert("LAB"), "TIFF"), "UNSUPPORTED_COLOUR"),
-    "float.tif": (tiff(GREY.astype(np.float32), photometric="minisblack"), "UNSUPPORTED_DTYPE"),
-    "signed.tif": (tiff(GREY.astype(np.int16), photometric="minisblack"), "UNSUPPORTED_DTYPE"),
+    "float.tif": (tiff(GREY.astype(np.float64), photometric="minisblack"), "UNSUPPORTED_DTYPE"),
+    "signed.tif": (tiff(GREY.astype(np.int32), photometric="minisblack"), "UNSUPPORTED_DTYPE"),
     "32-bit.tif": (tiff(GREY.astype(np.uint32), photometric="minisblack"), "UNSUPPORTED_DTYPE"),
     "lerc.tif": (tiff(PHOTO, photometric="rgb", compression="lerc"), "UNREADABLE"),
     "12-bit.jpg": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Format, Limits
+from pipeline.formats.geotiff import GeoTiff
 from pipeline.formats.jpeg import Jpeg
 from pipeline.formats.png import Png
 from pipeline.formats.tiff import Tiff
@@ -12,7 +13,13 @@ from pipeline.image import Image
 
 __all__ = ["FORMATS", "Format", "Limits", "decode", "encode", "format_of"]
 
-FORMATS: dict[str, Format] = {"png": Png(), "jpeg": Jpeg(), "webp": WebP(), "tiff": Tiff()}
+FORMATS: dict[str, Format] = {
+    "png": Png(),
+    "jpeg": Jpeg(),
+    "webp": WebP(),
+    "geotiff": GeoTiff(),
+    "tiff": Tiff(),
+}
 """Every format, by the name that jobs and metadata use."""
 
 

@@ -1,0 +1,84 @@
+"""NIfTI-1 and NIfTI-2 in a single file, plain or gzipped (nifti.nimh.nih.gov, nifti1.h and nifti2.h).
+
+Needs nibabel (extra ``nifti``), which is imported when the first volume is met.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import zlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits, codec_errors
+from pipeline.image import Image
+
+HEADER = "nifti_header"
+"""Metadata entry: everything before the samples as bytes: header, extensions and what lies between."""
+ZIPPED = "nifti_zipped"
+"""Metadata entry: whether the file was gzipped."""
+GAPS = "nifti_gaps"
+"""Metadata entry: compressed places and values of samples that are not finite."""
+
+GZIP = b"\x1f\x8b"
+_LONGEST_HEADER = 540
+
+
+@dataclass(frozen=True)
+class Nifti:
+    """A volume as an image: axes 0 and 1 are height and width, all further ones are channels.
+
+    Channels count the slices (axis 2) fastest, then times and components, as the file stores them.
+    """
+
+    name = "nifti"
+    extensions = (".nii.gz", ".nii")
+    lossless = True
+    summary = "volumes of 2 to 7 dimensions, integers and floats; header, affine, extensions kept [nifti]"
+
+    def recognises(self, data: bytes) -> bool:
+        """By the size of the header and the magic, in either byte order, under gzip too."""
+        return version_of(head_of(data)) is not None
+
+    def decode(self, data: bytes, limits: Limits) -> Image:
+        """Stored samples; the range from cal_min and cal_max, or else from the whole volume."""
+        with codec_errors("NIfTI"):
+            image: Image = _volume().read_volume(data, limits)
+            return image
+
+    def encode(self, image: Image) -> bytes:
+        """The header with what the grid changes, the samples in the stored type; the gzip without a time.
+
+        ``ImageError`` with ``BAD_GEOMETRY`` where sizes do not fit, or ``UNENCODABLE``.
+        """
+        written: bytes = _volume().write_volume(image)
+        return written
+
+
+def head_of(data: bytes) -> bytes:
+    """The bytes of the header, unzipped; fewer where there are no more."""
+    if not data.startswith(GZIP):
+        return data[:_LONGEST_HEADER]
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data[: 1 << 16], _LONGEST_HEADER)
+    except zlib.error:
+        return b""
+
+
+def version_of(head: bytes) -> int | None:
+    """1 or 2; ``None`` for what is no single-file NIfTI."""
+    sizes = {struct.unpack(order + "i", head[:4])[0] for order in "<>"} if len(head) >= 4 else set()
+    if 348 in sizes and head[344:348] == b"n+1\0":
+        return 1
+    return 2 if 540 in sizes and head[4:12] == b"n+2\0\r\n\x1a\n" else None
+
+
+def _volume() -> ModuleType:
+    try:
+        return importlib.import_module("pipeline.formats.nifti_volume")
+    except ModuleNotFoundError:
+        raise ImageError(
+            "UNREADABLE", "NIfTI is read and written with nibabel; pip install 'restora[nifti]'"
+        ) from None
