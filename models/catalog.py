@@ -185,6 +185,7 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("total-variation-inpainting", "total_variation_inpainting"),
         _restorer("biharmonic-inpainting", "biharmonic_inpainting"),
         ("ffdnet-colour", partial(_shipped, "ffdnet-colour")),
+        ("srvgg-x4", partial(_shipped, "srvgg-x4")),
         _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),
         _restorer("ffdnet-colour-x8", "self_ensemble", restorer="ffdnet-colour"),
         _restorer("plug-and-play", "plug_and_play", denoiser="ffdnet-colour"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Domain:
-    """What the stored numbers mean. Comes from the file's header, never from the pixels."""
+    """What the stored numbers mean. From the file's header, never from the pixels unless ``rule`` says so."""
 
     dtype: str
     """NumPy name of the stored type: ``uint8``, ``uint16``, ``float32`` ..."""
@@ -32,7 +32,11 @@ class Domain:
     limits: tuple[float, float] | None = None
     """Least and greatest stored value that may be written; ``None``: all that the dtype holds."""
     rule: str = "dtype"
-    """Where ``low`` and ``high`` come from, for the tables: ``dtype``, ``header`` or ``job``."""
+    """Where ``low`` and ``high`` come from, for the tables: ``dtype``, ``header``, ``job`` or ``volume``.
+
+    ``volume``: zero and the greatest value of the whole volume, as fastMRI does (arXiv:1811.08839, sec.
+    5.2), for volumes whose header names no range; metrics then use the volume's range.
+    """
 
     @classmethod
     def of_integers(cls, dtype: str) -> Domain:

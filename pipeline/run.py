@@ -119,10 +119,10 @@ def execute(
     """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
     from pipeline.layout import books_of
 
-    started_at = datetime.now(UTC)
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
         return progress
+    started_at = RunRecord.begin(books_of(job), datetime.now(UTC).isoformat(timespec="seconds"))
     running = engine(options)
     try:
         for report in running(job, books_of(job)):
@@ -136,7 +136,7 @@ def execute(
         raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")
     RunRecord(
         engine=options.engine,
-        started_at=started_at.isoformat(timespec="seconds"),
+        started_at=started_at,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=progress.seconds,
         images=progress.images,

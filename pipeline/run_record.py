@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pipeline.storage import Folder
 
 RUN = "run.json"
+BEGUN = "run_begun"
+"""When the work began that no run has finished yet; a killed run leaves it behind."""
 
 
 @dataclass(frozen=True)
@@ -16,13 +18,23 @@ class RunRecord:
 
     engine: str
     started_at: str
+    """Of the first of the runs that did this work: a killed one and those that went on."""
     finished_at: str
     seconds: float
     images: int
 
     def write(self, books: Folder) -> None:
-        """Replaces the record of the run before."""
+        """Replaces the record of the run before: the work is finished."""
         books.put(RUN, json.dumps(asdict(self), indent=1).encode())
+        books.delete(BEGUN)
+
+    @staticmethod
+    def begin(books: Folder, now: str) -> str:
+        """When the work began that this run goes on with: ``now``, unless a killed run left it unfinished."""
+        if books.exists(BEGUN):
+            return books.read(BEGUN).decode()
+        books.put(BEGUN, now.encode())
+        return now
 
     @classmethod
     def read(cls, books: Folder) -> RunRecord | None:

@@ -29,7 +29,7 @@ from pipeline.layout import Layout
 from pipeline.ledger import OK, QUARANTINED, Ledger, Row
 from pipeline.plan import Source, Unit
 from pipeline.process import Case, Loaded, Outcome, Processor
-from pipeline.recipe import Recipe
+from pipeline.recipe import NO_DEGRADATION, Recipe
 from pipeline.storage import Folder, describe
 from pipeline.version import code_version
 
@@ -172,6 +172,7 @@ class Worker:
             recipe_id=self.recipe.recipe_id,
             source_sha256=outcome.loaded.sha256,
             code_version=code_version(),
+            degradation="" if outcome.degradation == NO_DEGRADATION else outcome.degradation,
         )
         return replace(outcome.restored, metadata=replace(outcome.restored.metadata, provenance=made))
 

@@ -1,6 +1,7 @@
 """The DICOM files of pydicom and pydicom-data, what is expected of each, and tools that judge our output."""
 
 import functools
+import io
 import shutil
 import subprocess
 import warnings
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
 from pipeline.formats.dicom import Dicom
 from pipeline.image import Image, Provenance
@@ -50,13 +52,59 @@ def decoded(name: str) -> Image:
 
 def restored(name: str, factor: int = 1) -> Image:
     """The sample as a restorer would give it back that changes nothing, or repeats every pixel."""
-    image = decoded(name)
-    pixels_HWC = np.repeat(np.repeat(image.pixels_HWC, factor, 0), factor, 1)
-    return with_provenance(image.with_pixels(pixels_HWC))
+    return enlarged(decoded(name), factor)
 
 
 def with_provenance(image: Image, **changes: str) -> Image:
     return replace(image, metadata=replace(image.metadata, provenance=replace(MADE, **changes)))
+
+
+def read(data: bytes) -> Image:
+    return Dicom().decode(data, Limits())
+
+
+def refused(data: bytes, limits: Limits | None = None) -> ImageError:
+    with pytest.raises(ImageError) as refusal:
+        Dicom().decode(data, limits or Limits())
+    return refusal.value
+
+
+def changed(name: str, **attributes: object) -> bytes:
+    """A sample with other attributes; ``None`` removes one."""
+    dataset = pydicom.dcmread(samples()[name])
+    for keyword, value in attributes.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+    pydicom.filewriter.correct_ambiguous_vr(dataset, True)
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, dataset)
+    return file.getvalue()
+
+
+def made(**attributes: object) -> Image:
+    """CT_small with other attributes, as an image."""
+    return read(changed("CT_small.dcm", **attributes))
+
+
+def enlarged(image: Image, factor: int) -> Image:
+    """Every pixel repeated, with the provenance of a restorer."""
+    return with_provenance(image.with_pixels(np.repeat(np.repeat(image.pixels_HWC, factor, 0), factor, 1)))
+
+
+def parsed(source: object) -> "pydicom.Dataset":
+    """All of a file, as pydicom reads it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(source, force=True)
+        dataset.walk(lambda *_: None)
+    return dataset
+
+
+def derived(name: str, factor: int = 1) -> "pydicom.Dataset":
+    """What was written of a restored sample."""
+    return parsed(io.BytesIO(Dicom().encode(restored(name, factor))))
 
 
 def run_tool(*command: object) -> subprocess.CompletedProcess[str]:
@@ -95,3 +143,6 @@ def why_not_written(name: str) -> str | None:
     if name.startswith((*ENHANCED, *PALETTES, *FILMS)) or "2frame" in name:
         return "UNSUPPORTED_SOP_CLASS"
     return "UNSUPPORTED_DTYPE" if "32bit" in name else None
+
+
+RESTORABLE = [name for name in samples() if name not in NOT_READ and why_not_written(name) is None]

@@ -24,6 +24,7 @@ from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
     "ffdnet-colour": "ffdnet-colour.safetensors",
+    "srvgg-x4": "srvgg-x4.safetensors",
 }
 """Restorer -> file in this folder, trained by this project."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Format, Limits
+from pipeline.formats.dicom import Dicom
 from pipeline.formats.geotiff import GeoTiff
 from pipeline.formats.jpeg import Jpeg
+from pipeline.formats.nifti import Nifti
 from pipeline.formats.png import Png
+from pipeline.formats.raster import Raster
 from pipeline.formats.tiff import Tiff
 from pipeline.formats.webp import WebP
 from pipeline.image import Image
@@ -17,7 +20,10 @@ FORMATS: dict[str, Format] = {
     "png": Png(),
     "jpeg": Jpeg(),
     "webp": WebP(),
+    "dicom": Dicom(),
+    "nifti": Nifti(),
     "geotiff": GeoTiff(),
+    "raster": Raster(),
     "tiff": Tiff(),
 }
 """Every format, by the name that jobs and metadata use."""

@@ -100,7 +100,8 @@ def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | N
     except Exception:
         values = ()
     if len(values) != count or not all(map(math.isfinite, values)):
-        raise ImageError("BAD_GEOMETRY", f"{keyword} is not {count} finite numbers; correct the DICOM header")
+        wanted = "a finite number" if count == 1 else f"{count} finite numbers"
+        raise ImageError("BAD_GEOMETRY", f"{keyword} does not hold {wanted}; correct the DICOM header")
     return values
 
 

@@ -9,6 +9,7 @@ from pydicom.sequence import Sequence
 
 from pipeline.formats.dicom_classes import NUCLEAR
 from pipeline.formats.dicom_dataset import text
+from pipeline.formats.dicom_geometry import overlays_of
 from pipeline.formats.grid import Grid
 from pipeline.image import Provenance
 
@@ -108,7 +109,9 @@ def _derivation(dataset: Dataset, grid: Grid, provenance: Provenance | None) -> 
     if provenance:
         done = f"restored by {_plain(provenance.restorer)} (sha256 {provenance.restorer_sha256[:16]})"
     if not grid.is_same:
-        done += f", {grid.factor} pixels per source pixel, overlays dropped"
+        done += f", {grid.factor} pixels per source pixel"
+    if grid.size != (dataset.Rows, dataset.Columns) and overlays_of(dataset):
+        done += ", overlays dropped"
     ours = f"Restora: {done}; not for diagnosis"
     before = text(dataset, "DerivationDescription")[: _LONGEST_TEXT - len(ours) - 2]
     return f"{before}; {ours}" if before else ours

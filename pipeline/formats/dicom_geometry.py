@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 from pydicom.valuerep import format_number_as_ds
 
 from pipeline.errors import ImageError
@@ -36,7 +37,8 @@ def move_geometry(dataset: Dataset, grid: Grid) -> None:
     ``ImageError("BAD_GEOMETRY")`` where that cannot be done; the dataset may then be half done.
     """
     if grid.size != (dataset.Rows, dataset.Columns):
-        drop_overlays(dataset)
+        for tag in overlays_of(dataset):
+            del dataset[tag]
         dataset.Rows, dataset.Columns = grid.size
     if grid.is_same:
         return
@@ -52,10 +54,9 @@ def move_geometry(dataset: Dataset, grid: Grid) -> None:
         _move_region(region, grid)
 
 
-def drop_overlays(dataset: Dataset) -> None:
-    """Removes overlay planes: they are bit maps of the source's size."""
-    for tag in [tag for tag in dataset.keys() if tag.group in _OVERLAY_GROUPS]:  # noqa: SIM118 - no dict
-        del dataset[tag]
+def overlays_of(dataset: Dataset) -> list[BaseTag]:
+    """Tags of the overlay planes: bit maps of the source's size, which fit no other grid."""
+    return [tag for tag in dataset.keys() if tag.group in _OVERLAY_GROUPS]  # noqa: SIM118 - no dict
 
 
 def _check(dataset: Dataset) -> None:

@@ -78,8 +78,8 @@ def _write(image: Image) -> bytes:
     digest = hashlib.sha256(repr(stored_HWC.shape).encode() + stored_HWC.tobytes()).hexdigest()
     _keep_loss(dataset, layout)
     _swap_words(dataset)
-    move_geometry(dataset, grid)
     derive(dataset, grid, image.metadata.provenance, digest)
+    move_geometry(dataset, grid)
     return _file(dataset, stored_HWC, layout)
 
 

@@ -23,8 +23,8 @@ def generate(
 ) -> str:
     """Writes ``OUT/0000.png`` ... and ``OUT/sheet.png``; returns the sheet's address.
 
-    The first images of a seed are the same whatever their number. ``JobError`` where the weights cannot
-    be fetched or are no generator's.
+    The first images of a seed are the same, but for rounding, whatever their number. ``JobError`` where
+    the weights cannot be fetched or are no generator's.
     """
     generator = fetch_part(weights)
     if not isinstance(generator, ImageGenerator):

@@ -62,10 +62,16 @@ def generated(generator: ImageGenerator, count: int, seed: int, device: torch.de
 
     Codes are from N(0, 1), or from U(-1, 1) where the card says that the generator was trained on those.
     """
-    uniform = generator.card.training.get("recipe", {}).get("codes") == "uniform"
     rng = Generator().manual_seed(seed_of(str(seed), "codes"))
-    shape = (count, generator.code)
-    code_NZ = torch.rand(shape, generator=rng) * 2 - 1 if uniform else torch.randn(shape, generator=rng)
+    uniform = generator.card.training.get("recipe", {}).get("codes") == "uniform"
+
+    def draw() -> Tensor:
+        if uniform:
+            return torch.rand(generator.code, generator=rng) * 2 - 1
+        return torch.randn(generator.code, generator=rng)
+
+    # One by one: torch draws other numbers for a larger tensor.
+    code_NZ = torch.stack([draw() for _ in range(count)])
     parts = torch.split(code_NZ, BATCH)
     return [generator(code_BZ.to(device)).float().clamp(0, 1) for code_BZ in parts]
 

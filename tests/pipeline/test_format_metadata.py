@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from PIL import PngImagePlugin
 
 from pipeline.errors import ImageError
-from pipeline.formats import FORMATS, decode, encode
+from pipeline.formats import decode, encode
 from pipeline.formats.exif import Directory, Tag, read_exif, write_exif
 from tests.bad_images import ODD_BUT_GOOD, OPACITY, PHOTO, saved, tiff
 from tests.format_contract import (
@@ -55,7 +55,9 @@ def _check_exif(picture: Pillow.Image) -> None:
     assert exif.get_ifd(GPS_POINTER)[1] == "N"
 
 
-@pytest.mark.parametrize("target", [pytest.param(name, marks=NEEDS.get(name, ())) for name in FORMATS])
+@pytest.mark.parametrize(
+    "target", [pytest.param(name, marks=NEEDS.get(name, ())) for name in (*SOURCES, "geotiff")]
+)
 @pytest.mark.parametrize("source", SOURCES)
 def test_exif_icc_and_xmp_go_from_any_format_to_any_other(source, target):
     image = decode(SOURCES[source])

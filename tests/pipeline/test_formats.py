@@ -41,6 +41,10 @@ HOLDS = {
     "geotiff": [
         (dtype, n, alpha) for dtype in ("uint8", "uint16") for n in (1, 2, 3, 4, 6, 13) for alpha in (0, 1)
     ],
+    # Read only: test_raster.py. Only what came from such a file: test_dicom.py, test_nifti.py.
+    "raster": [],
+    "dicom": [],
+    "nifti": [],
 }
 """Format -> what it can hold, as dtype, channels, alpha. A new format: one line here."""
 LOSSLESS = [
@@ -49,7 +53,13 @@ LOSSLESS = [
     for kind in kinds
     if name != "jpeg"
 ]
-SPECIAL = {"geotiff": tiff(GREY, photometric="minisblack", extratags=[(42113, 2, 0, "0", True)])}
+SPECIAL = {
+    "geotiff": tiff(GREY, photometric="minisblack", extratags=[(42113, 2, 0, "0", True)]),
+    "raster": b"\0\0\0\x0cjP  \r\n\x87\n",
+    # A DICOM object may begin with the header of a TIFF (PS3.10, 7.1).
+    "dicom": b"II*\0" + bytes(124) + b"DICM",
+    "nifti": (348).to_bytes(4, "little") + bytes(340) + b"n+1\0",
+}
 """Files of the formats that no camera writes, each of a kind that a plainer format would take too."""
 
 

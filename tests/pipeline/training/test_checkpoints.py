@@ -143,7 +143,7 @@ def test_a_store_that_cannot_be_written_is_found_before_training(tmp_path):
 
 @pytest.mark.slow
 def test_any_store_will_do(s3):
-    folder = Folder(f"s3://{new_bucket()}/run/checkpoints")
+    folder = Folder(f"{new_bucket()}/run/checkpoints")
     for step in (1, 2, 3):
         ours = of(folder, keep=1)
         ours.load()

@@ -218,10 +218,13 @@ def test_generator_is_trained_sampled_and_published(images, tmp_path):
     assert names == [*(f"{i:04d}.png" for i in range(10)), "sheet.png"]
     assert PIL.Image.open(tmp_path / "images" / "0003.png").size == (8, 8)
     generate(finished.weights, str(tmp_path / "fewer"), count=3, seed=4, device="cpu")
-    first, second = (np.asarray(PIL.Image.open(tmp_path / p / "0002.png")) for p in ("images", "fewer"))
-    assert np.array_equal(first, second)
+    first, second = (
+        np.asarray(PIL.Image.open(tmp_path / p / "0002.png")).astype(int) for p in ("images", "fewer")
+    )
+    assert np.abs(first - second).max() <= 1  # sums of another batch are rounded otherwise
     generate(finished.weights, str(tmp_path / "others"), count=3, seed=5, device="cpu")
-    assert not np.array_equal(first, np.asarray(PIL.Image.open(tmp_path / "others" / "0002.png")))
+    others = np.asarray(PIL.Image.open(tmp_path / "others" / "0002.png")).astype(int)
+    assert (first != others).mean() > 0.1
 
 
 def test_publishing_keeps_an_index(finished_run, tmp_path):
