@@ -61,6 +61,7 @@ SMALL = {  # what makes each network a matter of milliseconds
         "arguments.middle=1",
     ),
     "msrresnet": ("arguments.features=4", "arguments.blocks=1"),
+    "srvgg": ("arguments.features=4", "arguments.layers=1"),
     "srresnet": ("arguments.features=4", "arguments.blocks=1"),
     "rrdbnet": ("arguments.features=4", "arguments.growth=2", "arguments.blocks=1"),
     "deblurgan": ("arguments.features=2", "arguments.blocks=1"),

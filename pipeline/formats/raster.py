@@ -1,0 +1,72 @@
+"""Rasters that GDAL reads and that go out as GeoTIFF: JPEG 2000 and NITF."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits, codec_errors, refuse_pixels
+from pipeline.formats.geotiff import image_of
+from pipeline.formats.geotiff_gdal import gdal, opened
+from pipeline.formats.geotiff_header import Header
+from pipeline.formats.geotiff_reading import check_raster, read_header, read_samples
+from pipeline.image import Image
+
+_DRIVERS = {
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JP2OpenJPEG",
+    b"\xff\x4f\xff\x51": "JP2OpenJPEG",
+    b"NITF02.10": "NITF",
+    b"NITF02.00": "NITF",
+    b"NSIF01.00": "NITF",
+}
+"""First bytes -> the one driver that may read the file."""
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Read only: its images are written as ``geotiff``, with the same header."""
+
+    name = "raster"
+    extensions = (".jp2", ".j2k", ".ntf", ".nitf")
+    lossless = True
+    summary = "JPEG 2000, NITF: read; written with output_format geotiff (extra geo)"
+
+    def recognises(self, data: bytes) -> bool:
+        """By its first bytes."""
+        return _driver(data) is not None
+
+    def decode(self, data: bytes, limits: Limits) -> Image:
+        """Samples as stored; physical scale, unit, and where there is no data, by the header."""
+        driver = _driver(data)
+        assert driver is not None, "recognises() has seen it"
+        gdal()
+        with codec_errors(driver), opened(data, driver) as raster:
+            check_raster(raster, limits)
+            return image_of(read_samples(raster), _header(raster), self.name)
+
+    def encode(self, image: Image) -> bytes:
+        """Refuses: a GeoTIFF under the name of a JPEG 2000 file would be found by nobody."""
+        raise refuse_pixels(
+            image, "raster", "JPEG 2000 and NITF, which are only read", "choose output_format geotiff"
+        )
+
+
+def _driver(data: bytes) -> str | None:
+    return next((driver for magic, driver in _DRIVERS.items() if data.startswith(magic)), None)
+
+
+def _header(raster: Any) -> Header:
+    values = {"nan" if math.isnan(each) else repr(each) for each in raster.nodatavals if each is not None}
+    if len(values) > 1 or (values and None in raster.nodatavals):
+        raise ImageError(
+            "UNENCODABLE",
+            "bands with different nodata values, which GeoTIFF cannot hold; give them one with "
+            "gdal_translate -a_nodata",
+        )
+    return read_header(
+        raster,
+        nodata=values.pop() if values else None,
+        has_transform=not raster.transform.is_identity and not raster.gcps[0],
+    )
