@@ -23,7 +23,7 @@ demo: setup  ## Degrade, restore and score photographs on this machine; prints w
 	$(BIN)/restora demo
 
 test: lint types  ## Everything that has to hold.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup  ## Style.
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.datasets import SEALED
 from pipeline.errors import JobError, StorageError
 from pipeline.jobs import Job
 from pipeline.keys import BOOKS
@@ -18,19 +19,27 @@ if TYPE_CHECKING:
 
 
 def absolute(job: Job) -> Job:
-    """The job with local paths made absolute. ``JobError`` for a URL with a password in it."""
+    """The job with local paths made absolute, and those of private datasets sealed.
+
+    Raises ``JobError`` for a URL with a password in it, and for a private dataset without a key.
+    """
     restorers = (
         each if each.weights is None else each.model_copy(update={"weights": _absolute(each.weights)})
         for each in job.restorers
     )
     datasets = (each.model_copy(update={"uri": _absolute(each.uri)}) for each in job.datasets)
-    return job.model_copy(
+    placed = job.model_copy(
         update={
             "output": _absolute(job.output),
             "datasets": tuple(datasets),
             "restorers": tuple(restorers),
         }
     )
+    if not any(each.private for each in job.datasets):
+        return placed
+    from pipeline.privacy import sealed  # with it come the formats
+
+    return sealed(placed)
 
 
 def books_in(output: str, profile: str | None) -> Books:
@@ -43,12 +52,15 @@ def books_in(output: str, profile: str | None) -> Books:
     return replace(found, job=found.job.model_copy(update={"output": root, "output_profile": profile}))
 
 
-def dataset_of(source: str, pattern: str, profile: str | None) -> dict[str, Any]:
+def dataset_of(
+    source: str, pattern: str, profile: str | None, private: bool | None = None, series: str = "stack"
+) -> dict[str, Any]:
     """The collection that a command line names: a folder, or a folder and the one file in it."""
     path = Path(source)
-    if path.is_file():
+    if not source.startswith(SEALED) and path.is_file():
         source, pattern = str(path.parent), glob.escape(path.name)
-    return {"name": "source", "uri": source, "pattern": pattern, "profile": profile_for(source, profile)}
+    place = {"uri": source, "pattern": pattern, "profile": profile_for(source, profile)}
+    return {"name": "source", "private": private, "series": str(series), **place}
 
 
 def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:

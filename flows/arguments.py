@@ -18,6 +18,14 @@ class EngineName(StrEnum):
     LOCAL = "local"
 
 
+class SeriesPolicy(StrEnum):
+    """How the images of a DICOM series belong together."""
+
+    STACK = "stack"
+    TOGETHER = "together"
+    SINGLE = "single"
+
+
 Engine = Annotated[
     EngineName,
     typer.Option(
@@ -46,6 +54,20 @@ Profile = Annotated[
 Pattern = Annotated[
     str,
     typer.Option("--pattern", metavar="GLOB", help="Which objects of SOURCE, by name or whole key."),
+]
+Private = Annotated[
+    bool | None,
+    typer.Option(
+        "--private/--not-private",
+        help="Whether names and headers may identify somebody; must be said of DICOM and NIfTI.",
+    ),
+]
+Series = Annotated[
+    SeriesPolicy,
+    typer.Option(
+        "--series",
+        help="DICOM series: slices side by side; together wherever they lie; or every image for itself.",
+    ),
 ]
 OutputFormat = Annotated[
     str | None,

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows import about_commands, book_commands, run_commands, training_commands
+from flows import about_commands, book_commands, privacy_commands, run_commands, training_commands
 from flows.console import ERR, complain, say
 from pipeline.errors import JobError, RestoraError
 
@@ -61,7 +61,13 @@ app = typer.Typer(
     epilog="Start with: restora demo. Every run can be stopped and started again: it goes on where it was.",
 )
 
-RUN, LOOK, MAKE, ABOUT = "Run", "Look at a run", "Make restorers", "This installation"
+RUN, LOOK, MAKE, HIDE, ABOUT = (
+    "Run",
+    "Look at a run",
+    "Make restorers",
+    "Private datasets",
+    "This installation",
+)
 
 COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ("demo", run_commands.demo, RUN, "restora demo"),
@@ -89,6 +95,9 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         MAKE,
         "restora generate out/dcgan/dcgan.safetensors faces/ -n 64",
     ),
+    ("key", privacy_commands.key, HIDE, "restora key"),
+    ("whois", privacy_commands.whois, HIDE, "restora whois out/restored 0f3c...e1"),
+    ("seal", privacy_commands.seal, HIDE, "restora seal s3://bucket/scans"),
     ("list", about_commands.list_names, ABOUT, "restora list restorers --json"),
     ("doctor", about_commands.doctor, ABOUT, "restora doctor --storage s3://bucket/scans --profile archive"),
 )

@@ -11,6 +11,7 @@ from pipeline.jobs import Job
 from pipeline.keys import BOOKS
 from pipeline.layout import books_of, refuse_overlap
 from pipeline.ledger import Ledger
+from pipeline.privacy import sealed
 from pipeline.recipe import Recipe, differences
 from pipeline.storage import Folder, describe
 
@@ -37,7 +38,7 @@ class Books:
     @property
     def ledger(self) -> Ledger:
         """The commit record."""
-        return Ledger(self.folder, self.recipe_id, self.job.metrics, bool(self.job.distances))
+        return Ledger.of(self.job, self.folder, self.recipe_id)
 
 
 def open_for(job: Job) -> Books:
@@ -46,6 +47,7 @@ def open_for(job: Job) -> Books:
     Raises ``JobError``, with what differs, where the output was made by another recipe: results of two
     recipes never mix in one place.
     """
+    job = sealed(job)
     refuse_overlap(job)
     recipe = Recipe.of(job)
     specification = json.loads(json.dumps(recipe.specification, default=str))

@@ -28,10 +28,11 @@ class UnitReport:
 
     @classmethod
     def of(cls, unit: Unit, rows: list[Row]) -> UnitReport:
-        """Counts over a unit's rows."""
+        """Counts over a unit's rows; a strip of a scene has none, unless the scene was complete with it."""
+        images = len(unit.sources) if unit.part is None else len({row["source_id"] for row in rows})
         bad = {row["source_id"] for row in rows if row["status"] != OK}
         reasons = Counter(row["reason"] for row in rows if row["status"] != OK)
-        return cls(unit.unit_id, len(unit.sources), len(bad), dict(reasons))
+        return cls(unit.unit_id, images, len(bad), dict(reasons))
 
     def to_json(self) -> str:
         """One line of JSON."""

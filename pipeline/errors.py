@@ -67,6 +67,7 @@ REASONS: dict[str, str] = {
     "UNSUPPORTED_TRANSFER_SYNTAX": "no permissively licensed decoder reads this compression",
     "UNSUPPORTED_SOP_CLASS": "a kind of DICOM object that can be read and scored, but not restored",
     "SERIES_INCONSISTENT": "images of one series contradict each other",
+    "SERIES_INCOMPLETE": "another image of its series failed, and a series is restored whole or not at all",
     "NOT_PRIVATE": "a medical image in a dataset that is not declared private",
     "UNENCODABLE": "the output format cannot hold the pixels",
     "READ_FAILED": "the store failed to hand the object over, after retries",

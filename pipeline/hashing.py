@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import IO, Any
 
 
 def canonical_json(value: Any) -> str:
@@ -15,6 +15,15 @@ def canonical_json(value: Any) -> str:
 def sha256_hex(data: bytes) -> str:
     """SHA-256, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(file: IO[bytes]) -> tuple[str, int]:
+    """SHA-256 of a file from where it stands to its end, and how many bytes that were."""
+    digest, count = hashlib.sha256(), 0
+    while piece := file.read(1 << 22):
+        digest.update(piece)
+        count += len(piece)
+    return digest.hexdigest(), count
 
 
 def short_hash(*parts: str) -> str:

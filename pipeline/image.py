@@ -63,6 +63,7 @@ class Provenance:
     """How an image came to be, for formats that keep a record of it in the file."""
 
     restorer: str
+    """Empty where the image was degraded and not restored; so is ``restorer_sha256``."""
     restorer_sha256: str
     recipe_id: str
     source_sha256: str

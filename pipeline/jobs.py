@@ -15,52 +15,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.datasets import Dataset as Dataset
+from pipeline.datasets import Frozen
+from pipeline.datasets import Name as Name
+from pipeline.datasets import Radiometry as Radiometry
 from pipeline.errors import JobError
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-Name = Annotated[str, Field(pattern=NAME, max_length=80)]
-
 RESERVED = {"degraded", "none"}
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Radiometry(_Frozen):
-    """Which physical values the model sees as 0 and 1: reflectance 0 to 1, Hounsfield units -1000 to 2000."""
-
-    low: float
-    """Physical value that becomes 0."""
-    high: float
-    """Physical value that becomes 1. Values outside stay legal: clouds are brighter than 1."""
-    scale: float | None = None
-    """Physical value of one stored step; ``None``: as the file says; one that does not is refused."""
-    offset: float = 0.0
-    """Physical value of a stored 0; counts only beside ``scale``."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
-        if self.scale == 0:
-            raise ValueError("scale must not be 0")
-        return self
-
-
-class Dataset(_Frozen):
-    """A collection of images: a folder in a store."""
-
-    name: Name
-    """Column ``dataset`` of the tables."""
-    uri: str
-    """Any fsspec URL, or a path; never with credentials in it."""
-    pattern: str = "*"
-    """Which objects belong to it, as a shell pattern on the name or the whole key."""
-    profile: str | None = None
-    """Named profile of the store's credentials file, for ``s3://``."""
-    radiometry: Radiometry | None = None
-    """Physical values of the model's range; ``None``: the range that the file's header gives."""
 
 
 class OperatorSpec(BaseModel):
@@ -77,7 +38,7 @@ class OperatorSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
-class DegradationSpec(_Frozen):
+class DegradationSpec(Frozen):
     """A named list of operators, or the name of a preset."""
 
     name: Name
@@ -116,7 +77,7 @@ class RestorerSpec(BaseModel):
         return self
 
 
-class Quarantine(_Frozen):
+class Quarantine(Frozen):
     """How many images may fail."""
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
@@ -127,7 +88,7 @@ class Quarantine(_Frozen):
     """Images to see before ``stop_share`` counts."""
 
 
-class Resources(_Frozen):
+class Resources(Frozen):
     """What a run may use. Provenance, not identity: never changes a result's place or name."""
 
     workers: Annotated[int, Field(ge=1)] | None = None
@@ -140,13 +101,21 @@ class Resources(_Frozen):
     """Networks through ``torch.compile``: a wait at first, then faster. Pixels may differ by rounding."""
     image_seconds: Annotated[float, Field(gt=0)] = 600.0
     """How long one image may take alone in a subprocess after it killed workers."""
+    scene_pixels: Annotated[int, Field(ge=1)] = 1 << 23
+    """Height times width above which a GeoTIFF is restored strip by strip, if the restorer is tile-exact:
+    the same pixels in bounded memory."""
+    strip_samples: Annotated[int, Field(ge=1)] = 1 << 27
+    """Pixels times bands of one strip of a scene, which is what a kill may repeat. The default is about ten
+    minutes of a small network on a core; more where a GPU does them in seconds."""
 
 
-class Limits(_Frozen):
+class Limits(Frozen):
     """What one image may be."""
 
     max_pixels: Annotated[int, Field(ge=1)] = 100_000_000
-    """Height times width; larger ones are quarantined as ``TOO_LARGE``."""
+    """Height times width; larger ones are quarantined as ``TOO_LARGE``, but for scenes in strips."""
+    max_scene_pixels: Annotated[int, Field(ge=1)] = 20_000_000_000
+    """The same for GeoTIFFs that are restored strip by strip: see ``resources.scene_pixels``."""
 
 
 def _named(value: Any) -> Any:
@@ -160,7 +129,7 @@ Degradation = Annotated[
 Restorer = Annotated[RestorerSpec, BeforeValidator(_named, json_schema_input_type=str | RestorerSpec)]
 
 
-class Job(_Frozen):
+class Job(Frozen):
     """Everything that a run is told. ``Job.from_toml`` reads one; ``Job.model_json_schema`` describes it."""
 
     name: Name
@@ -179,6 +148,8 @@ class Job(_Frozen):
     """Names of the catalog, solvers, or weights."""
     metrics: tuple[str, ...] = ()
     """Names from ``restora list metrics``."""
+    per_band: tuple[str, ...] = ()
+    """Those of the metrics that each band is to have alone as well, in the column ``M_bands``."""
     distances: tuple[str, ...] = ()
     """``frechet_lite0``, ``kernel_lite0``: between all restored and all reference images of a dataset."""
     save: Literal["none", "restored", "all"] = "none"
@@ -199,6 +170,7 @@ class Job(_Frozen):
         for field in ("datasets", "degradations", "restorers"):
             _distinct(field, [each.name for each in getattr(self, field)])
         _distinct("metrics", list(self.metrics))
+        _distinct("per_band", list(self.per_band))
         _distinct("distances", list(self.distances))
         for index, each in enumerate(self.restorers):
             if each.name in RESERVED:

@@ -13,6 +13,7 @@ from pipeline.errors import JobError
 from pipeline.jobs import Job
 from pipeline.keys import BOOKS, safe_key, with_extension
 from pipeline.plan import Source
+from pipeline.privacy import folder_of
 from pipeline.storage import Folder
 
 
@@ -26,9 +27,10 @@ def refuse_overlap(job: Job) -> None:
     """``JobError`` where the output lies among the sources: the next run would take results for sources."""
     output = Folder(job.output, job.output_profile).url
     for index, dataset in enumerate(job.datasets):
-        if f"{output}/".startswith(f"{Folder(dataset.uri, dataset.profile).url}/"):
+        if f"{output}/".startswith(f"{folder_of(dataset).url}/"):
+            place = f'"{dataset.name}"' if dataset.private else dataset.uri
             raise JobError(
-                f"output: {job.output} lies inside datasets[{index}], {dataset.uri}: "
+                f"output: {job.output} lies inside datasets[{index}], {place}: "
                 "the next run would take results for sources; choose a place outside"
             )
 
@@ -78,7 +80,7 @@ class Layout:
 
     def _key(self, combination: str, source: Source, extensions: tuple[str, ...]) -> str:
         key = safe_key(source.key)
-        if self.output_format is not None:
+        if self.output_format is not None or source.sealed:  # an opaque id may have no ending
             key = with_extension(key, extensions)
         if self.several_datasets:
             key = f"{source.dataset}/{key}"

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import StorageError
+from pipeline.jobs import Job
 from pipeline.storage import Folder
 
 OK = "ok"
@@ -75,9 +76,11 @@ FEATURES = ("features", "features_degraded", "features_reference")
 """Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
 
 
-def schema(metrics: Iterable[str], features: bool = False) -> pa.Schema:
-    """The fixed columns, then two float64 columns per metric, then features where they are wanted."""
+def schema(metrics: Iterable[str], features: bool = False, per_band: Iterable[str] = ()) -> pa.Schema:
+    """The fixed columns, two float64 columns per metric, lists of them per band, features where wanted."""
     fields = [pa.field(f"{m}{suffix}", pa.float64()) for m in metrics for suffix in ("", "_degraded")]
+    of_bands = pa.list_(pa.float64())
+    fields += [pa.field(f"{m}_bands{suffix}", of_bands) for m in per_band for suffix in ("", "_degraded")]
     if features:
         fields += [pa.field(name, pa.binary()) for name in FEATURES]
     return pa.schema([*COLUMNS, *fields])
@@ -107,10 +110,22 @@ class Committed:
 class Ledger:
     """The ledger of one recipe in one folder of books."""
 
-    def __init__(self, books: Folder, recipe_id: str, metrics: Sequence[str], features: bool = False) -> None:
+    def __init__(
+        self,
+        books: Folder,
+        recipe_id: str,
+        metrics: Sequence[str],
+        features: bool = False,
+        per_band: Sequence[str] = (),
+    ) -> None:
         self.books = books
         self.prefix = f"ledger/{recipe_id[:12]}"
-        self.schema = schema(metrics, features)
+        self.schema = schema(metrics, features, per_band)
+
+    @classmethod
+    def of(cls, job: Job, books: Folder, recipe_id: str) -> Ledger:
+        """The ledger with the columns that a job asks for."""
+        return cls(books, recipe_id, job.metrics, bool(job.distances), job.per_band)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuilt, (self.books, self.prefix, self.schema)

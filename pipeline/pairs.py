@@ -46,9 +46,9 @@ def with_input(restored_BCHW: Tensor, cases: Sequence[Case], _border: int) -> Im
 
 def alone(restored_BCHW: Tensor, cases: Sequence[Case], border: int) -> Images:
     """The restored images twice; valid where the references are, at whatever size."""
-    valid_B1HW = valid_mask(cases, restored_BCHW.device)
+    valid_B1HW = valid_output(cases, restored_BCHW)
     if valid_B1HW is not None:
-        valid_B1HW = _cut(_enlarged(valid_B1HW, *restored_BCHW.shape[-2:]), border)
+        valid_B1HW = _cut(valid_B1HW, border)
     restored_BCHW = _cut(restored_BCHW, border)
     return restored_BCHW, restored_BCHW, valid_B1HW
 
@@ -69,6 +69,12 @@ def valid_mask(cases: Sequence[Case], device: torch.device) -> Tensor | None:
     height, width = cases[0].reference_1CHW.shape[-2:]
     filled = [np.ones((height, width), bool) if mask is None else mask for mask in masks]
     return torch.from_numpy(np.stack(filled))[:, None].to(device)
+
+
+def valid_output(cases: Sequence[Case], restored_BCHW: Tensor) -> Tensor | None:
+    """``valid_mask`` at the size of the restored images."""
+    valid_B1HW = valid_mask(cases, restored_BCHW.device)
+    return None if valid_B1HW is None else _enlarged(valid_B1HW, *restored_BCHW.shape[-2:])
 
 
 def _degraded_again(restored_1CHW: Tensor, case: Case) -> Tensor:

@@ -12,6 +12,8 @@ class Preset:
 
     summary: str
     operators: tuple[dict[str, Any], ...]
+    bands: int | None = None
+    """How many bands its parameters are for; ``None``: any number."""
 
 
 def _preset(summary: str, *operators: dict[str, Any]) -> Preset:
@@ -39,6 +41,14 @@ def _jpeg(quality: int) -> Preset:
 def _strokes(thickness: str) -> Preset:
     return Preset(
         f"{thickness} irregular strokes missing", ({"op": "irregular_mask", "thickness": thickness},)
+    )
+
+
+def _sensor(name: str, mtf: tuple[float, ...]) -> Preset:
+    return Preset(
+        f"4 times larger pixels through the MTF of {name} (at Nyquist, Vivone et al. 2015)",
+        ({"op": "mtf", "scale": 4, "mtf": mtf},),
+        len(mtf),
     )
 
 
@@ -77,6 +87,28 @@ PRESETS: dict[str, Preset] = {
     "stripes": _preset("push-broom stripes", {"op": "stripes", "gain": 0.03, "sigma": 6}),
     "slc-off": _preset("wedge-shaped gaps as of Landsat 7 since 2003", {"op": "scan_line_gaps"}),
     "clouds": _preset("three tenths hidden by clouds", {"op": "clouds", "share": 0.3}),
+    "mtf-x2": _preset("2 times larger pixels through an MTF of 0.3", {"op": "mtf", "scale": 2, "mtf": 0.3}),
+    "quickbird-x4": _sensor("QuickBird: blue, green, red, near infrared", (0.34, 0.32, 0.30, 0.22)),
+    "worldview3-x4": _sensor(
+        "WorldView-3's eight bands", (0.325, 0.355, 0.360, 0.350, 0.365, 0.360, 0.335, 0.315)
+    ),
+    "landsat-x2": Preset(
+        "Landsat's six reflective bands with 57 m pixels: MTF 0.3, read noise of 1 count in 255 (short-wave "
+        "infrared 2), shot noise of 0.8 counts at half range",
+        (
+            {"op": "mtf", "scale": 2, "mtf": 0.3},
+            {"op": "poisson_gaussian_noise", "gain": 2e-5, "sigma": (1.0, 1.0, 1.0, 1.0, 2.0, 2.0)},
+        ),
+        bands=6,
+    ),
+    "low-dose-ct": _preset(
+        "noise of 25 HU in water, 15 HU in air, where the job's radiometry is -1000 to 3000 HU",
+        {"op": "poisson_gaussian_noise", "gain": 1e-4, "sigma": 15 * 255 / 4000},
+    ),
+    "mr-motion": _preset(
+        "a patient who moves 2 to 6 times by about 1 pixel during the acquisition",
+        {"op": "mr_motion", "shift": 1.0, "movements": [2, 6]},
+    ),
     "mask": _preset("a quarter of all pixels missing", {"op": "mask", "share": 0.25}),
     "inpaint-thin": _strokes("thin"),
     "inpaint-medium": _strokes("medium"),

@@ -25,8 +25,9 @@ from pipeline.distances.columns import FeatureColumns
 from pipeline.errors import ImageError
 from pipeline.faults import is_out_of_memory
 from pipeline.image import Image
+from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Pair
-from pipeline.pairs import PAIRS, Images
+from pipeline.pairs import PAIRS, Images, valid_output
 from pipeline.plan import Source
 from pipeline.radiometry import in_units, quantised, to_stored, to_tensor
 from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, BuiltRestorer, Recipe
@@ -93,6 +94,10 @@ class Processor:
             for built in recipe.restorers
         }
 
+    def fitted(self, restorer: str) -> FittedRestorer:
+        """One of the recipe's restorers on this device, by its name."""
+        return self._fitted[restorer]
+
     @torch.inference_mode()
     def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
         """The images of a batch share height, width, channels and domain."""
@@ -149,7 +154,8 @@ class Processor:
             return [each for case in cases for each in self._restore([case], built, degradation)]
         degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
         restored_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
-        restored_BCHW, clipped_B = quantised(restored_BCHW, cases[0].reference.domain)
+        valid_B1HW = valid_output(cases, restored_BCHW)
+        restored_BCHW, clipped_B = quantised(restored_BCHW, cases[0].reference.domain, valid_B1HW)
         scores = self._score(restored_BCHW, cases, degradation)
         self._add_features("features", restored_BCHW, scores)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
@@ -195,6 +201,9 @@ class Processor:
                 pairs[pair] = PAIRS[pair](image_BCHW, cases, border)
             for row, score in zip(rows, metric(*pairs[pair]).tolist(), strict=True):
                 row[name] = None if score != score else score  # NaN means undefined
+            if name in self.recipe.job.per_band:
+                for row, of_bands in zip(rows, per_band(metric, *pairs[pair]), strict=True):
+                    row[f"{name}_bands"] = of_bands
         return rows
 
     def _failed(self, loaded: Loaded, degradation: Degradation | None, error: Exception) -> Iterator[Outcome]:

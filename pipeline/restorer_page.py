@@ -54,6 +54,7 @@ def _section(card: Card) -> str:
     }
     facts = {
         "architecture": card.architecture,
+        "takes where known": ", ".join(card.takes).replace("_", " "),
         **details,
         "precisions": ", ".join(card.precisions),
         "licence": card.licence,

@@ -100,7 +100,7 @@ def plan(job: Job, options: Options) -> PlanSummary:
     try:
         opened = books.open_for(job)
         return make_plan(
-            job,
+            opened.job,
             opened.folder,
             opened.recipe_id,
             opened.ledger.committed(),
@@ -118,6 +118,7 @@ def execute(
 ) -> Progress:
     """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
     from pipeline.layout import books_of
+    from pipeline.privacy import sealed
 
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
@@ -125,7 +126,7 @@ def execute(
     started_at = RunRecord.begin(books_of(job), datetime.now(UTC).isoformat(timespec="seconds"))
     running = engine(options)
     try:
-        for report in running(job, books_of(job)):
+        for report in running(sealed(job), books_of(job)):
             progress.add(report)
             on_progress(progress)
             _stop_if_hopeless(progress, job.quarantine)

@@ -66,6 +66,7 @@ class Folder:
                     f"{self.url}: profile {self.profile!r} is given, but only s3:// URLs have profiles; "
                     "set this store's credentials in the environment"
                 )
+            self._check_profile(self.profile)
             options["profile"] = self.profile
         try:
             fs, root = fsspec.core.url_to_fs(self.url, **options)
@@ -77,6 +78,18 @@ class Folder:
         except ValueError as error:
             raise StorageError(f"{self.url}: {error}") from error
         return fs, root.rstrip("/")
+
+    def _check_profile(self, profile: str) -> None:
+        try:
+            from botocore.session import Session
+        except ImportError:
+            return  # the store itself says which extra is missing
+        known = Session().available_profiles
+        if profile not in known:
+            raise StorageError(
+                f"{self.url}: no profile {profile!r} in the credentials and configuration files of this host "
+                f"(AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE); there are: {', '.join(known) or 'none'}"
+            )
 
     @property
     def is_local(self) -> bool:
@@ -157,11 +170,32 @@ class Folder:
             return Path(root, key).read_bytes()
         return bytes(_retried(lambda: fs.cat_file(f"{root}/{key}")))
 
+    def head(self, key: str, length: int) -> bytes:
+        """The first ``length`` bytes, or all there are; raises as ``read`` does."""
+        fs, root = self._store
+        if self.is_local:
+            with Path(root, key).open("rb") as file:
+                return file.read(length)
+        return bytes(_retried(lambda: fs.cat_file(f"{root}/{key}", start=0, end=length)))
+
     def open(self, key: str) -> IO[bytes]:
         """The object as a file to read and seek in, for those too large to hold."""
         fs, root = self._store
         opened: IO[bytes] = fs.open(f"{root}/{key}", "rb")
         return opened
+
+    def entry(self, key: str) -> Entry:
+        """One object as it is now; raises as ``read`` does.
+
+        ``version`` is that of a listing, or empty in stores without ETags: they tell times in many ways.
+        """
+        fs, root = self._store
+        if self.is_local:
+            status = os.stat(Path(root, key))
+            return Entry(key, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+        found = _retried(lambda: fs.info(f"{root}/{key}"))
+        size = found.get("size")
+        return Entry(key, -1 if size is None else int(size), _etag(found))
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -248,10 +282,16 @@ def _place(details: dict[str, Any]) -> str:
     return str(details["name"]) + ("/" if details["type"] == "directory" else "")
 
 
-def _version(details: dict[str, Any]) -> str:
+def _etag(details: dict[str, Any]) -> str:
     for name in ("ETag", "etag", "md5Hash", "content_md5"):
         if details.get(name):
             return str(details[name]).strip('"')
+    return ""
+
+
+def _version(details: dict[str, Any]) -> str:
+    if etag := _etag(details):
+        return etag
     modified = details.get("LastModified") or details.get("last_modified") or details.get("created") or ""
     return f"{details.get('size')}-{modified}"
 

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from pipeline import plan
 from pipeline.books import Books
-from pipeline.hashing import sha256_hex
+from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.layout import Layout
 from pipeline.ledger import OK, contains
 from pipeline.recipe import Recipe
 from pipeline.storage import Folder, describe
 
 MOST_SHOWN = 20
+HELD_BYTES = 1 << 26
+"""Larger objects are read in pieces, one request more each."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,19 @@ def _promised(
 
 def _object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:
     try:
-        data = root.read(key)
+        found, count = _digest(root, key, size)
     except FileNotFoundError:
         return f"{key}: the object is missing"
     except Exception as error:
         return f"{key}: cannot be read: {describe(error)}"
-    if len(data) != size:
-        return f"{key}: {len(data)} bytes, the ledger says {size}"
-    return None if sha256_hex(data) == digest else f"{key}: its SHA-256 is not that of the ledger"
+    if count != size:
+        return f"{key}: {count} bytes, the ledger says {size}"
+    return None if found == digest else f"{key}: its SHA-256 is not that of the ledger"
+
+
+def _digest(root: Folder, key: str, size: int) -> tuple[str, int]:
+    if size > HELD_BYTES:
+        with root.open(key) as file:
+            return sha256_of(file)
+    data = root.read(key)
+    return sha256_hex(data), len(data)

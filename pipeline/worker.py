@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import torch
 
-from pipeline import isolation
+from pipeline import isolation, series
 from pipeline.attempts import Attempts
 from pipeline.batches import BATCH_PIXELS, CPU_BATCH_PIXELS, Batches
 from pipeline.errors import ImageError
@@ -28,11 +29,19 @@ from pipeline.jobs import Job
 from pipeline.layout import Layout
 from pipeline.ledger import OK, QUARANTINED, Ledger, Row
 from pipeline.plan import Source, Unit
+from pipeline.privacy import Privacy, folder_of
 from pipeline.process import Case, Loaded, Outcome, Processor
-from pipeline.recipe import NO_DEGRADATION, Recipe
+from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, Recipe
+from pipeline.scenes.joining import Joining
+from pipeline.scenes.opening import SceneFolders
+from pipeline.scenes.reader import refuse_too_large
+from pipeline.scenes.strip_work import StripWork
+from pipeline.scenes.units import Scenes
 from pipeline.storage import Folder, describe
 from pipeline.version import code_version
 
+LOOKED_INTO = 1 << 28
+"""Bytes above which the header is read before the rest: a scene that is too large is not fetched."""
 ATTEMPTS_TOGETHER = 2
 """How often a unit may kill its process before its images are processed one by one, apart."""
 
@@ -43,10 +52,12 @@ class Worker:
     def __init__(self, job: Job, books: Folder, device: str = "cpu", threads: int = 2) -> None:
         self.recipe = Recipe.of(job)
         self.layout = Layout.of(job, self.recipe.recipe_id)
-        self.ledger = Ledger(books, self.recipe.recipe_id, job.metrics, bool(job.distances))
+        self.ledger = Ledger.of(job, books, self.recipe.recipe_id)
         self._job, self._books, self._threads = job, books, threads
         self._attempts = Attempts(books)
-        self._folders = {each.name: Folder(each.uri, each.profile) for each in job.datasets}
+        self._folders = {each.name: folder_of(each) for each in job.datasets}
+        self._privacy = Privacy(job)
+        self._series = {each.name: each.series for each in job.datasets}
         self._digests = {built.name: built.sha256 for built in self.recipe.restorers}
         self._processor = Processor(self.recipe, torch.device(device))
         self._device = _device_name(device)
@@ -61,19 +72,46 @@ class Worker:
 
         A unit that is committed already, because its answer was lost with a node, is not done again.
         """
+        if unit.part is not None:
+            return self._scenes(unit)
         if (rows := self.ledger.rows(unit.unit_id)) is not None:
             return rows
         before = self._attempts.begin(unit.unit_id)
         try:
-            rows = self.process(unit) if before < ATTEMPTS_TOGETHER else self._process_apart(unit)
+            rows = self._processed(unit, together=before < ATTEMPTS_TOGETHER)
+            rows = self._privacy.shown(rows, self.ledger)
             self.ledger.commit(unit.unit_id, rows)
         finally:
             # Only the death of the process leaves the count behind: an exception is no fault of an image.
             self._attempts.end(unit.unit_id)
         return rows
 
+    @cached_property
+    def _scenes(self) -> Scenes:
+        """For the units of a restore run's scenes."""
+        (built,) = self.recipe.restorers
+        recipe_id, folders = self.recipe.recipe_id, SceneFolders(self._job, self._folders)
+        fitted = self._processor.fitted(built.name)
+        strip = StripWork(
+            self._job, self._books, folders, built, fitted, self._processor.device, self._device
+        )
+        joining = Joining(self._books, folders, built, self.layout, recipe_id, self._row, self._threads)
+        return Scenes(recipe_id, strip, joining, self.ledger)
+
+    def _processed(self, unit: Unit, *, together: bool) -> list[Row]:
+        """Rows of the unit: series that contradict themselves, then all others, each whole or not at all."""
+        faults = series.check(unit, self._series, self._read_head)
+        sound = replace(unit, sources=tuple(each for each in unit.sources if each.group not in faults))
+        rows = self.process(sound) if together else self._process_apart(sound)
+        for source in unit.sources:
+            if source.group in faults:
+                rows += self._quarantined(source, unit, faults[source.group])
+        return series.settled(rows, unit, self.layout)
+
     def process(self, unit: Unit) -> list[Row]:
         """Everything but the commit: objects are in the store when this returns."""
+        if unit.part is not None:
+            return self._scenes.process(unit)
         self._degraded.clear()
         saves = _Window(self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit))
         rows: list[Row] = []
@@ -106,14 +144,24 @@ class Worker:
         while window:
             yield _taken(window.popleft())
 
+    def _read_head(self, source: Source) -> bytes:
+        return series.whole_head(self._folders[source.dataset], self._privacy.real_key(source))
+
     def _load(self, source: Source) -> Loaded:
+        folder, key = self._folders[source.dataset], self._privacy.real_key(source)
+        limits = Limits(self._job.limits.max_pixels)
         try:
-            data = self._folders[source.dataset].read(source.key)
+            if source.size > LOOKED_INTO:
+                refuse_too_large(folder, key, limits)
+            data = folder.read(key)
+        except ImageError:
+            raise
         except Exception as error:
             raise read_failure(error) from error
         if 0 <= source.size != len(data):
             raise ImageError("CHANGED", f"{source.size} bytes listed, {len(data)} read; run the job again")
-        image = decode(data, Limits(self._job.limits.max_pixels))
+        self._privacy.check(source, data)
+        image = decode(data, limits)
         return Loaded(source, sha256_hex(data), len(data), image)
 
     def _save(self, outcome: Outcome, unit: Unit) -> Row:
@@ -141,7 +189,8 @@ class Worker:
             if layout.kind == "degrade":
                 row |= {name.replace("degraded", "output"): value for name, value in row.items()}
         if outcome.restored is not None and layout.keeps_restored:
-            data, extensions = self._encoded(self._with_provenance(outcome))
+            made = outcome.degradation, outcome.restorer
+            data, extensions = self._encoded(self._with_provenance(outcome.restored, outcome.loaded, *made))
             key = layout.restored(source, outcome.degradation, outcome.restorer, extensions)
             layout.folder.put(key, data)
             row |= {"output_uri": layout.folder.uri(key), "output_bytes": len(data)}
@@ -153,7 +202,8 @@ class Worker:
         source, layout = case.loaded.source, self.layout
         with self._degraded_lock:
             if (source.source_id, degradation) not in self._degraded:
-                data, extensions = self._encoded(case.degraded_image())
+                image = self._with_provenance(case.degraded_image(), case.loaded, degradation)
+                data, extensions = self._encoded(image)
                 key = layout.degraded(source, degradation, extensions)
                 layout.folder.put(key, data)
                 self._degraded[source.source_id, degradation] = {
@@ -163,18 +213,19 @@ class Worker:
                 }
             return self._degraded[source.source_id, degradation]
 
-    def _with_provenance(self, outcome: Outcome) -> Image:
-        """The restored image with the record of how it came to be, for formats that can hold it."""
-        assert outcome.restored is not None
+    def _with_provenance(
+        self, image: Image, loaded: Loaded, degradation: str, restorer: str = NO_RESTORER
+    ) -> Image:
+        """The image with the record of how it came to be, for formats that can hold it."""
         made = Provenance(
-            restorer=outcome.restorer,
-            restorer_sha256=self._digests[outcome.restorer],
+            restorer="" if restorer == NO_RESTORER else restorer,
+            restorer_sha256=self._digests.get(restorer, ""),
             recipe_id=self.recipe.recipe_id,
-            source_sha256=outcome.loaded.sha256,
+            source_sha256=loaded.sha256,
             code_version=code_version(),
-            degradation="" if outcome.degradation == NO_DEGRADATION else outcome.degradation,
+            degradation="" if degradation == NO_DEGRADATION else degradation,
         )
-        return replace(outcome.restored, metadata=replace(outcome.restored.metadata, provenance=made))
+        return replace(image, metadata=replace(image.metadata, provenance=made))
 
     def _encoded(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
         format = FORMATS[self.layout.output_format or image.metadata.format]
@@ -195,7 +246,7 @@ class Worker:
             "dataset": source.dataset,
             "key": source.key,
             "source_id": source.source_id,
-            "source_uri": self._folders[source.dataset].uri(source.key),
+            "source_uri": None if source.sealed else self._folders[source.dataset].uri(source.key),
             "source_bytes": source.size if source.size >= 0 else None,
             "degradation": degradation,
             "restorer": restorer,

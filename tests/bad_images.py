@@ -76,6 +76,14 @@ def _huge_jpeg() -> bytes:
     return _patched(small, small.index(b"\xff\xc0") + 5, struct.pack(">HH", 65000, 65000))
 
 
+def _huge_avif() -> bytes:
+    """Its header says 60,000 x 60,000."""
+    data = bytearray(saved(PHOTO, "AVIF"))
+    at = data.index(b"ispe") + 8
+    data[at : at + 8] = (60_000).to_bytes(4, "big") * 2
+    return bytes(data)
+
+
 def _huge_webp() -> bytes:
     small = saved(PHOTO, "WEBP", exif=b"Exif\0\0II*\0")
     return _patched(small, 24, b"\xff\xff\x00" * 2)
@@ -127,6 +135,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "animated.gif": (_animation("GIF"), "UNREADABLE"),
     "animated.webp": (_animation("WEBP"), "ANIMATED"),
     "animated.png": (_animation("PNG"), "ANIMATED"),
+    "animated.avif": (_animation("AVIF"), "ANIMATED"),
     "several-pages.tif": (_animation("TIFF"), "ANIMATED"),
     "cut.png": (_cut(saved(PHOTO, "PNG"), 0.6), "TRUNCATED"),
     "cut.jpg": (_cut(_JPEG, 0.6), "TRUNCATED"),
@@ -135,6 +144,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "cut-progressive.jpg": (_cut(saved(PHOTO, "JPEG", progressive=True), 0.6), "TRUNCATED"),
     "cut.webp": (_cut(saved(PHOTO, "WEBP"), 0.6), "TRUNCATED"),
     "cut-lossless.webp": (_cut(saved(PHOTO, "WEBP", lossless=True), 0.6), "TRUNCATED"),
+    "cut.avif": (_cut(saved(PHOTO, "AVIF"), 0.6), "TRUNCATED"),
     "cut.tif": (_cut(tiff(PHOTO, rowsperstrip=8), 0.6), "TRUNCATED"),
     "cut-deflate.tif": (_cut(tiff(PHOTO, compression="zlib"), 0.6), "TRUNCATED"),
     "missing-strip.tif": (_tiff_without_last_strip(), "TRUNCATED"),
@@ -145,6 +155,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "bomb.png": (_huge_png(), "TOO_LARGE"),
     "bomb.jpg": (_huge_jpeg(), "TOO_LARGE"),
     "bomb.webp": (_huge_webp(), "TOO_LARGE"),
+    "bomb.avif": (_huge_avif(), "TOO_LARGE"),
+    "deep.avif": (imagecodecs.avif_encode(DEEP >> 6, level=90, bitspersample=10), "UNSUPPORTED_DTYPE"),
     "bomb.tif": (_huge_tiff(), "TOO_LARGE"),
     "cmyk.jpg": (saved(Pillow.fromarray(PHOTO).convert("CMYK"), "JPEG"), "UNSUPPORTED_COLOUR"),
     "cmyk.tif": (saved(Pillow.fromarray(PHOTO).convert("CMYK"), "TIFF"), "UNSUPPORTED_COLOUR"),
@@ -192,6 +204,9 @@ ODD_BUT_GOOD: dict[str, bytes] = {
     "lossless.webp": saved(PHOTO, "WEBP", lossless=True),
     "rgba.webp": saved(_CLEAR, "WEBP", lossless=True, exact=True),
     "lossy-rgba.webp": saved(_CLEAR, "WEBP", quality=90),
+    "rgba.avif": saved(_CLEAR, "AVIF", quality=90),
+    "1x1.avif": saved(PHOTO[:1, :1], "AVIF"),
+    "grey.avif": saved(GREY, "AVIF"),
     "1-bit.tif": saved(Pillow.fromarray(GREY).convert("1"), "TIFF"),
     "fax.tif": saved(Pillow.fromarray(GREY).convert("1"), "TIFF", compression="group4"),
     "white-is-zero.tif": tiff(GREY, photometric="miniswhite"),

@@ -29,6 +29,7 @@ SOURCES = {
     "png": saved(PHOTO, "PNG", exif=EXIF, icc_profile=ICC, dpi=(300, 300)),
     "jpeg": saved(PHOTO, "JPEG", exif=EXIF, icc_profile=ICC, xmp=XMP, dpi=(300, 200), comment=b"a comment"),
     "webp": saved(PHOTO, "WEBP", exif=EXIF, icc_profile=ICC, xmp=XMP, lossless=True),
+    "avif": saved(PHOTO, "AVIF", exif=EXIF, icc_profile=ICC, xmp=XMP, quality=90),
     "tiff": saved(PHOTO, "TIFF", exif=EXIF, icc_profile=ICC, dpi=(300, 200), description="a face"),
 }
 

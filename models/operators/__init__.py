@@ -20,6 +20,7 @@ from models.operators.bsrgan import Bsrgan
 from models.operators.compression import Jpeg, Jpeg2000
 from models.operators.differentiable_jpeg import DifferentiableJpeg
 from models.operators.gaps import ScanLineGaps
+from models.operators.magnetic_resonance import Motion
 from models.operators.mask import BoxMask, IrregularMask, Mask
 from models.operators.motion import MotionBlur
 from models.operators.noise import (
@@ -46,6 +47,8 @@ _LISTED: tuple[type[Operator], ...] = (
     GaussianNoise, CorrelatedNoise, PoissonNoise, PoissonGaussianNoise, Speckle, SaltAndPepper, RicianNoise,
     # sensor and atmosphere
     Stripes, Haze,
+    # magnetic resonance
+    Motion,
     # compression
     Jpeg, Jpeg2000, DifferentiableJpeg,
     # masks

@@ -24,6 +24,9 @@ from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
     "ffdnet-colour": "ffdnet-colour.safetensors",
+    "ffdnet-grey": "ffdnet-grey.safetensors",
+    "nafnet-motion": "nafnet-motion.safetensors",
+    "srvgg-x2": "srvgg-x2.safetensors",
     "srvgg-x4": "srvgg-x4.safetensors",
 }
 """Restorer -> file in this folder, trained by this project."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import ImageError
+from pipeline.formats.avif import Avif
 from pipeline.formats.base import Format, Limits
 from pipeline.formats.dicom import Dicom
 from pipeline.formats.geotiff import GeoTiff
@@ -20,6 +21,7 @@ FORMATS: dict[str, Format] = {
     "png": Png(),
     "jpeg": Jpeg(),
     "webp": WebP(),
+    "avif": Avif(),
     "dicom": Dicom(),
     "nifti": Nifti(),
     "geotiff": GeoTiff(),

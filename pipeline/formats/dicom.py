@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -22,6 +23,7 @@ READ_ONLY = "read_only"
 """Metadata entry: (reason code, text) where the object can be read and scored, but not written."""
 
 _PREFIX_END = 132
+_PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _SHORT_VRS = frozenset({b"AE", b"CS", b"DA", b"LO", b"SH", b"TM", b"UI", b"UL", b"US"})
 
 
@@ -56,6 +58,19 @@ class Dicom:
         """
         written: bytes = _part("dicom_writing").write_image(image)
         return written
+
+    def series_of(self, head: bytes) -> str:
+        """Digest of SeriesInstanceUID out of an object's first bytes; empty where they do not hold it."""
+        series: str = _part("dicom_series").series_of(head)
+        return series
+
+    def ends_in(self, head: bytes) -> bool:
+        """Whether an object's first bytes hold its whole header: the pixels begin in them."""
+        return any(tag in head for tag in _PIXEL_TAGS)
+
+    def check_series(self, heads: Sequence[bytes]) -> None:
+        """``ImageError`` where the images with these headers do not make a series."""
+        _part("dicom_series").check_series(heads)
 
 
 def _part(name: str) -> ModuleType:

@@ -62,11 +62,13 @@ def derive(dataset: Dataset, grid: Grid, provenance: Provenance | None, pixels_s
     source_series = text(dataset, "SeriesInstanceUID") or source_instance
     dataset.SeriesInstanceUID = derived_uid("series", source_series, *made)
     dataset.SeriesNumber = _series_number(dataset)
-    dataset.SeriesDescription = _description(dataset, MARK if provenance else COPY_MARK)
+    dataset.SeriesDescription = _description(dataset, MARK if _is_restored(provenance) else COPY_MARK)
     second = "PRIMARY" if source_class in NUCLEAR else "SECONDARY"
     dataset.ImageType = ["DERIVED", second, *_image_type(dataset)[2:]]
     dataset.DerivationDescription = _derivation(dataset, grid, provenance)
-    dataset.DerivationCodeSequence = Sequence([*_items(dataset, "DerivationCodeSequence"), *_steps(grid)])
+    dataset.DerivationCodeSequence = Sequence(
+        [*_items(dataset, "DerivationCodeSequence"), *_steps(grid, provenance)]
+    )
     dataset.SourceImageSequence = Sequence([_source(source_class, source_instance, grid)])
     dataset.ContributingEquipmentSequence = Sequence(
         [*_items(dataset, "ContributingEquipmentSequence"), _equipment(provenance)]
@@ -76,6 +78,10 @@ def derive(dataset: Dataset, grid: Grid, provenance: Provenance | None, pixels_s
 def derived_uid(*parts: str) -> str:
     """A UID that is the same for the same parts (PS3.5 B.2, a name-based UUID)."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, '|'.join(parts)).int}"
+
+
+def _is_restored(provenance: Provenance | None) -> bool:
+    return provenance is not None and provenance.restorer != ""
 
 
 def _fingerprint(provenance: Provenance | None, pixels_sha256: str) -> tuple[str, ...]:
@@ -106,8 +112,11 @@ def _image_type(dataset: Dataset) -> list[str]:
 def _derivation(dataset: Dataset, grid: Grid, provenance: Provenance | None) -> str:
     """What earlier steps wrote, then ours; ours is never cut."""
     done = "copied"
-    if provenance:
-        done = f"restored by {_plain(provenance.restorer)} (sha256 {provenance.restorer_sha256[:16]})"
+    if provenance and provenance.degradation:
+        done = f"degraded by {_plain(provenance.degradation)}"
+    if provenance and provenance.restorer:
+        done = "" if done == "copied" else f"{done}, then "
+        done += f"restored by {_plain(provenance.restorer)} (sha256 {provenance.restorer_sha256[:16]})"
     if not grid.is_same:
         done += f", {grid.factor} pixels per source pixel"
     if grid.size != (dataset.Rows, dataset.Columns) and overlays_of(dataset):
@@ -117,9 +126,13 @@ def _derivation(dataset: Dataset, grid: Grid, provenance: Provenance | None) -> 
     return f"{before}; {ours}" if before else ours
 
 
-def _steps(grid: Grid) -> list[Dataset]:
-    """CID 7203 knows resampling, but no restoration: a private code says that."""
-    steps = [_code("RESTORED", _SCHEME, "Restoration by a network or solver")]
+def _steps(grid: Grid, provenance: Provenance | None) -> list[Dataset]:
+    """CID 7203 knows resampling, but neither restoration nor degradation: private codes say that."""
+    steps = []
+    if provenance and provenance.degradation:
+        steps.append(_code("DEGRADED", _SCHEME, "Simulated degradation"))
+    if _is_restored(provenance) or not steps:
+        steps.append(_code("RESTORED", _SCHEME, "Restoration by a network or solver"))
     return steps if grid.is_same else [*steps, _code("113085", "DCM", "Spatial resampling")]
 
 
@@ -139,11 +152,10 @@ def _equipment(provenance: Provenance | None) -> Dataset:
     item.Manufacturer = "Restora"
     item.PurposeOfReferenceCodeSequence = Sequence([_code("109103", "DCM", "Modifying Equipment")])
     if provenance:
-        item.ManufacturerModelName = _plain(provenance.restorer)[:64]
+        item.ManufacturerModelName = _plain(provenance.restorer or provenance.degradation)[:64]
         item.SoftwareVersions = _plain(provenance.code_version)[:64]
-        item.ContributionDescription = (
-            f"weights or code sha256 {provenance.restorer_sha256}; recipe {provenance.recipe_id}"
-        )
+        weights = f"weights or code sha256 {provenance.restorer_sha256}; " if provenance.restorer else ""
+        item.ContributionDescription = f"{weights}recipe {provenance.recipe_id}"
     return item
 
 

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import codec_errors
+from pipeline.formats.dicom_classes import NEED_POSITION
 from pipeline.formats.dicom_dataset import numbers, read_dataset, text, whole_number
 from pipeline.formats.dicom_geometry import is_orthonormal
 from pipeline.formats.dicom_silence import silence
@@ -82,6 +83,28 @@ def read_member(head: bytes) -> Member:
         )
 
 
+def series_of(head: bytes) -> str:
+    """Digest of SeriesInstanceUID; empty where these bytes do not hold it, or are no DICOM."""
+    try:
+        with silence(), codec_errors("DICOM"):
+            return _digest(read_dataset(head, pixels=False), "SeriesInstanceUID")
+    except ImageError:
+        return ""
+
+
+def check_series(heads: Sequence[bytes]) -> None:
+    """Whether the images of one series can be restored together.
+
+    Slices of CT and MR must lie side by side, as ``stacked`` has it; of other images (views of CR and DX,
+    clips of US) none may be there twice. Raises ``ImageError`` as ``read_member`` and ``stacked`` do.
+    """
+    members = [read_member(head) for head in heads]
+    if any(each.kind[0] in NEED_POSITION for each in members):
+        stacked(members)
+    else:
+        _check_distinct(members)
+
+
 def stacked(members: Sequence[Member]) -> tuple[int, ...]:
     """The order of the slices along their normal, as indices into ``members``.
 
@@ -98,7 +121,7 @@ def stacked(members: Sequence[Member]) -> tuple[int, ...]:
         raise ImageError(
             "BAD_GEOMETRY",
             "ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing in "
-            f"{missing} of {len(members)} images; restore them one by one",
+            f'{missing} of {len(members)} images; with series = "single" in the dataset each goes by itself',
         )
     _check_parallel(members)
     places = [_along(member, members[0].normal) for member in members]
@@ -107,7 +130,8 @@ def stacked(members: Sequence[Member]) -> tuple[int, ...]:
     if same:
         raise ImageError(
             "SERIES_INCONSISTENT",
-            f"{same} of {len(members)} slices lie where another lies; split times and echoes into series",
+            f"{same} of {len(members)} slices lie where another lies; of times and echoes write "
+            'series = "together" in the dataset',
         )
     return order
 
@@ -118,6 +142,10 @@ def check_same(members: Sequence[Member]) -> None:
     for attribute, name in _SHARED.items():
         if any(getattr(each, attribute) != getattr(first, attribute) for each in members):
             raise ImageError("SERIES_INCONSISTENT", f"{name} differ within the series")
+    _check_distinct(members)
+
+
+def _check_distinct(members: Sequence[Member]) -> None:
     if len({each.instance for each in members}) < len(members):
         raise ImageError("SERIES_INCONSISTENT", "one SOPInstanceUID is there twice; remove the copy")
 
@@ -144,7 +172,9 @@ def _check_parallel(members: Sequence[Member]) -> None:
         assert first.spacing is not None
         if math.dist(each.directions, first.directions) > _SAME_COSINE * math.sqrt(6):
             raise ImageError(
-                "SERIES_INCONSISTENT", "ImageOrientationPatient differs: localizers among slices"
+                "SERIES_INCONSISTENT",
+                "ImageOrientationPatient differs: localizers among slices; they go with "
+                'series = "together" in the dataset',
             )
         if math.dist(each.spacing, first.spacing) > _SAME_SPACING * max(first.spacing):
             raise ImageError("SERIES_INCONSISTENT", "PixelSpacing differs within the series")

@@ -58,7 +58,7 @@ class GeoTiff:
         gdal()
         with codec_errors("GeoTIFF"), opened(data, "GTiff") as raster:
             check_raster(raster, limits)
-            return image_of(read_samples(raster), _header(raster, directory), self.name)
+            return image_of(read_samples(raster), header_of(raster, directory), self.name)
 
     def encode(self, image: Image) -> bytes:
         """A COG whose corners lie where the source's did, whatever the size."""
@@ -69,9 +69,9 @@ class GeoTiff:
         mask_HW = header.own_mask()
         if mask_HW is not None:
             mask_HW = scaled_mask(mask_HW, grid)
-        samples_HWC = _samples(apart_from_nodata(image, header), image.alpha_HW, header.alpha)
+        samples_HWC = all_bands(image, header)
         return write_cog(
-            samples_HWC, mask_HW, _signed(scaled(header, grid), image.metadata.provenance), self.level
+            samples_HWC, mask_HW, signed(scaled(header, grid), image.metadata.provenance), self.level
         )
 
 
@@ -108,7 +108,8 @@ def apart_from_nodata(image: Image, header: Header) -> NDArray[Any]:
     return np.where(hit_HWC, neighbour, image.pixels_HWC)
 
 
-def _header(raster: Any, directory: Directory) -> Header:
+def header_of(raster: Any, directory: Directory, mask: bool = True) -> Header:
+    """The header of an open raster, with or without its mask. Raises ``ImageError("BAD_GEOREF", ...)``."""
     if directory.names_coordinate_system and not raster.crs and not raster.gcps[1]:
         raise ImageError("BAD_GEOREF", "the raster names a coordinate system that GDAL cannot make sense of")
     header = read_header(
@@ -116,6 +117,7 @@ def _header(raster: Any, directory: Directory) -> Header:
         nodata=directory.text(GDAL_NODATA),
         has_transform=directory.has_transform and not raster.gcps[0],
         coordinate_epoch=directory.coordinate_epoch,
+        mask=mask,
     )
     # rasterio leaves out texts that are not UTF-8, which many are.
     tags = {**directory.descriptions(), **header.tags.get("", {})}
@@ -140,17 +142,19 @@ def _without_alpha(header: Header) -> Header:
     return replace(header, bands=header.channels, alpha=None)
 
 
-def _samples(pixels_HWC: NDArray[Any], alpha_HW: NDArray[Any] | None, position: int | None) -> NDArray[Any]:
-    if alpha_HW is None or position is None:
+def all_bands(image: Image, header: Header) -> NDArray[Any]:
+    """Samples as they are stored, HWC: opacity at its place, valid pixels never the value of no data."""
+    pixels_HWC = apart_from_nodata(image, header)
+    if image.alpha_HW is None or header.alpha is None:
         return pixels_HWC
-    return np.insert(pixels_HWC, position, alpha_HW, axis=2)
+    return np.insert(pixels_HWC, header.alpha, image.alpha_HW, axis=2)
 
 
 def _holds(header: Header) -> str:
     return f"the {len(header.channels)} bands of its source in {', '.join(DTYPES)}"
 
 
-def _signed(header: Header, provenance: Provenance | None) -> Header:
+def signed(header: Header, provenance: Provenance | None) -> Header:
     """The header with the tags that say how the pixels came to be."""
     if provenance is None:
         return header

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, PLANES = 256, 257, 258, 262, 277, 284
 COMPRESSION, SAMPLE_FORMAT, TILE_WIDTH, TILE_HEIGHT, ROWS_PER_STRIP = 259, 339, 322, 323, 278
@@ -49,6 +50,18 @@ _SIZES = {
     18: 8,
 }
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+
+
+class Bytes(Protocol):
+    """``bytes``, or whatever reads those that it is asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def __getitem__(self, at: slice, /) -> bytes:
+        """Some of them, fewer where the slice leaves the file."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -128,24 +141,28 @@ def _decoded(text: bytes) -> str:
         return text.decode("latin-1")
 
 
-def read_directory(data: bytes) -> Directory | None:
+def read_directory(data: Bytes) -> Directory | None:
     """The directory; ``None`` for what is no TIFF, or a TIFF without a readable one."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
         return None
     try:
-        version = struct.unpack_from(f"{order}H", data, 2)[0]
+        version = _unpacked(f"{order}H", data, 2)[0]
         if version == 42:
-            return _directory(data, order, struct.unpack_from(f"{order}I", data, 4)[0], "H", "I")
-        if version == 43 and struct.unpack_from(f"{order}HH", data, 4) == (8, 0):
-            return _directory(data, order, struct.unpack_from(f"{order}Q", data, 8)[0], "Q", "Q")
+            return _directory(data, order, _unpacked(f"{order}I", data, 4)[0], "H", "I")
+        if version == 43 and _unpacked(f"{order}HH", data, 4) == (8, 0):
+            return _directory(data, order, _unpacked(f"{order}Q", data, 8)[0], "Q", "Q")
     except (struct.error, OverflowError):
         pass
     return None
 
 
-def _directory(data: bytes, order: str, at: int, counter: str, offset: str) -> Directory | None:
-    count = struct.unpack_from(f"{order}{counter}", data, at)[0]
+def _unpacked(layout: str, data: Bytes, at: int) -> tuple[Any, ...]:
+    return struct.unpack(layout, data[at : at + struct.calcsize(layout)])
+
+
+def _directory(data: Bytes, order: str, at: int, counter: str, offset: str) -> Directory | None:
+    count = _unpacked(f"{order}{counter}", data, at)[0]
     if count > _MOST_TAGS:
         return None
     entry = struct.Struct(f"{order}HH{offset}")
@@ -153,11 +170,11 @@ def _directory(data: bytes, order: str, at: int, counter: str, offset: str) -> D
     first = at + struct.calcsize(f"{order}{counter}")
     tags = {}
     for start in range(first, first + count * (entry.size + inline), entry.size + inline):
-        code, kind, values = entry.unpack_from(data, start)
+        code, kind, values = entry.unpack(data[start : start + entry.size])
         size = _SIZES.get(kind, 1) * values
         place = start + entry.size
         if size > inline:
-            place = struct.unpack_from(f"{order}{offset}", data, place)[0]
+            place = _unpacked(f"{order}{offset}", data, place)[0]
         if place + size <= len(data):
             tags[code] = (kind, values, data[place : place + size])
     return Directory(order, tags, _LAYOUT_NOTES in data[8:64])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,8 @@ _CONFIGURATION = {
     # The virtual raster that is encoded points at samples in memory and comes from nobody's file.
     "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "ALL",
     "PROJ_NETWORK": "OFF",
+    # Bytes of decoded blocks in the whole process; GDAL's own choice is a share of the machine's memory.
+    "GDAL_CACHEMAX": 192 << 20,
 }
 
 
@@ -54,5 +56,24 @@ def opened(data: bytes, driver: str) -> Iterator[Any]:
         configured() as library,
         library.MemoryFile(data) as file,
         file.open(driver=driver, sharing=False) as raster,
+    ):
+        yield raster
+
+
+@contextmanager
+def opened_file(place: str, driver: str, opener: Callable[[], Any] | None = None) -> Iterator[Any]:
+    """A file as an open raster, read piece by piece; ``place`` is a path on disk, or any name for what
+    ``opener`` opens. To be read on the thread that entered."""
+
+    def open_it(path: str, mode: str = "rb") -> Any:
+        if opener is None or path != place or "w" in mode:
+            raise FileNotFoundError(path)  # whatever else GDAL looks for beside the file
+        return opener()
+
+    with (
+        configured() as library,
+        library.open(
+            place, driver=driver, sharing=False, **({} if opener is None else {"opener": open_it})
+        ) as raster,
     ):
         yield raster

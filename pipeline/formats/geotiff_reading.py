@@ -40,17 +40,24 @@ def check_raster(raster: Any, limits: Limits) -> None:
 
 
 def read_header(
-    raster: Any, *, nodata: str | None, has_transform: bool, coordinate_epoch: float | None = None
+    raster: Any,
+    *,
+    nodata: str | None,
+    has_transform: bool,
+    coordinate_epoch: float | None = None,
+    mask: bool = True,
 ) -> Header:
-    """The header; the arguments are what rasterio does not tell. Raises ``ImageError("BAD_GEOREF", ...)``."""
+    """The header; the arguments are what rasterio does not tell, and whether to read the file's mask too.
+
+    Raises ``ImageError("BAD_GEOREF", ...)``.
+    """
     points, points_crs = raster.gcps
-    interpretations = _interpretations(raster)
-    mask_HW = _own_mask(raster, interpretations)
+    mask_HW = read_mask(raster) if mask and has_own_mask(raster) else None
     return Header(
         height=raster.height,
         width=raster.width,
         bands=tuple(_band(raster, index) for index in range(1, raster.count + 1)),
-        alpha=_alpha(interpretations),
+        alpha=_alpha(_interpretations(raster)),
         crs=_wkt(raster.crs),
         coordinate_epoch=coordinate_epoch,
         transform=_transform(raster) if has_transform else None,
@@ -70,6 +77,27 @@ def read_samples(raster: Any) -> NDArray[Any]:
     return np.ascontiguousarray(raster.read().transpose(1, 2, 0))
 
 
+def read_part(raster: Any, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
+    """A rectangle of every band, CHW in the stored type."""
+    samples_CHW: NDArray[Any] = raster.read(window=(rows, columns))
+    return samples_CHW
+
+
+def has_own_mask(raster: Any) -> bool:
+    """Whether the file has a mask band; not the one that GDAL derives from nodata or opacity."""
+    flags = {each.name for each in raster.mask_flag_enums[0]}
+    return "per_dataset" in flags and "alpha" not in flags
+
+
+def read_mask(
+    raster: Any, rows: tuple[int, int] | None = None, columns: tuple[int, int] | None = None
+) -> NDArray[np.bool_]:
+    """The file's mask band, HW, True where it says valid; a rectangle of it, or all."""
+    window = None if rows is None else (rows, columns)
+    mask_HW: NDArray[np.bool_] = raster.read_masks(1, window=window) > 0
+    return mask_HW
+
+
 def valid_pixels(
     samples_HWC: NDArray[Any], alpha_HW: NDArray[Any] | None, header: Header
 ) -> NDArray[np.bool_] | None:
@@ -77,8 +105,21 @@ def valid_pixels(
 
     Raises ``ImageError("ALL_NODATA", ...)``.
     """
+    valid_HW = data_mask(samples_HWC, alpha_HW, header.own_mask(), header)
+    if not valid_HW.any():
+        raise ImageError("ALL_NODATA", "not one pixel of the raster holds data in every band")
+    return None if valid_HW.all() else valid_HW
+
+
+def data_mask(
+    samples_HWC: NDArray[Any],
+    alpha_HW: NDArray[Any] | None,
+    mask_HW: NDArray[np.bool_] | None,
+    header: Header,
+) -> NDArray[np.bool_]:
+    """True where every band holds data, of a part of the raster; the file's own mask is given."""
     valid_HW = np.ones(samples_HWC.shape[:2], bool)
-    if (mask_HW := header.own_mask()) is not None:
+    if mask_HW is not None:
         valid_HW &= mask_HW
     if alpha_HW is not None:
         valid_HW &= alpha_HW > 0
@@ -88,9 +129,7 @@ def valid_pixels(
             valid_HW &= samples_HWC[:, :, band] != nodata
         if samples_HWC.dtype.kind == "f":
             valid_HW &= np.isfinite(samples_HWC[:, :, band])
-    if not valid_HW.any():
-        raise ImageError("ALL_NODATA", "not one pixel of the raster holds data in every band")
-    return None if valid_HW.all() else valid_HW
+    return valid_HW
 
 
 def _interpretations(raster: Any) -> list[int]:
@@ -153,12 +192,3 @@ def _is_document(domain: str) -> bool:
 def _bits(raster: Any) -> int | None:
     bits = raster.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
     return int(bits) if bits else None
-
-
-def _own_mask(raster: Any, interpretations: list[int]) -> NDArray[np.bool_] | None:
-    """The mask band of the file; not the one that GDAL derives from nodata or opacity."""
-    flags = {each.name for each in raster.mask_flag_enums[0]}
-    if "per_dataset" not in flags or "alpha" in flags:
-        return None
-    mask_HW: NDArray[np.bool_] = raster.read_masks(1) > 0
-    return mask_HW

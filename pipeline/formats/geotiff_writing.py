@@ -7,7 +7,9 @@ nodata values which do not fit the type, coordinate epochs, and tags of every do
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from mmap import mmap
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,7 +21,10 @@ from pipeline.formats.geotiff_directory import GDAL_METADATA, read_directory
 from pipeline.formats.geotiff_gdal import configured
 from pipeline.formats.geotiff_header import Band, Header
 
-_TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "float32": "Float32"}
+TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "float32": "Float32"}
+"""NumPy's names of the types of samples, and GDAL's."""
+Fill = Callable[[ElementTree.Element, int], None]
+"""Puts the whereabouts of a band's samples into its element; the index counts from 0."""
 _ORDER = "LSB" if sys.byteorder == "little" else "MSB"
 _BAND_DEFAULT = "RESTORA_BAND"
 """Stands for the default domain of bands, which GDAL 3.10 leaves out wherever it copies other domains."""
@@ -33,27 +38,48 @@ def write_cog(
     Raises ``ImageError("UNENCODABLE", ...)`` with GDAL's kind of error, but none of its words.
     """
     assert samples_HWC.shape == (header.height, header.width, len(header.bands)), samples_HWC.shape
+    size, count = samples_HWC.dtype.itemsize, len(header.bands)
     with ExitStack() as stack:
         library = stack.enter_context(configured("UNENCODABLE"))
         samples = stack.enter_context(library.MemoryFile(samples_HWC.tobytes(), ext=".raw"))
+
+        def fill(band: ElementTree.Element, index: int) -> None:
+            add_raw(band, samples.name, index * size, count * size, count * size * header.width)
+
         mask = None
         if mask_HW is not None:
             bytes_HW = mask_HW.astype(np.uint8) * 255
-            mask = stack.enter_context(library.MemoryFile(bytes_HW.tobytes(), ext=".raw")).name
-        description = _virtual_raster(header, samples_HWC.dtype.name, samples.name, mask)
-        raster = stack.enter_context(library.open(description, "r+", driver="VRT"))
-        _describe(raster, header, library)
+            mask = stack.enter_context(library.MemoryFile(bytes_HW.tobytes(), ext=".raw"))
+
+        def fill_mask(band: ElementTree.Element, _: int) -> None:
+            assert mask is not None
+            add_raw(band, mask.name, 0, 1, header.width)
+
+        description = virtual_raster(
+            header, samples_HWC.dtype.name, fill, None if mask is None else fill_mask, raw=True
+        )
         output = stack.enter_context(library.MemoryFile())
+        copy_as_cog(library, description, header, output.name, level)
+        data: bytes = output.read()
+    renamed = placeholder(data)
+    return data if renamed is None else data[: renamed[0]] + renamed[1] + data[renamed[0] + len(renamed[1]) :]
+
+
+def copy_as_cog(
+    library: Any, description: str, header: Header, path: str, level: int, threads: int = 1
+) -> None:
+    """A virtual raster as a file at ``path``, but for ``placeholder``; threads compress, in order."""
+    with library.open(description, "r+", driver="VRT") as raster:
+        _describe(raster, header, library)
         try:
-            library.shutil.copy(raster, output.name, driver="COG", **_options(level))
+            library.shutil.copy(raster, path, driver="COG", **_options(level, threads))
         except Exception as error:  # GDAL's have no public base
             raise ImageError(
                 "UNENCODABLE", f"GDAL could not write the GeoTIFF ({type(error).__name__})"
             ) from None
-        return _without_placeholder(output.read())
 
 
-def _options(level: int) -> dict[str, Any]:
+def _options(level: int, threads: int) -> dict[str, Any]:
     # No NBITS: GDAL 3.10 packs samples of fewer bits with whatever lies in memory behind the image.
     return {
         "COMPRESS": "DEFLATE",
@@ -62,53 +88,55 @@ def _options(level: int) -> dict[str, Any]:
         "BLOCKSIZE": 512,
         "OVERVIEW_RESAMPLING": "AVERAGE",
         "BIGTIFF": "IF_SAFER",
-        "NUM_THREADS": 1,
+        "NUM_THREADS": threads,
         "COPY_SRC_MDD": "YES",
     }
 
 
-def _virtual_raster(header: Header, dtype: str, samples: str, mask: str | None) -> str:
+def virtual_raster(header: Header, dtype: str, fill: Fill, fill_mask: Fill | None, *, raw: bool) -> str:
+    """The header over samples that lie elsewhere: ``fill`` says of each band where. As text, for GDAL.
+
+    ``raw``: in files without a format of their own, else in other rasters.
+    """
     root = ElementTree.Element("VRTDataset", rasterXSize=str(header.width), rasterYSize=str(header.height))
     if header.crs and not header.control_points:
-        _add(root, "SRS", header.crs, **_epoch(header))
+        add(root, "SRS", header.crs, **_epoch(header))
     if header.transform:
-        _add(root, "GeoTransform", ",".join(repr(each) for each in header.transform))
+        add(root, "GeoTransform", ",".join(repr(each) for each in header.transform))
     _add_control_points(root, header)
-    size, count = np.dtype(dtype).itemsize, len(header.bands)
-    for index in range(count):
-        band = _add(
-            root, "VRTRasterBand", dataType=_TYPES[dtype], band=str(index + 1), subClass="VRTRawRasterBand"
-        )
+    kind = {"subClass": "VRTRawRasterBand"} if raw else {}
+    for index in range(len(header.bands)):
+        band = add(root, "VRTRasterBand", dataType=TYPES[dtype], band=str(index + 1), **kind)
         if header.nodata is not None:
-            _add(band, "NoDataValue", header.nodata)
-        _add_samples(band, samples, index * size, count * size, count * size * header.width)
-    if mask is not None:
-        parent = _add(root, "MaskBand")
-        band = _add(parent, "VRTRasterBand", dataType="Byte", subClass="VRTRawRasterBand")
-        _add_samples(band, mask, 0, 1, header.width)
+            add(band, "NoDataValue", header.nodata)
+        fill(band, index)
+    if fill_mask is not None:
+        fill_mask(add(add(root, "MaskBand"), "VRTRasterBand", dataType="Byte", **kind), 0)
     return ElementTree.tostring(root, "unicode")
 
 
 def _add_control_points(root: ElementTree.Element, header: Header) -> None:
     if not header.control_points:
         return
-    points = _add(root, "GCPList", Projection=header.control_points_crs)
+    points = add(root, "GCPList", Projection=header.control_points_crs)
     for number, point in enumerate(header.control_points, 1):
         place = {name.capitalize(): repr(float(value)) for name, value in point._asdict().items()}
-        _add(points, "GCP", Id=str(number), **place)
+        add(points, "GCP", Id=str(number), **place)
 
 
-def _add_samples(band: ElementTree.Element, path: str, first: int, pixel: int, line: int) -> None:
-    _add(band, "SourceFilename", path, relativeToVRT="0")
-    _add(band, "ImageOffset", str(first))
-    _add(band, "PixelOffset", str(pixel))
-    _add(band, "LineOffset", str(line))
-    _add(band, "ByteOrder", _ORDER)
+def add_raw(band: ElementTree.Element, path: str, first: int, pixel: int, line: int) -> None:
+    """A band's samples in a file: bytes before the first one, from one to the next, from line to line."""
+    add(band, "SourceFilename", path, relativeToVRT="0")
+    add(band, "ImageOffset", str(first))
+    add(band, "PixelOffset", str(pixel))
+    add(band, "LineOffset", str(line))
+    add(band, "ByteOrder", _ORDER)
 
 
-def _add(
+def add(
     parent: ElementTree.Element, name: str, text: str | None = None, **attributes: str
 ) -> ElementTree.Element:
+    """A new element below another."""
     element = ElementTree.SubElement(parent, name, attributes)
     element.text = text
     return element
@@ -143,15 +171,14 @@ def _describe_band(raster: Any, index: int, band: Band) -> None:
         raster.update_tags(index, ns=domain or _BAND_DEFAULT, **tags)
 
 
-def _without_placeholder(data: bytes) -> bytes:
-    """The bands' default domain gets its right name, none, in place: the same number of bytes."""
+def placeholder(data: bytes | mmap) -> tuple[int, bytes] | None:
+    """Where the bands' default domain gets its right name, none, in place: as many bytes as are there."""
     directory = read_directory(data)
     assert directory is not None, "GDAL wrote no TIFF"
     if GDAL_METADATA not in directory.tags:
-        return data
+        return None
     text = directory.tags[GDAL_METADATA][2]
     attribute = f' domain="{_BAND_DEFAULT}"'.encode()
     if attribute not in text:
-        return data
-    at = data.index(text)
-    return data[:at] + text.replace(attribute, b" " * len(attribute)) + data[at + len(text) :]
+        return None
+    return data.find(text), text.replace(attribute, b" " * len(attribute))

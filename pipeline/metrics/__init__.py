@@ -22,6 +22,7 @@ from pipeline.metrics.scc import SCC
 from pipeline.metrics.sharpness import Sharpness
 from pipeline.metrics.ssim import SSIM, SSIMY
 from pipeline.metrics.uqi import UQI
+from pipeline.metrics.volume import VolumeNMSE, VolumePSNR, VolumeSSIM
 
 __all__ = ["METRICS", "Metric", "MetricProtocol"]
 
@@ -46,6 +47,9 @@ _ALL: tuple[Metric, ...] = (
     Niqe(),
     Consistency(),
     ConsistencyWorstTile(),
+    VolumePSNR(),
+    VolumeSSIM(),
+    VolumeNMSE(),
 )
 
 METRICS: dict[str, Metric] = {metric.protocol.name: metric for metric in _ALL}

@@ -45,6 +45,8 @@ class MetricProtocol:
     """Weights and size of the sliding window, where there is one."""
     minimum_size: int = 1
     """Height and width below which the score is undefined."""
+    fewest_bands: int = 1
+    """Channels below which the score is undefined."""
     pair: Pair = Pair.REFERENCE
     """What the two images are; "restored" and "reference" stand for them, whichever they are."""
     version: int = 1

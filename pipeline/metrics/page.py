@@ -17,7 +17,8 @@ flat image where the formula divides by its variance) is NaN. Identical images h
 which summaries count apart.
 
 `consistency` needs no reference either: it compares the restored image, degraded again, with the degraded
-input. Scores of volumes and distances between sets stand at the end: they are no columns of a run.
+input. The `volume_` scores take the channels of an image as the slices of one volume. Distances between sets
+of images stand at the end.
 
 This page is made by `python -m pipeline.metrics > docs/metrics.md` from the protocols that every table
 carries in its schema metadata.
@@ -26,7 +27,9 @@ carries in its schema metadata.
 
 _SETS = """## Distances between sets
 
-`python -m pipeline.distances RESTORED REFERENCE` prints, for two folders of images:
+With `distances = ["frechet_lite0", "kernel_lite0"]` a job writes them into `summary.parquet`, for each
+dataset x degradation x restorer; `python -m pipeline.distances RESTORED REFERENCE` prints them for two
+folders of images:
 
 - `frechet_lite0`: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of the means and covariances of the features;
   biased upwards where images are few: compare only at equal numbers, best above 1280
@@ -39,13 +42,12 @@ not FID and KID, which rest on another network: no published number compares wit
 """
 
 
-def page(protocols: Iterable[MetricProtocol], of_volumes: Iterable[MetricProtocol]) -> str:
-    """Markdown: a summary table, each protocol in full, those of volumes, and the distances."""
+def page(protocols: Iterable[MetricProtocol]) -> str:
+    """Markdown: a summary table, each protocol in full, and the distances."""
     protocols = list(protocols)
-    volumes = [_section(p) for p in of_volumes]
     rows = [f"| `{p.name}` | {p.unit} | {_better(p)} | {_best(p)} | {p.minimum_size} |" for p in protocols]
     head = ["| metric | unit | better | identical images | minimum size |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([_HEAD, *head, *rows, "", *(_section(p) for p in protocols), *volumes, _SETS])
+    return "\n".join([_HEAD, *head, *rows, "", *(_section(p) for p in protocols), _SETS])
 
 
 def _section(protocol: MetricProtocol) -> str:

@@ -23,6 +23,7 @@ class SAM:
             "all channels of either image are left out"
         ),
         colour=ALL_CHANNELS,
+        fewest_bands=2,
         border="scale",
         data_range="none: an angle; zero is the stored type's lowest value",
         unit="degree",

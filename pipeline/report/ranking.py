@@ -155,7 +155,8 @@ def _names(pair: Record) -> tuple[str, str]:
 
 
 def _marks(ranked: Sequence[str], pairs: list[Record]) -> dict[str, str]:
-    """Who is best, or who shares the first place. Without comparisons nobody is marked."""
+    """Who is best, or who shares the first place. Without comparisons nobody is marked, nor by one image."""
+    pairs = [pair for pair in pairs if pair["n"] > 1]
     if len(ranked) < 2 or not pairs:
         return {}
     first = ranked[0]

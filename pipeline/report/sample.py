@@ -48,6 +48,8 @@ class Sample:
     """Restorer -> pixels."""
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Restorer -> metric -> score."""
+    note: str = ""
+    """How bands and values were turned into colours; empty where nothing was."""
 
 
 def sheets_that_fit(restorers: int) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 
@@ -20,22 +19,24 @@ from pipeline.books import Books
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
-from pipeline.image import Image
 from pipeline.plan import Source
+from pipeline.privacy import folder_of
 from pipeline.process import Loaded, Outcome, Processor
 from pipeline.recipe import NO_DEGRADATION, Recipe
+from pipeline.report.display import Display
 from pipeline.report.page import build_page
 from pipeline.report.provenance import Provenance
-from pipeline.report.sample import Pick, Pixels, Sample, pick_samples
+from pipeline.report.sample import Pick, Sample, pick_samples
 from pipeline.run_record import RunRecord
 from pipeline.statistics import compare
-from pipeline.storage import Folder
 from pipeline.tables import read_metrics, read_summary
 
 PAGE = "report/index.html"
 
 MOST_PIXELS = 1 << 24
 """Larger images are not made again for a picture of a few hundred pixels."""
+MOST_BYTES = 1 << 28
+"""Larger files are not read for a picture."""
 
 
 def write_report(books: Books) -> str:
@@ -58,7 +59,9 @@ def remade(books: Books, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sam
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     processor = Processor(Recipe.of(books.job), device)
     wanted: dict[tuple[str, str], list[Pick]] = {}
-    for pick in picks:
+    # Pixels can name a patient as well as a header can: names burnt in, faces.
+    hidden = {each.name for each in books.job.datasets if each.private}
+    for pick in (each for each in picks if each.dataset not in hidden):
         wanted.setdefault((pick.dataset, pick.key), []).append(pick)
     for (dataset, key), here in wanted.items():
         loaded = _loaded(books, dataset, key)
@@ -75,7 +78,10 @@ def remade(books: Books, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sam
 def _loaded(books: Books, dataset: str, key: str) -> Loaded | None:
     place = next(each for each in books.job.datasets if each.name == dataset)
     try:
-        data = Folder(place.uri, place.profile).read(key)
+        folder = folder_of(place)
+        if folder.entry(key).size > MOST_BYTES:
+            return None  # a scene: its pixels would be too many, once they were here
+        data = folder.read(key)
         image = decode(data, Limits(min(MOST_PIXELS, books.job.limits.max_pixels)))
     except Exception:  # the page goes without a picture that cannot be had any more
         return None
@@ -86,26 +92,23 @@ def _sample(pick: Pick, loaded: Loaded, outcomes: list[Outcome], metrics: tuple[
     restored = {each.restorer: each.restored for each in outcomes if each.restored is not None}
     case = outcomes[0].case
     assert case is not None
+    shown = Display.of(case.reference)
     return Sample(
         dataset=pick.dataset,
         key=pick.key,
         degradation=pick.degradation,
         rank=pick.rank,
         # A restore run has no reference: what it was given is all there is.
-        reference_HWC=None if pick.degradation == NO_DEGRADATION else _shown(case.reference),
-        degraded_HWC=_shown(case.degraded_image()),
-        restored={name: _shown(image) for name, image in restored.items()},
+        reference_HWC=None if pick.degradation == NO_DEGRADATION else shown(case.reference),
+        degraded_HWC=shown(case.degraded_image()),
+        restored={name: shown(image) for name, image in restored.items()},
+        note=shown.note,
         scores={each.restorer: _scores(each, metrics) for each in outcomes if each.restored is not None},
     )
 
 
 def _scores(outcome: Outcome, metrics: tuple[str, ...]) -> dict[str, float]:
     return {name: outcome.fields[name] for name in metrics if outcome.fields.get(name) is not None}
-
-
-def _shown(image: Image) -> Pixels:
-    """8 bits for the page, whatever the image holds."""
-    return np.asarray((image.to_unit() * 255).round().clip(0, 255), np.uint8)
 
 
 def _provenance(books: Books) -> Provenance:

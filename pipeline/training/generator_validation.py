@@ -49,7 +49,8 @@ class GeneratorValidation:
         if self._true is None:
             return Validated(sheet=rows, errors=self._errors)
         distance = frechet_distance(self._summary(images), self._true)
-        return Validated((Score("generated", METRIC, (distance,), ()),), rows, self._errors)
+        score = Score("generated", METRIC, (distance,), (), higher_is_better=False)
+        return Validated((score,), rows, self._errors)
 
     def _summary(self, batches: list[Tensor]) -> FeatureSummary:
         features_ND = torch.cat([self._features(batch_BCNN.clamp(0, 1)) for batch_BCNN in batches])

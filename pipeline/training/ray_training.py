@@ -6,6 +6,7 @@ a worker, a node or the driver may die at any time.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -19,6 +20,7 @@ import torch
 from pipeline.errors import JobError, RestoraError, RunStopped, StorageError
 from pipeline.ray_session import SESSION
 from pipeline.storage import Folder, describe
+from pipeline.training.board import Board
 from pipeline.training.loop import Finished, Loop, OnTold, Told
 from pipeline.training.recipe import TrainingRecipe
 from pipeline.training.run import TrainingOptions
@@ -29,41 +31,15 @@ RESTARTS = 5
 POLL = 0.25
 """Seconds from one look at the board to the next."""
 
+SETTINGS = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # else two seconds until an end or a death is noticed
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process, for warnings that our checkpoints need not
+}
+"""Of Ray Train, where the environment does not say otherwise."""
+
 ERRORS: dict[str, type[RestoraError]] = {
     each.__name__: each for each in (JobError, RunStopped, StorageError, RestoraError)
 }
-
-
-class Board:
-    """What workers and driver tell each other: news one way, the wish to stop the other. A Ray actor."""
-
-    def __init__(self) -> None:
-        self._news: list[dict[str, Any]] = []
-        self._stop = False
-        self.outcome: dict[str, Any] = {}
-
-    def tell(self, told: dict[str, Any]) -> bool:
-        """Adds news; whether the driver wants to stop."""
-        self._news.append(told)
-        return self._stop
-
-    def stopping(self) -> bool:
-        """Whether the driver wants to stop."""
-        return self._stop
-
-    def stop(self) -> None:
-        """The driver wants to stop."""
-        self._stop = True
-
-    def conclude(self, outcome: dict[str, Any]) -> None:
-        """How a worker ended: what it delivered, or which error it raised."""
-        if "error" not in self.outcome:
-            self.outcome = outcome
-
-    def read(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The news since the last reading, and the outcome so far."""
-        news, self._news = self._news, []
-        return news, self.outcome
 
 
 def train_on_ray(
@@ -74,6 +50,8 @@ def train_on_ray(
     stopping: Callable[[], bool],
 ) -> Finished:
     """Runs the loop on the recipe's workers; raises what it raises."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     train = _ray_train()
     SESSION.start(options.ray_address)
     try:
@@ -130,7 +108,17 @@ def _told(board: Any) -> OnTold:
 
 
 def _stopping(board: Any, world: World) -> Callable[[], bool]:
-    return lambda: world.leads and bool(ray.get(board.stopping.remote()))
+    asked_at = float("-inf")
+
+    def stopping() -> bool:
+        nonlocal asked_at
+        # Asked after every step where there is one worker; a round trip for each would cost short ones dear.
+        if not world.leads or time.monotonic() - asked_at < POLL:
+            return False
+        asked_at = time.monotonic()
+        return bool(ray.get(board.stopping.remote()))
+
+    return stopping
 
 
 def _watched(trainer: Any, board: Any, told: OnTold, stopping: Callable[[], bool]) -> Finished:

@@ -7,8 +7,6 @@ import html
 import io
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
 from pipeline.storage import Folder
 from pipeline.training.journal import Journal, Row
 from pipeline.training.recipe import TrainingRecipe
@@ -56,6 +54,8 @@ def _curve(title: str, rows: Sequence[Row], prefixes: tuple[str, ...]) -> str:
     names = sorted({name for row in rows for name in row if name.startswith(prefixes)})
     if not names:
         return ""
+    from matplotlib.figure import Figure  # half a second, which every worker of a run would spend
+
     figure = Figure(figsize=(5.2, 3.2), layout="constrained")
     axes = figure.subplots()
     for name in names:

@@ -46,6 +46,7 @@ class Score:
     """One an image; undefined ones are left out."""
     inputs: tuple[float, ...]
     """The degraded input's own."""
+    higher_is_better: bool = True
 
     @property
     def mean(self) -> float:
@@ -86,7 +87,7 @@ class Validated:
             return None
         first = [each for each in self.scores if each.metric == self.scores[0].metric]
         mean = float(np.mean([each.mean for each in first]))
-        return mean if METRICS[first[0].metric].protocol.higher_is_better else -mean
+        return mean if first[0].higher_is_better else -mean
 
     def described(self) -> dict[str, object]:
         """For a card: degradation -> metric -> mean, interval, input."""
@@ -136,7 +137,10 @@ class RestorerValidation:
                 if len(sheet) < self._settings.samples:
                     pictures = outcome.case.degraded_image(), outcome.restored, outcome.case.reference
                     sheet.append(_row(pictures))
-        scores = tuple(Score(*key, tuple(values), tuple(inputs)) for key, (values, inputs) in found.items())
+        scores = tuple(
+            Score(*key, tuple(values), tuple(inputs), METRICS[key[1]].protocol.higher_is_better)
+            for key, (values, inputs) in found.items()
+        )
         return Validated(scores, tuple(sheet), errors)
 
     def _recipe(self, restorer: Restorer) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from pipeline.jobs import Dataset, Degradation
 
@@ -46,10 +46,22 @@ class Penalty(Weighted):
     """Steps from one to the next (lazy regularisation)."""
 
 
+def _not_private(dataset: Dataset) -> Dataset:
+    if dataset.private:
+        raise ValueError(
+            "private: a training names its images in what it writes; give it a copy with other names"
+        )
+    return dataset
+
+
+PublicDataset = Annotated[Dataset, AfterValidator(_not_private)]
+"""A collection whose names may be told."""
+
+
 class Data(Frozen):
     """What is trained on."""
 
-    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
+    datasets: Annotated[tuple[PublicDataset, ...], Field(min_length=1)]
     """Collections, as in a job; every image is decoded once and kept in memory."""
     crop: Annotated[int, Field(ge=4)]
     """Side of a sample in pixels of the source."""
@@ -166,7 +178,7 @@ class Growth(Frozen):
 class Validation(Frozen):
     """What is looked at while training. Never changes the weights."""
 
-    datasets: tuple[Dataset, ...] = ()
+    datasets: tuple[PublicDataset, ...] = ()
     """Collections that are not trained on; none: no scores."""
     degradations: tuple[Degradation, ...] = ()
     """Presets or chains, as in a job; none: those of the training."""

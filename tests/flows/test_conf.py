@@ -1,18 +1,23 @@
 """The example jobs: each parses, each names only what exists, and the deployments are those jobs."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 import yaml
 
+from flows.generate import generate
 from flows.session import DONE, FAILED, QUARANTINED, WRONG
+from flows.train import train
 from pipeline.errors import REASONS
 from pipeline.jobs import Job
 from pipeline.recipe import Recipe
+from pipeline.training.recipe import TrainingRecipe
 
 ROOT = Path(__file__).parents[2]
 CONF = sorted((ROOT / "conf").glob("*.toml"))
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+OF_JOBS = [each for each in DEPLOYMENTS if "job" in each["parameters"]]
 JOB_OF = {"flows/restore.py": "archive", "flows/benchmark.py": "set5-x4", "flows/degrade.py": "degraded"}
 
 
@@ -36,7 +41,7 @@ def test_the_job_of_the_readme_is_as_it_is_printed():
     assert [each["name"] for each in fields["restorers"]] == ["bicubic", "lanczos"]
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
+@pytest.mark.parametrize("deployment", OF_JOBS, ids=lambda each: each["entrypoint"])
 def test_deployment_runs_its_example_job(deployment):
     path, _, flow = deployment["entrypoint"].partition(":")
     assert (ROOT / path).is_file()
@@ -44,6 +49,20 @@ def test_deployment_runs_its_example_job(deployment):
     job = Job.parse(deployment["parameters"]["job"])
     assert job == Job.from_toml(ROOT / "conf" / f"{JOB_OF[path]}.toml")
     assert job.kind == flow
+
+
+def test_training_deployment_runs_the_shipped_recipe():
+    (deployment,) = (each for each in DEPLOYMENTS if each["entrypoint"] == "flows/train.py:train")
+    given = deployment["parameters"]
+    recipe = TrainingRecipe.parse(given["recipe"])
+    assert recipe == TrainingRecipe.from_toml(ROOT / "conf" / "train" / f"{recipe.name}.toml")
+    assert Recipe.of(Job.parse(given["against"])).combinations
+    assert given.keys() <= inspect.signature(train.fn).parameters.keys()
+
+
+def test_generating_deployment_names_what_the_flow_takes():
+    (deployment,) = (each for each in DEPLOYMENTS if each["entrypoint"] == "flows/generate.py:generate")
+    assert deployment["parameters"].keys() <= inspect.signature(generate.fn).parameters.keys()
 
 
 def test_operations_page_lists_every_quarantine_reason_and_exit_code():

@@ -85,7 +85,10 @@ def test_the_automation_against_zombies_is_one_that_the_server_takes(service):
 
 def test_deployments_are_as_scheduled(service):
     found = {each["entrypoint"]: each for each in service.ask("/deployments/filter", {})}
-    assert len(found) == 3
+    assert len(found) == 5
+    trained = found["flows/train.py:train"]["parameter_openapi_schema"]
+    assert {"recipe", "output", "options", "shelf", "against"} <= trained["properties"].keys()
+    assert trained["required"] == ["recipe", "output"]
     archive = found["flows/restore.py:restore"]
     assert archive["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
     assert archive["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"

@@ -35,7 +35,7 @@ from models.weights import shipped_path
             lambda: catalog.build_solver("interpolation", kernel="cubic"),
             "kernel must be one of bicubic, lanczos, bil",
         ),
-        (lambda: catalog.build_solver("plug_and_play", denoiser="ffdnet"), 'did you mean "ffdnet-colour"?'),
+        (lambda: catalog.build_solver("plug_and_play", denoiser="ffdnet"), 'did you mean "ffdnet-grey"?'),
         (
             lambda: catalog.build_solver("plug_and_play", denoiser="bicubic"),
             "denoiser must be a restorer that takes",

@@ -49,6 +49,8 @@ EXAMPLES: list[tuple[str, dict]] = [
     ("speckle", {"looks": 4.4, "domain": "amplitude"}),
     ("salt_and_pepper", {"share": 0.1}),
     ("rician_noise", {"sigma": 10.0}),
+    ("mr_motion", {"shift": 2.0, "movements": 3}),
+    ("mr_motion", {"encoding": "columns"}),
     ("stripes", {"gain": 0.02, "sigma": 4.0}),
     ("stripes", {"direction": "rows", "detectors": 16}),
     ("haze", {"density": 1.5}),

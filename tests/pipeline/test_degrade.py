@@ -97,8 +97,28 @@ def test_restorers_are_told_the_very_mask(photo):
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_degrades_to_its_scale(name, photo):
     preset = degradation({"name": name})
-    degraded = preset(photo, 1)
-    assert degraded.image_BCHW.shape == (1, 3, 48 // preset.scale, 48 // preset.scale)
+    bands = PRESETS[name].bands or 3
+    degraded = preset(photo.repeat(1, 3, 1, 1)[:, :bands], 1)
+    assert degraded.image_BCHW.shape == (1, bands, 48 // preset.scale, 48 // preset.scale)
     assert torch.isfinite(degraded.image_BCHW).all()
     assert [each["op"] for each in degraded.parameters] == [each["op"] for each in PRESETS[name].operators]
     assert json.dumps(degraded.parameters)
+
+
+def test_low_dose_ct_is_as_noisy_as_its_summary_says():
+    """In Hounsfield units, with the radiometry that the preset is for: -1000 to 3000."""
+    for unit, hounsfield in ((0.0, 15), (0.25, 25)):
+        flat = torch.full((1, 1, 400, 400), unit)
+        noise = degradation({"name": "low-dose-ct"})(flat, 1).image_BCHW - flat
+        assert float(noise.std()) * 4000 == pytest.approx(hounsfield, rel=0.02)
+        assert float(noise.mean()) * 4000 == pytest.approx(0, abs=0.2)
+
+
+def test_landsat_is_as_noisy_as_its_summary_says():
+    """In counts of 8 bits: read noise in the dark, and with shot noise at half range, band by band."""
+    read = np.array([1, 1, 1, 1, 2, 2])
+    for unit, shot in ((0.0, 0.0), (0.5, 0.8)):
+        flat = torch.full((1, 6, 400, 400), unit)
+        noise = degradation({"name": "landsat-x2"})(flat, 1).image_BCHW - unit
+        counts = noise.std(dim=(0, 2, 3)).numpy() * 255
+        np.testing.assert_allclose(counts, np.hypot(read, shot), rtol=0.02)

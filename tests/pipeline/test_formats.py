@@ -35,6 +35,7 @@ HOLDS = {
     ],
     "jpeg": [("uint8", 1, 0), ("uint8", 3, 0)],
     "webp": [("uint8", 3, 0), ("uint8", 3, 1)],
+    "avif": [("uint8", 1, 0), ("uint8", 3, 0), ("uint8", 3, 1)],
     "tiff": [
         (dtype, n, alpha) for dtype in ("uint8", "uint16") for n in (1, 2, 3, 4, 6, 13) for alpha in (0, 1)
     ],
@@ -51,7 +52,7 @@ LOSSLESS = [
     pytest.param(name, *kind, marks=NEEDS.get(name, ()))
     for name, kinds in HOLDS.items()
     for kind in kinds
-    if name != "jpeg"
+    if name not in ("jpeg", "avif")
 ]
 SPECIAL = {
     "geotiff": tiff(GREY, photometric="minisblack", extratags=[(42113, 2, 0, "0", True)]),
@@ -124,6 +125,24 @@ def test_jpeg_reads_as_pillow_does_and_writes_close_to_the_image(samples):
     )
     ours = peak_signal_noise_ratio(samples, np.asarray(opened(written)))
     assert ours == pytest.approx(peer, abs=0.05)
+
+
+def test_avif_reads_as_pillow_does_and_writes_close_to_the_image():
+    for options in ({}, {"subsampling": "4:2:0", "quality": 60}, {"codec": "aom", "range": "limited"}):
+        data = saved(PHOTO, "AVIF", **options)
+        np.testing.assert_array_equal(decode(data).pixels_HWC, np.asarray(opened(data)))
+    clear = np.dstack([PHOTO, OPACITY])
+    image = decode(saved(clear, "PNG"))
+    written = encode(image, "avif")
+    assert written == encode(image, "avif"), "the same image gave other bytes"
+    again = decode(written)
+    np.testing.assert_allclose(again.alpha_HW, OPACITY, atol=1)
+    visible = OPACITY > 0
+    peer = np.asarray(opened(saved(PHOTO, "AVIF", quality=95, subsampling="4:4:4")))
+    expected = peak_signal_noise_ratio(PHOTO[visible], peer[visible])
+    ours = peak_signal_noise_ratio(PHOTO[visible], again.pixels_HWC[visible])
+    assert ours == pytest.approx(expected, abs=0.5)
+    assert decode(encode(again)).metadata == again.metadata
 
 
 def test_webp_is_lossy_only_after_a_lossy_source():

@@ -178,3 +178,28 @@ def test_a_place_where_nothing_was_planned_says_so(tmp_path):
     books = open_for(benchmark(tmp_path / "in", tmp_path / "out"))
     with pytest.raises(JobError, match="nothing was planned here yet; run the job first"):
         plan.source_ids(books.folder)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("total", [1, 7, 40, 600, 1000, 20_000])
+def test_units_are_small_at_both_ends(total, workers):
+    sizes, left = [], total
+    for size in plan.unit_sizes(total, workers):
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+        if not left:
+            break
+    most = max(sizes)
+    assert sizes[: len(sizes) // 2] == sorted(sizes[: len(sizes) // 2])
+    assert most <= 32
+    assert most <= max(1, -(-total // (8 * workers)))
+    if most > 2:
+        assert sizes[:workers] == [2] * workers
+        assert sizes[-workers:] == [2] * workers, "nobody waits long for the last unit"
+    assert len(sizes) <= total / most + 9 * workers + 1
+
+
+def test_the_books_of_an_earlier_run_are_no_images(tmp_path):
+    fill(tmp_path / "in", {"a.png": b"1", "_restora/report/x.png": b"2", "_leading/b.png": b"3"})
+    _, _, sources = planned(benchmark(tmp_path / "in", tmp_path / "out"))
+    assert [each.key for each in sources] == ["_leading/b.png", "a.png"]

@@ -241,7 +241,7 @@ def test_infinite_scores_are_said():
         ),
         (
             rows_of({"x": [30.0], "y": [31.0]}),
-            "y and x are tied on set under bicubic-x4, the first at 31.00 dB",
+            "y comes first on set under bicubic-x4 at 31.00 dB psnr_y.",
         ),
         (rows_of({"x": [None, None]}), "2 of 2 images processed"),
     ],

@@ -16,11 +16,10 @@ from pipeline.errors import JobError, RunStopped, StorageError
 from pipeline.storage import Folder
 from pipeline.training import run
 from pipeline.training.generate import generate
-from pipeline.training.run import TrainingOptions, train
+from pipeline.training.run import train
 from tests.helpers import benchmark, complete, encoded, fill, photograph
 from tests.pipeline.training.training_data import denoiser, generator, photographs, super_resolver_gan
-
-HERE = TrainingOptions(engine="local", device="cpu")
+from tests.pipeline.training.training_process import HERE, newest_step
 
 
 def trained(recipe, output, **more):
@@ -158,21 +157,23 @@ def test_a_changed_recipe_or_other_images_are_refused(images, tmp_path):
 
 
 def test_a_diverging_run_stops_and_names_the_last_good_checkpoint(images, tmp_path):
+    """The rate climbs to 1: good steps at first, then losses that no float holds."""
     recipe = denoiser(
         images,
-        length={"steps": 400},
-        optimiser={"learning_rate": 1.0, "name": "adam"},
-        network={"architecture": "dncnn", "arguments": {"features": 8, "layers": 8, "batch_norm": False}},
-        losses=[{"name": "mse", "weight": 1e30}],
-        checkpoints={"every_steps": 1},
+        length={"steps": 100},
+        optimiser={"learning_rate": 1.0, "schedule": {"name": "constant", "warm_up": 1.0}},
+        network={"architecture": "srvgg", "arguments": {"features": 8, "layers": 16, "scale": 1}},
+        losses=[{"name": "mse"}],
+        checkpoints={"every_steps": 10},
     )
     with pytest.raises(RunStopped, match=r"not finite; .*Lower the learning rate") as stopped:
         trained(recipe, tmp_path)
-    if "no checkpoint yet" not in str(stopped.value):
-        for path in (tmp_path / "checkpoints").glob("*.pt"):
-            kept = torch.load(path, weights_only=True)
-            assert all(bool(each.isfinite().all()) for each in kept["network"].values())
-            assert kept["position"]["failed"] == 0
+    (newest, *_) = sorted((tmp_path / "checkpoints").glob("*.pt"), reverse=True)
+    assert f"the last good checkpoint is {newest}" in str(stopped.value)
+    kept = torch.load(newest, weights_only=True)
+    assert all(bool(each.isfinite().all()) for each in kept["network"].values())
+    assert kept["position"]["failed"] == 0
+    assert kept["position"]["step"] == newest_step(tmp_path) > 0
 
 
 def test_what_cannot_begin_says_why(images, tmp_path):
@@ -209,9 +210,17 @@ def test_warm_start_begins_with_the_weights_and_only_with_fitting_ones(finished_
 
 def test_generator_is_trained_sampled_and_published(images, tmp_path):
     pytest.importorskip("efficientnet_lite_pytorch", reason="the extra perceptual is not installed")
-    finished, _ = trained(generator(images), tmp_path / "run")
-    assert finished.scores["validation_generated_frechet_lite0"] > 0
-    assert {"d_real", "d_fake", "loss_discriminator"} <= table(tmp_path / "run")[-1].keys()
+    recipe = generator(images, length={"steps": 20}, validation={"generated": 8, "every_steps": 10})
+    finished, _ = trained(recipe, tmp_path / "run")
+    rows = table(tmp_path / "run")
+    distances = [row["validation_generated_frechet_lite0"] for row in rows]
+    assert [row["step"] for row in rows] == [10, 20]
+    assert min(distances) > 0
+    assert finished.scores == {"validation_generated_frechet_lite0": distances[-1]}
+    kept = json.loads((tmp_path / "run" / "checkpoints" / "newest.json").read_text())["checkpoints"]
+    # The smaller the distance, the better.
+    assert {each["step"]: each["score"] for each in kept}[10] == -distances[0]
+    assert {"d_real", "d_fake", "loss_discriminator"} <= rows[-1].keys()
     sheet = generate(finished.weights, str(tmp_path / "images"), count=10, seed=4, device="cpu")
     assert sheet == str(tmp_path / "images" / "sheet.png")
     names = sorted(path.name for path in (tmp_path / "images").glob("*.png"))

@@ -45,7 +45,7 @@ def test_wrong_fields_are_named_with_their_cure(override, message):
     [
         ('task="denoise"', 'task: unknown task "denoise"; did you mean "denoising"'),
         ('network.architecture="msresnet"', "network: unknown network 'msresnet'"),
-        ("network.arguments.width=3", "network: network 'msrresnet' cannot be built with"),
+        ("network.arguments.width=3", "network: network 'srvgg' cannot be built with"),
         ("network.arguments.scale=2", '"bicubic-x4" shrinks by 4, but the network enlarges by 2'),
         (
             'degradations=["bicubic-4"]',

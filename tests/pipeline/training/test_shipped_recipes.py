@@ -12,6 +12,7 @@ from pipeline.training.recipe import TrainingRecipe
 from pipeline.training.training import Training
 from tests.pipeline.training.training_data import ROOT, photographs
 
+NAME = re.compile(r"`([^`]+)`")
 FILES = sorted((ROOT / "conf" / "train").glob("*.toml"))
 
 SHIPPED = [
@@ -47,7 +48,9 @@ SHIPPED = [
     "jpeg-small",
     "despeckle-small",
     "dcgan-small",
+    "srvgg-x2-small",
     "srvgg-x4-small",
+    "ffdnet-grey-small",
 ]
 
 SMALL = {  # what makes each network a matter of milliseconds
@@ -109,6 +112,18 @@ def small(path, folder):
 
 def test_all_are_there():
     assert {path.stem for path in FILES} == set(SHIPPED)
+
+
+def test_the_page_lists_all_of_them_and_says_which_wait_for_a_gpu():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    core, _, gpu = page.partition("### For one core")[2].partition("### Waiting for a GPU")
+    rows = [
+        [line.split("|")[1] for line in part.splitlines() if line.startswith("|")] for part in (core, gpu)
+    ]
+    listed = [set(NAME.findall(" ".join(cells))) for cells in rows]
+    recipes = [TrainingRecipe.from_toml(path) for path in FILES]
+    assert listed[0] == {each.name for each in recipes if not each.resources.gpus_per_worker}
+    assert listed[1] == {each.name for each in recipes if each.resources.gpus_per_worker}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -1,67 +1,20 @@
 """Several workers: the batch of one, shared out; another number of them goes on from the same checkpoint."""
 
-import os
-import socket
-import subprocess
-import sys
-
 import pytest
-import torch
 
 from pipeline.errors import RunStopped
-from pipeline.training.run import TrainingOptions, train
-from tests.pipeline.training.training_data import ROOT, denoiser, generator, photographs, super_resolver_gan
-from tests.pipeline.training.training_process import Process, weights_of
+from pipeline.training.run import train
+from pipeline.training.sections import Length, Named
+from tests.pipeline.training.training_data import denoiser, generator, photographs, super_resolver_gan
+from tests.pipeline.training.training_process import (
+    HERE,
+    Process,
+    assert_equal_weights,
+    two_workers,
+    weights_of,
+)
 
 pytestmark = pytest.mark.slow
-
-WORKER = """
-import sys, torch.distributed as dist
-from pathlib import Path
-from pipeline.errors import RunStopped
-from pipeline.storage import Folder
-from pipeline.training.loop import Loop
-from pipeline.training.recipe import TrainingRecipe
-from pipeline.training.world import World
-
-recipe = TrainingRecipe.model_validate_json(Path(sys.argv[1]).read_text())
-rank, stop_at = int(sys.argv[3]), int(sys.argv[5])
-dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{sys.argv[4]}", rank=rank, world_size=2)
-steps = [0]
-
-def told(news):
-    steps[0] = news.step
-
-try:
-    Loop(recipe, Folder(sys.argv[2]), World(rank, 2), told, lambda: steps[0] >= stop_at)()
-except RunStopped as stopped:
-    print(stopped)
-dist.destroy_process_group()
-"""
-
-
-def two_workers(recipe, place, output, stop_at):
-    """Runs the loop on two processes with gloo until the first one asks to stop, or to the end."""
-    file = place / "recipe.json"
-    file.write_text(recipe.model_dump_json())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", WORKER, str(file), str(output)]
-    processes = [
-        subprocess.Popen(
-            [*command, str(rank), str(port), str(stop_at)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    outputs = [process.communicate(timeout=180)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    return outputs
 
 
 def assert_close_weights(first, second, start):
@@ -73,65 +26,56 @@ def assert_close_weights(first, second, start):
     assert apart < 1e-2 * moved, (apart, moved)
 
 
-@pytest.mark.parametrize("make", [denoiser, generator])
+@pytest.mark.parametrize("make", [denoiser, super_resolver_gan])
 def test_from_two_workers_to_one_and_back_is_one_run(tmp_path, make):
     images = tmp_path / "photos"
     photographs(images, 3)
-    # Plain averages, no noise of Adam around zero gradients: what is compared is the batch.
     fields = {"length": {"steps": 40}, "average": 0.5, "resources": {"workers": [1, 2]}}
-    recipe = make(images, **fields)
-    name = f"{recipe.name}.safetensors"
-    options = TrainingOptions(engine="local", device="cpu")
-    whole, output = tmp_path / "whole", tmp_path / "out"
-    train(recipe, str(whole), options)
+    recipe = _without_means_over_images(make(images, **fields))
+    whole, output, begun = (tmp_path / name for name in ("whole", "out", "begun"))
+    train(recipe, str(whole), HERE)
 
-    assert "stopped at step 20" in two_workers(recipe, tmp_path, output, 10)[0]
+    assert "stopped at step 10" in two_workers(recipe, output, 10)
     steps = []
-    with pytest.raises(RunStopped, match="stopped at step"):
+    with pytest.raises(RunStopped, match="stopped at step 2"):
         train(
             recipe,
             str(output),
-            options,
+            HERE,
             told=lambda news: steps.append(news.step),
             stopping=lambda: bool(steps) and steps[-1] >= 20,
         )
-    two_workers(recipe, tmp_path, output, 10**9)
-    begun = tmp_path / "begun"
-    train(make(images, **(fields | {"length": {"steps": 1}})), str(begun), options)
-    assert_close_weights(weights_of(whole, name), weights_of(output, name), weights_of(begun, name))
+    two_workers(recipe, output)
+    first = recipe.model_copy(update={"length": Length(steps=1)})
+    train(first, str(begun), HERE)
+    assert_close_weights(*(weights_of(each) for each in (whole, output, begun)))
 
 
-def test_two_workers_on_ray_train_an_unpaired_recipe(tmp_path):
-    pytest.importorskip("ray.train", reason="the extra train is not installed")
+def _without_means_over_images(recipe):
+    """The relativistic game compares with the mean over a worker's own images: fewer where there are two."""
+    if recipe.discriminator is None:
+        return recipe
+    discriminator = recipe.discriminator.model_copy(update={"adversarial": Named(name="vanilla")})
+    return recipe.model_copy(update={"discriminator": discriminator})
+
+
+def test_two_workers_on_ray_train_an_unpaired_recipe_as_two_processes_do(tmp_path, on_ray):
     photographs(tmp_path / "photos", 3)
-    fields = {"length": {"steps": 20}}
-    alone = generator(tmp_path / "photos", **fields)
-    options = TrainingOptions(engine="local", device="cpu")
-    train(alone, str(tmp_path / "alone"), options)
-    run = Process(
-        generator(tmp_path / "photos", **fields, resources={"workers": 2}),
-        tmp_path / "ray",
-        tmp_path / "ray" / "out",
-        "ray",
-    )
+    recipe = generator(tmp_path / "photos", length={"steps": 20}, resources={"workers": 2})
+    run = Process(recipe, tmp_path / "ray", on_ray)
     run.start()
+    two_workers(recipe, tmp_path / "out")
     run.finish()
-    begun = tmp_path / "begun"
-    train(generator(tmp_path / "photos", length={"steps": 1}), str(begun), options)
     name = "tiny-gan.safetensors"
-    assert_close_weights(
-        *(weights_of(each, name) for each in (tmp_path / "alone", tmp_path / "ray" / "out", begun))
-    )
+    assert_equal_weights(weights_of(tmp_path / "ray", name), weights_of(tmp_path / "out", name))
 
 
-def test_more_workers_than_resources_says_what_is_missing(tmp_path):
-    pytest.importorskip("ray.train", reason="the extra train is not installed")
+def test_more_workers_than_resources_says_what_is_missing(tmp_path, on_ray):
     photographs(tmp_path / "photos", 1)
-    recipe = super_resolver_gan(
-        tmp_path / "photos", batch=64, resources={"workers": 64, "cpus_per_worker": 2.0}
+    resources = {"workers": 64, "cpus_per_worker": 2.0}
+    run = Process(
+        super_resolver_gan(tmp_path / "photos", batch=64, resources=resources), tmp_path / "out", on_ray
     )
-    run = Process(recipe, tmp_path / "ray", tmp_path / "ray" / "out", "ray")
     run.start()
-    assert run.process.wait(120) != 0
-    assert "64 workers of 2 CPU each, but the cluster has" in run.output
-    assert not torch.distributed.is_initialized()
+    assert run.wait() == 1
+    assert "64 workers of 2 CPU each, but the cluster has 4 CPU, enough for 2; lower --workers" in run.output

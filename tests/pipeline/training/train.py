@@ -1,18 +1,51 @@
-"""``python -m tests.pipeline.training.train RECIPE.json OUT ENGINE``: a process to kill."""
+"""What the processes of ``training_process`` do: a whole training, or one worker of two."""
 
-import sys
+import os
 import time
-from pathlib import Path
 
+import torch
+import torch.distributed as dist
+
+from pipeline.errors import RunStopped
+from pipeline.storage import Folder
+from pipeline.training.local_training import train_here  # noqa: F401 - imported once, before the fork
+from pipeline.training.loop import Loop
 from pipeline.training.recipe import TrainingRecipe
 from pipeline.training.run import TrainingOptions, train
+from pipeline.training.world import World
 
-if __name__ == "__main__":
-    recipe = TrainingRecipe.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+
+def train_whole(recipe: str, output: str, log: str, options: TrainingOptions, pause: float) -> None:
+    """A training on an engine; waits ``pause`` seconds at every news, to be caught at work."""
+    _write_to(log)
 
     def told(news):
         print(news.step, news.message, flush=True)
-        time.sleep(float(sys.argv[4]))  # slow enough to be caught at work
+        time.sleep(pause)
 
-    finished = train(recipe, sys.argv[2], TrainingOptions(engine=sys.argv[3], device="cpu"), told=told)
+    finished = train(TrainingRecipe.model_validate_json(recipe), output, options, told=told)
     print("finished", finished.steps, flush=True)
+
+
+def train_as_one_of_two(recipe: str, output: str, log: str, rank: int, meeting: str, stop_at: int) -> None:
+    """One of two workers with gloo and without Ray, until ``stop_at`` steps or the end."""
+    _write_to(log)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    steps = [0]
+
+    def told(news):
+        steps[0] = news.step
+
+    parsed = TrainingRecipe.model_validate_json(recipe)
+    try:
+        Loop(parsed, Folder(output), World(rank, 2), told, lambda: steps[0] >= stop_at)()
+    except RunStopped as stopped:
+        print(stopped, flush=True)
+    dist.destroy_process_group()
+
+
+def _write_to(log: str) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    torch.set_num_threads(1)

@@ -1,0 +1,235 @@
+"""Seconds per training step beside a bare torch loop, and of two workers beside one.
+
+``python benchmarks/training.py``. First, ours beside a loop written by hand, in one process with one thread
+of mathematics, blocks of steps in turn: the same networks, losses and optimisers. Ours cuts, turns and
+degrades its samples as it goes, averages the weights, guards against NaN, follows a schedule and reads its
+losses; the loop's batches lie ready in memory and it does nothing else. ``waits`` is the share of our time
+that steps waited for their samples.
+
+Then, processes with one core each and the same number of samples per worker: one alone; two that know nothing
+of each other, which is what two cores that share memory and clock allow; two that share gradients by gloo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+
+from models.discriminators import build_discriminator
+from pipeline.training.collection import Collection
+from pipeline.training.meter import Meter
+from pipeline.training.parts import Parts, started
+from pipeline.training.recipe import TrainingRecipe
+from pipeline.training.training import Training
+from pipeline.training.world import World
+
+WARM_UP = 3
+READ_EVERY = 10
+ADAM = {"learning_rate": 2e-4, "betas": [0.5, 0.999]}
+
+
+def main() -> None:
+    """Prints one line a network and one a number of workers."""
+    chosen = arguments()
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
+    print(f"{machine}, load {os.getloadavg()[0]:.2f}")
+    with tempfile.TemporaryDirectory(prefix="restora-training-") as folder:
+        from collection import write_photographs
+
+        write_photographs(Path(folder) / "in", 16, 256)
+        for name, make in RECIPES.items():
+            beside_bare(name, make(folder, 1), chosen)
+        for way in ("alone", "apart", "gloo"):
+            seconds = workers(way, folder, chosen)
+            if way == "alone":
+                alone = seconds
+            print(
+                f"{way:6} {seconds:7.3f} s a step and worker  {seconds / alone:5.3f} x one alone", flush=True
+            )
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="Blocks of each.")
+    parser.add_argument("--steps", type=int, default=20, help="Steps of a block.")
+    return parser.parse_args()
+
+
+def super_resolver(folder: str, workers: int) -> TrainingRecipe:
+    """The modified SRResNet of 64 features and 16 blocks, x4, L1."""
+    return recipe(
+        folder,
+        degradations=["bicubic-x4"],
+        losses=[{"name": "l1"}],
+        batch=8 * workers,
+        data={"crop": 96},
+        network={"architecture": "msrresnet"},
+        optimiser=ADAM,
+    )
+
+
+def dcgan(folder: str, workers: int) -> TrainingRecipe:
+    """DCGAN in the shape of PyTorch's example, 64 x 64."""
+    return recipe(
+        folder,
+        kind="generation",
+        batch=32 * workers,
+        data={"crop": 128, "shrink": 2},
+        network={"architecture": "dcgan", "value_range": [-1.0, 1.0]},
+        optimiser=ADAM,
+        discriminator={"architecture": "dcgan", "adversarial": {"name": "vanilla"}, "optimiser": ADAM},
+    )
+
+
+RECIPES: dict[str, Callable[[str, int], TrainingRecipe]] = {"msrresnet": super_resolver, "dcgan": dcgan}
+
+
+def recipe(folder: str, **fields: Any) -> TrainingRecipe:
+    data = {"datasets": [{"name": "photographs", "uri": f"{folder}/in"}]} | fields.pop("data")
+    return TrainingRecipe.parse(
+        {"name": "benchmark", "summary": "Benchmark.", "length": {"steps": 10**6}, "data": data} | fields
+    )
+
+
+def training_of(parsed: TrainingRecipe, world: World | None = None) -> Training:
+    parts, data = Parts.of(parsed), parsed.data
+    collection = Collection.read(
+        data.datasets, channels=3, smallest=data.crop, most_bytes=1e9, most_pixels=10**8
+    )
+    return Training(parts, collection, world)
+
+
+def beside_bare(name: str, parsed: TrainingRecipe, chosen: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    training = training_of(parsed)
+    ours = OurSteps(training)
+    bare = BareRestoration(training) if parsed.kind == "restoration" else BareGeneration(training)
+    for contestant in (ours, bare):
+        contestant(WARM_UP)
+    ours.waits.clear()
+    rounds = [(ours(chosen.steps), bare(chosen.steps)) for _ in range(chosen.rounds)]
+    training.close()
+    mine, theirs = (statistics.median(each) for each in zip(*rounds, strict=True))
+    ratio = statistics.median(first / second for first, second in rounds)
+    waits = statistics.mean(ours.waits)
+    print(
+        f"{name:9} ours {mine:.3f} s, bare {theirs:.3f} s a step: {ratio:.3f}; waits {100 * waits:.2f} %",
+        flush=True,
+    )
+
+
+class OurSteps:
+    """``ours(steps)``: seconds per step, with what the run's loop does around each."""
+
+    def __init__(self, training: Training) -> None:
+        self._training, self.waits = training, list[float]()
+
+    def __call__(self, steps: int) -> float:
+        begun, meter = time.perf_counter(), Meter(self._training.world)
+        for number in range(1, steps + 1):
+            meter.add(*self._training.step())
+            if number % READ_EVERY == 0 or number == steps:
+                self.waits.append(meter.read()["input_wait_share"])
+        return (time.perf_counter() - begun) / steps
+
+
+class BareRestoration:
+    """What one would write by hand for pairs."""
+
+    def __init__(self, training: Training) -> None:
+        parsed = training.recipe
+        self._network = started(parsed).to(memory_format=torch.channels_last)
+        self._optimiser = torch.optim.Adam(
+            self._network.parameters(), parsed.optimiser.learning_rate, parsed.optimiser.betas
+        )
+        self._batches = [training.samples.examples(step)[0] for step in range(4)]
+
+    def __call__(self, steps: int) -> float:
+        begun = time.perf_counter()
+        for step in range(steps):
+            example = self._batches[step % len(self._batches)]
+            self._optimiser.zero_grad()
+            F.l1_loss(self._network(example.degraded_BCHW), example.target_BCHW).backward()
+            self._optimiser.step()
+        return (time.perf_counter() - begun) / steps
+
+
+class BareGeneration:
+    """What one would write by hand for DCGAN: generator's step, then discriminator's on its images."""
+
+    def __init__(self, training: Training) -> None:
+        parsed = training.recipe
+        spec = parsed.discriminator
+        assert spec is not None
+        self._generator: Any = started(parsed).to(memory_format=torch.channels_last)
+        self._judge = build_discriminator(spec.architecture, spec.arguments)
+        rates = parsed.optimiser.learning_rate, parsed.optimiser.betas
+        self._optimisers = [torch.optim.Adam(n.parameters(), *rates) for n in (self._generator, self._judge)]
+        self._batches = [training.samples.clean(step)[0] * 2 - 1 for step in range(4)]
+
+    def __call__(self, steps: int) -> float:
+        begun = time.perf_counter()
+        for step in range(steps):
+            real_BCNN = self._batches[step % len(self._batches)]
+            fake_BCNN = self._generator(torch.randn(len(real_BCNN), self._generator.code))
+            self._optimisers[0].zero_grad()
+            self._judge.requires_grad_(False)
+            F.softplus(-self._judge(fake_BCNN)).mean().backward()
+            self._judge.requires_grad_(True)
+            self._optimisers[0].step()
+            self._optimisers[1].zero_grad()
+            real, fake = self._judge(real_BCNN), self._judge(fake_BCNN.detach())
+            (F.softplus(-real).mean() + F.softplus(fake).mean()).backward()
+            self._optimisers[1].step()
+        return (time.perf_counter() - begun) / steps
+
+
+def workers(way: str, folder: str, chosen: argparse.Namespace) -> float:
+    """Median seconds of a step of the super-resolver, the slower worker's where there are two."""
+    count = 1 if way == "alone" else 2
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(count), context.Queue()
+    processes = [
+        context.Process(target=work, args=(way, folder, rank, count, chosen.steps, barrier, answers))
+        for rank in range(count)
+    ]
+    for process in processes:
+        process.start()
+    found = [answers.get(timeout=600) for _ in processes]
+    for process in processes:
+        process.join()
+    return max(found)
+
+
+def work(way: str, folder: str, rank: int, count: int, steps: int, barrier: Any, answers: Any) -> None:
+    torch.set_num_threads(1)
+    world = World()
+    if way == "gloo":
+        meeting = f"file://{folder}/gloo-{os.getppid()}"
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=count)
+        world = World(rank, count)
+    ours = OurSteps(training_of(super_resolver(folder, world.size), world))
+    ours(WARM_UP)
+    barrier.wait()
+    answers.put(statistics.median(ours(5) for _ in range(max(1, steps // 5))))
+    barrier.wait()
+    if way == "gloo":
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Train a network, publish its weights, and hold them against the catalog."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from flows.benchmark import benchmark
+from flows.training_session import line
+from pipeline.errors import JobError, RunStopped
+from pipeline.jobs import Job, RestorerSpec
+from pipeline.run import Options
+from pipeline.training import run
+from pipeline.training.recipe import TrainingRecipe
+from pipeline.training.run import TrainingOptions
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import TaskRun
+
+    from pipeline.training.loop import Finished, Told
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+def _may_pass(task: Any, task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether trying again can help: not for a wrong recipe, nor for a run that diverged."""
+    return not isinstance(state.data, JobError | RunStopped)
+
+
+@task(retries=3, retry_delay_seconds=[10, 60, 300], retry_condition_fn=_may_pass, cache_policy=NO_CACHE)
+def fit(recipe: TrainingRecipe, output: str, options: TrainingOptions, profile: str | None) -> Finished:
+    """Trains from wherever the run was; a retry goes on from the newest checkpoint."""
+    logger = get_run_logger()
+    shown = float("-inf")
+
+    def told(news: Told) -> None:
+        nonlocal shown
+        if news.message:
+            logger.info("%s", news.message)
+        elif news.share >= 1.0 or time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
+            shown = time.monotonic()
+            logger.info("%s", line(news))
+
+    return run.train(run.absolute(recipe), output, options, profile=profile, told=told)
+
+
+@task(cache_policy=NO_CACHE)
+def publish(finished: Finished, shelf: str, profile: str | None) -> str:
+    """Puts the weights on the shelf, then into its index."""
+    return run.publish(finished.weights, shelf, profile)
+
+
+@flow(name="train", log_prints=False)
+def train(
+    recipe: TrainingRecipe,
+    output: str,
+    options: TrainingOptions = TrainingOptions(),  # noqa: B008 - frozen, and shown in the UI
+    shelf: str | None = None,
+    against: Job | None = None,
+    run_options: Options = Options(),  # noqa: B008
+    profile: str | None = None,
+) -> State[Any] | str:
+    """Trains; then publishes into the folder ``shelf``; then runs the benchmark ``against`` with the weights.
+
+    Running it again goes on from the newest checkpoint.
+    """
+    finished = fit(recipe, output, options, profile)
+    weights = publish(finished, shelf, profile) if shelf is not None else finished.weights
+    scores = "\n".join(f"| {name} | {score:.4f} |" for name, score in finished.scores.items())
+    create_markdown_artifact(
+        f"Weights: `{weights}`\n\nReport: `{output}/report.html`\n\n| score | |\n| --- | --- |\n{scores}",
+        key=f"train-{_slug(recipe.name)}",
+        description=f"{recipe.name}: {finished.steps} steps, {finished.skipped} images left out",
+    )
+    if against is None:
+        return weights
+    job = with_weights(against, recipe.name, weights)
+    held: State[Any] = benchmark(job, run_options, return_state=True)
+    return held
+
+
+def with_weights(job: Job, name: str, weights: str) -> Job:
+    """The job with one more restorer, or with these weights under a name that it has already."""
+    others = tuple(each for each in job.restorers if each.name != name)
+    added = (*others, RestorerSpec(name=name, weights=weights))
+    return Job.parse(job.model_dump() | {"restorers": [each.model_dump() for each in added]}, where="against")
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())

@@ -1,0 +1,67 @@
+"""What a job says of a collection of images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
+
+SEALED = "sealed:"
+"""Begins an address or a name that only the privacy key opens."""
+
+
+class Frozen(BaseModel):
+    """Never changes, takes no unknown field, and documents each where it stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Radiometry(Frozen):
+    """Which physical values the model sees as 0 and 1: reflectance 0 to 1, Hounsfield units -1000 to 2000."""
+
+    low: float
+    """Physical value that becomes 0."""
+    high: float
+    """Physical value that becomes 1. Values outside stay legal: clouds are brighter than 1."""
+    scale: float | None = None
+    """Physical value of one stored step; ``None``: as the file says; one that does not is refused."""
+    offset: float = 0.0
+    """Physical value of a stored 0; counts only beside ``scale``."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
+        if self.scale == 0:
+            raise ValueError("scale must not be 0")
+        return self
+
+
+class Dataset(Frozen):
+    """A collection of images: a folder in a store."""
+
+    name: Name
+    """Column ``dataset`` of the tables."""
+    uri: str
+    """Any fsspec URL, or a path; never with credentials in it."""
+    pattern: str = "*"
+    """Which objects belong to it, as a shell pattern on the name or the whole key."""
+    profile: str | None = None
+    """Named profile of the store's credentials file, for ``s3://``."""
+    radiometry: Radiometry | None = None
+    """Physical values of the model's range; ``None``: the range that the file's header gives."""
+    private: bool | None = None
+    """Whether names, folders and headers may identify somebody: then nothing but restored objects shows
+    them. ``None``: not declared, and medical images are refused."""
+    series: Literal["stack", "together", "single"] = "stack"
+    """DICOM series are restored whole or not at all. stack: CT and MR slices must also lie side by side.
+    together: they need not, as in time series and localizers. single: every image for itself."""
+
+    @model_validator(mode="after")
+    def _sealed_is_private(self) -> Self:
+        if self.uri.startswith(SEALED) and not self.private:
+            raise ValueError("uri: a sealed address belongs to a private dataset; write private = true")
+        return self

@@ -1,0 +1,155 @@
+"""AVIF, 8-bit grey and RGB with or without alpha, through Pillow (AV1 Image File Format 1.1).
+
+Ten and twelve bits are refused: Pillow would cut them to eight without a word. JPEG XL is no format here:
+the permissively licensed codec at hand reads neither its colour profile nor its metadata.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import (
+    ASSOCIATED_ALPHA,
+    EXIF,
+    ICC_PROFILE,
+    XMP,
+    Limits,
+    codec_errors,
+    refuse_pixels,
+)
+from pipeline.image import Domain, Image, Metadata
+
+_LARGEST_SIDE = 16384
+_EXIF_PREFIX = b"Exif\0\0"
+_BRANDS = (b"avif", b"avis")
+_SEQUENCE = b"avis"
+_HOLDERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}
+"""Boxes that hold the properties of an image, and how many bytes stand before the boxes in them."""
+
+
+@dataclass(frozen=True)
+class Avif:
+    """Written at full colour resolution (4:4:4); the same image gives the same bytes."""
+
+    quality: int = 95
+    """0..100, the scale of libavif."""
+    speed: int = 8
+    """0, slow and small, to 10."""
+
+    name = "avif"
+    extensions = (".avif",)
+    lossless = False
+    summary = "8 bit grey, RGB and alpha; written at quality 95 (4:4:4), alpha within 1 of 255"
+
+    def recognises(self, data: bytes) -> bool:
+        """By the brands of the file type box."""
+        return data[4:8] == b"ftyp" and any(brand in _BRANDS for brand in _brands(data))
+
+    def decode(self, data: bytes, limits: Limits) -> Image:
+        """uint8 grey or RGB; sequences and more than 8 bits are refused."""
+        with codec_errors("AVIF"):
+            _check_header(data, limits)
+            with Pillow.open(io.BytesIO(data), formats=["AVIF"]) as picture:
+                entries = _entries(picture.info)
+                samples_HWC = np.asarray(picture).reshape(picture.height, picture.width, -1)
+                bands = [band for band in picture.getbands() if band != "A"]
+        has_alpha = len(bands) < samples_HWC.shape[2]
+        return Image(
+            pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, : len(bands)]),
+            domain=Domain.of_integers("uint8"),
+            metadata=Metadata("avif", entries),
+            alpha_HW=np.ascontiguousarray(samples_HWC[:, :, -1]) if has_alpha else None,
+        )
+
+    def encode(self, image: Image) -> bytes:
+        """With EXIF, colour profile and XMP; an orientation becomes a property of the file."""
+        _check_encodable(image)
+        samples_HWC = image.pixels_HWC
+        if image.alpha_HW is not None:
+            samples_HWC = np.dstack([samples_HWC, image.alpha_HW])
+        samples_HWC = samples_HWC[:, :, 0] if samples_HWC.shape[2] == 1 else samples_HWC
+        entries, file = image.metadata.entries, io.BytesIO()
+        Pillow.fromarray(np.ascontiguousarray(samples_HWC)).save(
+            file,
+            "AVIF",
+            quality=self.quality,
+            speed=self.speed,
+            subsampling="4:4:4",
+            max_threads=1,  # the bytes depend on how the work is divided
+            exif=_EXIF_PREFIX + entries[EXIF] if EXIF in entries else b"",
+            icc_profile=entries.get(ICC_PROFILE, b""),
+            xmp=entries.get(XMP, b""),
+        )
+        return file.getvalue()
+
+
+def _brands(data: bytes) -> Iterator[bytes]:
+    size = min(int.from_bytes(data[:4], "big"), len(data))
+    yield data[8:12]
+    yield from (data[start : start + 4] for start in range(16, size - 3, 4))
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, first and last position of the contents of each box (ISO/IEC 14496-12, section 4.2)."""
+    while start + 8 <= end:
+        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        head = 8
+        if size == 1:
+            size, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
+        size = size or end - start  # 0: up to the end
+        if size < head or start + size > end:
+            raise ImageError("TRUNCATED", "the AVIF file ends inside a box")
+        yield kind, start + head, start + size
+        start += size
+    if start != end:
+        raise ImageError("TRUNCATED", "the AVIF file ends inside a box")
+
+
+def _properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    for kind, first, last in _boxes(data, start, end):
+        if kind in _HOLDERS:
+            yield from _properties(data, first + _HOLDERS[kind], last)
+        else:
+            yield kind, data[first : min(last, first + 64)]
+
+
+def _check_header(data: bytes, limits: Limits) -> None:
+    """Size and depth of every image in the file: the largest counts, so that no limit is dodged."""
+    if data[8:12] == _SEQUENCE:
+        raise ImageError("ANIMATED", "an AVIF sequence; split it into its frames")
+    found = False
+    for kind, payload in _properties(data, 0, len(data)):
+        if kind == b"ispe":
+            width, height = (int.from_bytes(payload[at : at + 4], "big") for at in (4, 8))
+            limits.check(height, width)
+            found = True
+        elif kind == b"pixi" and any(depth != 8 for depth in payload[5 : 5 + payload[4]]):
+            cure = "convert it to a 16-bit PNG or TIFF"
+            raise ImageError("UNSUPPORTED_DTYPE", f"AVIF of more than 8 bits; {cure}")
+    if not found:
+        raise ImageError("UNREADABLE", "the AVIF file holds no image")
+
+
+def _entries(info: dict[Any, Any]) -> dict[str, Any]:
+    found = {EXIF: info.get("exif"), ICC_PROFILE: info.get("icc_profile"), XMP: info.get("xmp")}
+    entries = {name: bytes(value) for name, value in found.items() if value}
+    if EXIF in entries:
+        entries[EXIF] = entries[EXIF].removeprefix(_EXIF_PREFIX)
+    return entries
+
+
+def _check_encodable(image: Image) -> None:
+    height, width, channels = image.size
+    fits = channels == 3 or (channels == 1 and image.alpha_HW is None)
+    if not fits or image.domain.dtype != "uint8" or max(height, width) > _LARGEST_SIDE:
+        holds = f"8 bit grey, RGB and RGB with alpha with sides up to {_LARGEST_SIDE}"
+        raise refuse_pixels(image, "AVIF", holds, "choose output_format png or tiff")
+    if image.metadata.entries.get(ASSOCIATED_ALPHA):
+        raise refuse_pixels(image, "AVIF", "colours not multiplied by opacity", "choose output_format tiff")

@@ -1,0 +1,126 @@
+"""The joining: what the strips committed becomes one file and one row."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ImageError
+from pipeline.formats import FORMATS
+from pipeline.formats.geotiff import GeoTiff, signed
+from pipeline.formats.geotiff_mosaic import write_mosaic
+from pipeline.formats.geotiff_scale import scaled
+from pipeline.formats.grid import Grid
+from pipeline.hashing import sha256_of
+from pipeline.image import Provenance
+from pipeline.layout import Layout
+from pipeline.ledger import OK, Row
+from pipeline.plan import Source, Unit
+from pipeline.recipe import NO_DEGRADATION, BuiltRestorer
+from pipeline.scenes.blocks import Blocks, Rectangle, named_by
+from pipeline.scenes.faults import StagedError, fault
+from pipeline.scenes.opening import SceneFolders
+from pipeline.scenes.reader import Scene
+from pipeline.scenes.sums import Sums
+from pipeline.storage import Folder
+from pipeline.version import code_version
+
+
+@dataclass(frozen=True)
+class Joining:
+    """``joining(unit, strips)`` writes the output of a scene; the scene's row. Everything but the commit."""
+
+    books: Folder
+    scenes: SceneFolders
+    built: BuiltRestorer
+    layout: Layout
+    recipe_id: str
+    row: Callable[[Source, Unit, str, str], Row]
+    """The columns that every row of an image has."""
+    threads: int = 1
+
+    def __call__(self, unit: Unit, strips: Sequence[Row]) -> Row:
+        """Never raises: a scene that fails is a row too. ``strips`` are the rows of all of them."""
+        row, started = self.base(unit), time.perf_counter()
+        try:
+            scene = self.scenes.open(unit)
+            height, width = scene.size
+            row |= {"height": height, "width": width, "channels": len(scene.header.channels)}
+            row |= {"dtype": scene.dtype, "source_bytes": scene.bytes, "source_sha256": scene.sha256()}
+            row |= self._described(unit, scene, strips)
+            row |= self._stored(unit, scene, strips, row["source_sha256"])
+        except Exception as error:
+            return row | fault(error)
+        seconds = sum(strip["seconds"] for strip in strips) + time.perf_counter() - started
+        return row | {"status": OK, "seconds": seconds, "message": self._unscored()}
+
+    def base(self, unit: Unit) -> Row:
+        """The columns that are known before."""
+        return self.row(unit.sources[0], unit, NO_DEGRADATION, self.built.name)
+
+    def _unscored(self) -> str | None:
+        """Why the row has no scores, where the job wants some."""
+        names = self.scenes.job.metrics
+        return f"no {' and no '.join(names)}: not to be had of a scene in strips" if names else None
+
+    def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:
+        """What the pixels were and what was done to them; raises what makes the scene fail as a whole."""
+        for strip in strips:
+            if strip["status"] != OK:
+                where = f"rows {strip['first_row']} to {strip['last_row'] - 1}"
+                raise StagedError(strip["reason"], strip["stage"], f"{where}: {strip['message']}")
+        sums = Sums.merged(Sums.from_json(strip["sums"]) for strip in strips)
+        if sums.valid == 0:
+            raise ImageError("ALL_NODATA", "not one pixel of the raster holds data in every band")
+        if found := sums.fault():
+            raise StagedError(found.reason, "restore", f"{self.built.name} gave {found.what}")
+        told = [json.loads(strip["condition"]).items() for strip in strips]
+        domain = self.scenes.domain(unit, scene)
+        return {
+            "data_low": domain.low,
+            "data_high": domain.high,
+            "data_range_rule": domain.rule,
+            "nodata_share": 1.0 - sums.valid / sums.pixels,
+            "clipped_pixels": sums.clipped,
+            "condition": json.dumps(
+                {key: value for each in told for key, value in each} | {"strips": len(strips)}
+            ),
+        }
+
+    def _stored(self, unit: Unit, scene: Scene, strips: Sequence[Row], source_sha256: str) -> Row:
+        rectangles = [each for strip in strips for each in named_by(strip)]
+        made = Provenance(self.built.name, self.built.sha256, self.recipe_id, source_sha256, code_version())
+        folder = self.layout.folder
+        key = self.layout.restored(unit.sources[0], NO_DEGRADATION, self.built.name, GeoTiff.extensions)
+        with tempfile.TemporaryDirectory(prefix="restora-scene-") as scratch:
+            path = Path(scratch, "scene.tif")
+            self._write(path, unit, scene, rectangles, made)
+            with path.open("rb") as file:
+                digest, count = sha256_of(file)
+            try:
+                folder.put_file(key, path)
+            except Exception as error:
+                raise StagedError.of_writing(error) from error
+        return {"output_uri": folder.uri(key), "output_sha256": digest, "output_bytes": count}
+
+    def _write(
+        self, path: Path, unit: Unit, scene: Scene, rectangles: Sequence[Rectangle], made: Provenance
+    ) -> None:
+        bottom = max(each.top + each.height for each in rectangles)
+        right = max(each.left + each.width for each in rectangles)
+        header = signed(scaled(scene.header, Grid.between(scene.size, (bottom, right))), made)
+        format = FORMATS[GeoTiff.name]
+        assert isinstance(format, GeoTiff)
+        write_mosaic(
+            path,
+            Blocks(self.books, unit).fetch(rectangles, path.parent),
+            header,
+            scene.dtype,
+            mask=scene.has_mask,
+            level=format.level,
+            threads=self.threads,
+        )

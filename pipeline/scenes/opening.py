@@ -1,0 +1,54 @@
+"""A unit's scene, opened: the object that was listed, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import ImageError
+from pipeline.faults import read_failure
+from pipeline.formats.base import Limits
+from pipeline.formats.geotiff import GeoTiff
+from pipeline.image import Domain, Image, Metadata
+from pipeline.jobs import Job, Radiometry
+from pipeline.plan import Unit
+from pipeline.radiometry import in_units
+from pipeline.scenes.reader import Scene
+from pipeline.storage import Folder
+
+
+@dataclass(frozen=True)
+class SceneFolders:
+    """Where the scenes of a job lie, and what their numbers mean."""
+
+    job: Job
+    folders: Mapping[str, Folder]
+    """By name of the dataset."""
+
+    def open(self, unit: Unit) -> Scene:
+        """The scene of a unit. Raises ``ImageError``, with ``CHANGED`` where it is another version.
+
+        Strips are done at different times: two halves of two versions would make an image of neither.
+        """
+        (source,) = unit.sources
+        folder = self.folders[source.dataset]
+        try:
+            now = folder.entry(source.key)
+        except Exception as error:
+            raise read_failure(error) from error
+        if now.size != source.size or now.version not in ("", source.version):
+            raise ImageError("CHANGED", "another object than the one that was listed; run the job again")
+        return Scene(folder, source.key, Limits(self.job.limits.max_scene_pixels))
+
+    def radiometry(self, unit: Unit) -> Radiometry | None:
+        """As the job says it for the dataset."""
+        name = unit.sources[0].dataset
+        return next(each.radiometry for each in self.job.datasets if each.name == name)
+
+    def domain(self, unit: Unit, scene: Scene) -> Domain:
+        """What the stored numbers mean; raises as ``in_units``."""
+        domain = scene.header.domain(scene.dtype)
+        nothing = Image(np.empty((0, 0, 0), scene.dtype), domain, Metadata(GeoTiff.name))
+        return in_units(nothing, self.radiometry(unit)).domain

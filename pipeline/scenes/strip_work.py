@@ -1,0 +1,97 @@
+"""What a unit of one strip does, from the source to its row: everything but the commit."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import torch
+
+from models.restorer import Condition
+from pipeline.capacity import FittedRestorer
+from pipeline.jobs import Job, Radiometry
+from pipeline.ledger import OK, Row
+from pipeline.plan import Unit
+from pipeline.recipe import BuiltRestorer
+from pipeline.scenes import blocks
+from pipeline.scenes.blocks import Blocks, Rectangle
+from pipeline.scenes.faults import StagedError, fault
+from pipeline.scenes.noise import estimated
+from pipeline.scenes.opening import SceneFolders
+from pipeline.scenes.panel import Panels
+from pipeline.scenes.reader import Scene
+from pipeline.scenes.strip import restore_strip
+from pipeline.storage import Folder
+from pipeline.version import code_version
+
+
+@dataclass(frozen=True)
+class StripWork:
+    """``strip(unit)`` restores the rows of a strip and leaves them as blocks; its row."""
+
+    job: Job
+    books: Folder
+    scenes: SceneFolders
+    built: BuiltRestorer
+    fitted: FittedRestorer
+    device: torch.device
+    device_name: str
+
+    def __call__(self, unit: Unit) -> Row:
+        """Never raises: a strip that fails is a row too."""
+        assert unit.part is not None
+        row, started = self.base(unit), time.perf_counter()
+        try:
+            scene = self.scenes.open(unit)
+            work, told = self._panels(scene, self.scenes.radiometry(unit))
+            rectangles = restore_strip(work, unit.part.rows, _putting(Blocks(self.books, unit)))
+        except Exception as error:
+            return row | fault(error)
+        return row | {
+            "status": OK,
+            "sums": work.sums.to_json(),
+            "condition": json.dumps(told | work.told),
+            "blocks": blocks.to_json(rectangles),
+            "seconds": time.perf_counter() - started,
+        }
+
+    def base(self, unit: Unit) -> Row:
+        """The columns that every strip has."""
+        assert unit.part is not None
+        first, last = unit.part.rows
+        return {
+            "source_id": unit.sources[0].source_id,
+            "unit_id": unit.unit_id,
+            "attempt": unit.attempt,
+            "first_row": first,
+            "last_row": last,
+            "device": self.device_name,
+            "code_version": code_version(),
+            "finished_at": datetime.now(UTC),
+        }
+
+    def _panels(self, scene: Scene, radiometry: Radiometry | None) -> tuple[Panels, Row]:
+        """The work on panels, and what the restorer is told, for the row."""
+        condition, told = Condition(), Row()
+        if self.built.spec.noise_level is not None:
+            condition = Condition(noise_level_B=torch.full((1,), self.built.spec.noise_level / 255))
+            told = {"noise_level": "given"}
+        elif "noise_level" in self.built.restorer.card.needs:
+            level_B, windows = estimated(scene, radiometry, self.device)
+            condition = Condition(noise_level_B=level_B)
+            if windows != 1:
+                told = {"noise_level": f"estimated: median of {windows} windows"}
+        return Panels(scene, self.fitted, radiometry, condition, self.device), told
+
+
+def _putting(store: Blocks) -> Callable[[Rectangle, bytes], None]:
+    def put(where: Rectangle, data: bytes) -> None:
+        try:
+            store.put(where, data)
+        except Exception as error:
+            raise StagedError.of_writing(error) from error
+
+    return put

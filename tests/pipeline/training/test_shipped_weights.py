@@ -1,0 +1,38 @@
+"""What docs/weights.md says of the shipped weights is what a benchmark gives."""
+
+import numpy as np
+import pytest
+
+from models.weights import SHIPPED
+from tests.helpers import benchmark, complete
+from tests.pipeline.training.training_data import ROOT
+
+DATA = ROOT.parent / "shared" / "data"
+PAGE = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+
+SCORES = {
+    "ffdnet-grey": ("Set12", "awgn-25", "psnr", 28.72),
+    "nafnet-motion": ("Set5/HR", "motion", "psnr", 34.62),
+    "srvgg-x2": ("Set5/HR", "bicubic-x2", "psnr_y", 36.55),
+    "srvgg-x4": ("Set5/HR", "bicubic-x4", "psnr_y", 30.62),
+}
+"""Restorer -> images, degradation, metric, dB; ffdnet-colour has its own test beside the networks'."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_are_those_of_the_page(tmp_path, name):
+    folder, degradation, metric, stated = SCORES[name]
+    if not (DATA / folder).is_dir():
+        pytest.skip(f"{folder} does not lie in ../shared/data")
+    section = PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert f"{stated:.2f}" in section
+    dataset = {"name": folder.split("/")[0].lower(), "uri": str(DATA / folder), "pattern": "*.png"}
+    job = benchmark(
+        "", tmp_path, datasets=[dataset], degradations=[degradation], restorers=[name], metrics=[metric]
+    )
+    assert np.mean([row[metric] for row in complete(job)]) == pytest.approx(stated, abs=0.02)
+
+
+def test_every_shipped_file_is_described():
+    assert all(f"| `{name}` |" in PAGE and f"\n## {name}\n" in PAGE for name in SHIPPED)

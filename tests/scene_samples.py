@@ -1,0 +1,79 @@
+"""Scenes for the tests: small ones that are done in strips, beside the same done whole."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from skimage import data as photographs
+
+from pipeline.books import open_for
+from pipeline.jobs import Job
+from pipeline.ledger import Row
+from pipeline.plan import Source, Unit, make_unit, source_of
+from pipeline.scenes.part import Part
+from pipeline.storage import Folder
+from pipeline.worker import Worker
+from tests.helpers import restore
+
+
+def ground(bands: int, dtype: str, height: int, width: int) -> np.ndarray:
+    """A photograph's texture as CHW bands, repeated where it ends, a different part for every band."""
+    camera = photographs.camera().astype(np.float64)
+    whole = np.tile(camera, (height // 512 + 2, width // 512 + 2))
+    stack = np.stack([whole[31 * i : 31 * i + height, 17 * i : 17 * i + width] for i in range(bands)])
+    if dtype == "float32":
+        return (stack / 255 * 0.6 + 0.01).astype(dtype)
+    step, first = {"uint8": (1, 0), "uint16": (100, 3), "int16": (37, -900)}[dtype]
+    return (stack * step + first).astype(dtype)
+
+
+def holes(samples_CHW: np.ndarray, value: float) -> np.ndarray:
+    """A large hole, a thin one and single pixels, in one band and in all of them."""
+    height, width = samples_CHW.shape[1:]
+    samples_CHW = samples_CHW.copy()
+    samples_CHW[:, height // 4 : height // 2, width // 5 : width // 2] = value
+    samples_CHW[0, height // 2 + 9, ::3] = value
+    samples_CHW[-1, :: height // 7, width // 3] = value
+    return samples_CHW
+
+
+@dataclass
+class Archive:
+    """One scene in a folder, and a job on it."""
+
+    job: Job
+    worker: Worker
+    source: Source
+
+    @classmethod
+    def of(cls, folder, data: bytes, output: str, **fields) -> "Archive":
+        """``fields`` are those of the job."""
+        source = Folder(str(folder / "in"))
+        source.put("scene.tif", data)
+        job = restore(source.url, folder / output, **fields)
+        books = open_for(job)
+        listed = source_of("photos", source, source.entry("scene.tif"))
+        return cls(job, Worker(job, books.folder), listed)
+
+    @property
+    def scene_unit(self) -> Unit:
+        """The unit that commits the scene's row."""
+        return make_unit(self.worker.recipe.recipe_id, 0, [self.source])
+
+    def units(self, *cuts: int) -> list[Unit]:
+        """The strips between these rows."""
+        whole = self.scene_unit.unit_id
+        return [Unit(part.unit_id(whole), 0, (self.source,), part) for part in Part(cuts).strips]
+
+    def whole(self) -> tuple[Row, bytes]:
+        """The scene as any other image: its row and its file."""
+        (row,) = self.worker(self.scene_unit)
+        return row, self._file(row)
+
+    def in_strips(self, *cuts: int) -> tuple[Row, bytes]:
+        """The scene in strips between these rows."""
+        *before, (row,) = [self.worker(unit) for unit in self.units(*cuts)]
+        assert not any(before), "only the last strip completes the scene"
+        return row, self._file(row)
+
+    def _file(self, row: Row) -> bytes:
+        return Folder(self.job.output).read("scene.tif") if row["status"] == "ok" else b""
