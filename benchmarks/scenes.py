@@ -46,7 +46,9 @@ def main() -> None:
 def show(found: dict[str, dict], height: int, width: int, size: int) -> None:
     """Prints the parts, their sum and the run beside it, by the clock and in time of the cores."""
     raw = height * width * BANDS * 2
-    print(f"{width} x {height} x {BANDS} uint16: {raw / GIGABYTE:.2f} GB, {size / GIGABYTE:.2f} GB compressed")
+    print(
+        f"{width} x {height} x {BANDS} uint16: {raw / GIGABYTE:.2f} GB, {size / GIGABYTE:.2f} GB compressed"
+    )
     parts = [found[name] for name in ("read", "network", "write")]
     total = {unit: sum(part[unit] for part in parts) for unit in ("seconds", "cpu", "peak")}
     for name, part in {**found, "sum": total}.items():
@@ -98,7 +100,7 @@ def make(folder: Path, height: int, width: int) -> dict:
     (folder / "blocks").mkdir()
     write_weights(folder / "light.safetensors")
     header = Header(
-        side, side, (Band(),) * BANDS, crs="EPSG:32632", transform=(5e5, 10.0, 0.0, 4e6, 0.0, -10.0)
+        height, width, (Band(),) * BANDS, crs="EPSG:32632", transform=(5e5, 10.0, 0.0, 4e6, 0.0, -10.0)
     )
     blocks = tiles_of(folder, height, width)
     return timed(
@@ -118,17 +120,17 @@ def tiles_of(folder: Path, height: int, width: int) -> list:
         ground = raster.read((1, 2, 3, 4)).astype(np.uint16)
     ground = np.tile(ground, (1, 8, 8))
     found = []
-    for top in range(0, side, BLOCK):
-        for left in range(0, side, BLOCK):
-            height, width = min(BLOCK, side - top), min(BLOCK, side - left)
+    for top in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            rows, columns = min(BLOCK, height - top), min(BLOCK, width - left)
             shift = 37 * ((top + left) // BLOCK % 4)
-            path = folder / "blocks" / f"{height}-{width}-{shift}.raw"
+            path = folder / "blocks" / f"{rows}-{columns}-{shift}.raw"
             if not path.exists():
                 # 12 bits of reflectance with the sensor's noise: what a satellite sends, not what compresses.
-                noise = np.random.default_rng(shift).normal(0, 2, (BANDS, height, width))
-                part = ground[:, shift : shift + height, 2 * shift : 2 * shift + width] * 40.0
+                noise = np.random.default_rng(shift).normal(0, 2, (BANDS, rows, columns))
+                part = ground[:, shift : shift + rows, 2 * shift : 2 * shift + columns] * 40.0
                 np.clip(part + noise + 100, 1, 10_000).astype(np.uint16).tofile(path)
-            found.append(Block(path, top, left, height, width))
+            found.append(Block(path, top, left, rows, columns))
     return found
 
 
@@ -185,8 +187,8 @@ def read(folder: Path, height: int, width: int) -> dict:
     from pipeline.scenes.reader import Scene
     from pipeline.storage import Folder
 
-    scene = Scene(Folder(str(folder / "in")), "scene.tif", Limits(side * side))
-    return timed(lambda: [None for _ in scene.groups(0, side)])
+    scene = Scene(Folder(str(folder / "in")), "scene.tif", Limits(height * width))
+    return timed(lambda: [None for _ in scene.groups(0, height)])
 
 
 def network(folder: Path, height: int, width: int) -> dict:
@@ -202,11 +204,11 @@ def network(folder: Path, height: int, width: int) -> dict:
     image_1CHW = torch.rand(1, BANDS, 700, BLOCK + 200)
 
     def work() -> None:
-        for band in row_bands((0, side)):
-            for panel in panels(band, (side, side), restorer.card):
-                height = panel.read_rows[1] - panel.read_rows[0]
-                width = panel.read_columns[1] - panel.read_columns[0]
-                fitted(image_1CHW[..., :height, :width].contiguous(), condition)
+        for band in row_bands((0, height)):
+            for panel in panels(band, (height, width), restorer.card):
+                rows = panel.read_rows[1] - panel.read_rows[0]
+                columns = panel.read_columns[1] - panel.read_columns[0]
+                fitted(image_1CHW[..., :rows, :columns].contiguous(), condition)
 
     return timed(work)
 
@@ -217,7 +219,7 @@ def write(folder: Path, height: int, width: int) -> dict:
     from pipeline.formats.geotiff_mosaic import write_mosaic
     from pipeline.storage import Folder
 
-    header = Header(side, side, (Band(),) * BANDS)
+    header = Header(height, width, (Band(),) * BANDS)
 
     def work() -> None:
         path = folder / "written.tif"

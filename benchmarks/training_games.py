@@ -61,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--side", type=int, default=32, choices=(16, 32, 64))
+    parser.add_argument("--images", type=int, default=512, help="Of each kind in a distance.")
     parser.add_argument("--games", default=",".join(GAMES))
     return parser.parse_args()
 
@@ -79,7 +80,7 @@ def played(game: str, chosen: argparse.Namespace) -> list[dict[str, Any]]:
         f"discriminator.arguments.image_size={side}",
         f"discriminator.adversarial.name={game}",
         "validation.every_steps=200",
-        "validation.generated=512",
+        f"validation.generated={chosen.images}",
         *GAMES[game],
     )
     recipe = TrainingRecipe.from_toml(RECIPE, given)

@@ -6,7 +6,6 @@ Written as two Parquet files: ``plan/sources.parquet`` lists every source that b
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
@@ -18,9 +17,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline import privacy, series
+from pipeline.collisions import Collisions
 from pipeline.errors import JobError
-from pipeline.formats import FORMATS
-from pipeline.hashing import seed_of, short_hash
+from pipeline.hashing import short_hash
 from pipeline.jobs import Job
 from pipeline.keys import BOOKS
 from pipeline.ledger import Committed, contains
@@ -251,13 +250,13 @@ def _families(books: Folder) -> Iterator[Family]:
 
 def _write_sources(job: Job, books: Folder, limit: int | None) -> int:
     total = 0
-    collisions = _Collisions(job)
+    collisions = Collisions(job)
     with PlanFile(books, SOURCES, _SOURCES_SCHEMA) as table:
         for source in islice(_listed(job, books), limit):
             collisions.add(source)
             table.write(vars(source))
             total += 1
-    collisions.refuse(books)
+    collisions.refuse(sources(books))
     return total
 
 
@@ -270,36 +269,6 @@ def _listed(job: Job, books: Folder) -> Iterator[Source]:
             images = [entry for entry in page if not entry.key.startswith(f"{BOOKS}/")]
             listed = [(entry.key, source_of(dataset.name, folder, entry, hidden)) for entry in images]
             yield from planned.grouped(dataset, folder, hidden, listed)
-
-
-class _Collisions:
-    """The one way two sources could write one object: ``a`` becomes ``a.png``, which is there too."""
-
-    def __init__(self, job: Job) -> None:
-        from pipeline.layout import Layout  # which imports this module
-
-        name = Layout.of(job, "").output_format
-        self._extensions = FORMATS[name].extensions if name else ()
-        self._stems = array("q")  # 8 bytes a source, so that ten million fit
-
-    def add(self, source: Source) -> None:
-        if self._extensions and source.key.endswith(self._extensions[0]):
-            self._stems.append(seed_of(source.dataset, source.key.removesuffix(self._extensions[0])))
-
-    def refuse(self, books: Folder) -> None:
-        stems = np.unique(np.array(self._stems, np.int64))
-        if not len(stems):
-            return
-        for source in sources(books):
-            if source.key.lower().endswith(self._extensions):
-                continue
-            stem = seed_of(source.dataset, source.key)
-            if stems[min(int(np.searchsorted(stems, stem)), len(stems) - 1)] == stem:
-                raise JobError(
-                    f"datasets: {source.dataset!r} holds {source.key!r} and "
-                    f"{source.key + self._extensions[0]!r}, which would become one output; "
-                    "give them different datasets by pattern"
-                )
 
 
 def _unit_record(unit: Unit) -> dict[str, Any]:

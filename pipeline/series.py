@@ -121,7 +121,9 @@ def check(unit: Unit, policies: Mapping[str, str], read: ReadHead) -> dict[str, 
     for group, members in _members(unit).items():
         if len(members) > 1 and policies[members[0].dataset] == "stack":
             try:
-                _check_stack([read(source) for source in members])
+                with ThreadPoolExecutor(READERS) as pool:
+                    heads = list(pool.map(read, members))
+                _check_stack(heads)
             except ImageError as error:
                 faults[group] = error
             except Exception:  # the store's: reading the image itself will say it
@@ -225,9 +227,19 @@ def _columns(books: Folder, plan: str, names: list[str] | None = None) -> pa.Tab
         return empty
     with books.open(plan) as file:
         parquet = pq.ParquetFile(file)
-        if "group" not in parquet.schema_arrow.names:
-            return empty
-        batches = [
-            batch.filter(pc.not_equal(batch["group"], "")) for batch in parquet.iter_batches(columns=names)
+        place = parquet.schema_arrow.get_field_index("group")
+        parts = [
+            index
+            for index in range(parquet.num_row_groups)
+            if place >= 0 and _has_groups(parquet, index, place)
         ]
-    return pa.Table.from_batches(batches) if batches else empty
+        if not parts:
+            return empty
+        batches = parquet.iter_batches(row_groups=parts, columns=names)
+        return pa.Table.from_batches([batch.filter(pc.not_equal(batch["group"], "")) for batch in batches])
+
+
+def _has_groups(parquet: pq.ParquetFile, index: int, place: int) -> bool:
+    """By the statistics of the file: an archive of photographs is not read to learn that it has none."""
+    statistics = parquet.metadata.row_group(index).column(place).statistics
+    return statistics is None or not statistics.has_min_max or statistics.max != ""

@@ -23,9 +23,12 @@ from models.networks import GENERATORS, NetworkCore, build_generator, build_netw
 from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
+    "despeckle": "despeckle.safetensors",
     "ffdnet-colour": "ffdnet-colour.safetensors",
     "ffdnet-grey": "ffdnet-grey.safetensors",
     "nafnet-motion": "nafnet-motion.safetensors",
+    "nafnet-motion-gan": "nafnet-motion-gan.safetensors",
+    "srgan-x4": "srgan-x4.safetensors",
     "srvgg-x2": "srvgg-x2.safetensors",
     "srvgg-x4": "srvgg-x4.safetensors",
 }

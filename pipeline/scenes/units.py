@@ -71,6 +71,8 @@ class Scenes:
         before = self._attempts.begin(unit.unit_id)
         try:
             rows = self.process(unit) if before < TOGETHER else self._apart(unit)
+            if (others := ledger.rows(unit.unit_id)) is not None:
+                return others  # and the blocks may have gone while we read them
             ledger.commit(unit.unit_id, rows)
         finally:
             # Only the death of the process leaves the count behind: an exception is no fault of an image.

@@ -147,4 +147,3 @@ def test_blocks_become_the_file_that_the_whole_image_becomes(tmp_path, name):
         threads=2,
     )
     assert path.read_bytes() == GeoTiff().encode(image)
-

@@ -13,6 +13,7 @@ from pipeline import plan, run, worker
 from pipeline.books import open_for
 from pipeline.engine import UnitReport
 from pipeline.plan import unit_of
+from pipeline.scenes import joining
 from pipeline.scenes.part import Part
 from pipeline.storage import Folder
 from tests.geotiff_samples import geotiff
@@ -79,6 +80,7 @@ DEATHS = {
 """Where a run dies: after so many files with this in their path; and the parts that are left then."""
 
 
+@pytest.mark.slow
 def test_a_kill_repeats_one_strip_or_the_joining(tmp_path, expected):
     jobs = {name: job_on(tmp_path, name) for name in DEATHS}
     points = [str(each) for name, job in jobs.items() for each in (job.output, *DEATHS[name][:2])]
@@ -105,6 +107,28 @@ def test_what_a_kill_left_of_a_scene_that_is_done_goes_with_the_next_plan(tmp_pa
     assert leftovers(job) == []
 
 
+def test_two_workers_that_join_one_scene_do_not_harm_it(tmp_path, expected, monkeypatch):
+    """The second finds the blocks gone while it writes, for the first has committed."""
+    job = job_on(tmp_path)
+    run.plan(job, run.Options(engine="local"))
+    first, second = (worker.Worker(job, open_for(job).folder) for _ in range(2))
+    *strips, last = units_of(job)
+    assert not any(map(first, strips))
+    write_mosaic = joining.write_mosaic
+
+    def overtaken(*arguments, **options):
+        monkeypatch.setattr(joining, "write_mosaic", write_mosaic)
+        (row,) = second(last)
+        assert row["status"] == "ok"
+        write_mosaic(*arguments, **options)
+
+    monkeypatch.setattr(joining, "write_mosaic", overtaken)
+    assert [row["status"] for row in first(last)] in ([], ["ok"])
+    (row,) = complete(job)
+    assert row["status"] == "ok"
+    assert Folder(job.output).read("scene.tif") == expected
+
+
 def test_blocks_that_are_lost_are_made_again(tmp_path, expected):
     job = job_on(tmp_path)
     options = run.Options(engine="local")
@@ -122,6 +146,7 @@ def test_blocks_that_are_lost_are_made_again(tmp_path, expected):
     assert Folder(job.output).read("scene.tif") == expected
 
 
+@pytest.mark.slow
 def test_a_strip_that_killed_its_process_is_done_in_one_of_its_own(tmp_path, expected):
     job = job_on(tmp_path)
     run.plan(job, run.Options(engine="local"))

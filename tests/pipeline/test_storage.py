@@ -197,3 +197,11 @@ def test_passing_faults_are_tried_again_and_lasting_ones_are_not(monkeypatch):
     with pytest.raises(OSError, match="403"):
         storage._retried(forbidden)
     assert len(calls) == 1
+
+
+def test_the_first_bytes_are_as_many_as_there_are(folder):
+    folder.put("a b.bin", bytes(range(100)))
+    assert folder.head("a b.bin", 10) == bytes(range(10))
+    assert folder.head("a b.bin", 1000) == bytes(range(100))
+    with pytest.raises(FileNotFoundError):
+        folder.head("absent", 10)

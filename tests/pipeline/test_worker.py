@@ -72,10 +72,11 @@ def test_awkward_keys_are_done_and_stay_in_their_place(tmp_path):
         "with space.png",
         "_leading.png",
         "d\u00e9j\u00e0/\u5199\u771f.png",
-        "_restora/evil.png",
+        "deep/_restora/evil.png",
         "%5Frestora/x.png",
     ]
     folder = fill(tmp_path / "in", {key: encoded(photograph(i)) for i, key in enumerate(keys)})
+    folder.put("_restora/plan/sources.parquet", b"the books of an earlier run are no image")
     rows = complete(restore(folder.url, tmp_path / "out", restorers=["identity"]))
     assert sorted(row["key"] for row in rows) == sorted(keys)
     for row in rows:

@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.distributed
-import torch.multiprocessing
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -13,6 +12,7 @@ from models.networks import build_generator, build_network
 from models.restorer import Condition
 from pipeline.training.growth import ProgressiveGrowth
 from pipeline.training.steps import Example, GenerationStep, MovingAverage, RestorationStep, Side
+from tests.pipeline.training.training_process import FORKS
 
 STEPS = 3
 
@@ -123,7 +123,12 @@ def work(rank, folder):
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    torch.multiprocessing.spawn(work, (str(folder),), nprocs=2)
+    processes = [FORKS.Process(target=work, args=(rank, str(folder))) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

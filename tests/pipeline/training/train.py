@@ -3,12 +3,14 @@
 import os
 import time
 
+import matplotlib.figure  # noqa: F401 - what a training imports later is here before the fork, too
 import torch
+import torch._dynamo
 import torch.distributed as dist
 
 from pipeline.errors import RunStopped
 from pipeline.storage import Folder
-from pipeline.training.local_training import train_here  # noqa: F401 - imported once, before the fork
+from pipeline.training.local_training import train_here  # noqa: F401
 from pipeline.training.loop import Loop
 from pipeline.training.recipe import TrainingRecipe
 from pipeline.training.run import TrainingOptions, train
