@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: setup demo test lint types bench clean help
+.PHONY: setup demo test slow quick lint types bench clean help
 
 help:  ## What can be made.
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,7 +23,15 @@ demo: setup  ## Degrade, restore and score photographs on this machine; prints w
 	$(BIN)/restora demo
 
 test: lint types  ## Everything that has to hold.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@echo "two rows of tests at once; each is printed when it is through (about ten minutes)"
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target quick slow
+
+# Clusters and servers go one after the other: two of them at once are too many for two cores.
+slow: setup  ## Tests with real Ray, S3 and Prefect, and those that kill.
+	$(BIN)/python -m pytest -m slow
+
+quick: setup  ## All other tests.
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: setup  ## Style.
 	$(BIN)/ruff check .

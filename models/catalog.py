@@ -189,6 +189,7 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         ("srvgg-x2", partial(_shipped, "srvgg-x2")),
         ("srvgg-x4", partial(_shipped, "srvgg-x4")),
         ("srgan-x4", partial(_shipped, "srgan-x4")),
+        ("nafnet-jpeg", partial(_shipped, "nafnet-jpeg")),
         ("nafnet-motion", partial(_shipped, "nafnet-motion")),
         ("nafnet-motion-gan", partial(_shipped, "nafnet-motion-gan")),
         ("despeckle", partial(_shipped, "despeckle")),

@@ -12,18 +12,6 @@ pytest.register_assert_rewrite("tests.helpers", "tests.killing")
 torch.set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items):
-    """For ``pytest -n 2 --dist loadgroup``: what starts clusters and servers goes one after the other, first.
-
-    Two Ray clusters at once are too many for two cores. Other tests share a process file by file, so that
-    what a file sets up once is set up once.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    for item in items:
-        group = "slow" if item.get_closest_marker("slow") else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def s3():
     """Environment of an S3 endpoint on loopback, set for this process too."""

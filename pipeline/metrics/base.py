@@ -9,7 +9,10 @@ from typing import Any, Protocol
 from torch import Tensor
 
 ALL_CHANNELS = "all channels as they are"
-FULL_RANGE = "1.0: the full range of the stored type (0..255 for uint8, 0..65535 for uint16)"
+FULL_RANGE = (
+    "1.0: from data_low to data_high of the row, the full range of the stored type (0..255 for uint8, "
+    "0..65535 for uint16) unless the job's radiometry says otherwise"
+)
 
 
 class Pair(StrEnum):

@@ -42,7 +42,7 @@ class Process:
     def runs(self):
         return self._process is not None and self._process.is_alive()
 
-    def wait(self, seconds=120):
+    def wait(self, seconds=300):
         """Its exit code, once it ended by itself."""
         self._process.join(seconds)
         return self._process.exitcode
@@ -73,7 +73,7 @@ def two_workers(recipe, output, stop_at=10**9):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0, 0], [log.read_text()[-3000:] for log in logs]
     return logs[0].read_text()
 
@@ -83,7 +83,7 @@ def newest_step(output):
     return json.loads(pointer.read_text())["checkpoints"][-1]["step"] if pointer.exists() else 0
 
 
-def wait_for_step(process, output, step, seconds=120):
+def wait_for_step(process, output, step, seconds=300):
     deadline = time.monotonic() + seconds
     while newest_step(output) < step:
         assert process.runs, f"ended before it could be killed:\n{process.output[-3000:]}"
