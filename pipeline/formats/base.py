@@ -86,7 +86,9 @@ def codec_errors(format_name: str) -> Iterator[None]:
         raise
     except MemoryError:
         raise ImageError("OUT_OF_MEMORY", f"no memory to decode this {format_name} file") from None
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of a codec in Rust is no Exception
         raise ImageError(
             "UNREADABLE", f"the {format_name} file is corrupt ({type(error).__name__} in the decoder)"
         ) from None
