@@ -23,11 +23,11 @@ demo: setup  ## Degrade, restore and score photographs on this machine; prints w
 	$(BIN)/restora demo
 
 test: lint types  ## Everything that has to hold.
-	@echo "two rows of tests at once; each is printed when it is through (about ten minutes)"
+	@echo "two rows of tests at once; each is printed when it is through (about a quarter of an hour)"
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target quick slow
 
 # Clusters and servers go one after the other: two of them at once are too many for two cores.
-slow: setup  ## Tests with real Ray, S3 and Prefect, and those that kill.
+slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that kill them.
 	$(BIN)/python -m pytest -m slow
 
 quick: setup  ## All other tests.

@@ -5,14 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from pipeline.storage import Folder
 from tests.helpers import encoded, fill, photograph
 from tests.moto_s3 import new_bucket
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
 
 
 def restora(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -37,7 +37,6 @@ def test_an_image_that_takes_too_long_is_stopped(planned):
     assert ended.reason == "TIMED_OUT"
 
 
-@pytest.mark.slow
 def test_rows_are_those_of_a_process_in_company(planned):
     job, books, unit = planned
     result = isolation.process(job, books, alone(unit, 0), seconds=60)
@@ -47,7 +46,6 @@ def test_rows_are_those_of_a_process_in_company(planned):
     assert result[0]["finished_at"].tzinfo is not None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("death", "message"),
     [
@@ -67,7 +65,6 @@ def test_how_a_process_died_is_told(planned, monkeypatch, death, message):
     assert (ended.reason, str(ended)) == ("CRASHED", message)
 
 
-@pytest.mark.slow
 def test_a_unit_that_died_before_is_taken_apart_and_committed(planned):
     job, books, unit = planned
     for _ in range(ATTEMPTS_TOGETHER):

@@ -20,8 +20,6 @@ from tests.helpers import benchmark, complete, fill, lasting, metric_rows, photo
 from tests.killing import ROOT, Watched, end, is_actor
 from tests.moto_s3 import new_bucket
 
-pytestmark = pytest.mark.slow
-
 IN_FLIGHT = 2
 """Units an actor may hold: one running, one waiting."""
 
@@ -102,6 +100,7 @@ def test_the_local_driver_is_killed(archive, undisturbed, output):
         prove(job, undisturbed, watched, kills=2, in_flight=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["disk", "s3"], indirect=True)
 def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturbed, output):
     job = job_on(archive, output)
@@ -115,6 +114,7 @@ def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturb
         prove(job, undisturbed, watched, kills=3, in_flight=2 * IN_FLIGHT)
 
 
+@pytest.mark.slow
 def test_a_node_is_killed(archive, undisturbed, output, monkeypatch):
     from ray.cluster_utils import Cluster
 
@@ -183,6 +183,7 @@ def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path)
     check_quarantine(job)
 
 
+@pytest.mark.slow
 def test_an_image_that_kills_its_actor_is_found_out_within_one_run(tmp_path):
     job, poison = poisoned(tmp_path)
     with watching(job, "ray", workers=2, **poison) as watched:
@@ -199,7 +200,7 @@ def test_every_point_of_a_run_may_be_its_last(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [sys.executable, "-m", "tests.crash_points", str(tmp_path / "in"), str(tmp_path)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     points = int(ended.stdout.split()[-1])

@@ -21,8 +21,6 @@ from tests.helpers import (
 )
 from tests.moto_s3 import new_bucket
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def bucket(s3):

@@ -158,7 +158,6 @@ def test_without_a_version_nothing_old_is_served(server):
     assert fetch(server.url("/w.pth")) == b"other"
 
 
-@pytest.mark.slow
 def test_s3_is_cached_by_etag(s3, cache):
     bucket = new_bucket()
     Folder(bucket).put("models/w.pth", b"first")
@@ -188,7 +187,6 @@ def test_threads_of_one_process_fetch_once(server):
     assert server.sent["/w.pth"] == 1
 
 
-@pytest.mark.slow
 def test_replicas_that_start_together_fetch_once(server):
     server.put("/w.pth", bytes(1 << 20), tag='"1"')
     code = f"from pipeline.weights import fetch; print(len(fetch({server.url('/w.pth')!r})))"
@@ -343,7 +341,6 @@ def test_size_requirements_become_the_card(tmp_path):
 
 
 @needs_spandrel
-@pytest.mark.slow
 def test_an_inpainting_network_fills_the_hole_and_nothing_else(tmp_path):
     foreign._spandrel()
     torch.manual_seed(0)

@@ -141,7 +141,6 @@ def test_a_store_that_cannot_be_written_is_found_before_training(tmp_path):
         of(Folder(str(tmp_path / "file" / "checkpoints"))).check_writable()
 
 
-@pytest.mark.slow
 def test_any_store_will_do(s3):
     folder = Folder(f"{new_bucket()}/run/checkpoints")
     for step in (1, 2, 3):

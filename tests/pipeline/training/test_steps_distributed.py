@@ -132,7 +132,6 @@ def ranks(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-@pytest.mark.slow
 class TestTwoRanks:
     def test_make_the_step_of_one_process(self, ranks):
         alone = restore(range(8), lambda network: network)
