@@ -20,6 +20,8 @@ RESAMPLES = 10_000
 CONFIDENCE = 0.95
 BLOCKS = 4_096
 SEED = 20_250_101
+PARTS = 200
+"""Resamples are drawn and summed in so many parts, a few megabytes each."""
 SHARED = 30
 """Columns with so many images share the resamples of all images, whichever of them they miss: their
 count then varies from resample to resample, which changes the width by less than 2 %. Shorter ones
@@ -80,7 +82,7 @@ def _resampled_means(sums_MK: Floats, sizes_MK: Floats) -> Floats:
     if np.all(sizes_MK == sizes_MK[:, :1]):
         sizes_MK = sizes_MK[:, :1]  # nothing is missing: one count serves all columns
     means = []
-    for chunk in np.array_split(_counts(len(sums_MK)), 20):
+    for chunk in np.array_split(_counts(len(sums_MK)), PARTS):
         weights = chunk.astype(np.float64)
         means.append((weights @ sums_MK) / (weights @ sizes_MK))
     return np.concatenate(means)
@@ -94,7 +96,7 @@ def _counts(n: int) -> NDArray[np.uint8]:
     """
     rng = np.random.default_rng((SEED, n))
     counts_BN = np.empty((RESAMPLES, n), dtype=np.uint8)
-    for rows in np.array_split(np.arange(RESAMPLES), 20):
+    for rows in np.array_split(np.arange(RESAMPLES), PARTS):
         draws = rng.integers(0, n, size=(len(rows), n)) + n * np.arange(len(rows))[:, None]
         counts_BN[rows] = np.bincount(draws.ravel(), minlength=n * len(rows)).reshape(-1, n)
     return counts_BN
