@@ -42,8 +42,6 @@ from pipeline.version import code_version
 
 LOOKED_INTO = 1 << 28
 """Bytes above which the header is read before the rest: a scene that is too large is not fetched."""
-ATTEMPTS_TOGETHER = 2
-"""How often a unit may kill its process before its images are processed one by one, apart."""
 
 
 class Worker:
@@ -76,14 +74,9 @@ class Worker:
             return self._scenes(unit)
         if (rows := self.ledger.rows(unit.unit_id)) is not None:
             return rows
-        before = self._attempts.begin(unit.unit_id)
-        try:
-            rows = self._processed(unit, together=before < ATTEMPTS_TOGETHER)
-            rows = self._privacy.shown(rows, self.ledger)
+        with self._attempts.counted(unit.unit_id) as together:
+            rows = self._privacy.shown(self._processed(unit, together=together), self.ledger)
             self.ledger.commit(unit.unit_id, rows)
-        finally:
-            # Only the death of the process leaves the count behind: an exception is no fault of an image.
-            self._attempts.end(unit.unit_id)
         return rows
 
     @cached_property

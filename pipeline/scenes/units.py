@@ -19,8 +19,6 @@ from pipeline.scenes.joining import Joining
 from pipeline.scenes.strip_ledger import StripLedger
 from pipeline.scenes.strip_work import StripWork
 
-TOGETHER = 2
-"""How often a unit may kill its process before it is tried once more in one of its own."""
 _PATIENCE = 4
 """A strip alone may take so many times as long as an image alone."""
 
@@ -68,15 +66,11 @@ class Scenes:
     def _once(self, unit: Unit, ledger: Ledger) -> list[Row]:
         if (rows := ledger.rows(unit.unit_id)) is not None:
             return rows
-        before = self._attempts.begin(unit.unit_id)
-        try:
-            rows = self.process(unit) if before < TOGETHER else self._apart(unit)
+        with self._attempts.counted(unit.unit_id) as together:
+            rows = self.process(unit) if together else self._apart(unit)
             if (others := ledger.rows(unit.unit_id)) is not None:
                 return others  # and the blocks may have gone while we read them
             ledger.commit(unit.unit_id, rows)
-        finally:
-            # Only the death of the process leaves the count behind: an exception is no fault of an image.
-            self._attempts.end(unit.unit_id)
         return rows
 
     def _apart(self, unit: Unit) -> list[Row]:

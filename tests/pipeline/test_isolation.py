@@ -6,11 +6,11 @@ from hashlib import sha256
 import pytest
 
 from pipeline import isolation, plan
-from pipeline.attempts import Attempts
+from pipeline.attempts import ATTEMPTS_TOGETHER, Attempts
 from pipeline.books import open_for
 from pipeline.errors import ImageError
 from pipeline.plan import Unit
-from pipeline.worker import ATTEMPTS_TOGETHER, Worker
+from pipeline.worker import Worker
 from tests.helpers import benchmark, lasting, photographs_in
 from tests.killing import WATCHED
 
