@@ -7,7 +7,8 @@ losses; the loop's batches lie ready in memory and it does nothing else. ``waits
 that steps waited for their samples.
 
 Then, processes with one core each and the same number of samples per worker: one alone; two that know nothing
-of each other, which is what two cores that share memory and clock allow; two that share gradients by gloo.
+of each other, which is what two cores that share memory and clock allow; two that only wait for each other
+after every step, which is what any two that share gradients must; two that share gradients by gloo.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import platform
 import statistics
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,13 +55,7 @@ def main() -> None:
         write_photographs(Path(folder) / "in", 16, 256)
         for name, make in RECIPES.items():
             beside_bare(name, make(folder, 1), chosen)
-        for way in ("alone", "apart", "gloo"):
-            seconds = workers(way, folder, chosen)
-            if way == "alone":
-                alone = seconds
-            print(
-                f"{way:6} {seconds:7.3f} s a step and worker  {seconds / alone:5.3f} x one alone", flush=True
-            )
+        beside_one_worker(folder, chosen)
 
 
 def arguments() -> argparse.Namespace:
@@ -201,13 +197,26 @@ class BareGeneration:
             self._optimisers[1].step()
 
 
+WAYS = {"alone": 1, "apart": 2, "in step": 2, "gloo": 2}
+"""Number of workers by the way they go together."""
+
+
+def beside_one_worker(folder: str, chosen: argparse.Namespace) -> None:
+    """A line a way: medians over rounds in which the ways take turns."""
+    rounds = [{way: workers(way, folder, chosen) for way in WAYS} for _ in range(max(1, chosen.rounds // 2))]
+    for way in WAYS:
+        seconds = statistics.median(each[way] for each in rounds)
+        ratio = statistics.median(each[way] / each["alone"] for each in rounds)
+        print(f"{way:8} {seconds:6.3f} s a step and worker  {ratio:5.3f} x one alone", flush=True)
+
+
 def workers(way: str, folder: str, chosen: argparse.Namespace) -> float:
     """Median seconds of a step of the super-resolver, the slower worker's where there are two."""
-    count = 1 if way == "alone" else 2
+    count, meeting = WAYS[way], f"file://{folder}/{uuid.uuid4().hex}"
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(count), context.Queue()
     processes = [
-        context.Process(target=work, args=(way, folder, rank, count, chosen.steps, barrier, answers))
+        context.Process(target=work, args=(way, folder, meeting, rank, count, chosen.steps, barrier, answers))
         for rank in range(count)
     ]
     for process in processes:
@@ -218,17 +227,25 @@ def workers(way: str, folder: str, chosen: argparse.Namespace) -> float:
     return max(found)
 
 
-def work(way: str, folder: str, rank: int, count: int, steps: int, barrier: Any, answers: Any) -> None:
+def work(
+    way: str, folder: str, meeting: str, rank: int, count: int, steps: int, barrier: Any, answers: Any
+) -> None:
     torch.set_num_threads(1)
     world = World()
     if way == "gloo":
-        meeting = f"file://{folder}/gloo-{os.getppid()}"
         dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=count)
         world = World(rank, count)
     ours = OurSteps(training_of(super_resolver(folder, world.size), world))
     ours(WARM_UP)
     barrier.wait()
-    answers.put(statistics.median(timed(ours, 2)[0] for _ in range(max(1, steps // 2))))
+
+    def step(count: int) -> None:
+        for _ in range(count):
+            ours(1)
+            if way == "in step":
+                barrier.wait()
+
+    answers.put(statistics.median(timed(step, 2)[0] for _ in range(max(1, steps // 2))))
     barrier.wait()
     if way == "gloo":
         dist.destroy_process_group()

@@ -2,6 +2,7 @@
 
 Yu et al., "Free-Form Image Inpainting with Gated Convolution" (DeepFill v2), ICCV 2019, section 3.1 and
 figure 3: the coarse network's layers, with the skips of a U-Net and without the second, attentive stage.
+Of our own is that the holes may start from an interpolation (``pull_push``) instead of empty.
 
 Shapes: B batch, C channels, H and W height and width, F features.
 """
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.arguments import require_at_least
+from models.networks.pull_push import before_pull_push, pull_push
 from models.networks.receptive_field import Window, halo_of
 
 DILATIONS = (2, 4, 8, 16)
@@ -46,19 +48,22 @@ class GatedUNet(nn.Module):
 
     The image is in [-1, 1] as in the paper; what it holds in the holes is not looked at. The mask is 1
     where a pixel is known. Known pixels come back as they are; ``predict`` gives the network's own
-    picture everywhere, as a loss on known pixels needs it. Height and width must be multiples of 4.
-    ``features=48`` is the paper's width.
+    picture everywhere, as a loss on known pixels needs it. ``features=48`` is the paper's width.
+
+    With ``levels`` the holes are first filled by ``pull_push`` over so many halvings, and the network
+    adds what that lacks, at first nothing: a small one needs no time to learn what is smooth. Height and
+    width must be multiples of 4, and of ``2 ** levels``.
     """
 
     conditions: ClassVar[Sequence[str]] = ("mask",)
-    multiple_of = 4
-    minimum_size = 4
 
-    def __init__(self, channels: int = 3, features: int = 48) -> None:
+    def __init__(self, channels: int = 3, features: int = 48, levels: int = 0) -> None:
         super().__init__()
         require_at_least("GatedUNet", 1, channels=channels)
         require_at_least("GatedUNet", 2, features=features)
-        self.channels = channels
+        require_at_least("GatedUNet", 0, levels=levels)
+        self.channels, self.levels = channels, levels
+        self.multiple_of = self.minimum_size = max(4, 2**levels)
         f = features
         self.at_full = GatedConvolution(channels + 1, f, 5)
         self.at_half = nn.Sequential(GatedConvolution(f, 2 * f, stride=2), GatedConvolution(2 * f, 2 * f))
@@ -80,6 +85,8 @@ class GatedUNet(nn.Module):
                 nn.init.kaiming_normal_(layer.weight)
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
+        if self.levels:
+            nn.init.zeros_(self.tail.weight)
 
     @property
     def halo(self) -> int:
@@ -95,7 +102,8 @@ class GatedUNet(nn.Module):
             # The detour over the quarter sees all that the skips see.
             window = before(window.before_convolution(3), self.decoder_at_full).before_enlarging(2)
             window = before(window, self.decoder_at_half).before_enlarging(2)
-            return self.at_full.before(before(before(window, self.at_quarter), self.at_half))
+            window = self.at_full.before(before(before(window, self.at_quarter), self.at_half))
+            return before_pull_push(window, self.levels)
 
         return halo_of(needed, multiple_of=self.multiple_of)
 
@@ -103,14 +111,15 @@ class GatedUNet(nn.Module):
         """The network's own picture, known pixels too."""
         height, width = image_BCHW.shape[-2:]
         assert height % self.multiple_of == width % self.multiple_of == 0, (height, width)
-        full_BFHW = self.at_full(torch.cat((image_BCHW * mask_B1HW, mask_B1HW), dim=1))
+        started_BCHW = pull_push(image_BCHW, mask_B1HW, self.levels)
+        full_BFHW = self.at_full(torch.cat((started_BCHW, mask_B1HW), dim=1))
         half_BFHW = self.at_half(full_BFHW)
         decoded_BFHW = self.decoder_at_half(
             torch.cat((_double(self.at_quarter(half_BFHW)), half_BFHW), dim=1)
         )
         decoded_BFHW = self.decoder_at_full(torch.cat((_double(decoded_BFHW), full_BFHW), dim=1))
         predicted_BCHW: Tensor = self.tail(decoded_BFHW)
-        return predicted_BCHW
+        return started_BCHW + predicted_BCHW if self.levels else predicted_BCHW
 
     def forward(self, image_BCHW: Tensor, mask_B1HW: Tensor) -> Tensor:
         """Known pixels as given, the others as predicted."""

@@ -190,7 +190,9 @@ class TestLocalPooling:
 
 
 class TestInpainting:
-    @pytest.mark.parametrize("network", [GatedUNet(features=4), LaMa(features=4, blocks=1)], ids=type)
+    @pytest.mark.parametrize(
+        "network", [GatedUNet(features=4), GatedUNet(features=4, levels=4), LaMa(features=4, blocks=1)]
+    )
     def test_known_pixels_stay_and_hidden_ones_are_not_looked_at(self, network):
         network.eval()
         mask_B1HW = torch.ones(1, 1, 32, 32)

@@ -22,7 +22,7 @@ SMALL = {
     "drunet": {"features": [4, 6, 8], "blocks": 1},
     "edsr": {"features": 8, "blocks": 2, "scale": 3, "residual_weight": 0.1},
     "ffdnet": {"features": 16, "layers": 4},
-    "gated_unet": {"features": 4},
+    "gated_unet": {"features": 4, "levels": 2},
     "lama": {"features": 4, "blocks": 2},
     "msrresnet": {"features": 8, "blocks": 2, "scale": 4},
     "nafnet": {"features": 4, "encoders": [1, 2], "middle": 1, "decoders": [1, 1], "local_window": 24},
@@ -173,15 +173,20 @@ def reach(network, given):
     step, scale = network.multiple_of, getattr(network, "scale", 1)
     centre = -(-(network.halo + 2) // step) * step
     image_BCHW = torch.rand(1, network.channels, step * 4, 2 * centre + step, dtype=torch.float64)
-    given = [torch.ones_like(image_BCHW[:, :1]) if each.ndim == 4 else each.double() for each in given]
-    image_BCHW.requires_grad_()
-    restored_BCHW = getattr(network, "predict", network)(image_BCHW, *given)
+    column_W = torch.arange(2 * centre + step)
+    # What fills holes looks no farther than to what is known: holes of all widths that could matter.
+    masked = any(each.ndim == 4 for each in given)
+    holes = [0, *range(network.halo - 2 * step, network.halo + 1)] if masked else [0]
     distances = []
-    for place in range(centre, centre + step):
-        looked_at = restored_BCHW[..., scale * place : scale * (place + 1)].sum()
-        (gradient_BCHW,) = torch.autograd.grad(looked_at, image_BCHW, retain_graph=True)
-        columns = gradient_BCHW.abs().sum((0, 1, 2)).nonzero().flatten()
-        distances += [place - int(columns.min()), int(columns.max()) - place]
+    for place, hole in itertools.product(range(centre, centre + step), holes):
+        mask_11HW = ((column_W - place).abs() >= hole).double().expand_as(image_BCHW[:, :1])
+        told = [mask_11HW if each.ndim == 4 else each.double() for each in given]
+        input_BCHW = image_BCHW.clone().requires_grad_()
+        restored_BCHW = getattr(network, "predict", network)(input_BCHW, *told)
+        restored_BCHW[..., scale * place : scale * (place + 1)].sum().backward()
+        columns = input_BCHW.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+        if len(columns):
+            distances += [place - int(columns.min()), int(columns.max()) - place]
     return max(distances)
 
 
