@@ -15,12 +15,4 @@ from pipeline.run import Options
 @flow(name="restore", log_prints=False)
 def restore(job: Job, options: Options = Options()) -> State[Any]:  # noqa: B008 - frozen, and shown in the UI
     """Restores an archive; running it again does what is new, changed or left."""
-    job = steps.accept(job, "restore")
-    planned = steps.plan(job, options)
-    if finished := steps.settled(job, planned):
-        return steps.outcome(job, finished.table, finished.verification)
-    steps.execute(job, options, planned)
-    table = steps.compact(job)
-    verification = steps.verify(job)
-    steps.report(job, table, verification)
-    return steps.outcome(job, table, verification)
+    return steps.all_of(job, options, "restore")

@@ -49,11 +49,22 @@ _RETRIED: dict[str, Any] = {
 }
 
 
-def accept(job: Job, kind: str) -> Job:
-    """The job with absolute addresses. ``JobError`` where it is of another kind than the flow."""
+def all_of(job: Job, options: Options, kind: str) -> State[Any]:
+    """Takes every step, or none where nothing is left to do; the state that the flow ends in.
+
+    ``JobError`` where the job is of another kind than the flow.
+    """
     if job.kind != kind:
         raise JobError(f'job.kind: the flow "{kind}" runs jobs of its own kind, got "{job.kind}"')
-    return absolute(job)
+    job = absolute(job)
+    planned = plan(job, options)
+    if finished := settled(job, planned):
+        return outcome(job, finished.table, finished.verification)
+    execute(job, options, planned)
+    table = compact(job)
+    verification = verify(job)
+    report(job, table, verification)
+    return outcome(job, table, verification)
 
 
 @task(**_RETRIED)

@@ -26,7 +26,8 @@ from pipeline.ledger import Committed, contains
 from pipeline.plan_file import PlanFile, records
 from pipeline.privacy_key import PrivacyKey, load_key
 from pipeline.scenes.part import Part
-from pipeline.storage import Entry, Folder
+from pipeline.storage import Folder
+from pipeline.stores.base import Entry
 
 SOURCES = "plan/sources.parquet"
 UNITS = "plan/units.parquet"

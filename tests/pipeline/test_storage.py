@@ -10,6 +10,7 @@ import pytest
 from pipeline import storage
 from pipeline.errors import StorageError
 from pipeline.storage import Folder
+from pipeline.stores import remote
 
 ODD_KEYS = [
     "plain.png",
@@ -179,7 +180,7 @@ def test_paths_mean_one_place(tmp_path, monkeypatch):
 
 
 def test_passing_faults_are_tried_again_and_lasting_ones_are_not(monkeypatch):
-    monkeypatch.setattr(storage.time, "sleep", lambda _: None)
+    monkeypatch.setattr(remote.time, "sleep", lambda _: None)
     faults = [ConnectionError("reset by peer"), TimeoutError("slow")]
 
     def flaky():
@@ -187,7 +188,7 @@ def test_passing_faults_are_tried_again_and_lasting_ones_are_not(monkeypatch):
             raise faults.pop()
         return b"data"
 
-    assert storage._retried(flaky) == b"data"
+    assert remote.retried(flaky) == b"data"
     calls = []
 
     def forbidden():
@@ -195,7 +196,7 @@ def test_passing_faults_are_tried_again_and_lasting_ones_are_not(monkeypatch):
         raise OSError("An error occurred (403) Forbidden")
 
     with pytest.raises(OSError, match="403"):
-        storage._retried(forbidden)
+        remote.retried(forbidden)
     assert len(calls) == 1
 
 
