@@ -1,27 +1,50 @@
 """The two images of a metric, and where they count: one function for each ``Pair``.
 
-Shapes: B batch, C channels, H and W height and width of the reference, h and w of the degraded input.
+Shapes: B batch, C channels, H and W height and width of the restored image, h and w of the degraded input.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.image import Image
 from pipeline.metrics.base import Pair
+from pipeline.repetition import REACH
 
 if TYPE_CHECKING:
-    from pipeline.process import Case
+    from pipeline.degrade import Degraded
+
+
+class Given(Protocol):
+    """What there is of an image besides the restored one: a ``Case``, or a part of a scene."""
+
+    @property
+    def reference(self) -> Image:
+        """The source; only where it holds data is asked of it."""
+        ...
+
+    @property
+    def reference_1CHW(self) -> Tensor:  # noqa: N802
+        """Its pixels as fractions of the range."""
+        ...
+
+    @property
+    def degraded(self) -> Degraded:
+        """The restorer's input."""
+        ...
+
 
 Images = tuple[Tensor, Tensor, Tensor | None]
 """What a metric is called with."""
 
 
-def with_reference(restored_BCHW: Tensor, cases: Sequence[Case], border: int) -> Images:
+def with_reference(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
     """The restored images and the references, ``border`` pixels cut from each side."""
     reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
     valid_B1HW = valid_mask(cases, restored_BCHW.device)
@@ -29,22 +52,26 @@ def with_reference(restored_BCHW: Tensor, cases: Sequence[Case], border: int) ->
     return _cut(restored_BCHW, border), _cut(reference_BCHW, border), valid_B1HW
 
 
-def with_input(restored_BCHW: Tensor, cases: Sequence[Case], _border: int) -> Images:
+def with_input(restored_BCHW: Tensor, cases: Sequence[Given], _border: int) -> Images:
     """The restored images, degraded again, and the degraded inputs; known pixels of the input count.
 
     Where a degradation cannot be repeated the first image is NaN, and so is every score of it.
     """
     degraded_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
-    valid_B1HW = valid_mask(cases, restored_BCHW.device)
-    if valid_B1HW is not None:
+    reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
+    valid_B1HW = valid_output(cases, restored_BCHW)
+    known_B1hw = _known(cases, valid_B1HW, degraded_BChw)
+    if valid_B1HW is not None and restored_BCHW.shape == reference_BCHW.shape:
         # Blur carries what lies outside the data into it: the same in both images, it cancels out.
-        reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
         restored_BCHW = torch.where(valid_B1HW, restored_BCHW, reference_BCHW)
+    elif valid_B1HW is not None and known_B1hw is not None:
+        # Of a size for which there is no reference: what rests on pixels outside the data cannot count.
+        known_B1hw = F.max_pool2d((~known_B1hw).float(), 2 * REACH + 1, stride=1, padding=REACH) == 0
     again = [_degraded_again(image[None], case) for image, case in zip(restored_BCHW, cases, strict=True)]
-    return torch.cat(again), degraded_BChw, _known(cases, valid_B1HW, degraded_BChw)
+    return torch.cat(again), degraded_BChw, known_B1hw
 
 
-def alone(restored_BCHW: Tensor, cases: Sequence[Case], border: int) -> Images:
+def alone(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
     """The restored images twice; valid where the references are, at whatever size."""
     valid_B1HW = valid_output(cases, restored_BCHW)
     if valid_B1HW is not None:
@@ -53,7 +80,7 @@ def alone(restored_BCHW: Tensor, cases: Sequence[Case], border: int) -> Images:
     return restored_BCHW, restored_BCHW, valid_B1HW
 
 
-PAIRS: dict[Pair, Callable[[Tensor, Sequence[Case], int], Images]] = {
+PAIRS: dict[Pair, Callable[[Tensor, Sequence[Given], int], Images]] = {
     Pair.REFERENCE: with_reference,
     Pair.INPUT: with_input,
     Pair.ALONE: alone,
@@ -61,7 +88,7 @@ PAIRS: dict[Pair, Callable[[Tensor, Sequence[Case], int], Images]] = {
 """How the images of each pair are made from a batch."""
 
 
-def valid_mask(cases: Sequence[Case], device: torch.device) -> Tensor | None:
+def valid_mask(cases: Sequence[Given], device: torch.device) -> Tensor | None:
     """B1HW: true where the references hold data; ``None`` where all of them do everywhere."""
     masks = [case.reference.valid_HW for case in cases]
     if all(mask is None for mask in masks):
@@ -71,13 +98,13 @@ def valid_mask(cases: Sequence[Case], device: torch.device) -> Tensor | None:
     return torch.from_numpy(np.stack(filled))[:, None].to(device)
 
 
-def valid_output(cases: Sequence[Case], restored_BCHW: Tensor) -> Tensor | None:
+def valid_output(cases: Sequence[Given], restored_BCHW: Tensor) -> Tensor | None:
     """``valid_mask`` at the size of the restored images."""
     valid_B1HW = valid_mask(cases, restored_BCHW.device)
     return None if valid_B1HW is None else _enlarged(valid_B1HW, *restored_BCHW.shape[-2:])
 
 
-def _degraded_again(restored_1CHW: Tensor, case: Case) -> Tensor:
+def _degraded_again(restored_1CHW: Tensor, case: Given) -> Tensor:
     degraded_1Chw, repetition = case.degraded.image_BCHW, case.degraded.repetition
     again = repetition(restored_1CHW) if repetition is not None else None
     if again is None or again.shape != degraded_1Chw.shape:
@@ -85,7 +112,7 @@ def _degraded_again(restored_1CHW: Tensor, case: Case) -> Tensor:
     return again
 
 
-def _known(cases: Sequence[Case], valid_B1HW: Tensor | None, degraded_BChw: Tensor) -> Tensor | None:
+def _known(cases: Sequence[Given], valid_B1HW: Tensor | None, degraded_BChw: Tensor) -> Tensor | None:
     """Pixels of the inputs that rest on data, and that no mask of the same size hides."""
     known_B1hw = None if valid_B1HW is None else _smaller(valid_B1HW, degraded_BChw.shape[-1])
     masks = [case.degraded.condition.mask_B1HW for case in cases]
@@ -98,13 +125,13 @@ def _known(cases: Sequence[Case], valid_B1HW: Tensor | None, degraded_BChw: Tens
 def _enlarged(valid_B1HW: Tensor, height: int, width: int) -> Tensor:
     if valid_B1HW.shape[-2:] == (height, width):
         return valid_B1HW
-    return torch.nn.functional.interpolate(valid_B1HW.float(), (height, width), mode="nearest-exact") > 0.5
+    return F.interpolate(valid_B1HW.float(), (height, width), mode="nearest-exact") > 0.5
 
 
 def _smaller(valid_B1HW: Tensor, width: int) -> Tensor:
     """True where all pixels of the larger mask under a smaller one are: B1hw."""
     scale = valid_B1HW.shape[-1] // width
-    return -torch.nn.functional.max_pool2d(-valid_B1HW.float(), scale) == 1
+    return -F.max_pool2d(-valid_B1HW.float(), scale) == 1
 
 
 def _cut(image_BCHW: Tensor, border: int) -> Tensor:

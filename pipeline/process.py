@@ -31,6 +31,7 @@ from pipeline.pairs import PAIRS, Images, valid_output
 from pipeline.plan import Source
 from pipeline.radiometry import in_units, quantised, to_stored, to_tensor
 from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, BuiltRestorer, Recipe
+from pipeline.repetition import Repetition
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ class Processor:
         reference_1CHW = to_tensor(reference, self.device)
         fields = _radiometry_of(reference)
         if degradation is None:
-            return Case(loaded, reference, reference_1CHW, Degraded(reference_1CHW, [], Condition()), fields)
+            return Case(loaded, reference, reference_1CHW, as_found(reference_1CHW), fields)
         seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
         degraded = degradation(reference_1CHW, seed)
         fields |= {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}
@@ -211,6 +212,11 @@ class Processor:
         for each, restorer in self.recipe.combinations:
             if each == name:
                 yield Outcome(loaded, name, restorer, error=error, stage="degrade")
+
+
+def as_found(image_1CHW: Tensor) -> Degraded:
+    """The input of a restore run: what was done to it before, nobody knows."""
+    return Degraded(image_1CHW, [], Condition(), Repetition.to_size(*image_1CHW.shape[-2:]))
 
 
 def _radiometry_of(image: Image) -> dict[str, Any]:

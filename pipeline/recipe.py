@@ -174,11 +174,11 @@ def _metric(name: str, where: str, job: Job) -> Metric:
         raise JobError(f'{where}: "{name}" is no score of one image; write distances = ["{name}"]')
     if name not in METRICS:
         raise JobError(f'{where}: unknown metric "{name}"; {did_you_mean(name, METRICS)}')
-    if job.kind == "restore" and METRICS[name].protocol.pair is not Pair.ALONE:
-        alone = ", ".join(each for each, metric in METRICS.items() if metric.protocol.pair is Pair.ALONE)
+    if job.kind == "restore" and METRICS[name].protocol.pair is Pair.REFERENCE:
+        others = (each for each, metric in METRICS.items() if metric.protocol.pair is not Pair.REFERENCE)
         raise JobError(
             f'{where}: "{name}" needs a reference, which a restore run does not have; '
-            f'without one there are {alone}; or use kind = "benchmark"'
+            f'without one there are {", ".join(others)}; or use kind = "benchmark"'
         )
     return METRICS[name]
 

@@ -4,6 +4,9 @@ A restored image, degraded again, should give the input back: that needs no refe
 compression, haze and masks are repeated as they were drawn. Noise that changes no mean is left out, so
 that the input's noise stays in the difference. What is random in any other way cannot be repeated.
 
+Of the input of a restore run nobody knows the degradation. What its restored image owes it all the same is
+to give it back at its own size: the first property of Wald et al., PE&RS 63(6), 1997.
+
 Shapes: C channels, H and W height and width.
 """
 
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -23,10 +27,14 @@ from models.operators.noise import (
     PoissonNoise,
     Speckle,
 )
+from models.operators.resample import imresize
 from models.operators.sensor import Stripes
 
 _NOISE = (GaussianNoise, CorrelatedNoise, PoissonNoise, PoissonGaussianNoise, Speckle, Stripes)
 """Operators whose mean over draws is the image, rounding and clipping aside."""
+
+REACH = 2
+"""Pixels of the input, around one, that its value rests on where a larger image is brought back to it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,11 @@ class Repetition:
         possible = all(step.fixed or step.is_noise or step.mask_1HW is not None for step in steps)
         return cls(tuple(steps)) if possible else None
 
+    @classmethod
+    def to_size(cls, height: int, width: int) -> Repetition:
+        """For an input of this size of which nothing is known."""
+        return cls((Drawn(_Resized(height, width), None, fixed=True),))
+
     def __call__(self, image_1CHW: Tensor) -> Tensor:
         """The degraded image without its noise, of the degraded input's size."""
         unused = torch.Generator()
@@ -66,6 +79,21 @@ class Repetition:
             elif step.fixed:
                 image_1CHW = step.operator(image_1CHW, unused)
         return image_1CHW
+
+
+@dataclass(frozen=True)
+class _Resized:
+    """MATLAB bicubic with antialiasing; an image that has the size stays as it is."""
+
+    name: ClassVar[str] = "resized"
+
+    height: int
+    width: int
+
+    def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
+        if image_BCHW.shape[-2:] == (self.height, self.width):
+            return image_BCHW
+        return imresize(image_BCHW, self.height, self.width)
 
 
 def draws_from(generator: Generator, state_before: Tensor) -> bool:

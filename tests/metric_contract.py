@@ -1,11 +1,16 @@
 """What every metric owes, whatever it measures."""
 
+import functools
 import math
+from dataclasses import replace
+from itertools import pairwise, product
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.metrics import Metric
+from pipeline.metrics.accumulating import Accumulating, Section
 from pipeline.metrics.base import Pair
 
 EXACT = {"rtol": 0.0, "atol": 1e-12}
@@ -88,6 +93,37 @@ def check_ladder(metric: Metric, ladder: list[Tensor], reference_BCHW: Tensor) -
     scores = torch.stack([metric(restored_BCHW, reference_BCHW, None) for restored_BCHW in ladder])
     steps = scores.diff(dim=0) * (1 if metric.protocol.higher_is_better else -1)
     assert (steps < 0).all(), scores
+
+
+def check_sections(metric: Accumulating, reference_BCHW: Tensor) -> None:
+    """Section by section, in any order, with no more shown than its reach: the score of the whole image."""
+    restored_BCHW = noisy(reference_BCHW, 0.05)
+    height, width = reference_BCHW.shape[-2:]
+    for valid_B1HW in (None, hole(reference_BCHW)):
+        images = restored_BCHW, reference_BCHW, valid_B1HW
+        parts = [
+            metric.part(*shown(images, each, metric.reach)) for each in sections(height, width, metric.grid)
+        ]
+        assert len(parts) > 6
+        for order in (parts, parts[::-1]):
+            score_B = metric.score(functools.reduce(metric.merged, order))
+            torch.testing.assert_close(score_B, metric(*images), rtol=1e-9, atol=0.0)
+
+
+def sections(height: int, width: int, grid: int) -> list[Section]:
+    """The image in sections of one and of two grids, the last ones longer; a grid of 1 goes by 40."""
+    grid = grid if grid > 1 else 40
+    down, across = (
+        pairwise([0, grid, *range(3 * grid, side - grid + 1, grid), side]) for side in (height, width)
+    )
+    return [Section((height, width), rows, columns) for rows, columns in product(down, across)]
+
+
+def shown(images: tuple[Tensor | None, ...], section: Section, reach: int) -> tuple[Any, ...]:
+    """The arguments of ``part``: of each image what the section may look at, and no more."""
+    top, left = (max(first - reach, 0) for first in (section.rows[0], section.columns[0]))
+    cut = [None if each is None else section.around(each, reach) for each in images]
+    return *cut, replace(section, origin=(top, left))
 
 
 def check_precision(metric: Metric, reference_BCHW: Tensor) -> None:

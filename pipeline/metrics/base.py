@@ -19,7 +19,7 @@ class Pair(StrEnum):
     """The two images that a metric compares; ``pipeline.pairs`` makes them."""
 
     REFERENCE = "restored and reference"
-    INPUT = "restored, degraded again, and the degraded input"
+    INPUT = "restored, degraded again, and the degraded input: a run without references has the score too"
     ALONE = "restored, twice: there is no second image, so a run without references has the score too"
 
 

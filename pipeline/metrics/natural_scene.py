@@ -5,11 +5,15 @@ Shapes: B images, N blocks, H and W height and width, b the side of a block, F =
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from models.operators.resample import imresize
+from pipeline.metrics.accumulating import Section
 from pipeline.metrics.window import gaussian
 
 BLOCK = 96
@@ -17,34 +21,42 @@ BLOCK = 96
 REACH = 10
 """Pixels beyond a block that its features look at: the window at half size, and the resampling."""
 
+FEATURES = 36
+"""Numbers of a block: 18 of each size."""
+
 _WINDOW = gaussian(7, 7 / 6)
 _ROUNDING = 1e-4
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
-_SHAPES = torch.arange(0.2, 10.0005, 0.001, dtype=torch.float64)
 
 
-def block_features(grey_BHW: Tensor) -> tuple[Tensor, Tensor]:
+def block_features(grey_BHW: Tensor, section: Section | None = None) -> tuple[Tensor, Tensor]:
     """36 features (B, N, F) and the sharpness (B, N) of the whole blocks from the upper left corner.
 
-    ``grey_BHW`` is float64 in grey levels, 0..255, at least one block large. A flat block has NaN.
+    ``grey_BHW`` is float64 in grey levels, 0..255. Without a section it is an image of at least one block;
+    else the blocks are those that begin in the section, at least one. A flat block has NaN.
     """
-    height, width = (side // BLOCK * BLOCK for side in grey_BHW.shape[-2:])
-    full_BHW = grey_BHW[:, :height, :width]
+    section = section or Section.whole(grey_BHW)
+    blocks = section.cut(*(side // BLOCK * BLOCK for side in section.size))
+    full_BHW = blocks.around(grey_BHW, REACH)
+    height, width = full_BHW.shape[-2:]
     half_BHW = imresize(full_BHW[:, None], height // 2, width // 2)[:, 0]
-    structure_BHW, deviation_BHW = _normalised(full_BHW)
+    structure_BHW, deviation_BHW = (blocks.counted(each, REACH) for each in _normalised(full_BHW))
     sharpness_BN = _blocks(deviation_BHW, BLOCK).mean(dim=(-2, -1))
-    half_structure_BHW, _ = _normalised(half_BHW)
+    half_structure_BHW = blocks.counted(_normalised(half_BHW)[0], REACH, 2)
     parts = (_features(_blocks(structure_BHW, BLOCK)), _features(_blocks(half_structure_BHW, BLOCK // 2)))
     return torch.cat(parts, dim=-1), sharpness_BN
 
 
-def whole_blocks(valid_B1HW: Tensor) -> Tensor:
+def whole_blocks(valid_B1HW: Tensor, section: Section | None = None) -> Tensor:
     """(B, N): whether all that a block's features look at is valid."""
-    invalid_B1HW = F.pad((~valid_B1HW.bool()).float(), (REACH,) * 4)
+    section = section or Section.whole(valid_B1HW)
+    blocks = section.cut(*(side // BLOCK * BLOCK for side in section.size))
+    # Beyond the last whole block too, though nothing looks there: as ever, so that no score changes.
+    shown_B1HW = replace(blocks, size=section.size).around(valid_B1HW, REACH)
+    invalid_B1HW = F.pad((~shown_B1HW.bool()).float(), (REACH,) * 4)
     near_B1HW = F.max_pool2d(invalid_B1HW, (2 * REACH + 1, 1), stride=1)
     near_B1HW = F.max_pool2d(near_B1HW, (1, 2 * REACH + 1), stride=1)
-    height, width = (side // BLOCK * BLOCK for side in near_B1HW.shape[-2:])
-    return F.max_pool2d(near_B1HW[..., :height, :width], BLOCK).flatten(1) == 0
+    return F.max_pool2d(blocks.counted(near_B1HW, REACH), BLOCK).flatten(1) == 0
 
 
 def _normalised(grey_BHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,9 +112,16 @@ def _shape_of(ratio: Tensor) -> Tensor:
 
     Between the steps of a table it is interpolated, so that no score jumps.
     """
-    shapes = _SHAPES.to(ratio.device)
-    table = torch.exp(2 * torch.lgamma(2 / shapes) - torch.lgamma(1 / shapes) - torch.lgamma(3 / shapes))
+    shapes, table = _shapes_and_ratios(ratio.device)
     upper = torch.searchsorted(table, ratio.contiguous()).clamp(1, len(table) - 1)
     low, high = table[upper - 1], table[upper]
     share = ((ratio - low) / (high - low)).clamp(0, 1)
     return shapes[upper - 1] + share * (shapes[upper] - shapes[upper - 1])
+
+
+@lru_cache
+def _shapes_and_ratios(device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # for whoever comes next, in inference mode or not
+        shapes = torch.arange(0.2, 10.0005, 0.001, dtype=torch.float64).to(device)
+        ratios = torch.exp(2 * torch.lgamma(2 / shapes) - torch.lgamma(1 / shapes) - torch.lgamma(3 / shapes))
+    return shapes, ratios

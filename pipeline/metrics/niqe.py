@@ -1,6 +1,6 @@
 """Natural image quality evaluator (Mittal, Soundararajan, Bovik 2013), without a reference.
 
-Shapes: B batch, C channels, H and W height and width, N blocks, F = 36 features.
+Shapes: B batch, C channels, H and W height and width, N blocks, F = 36 features, K numbers of a part.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import luma, valid
+from pipeline.metrics.accumulating import Section
 from pipeline.metrics.base import FULL_RANGE, MetricProtocol, Pair
-from pipeline.metrics.natural_scene import BLOCK, block_features, whole_blocks
+from pipeline.metrics.natural_scene import BLOCK, FEATURES, REACH, block_features, whole_blocks
 
 MODEL = "niqe.safetensors"
 """File beside this one: mean and covariance of the features of sharp blocks of good photographs."""
@@ -56,15 +57,35 @@ class Niqe:
         ),
     )
 
+    grid: ClassVar[int] = BLOCK
+    reach: ClassVar[int] = REACH
+
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
         """(B,) float64; the reference is not looked at."""
-        if min(restored_BCHW.shape[-2:]) < self.protocol.minimum_size:
-            return valid.undefined(restored_BCHW)
+        whole = Section.whole(restored_BCHW)
+        return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
+
+    def part(
+        self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None, section: Section
+    ) -> Tensor:
+        """(B, K): ``spread`` of the features of the whole blocks that begin in the section."""
+        blocks = section.cut(*(side // BLOCK * BLOCK for side in section.size))
+        if blocks.is_empty or min(section.size) < self.protocol.minimum_size:
+            return spread(restored_BCHW.new_empty(0, FEATURES).double()).repeat(len(restored_BCHW), 1)
         grey_BHW = grey_levels(valid.blanked(restored_BCHW, valid_B1HW))
-        features_BNF, _ = block_features(grey_BHW)
+        features_BNF, _ = block_features(grey_BHW, section)
         if valid_B1HW is not None:
-            features_BNF = features_BNF.where(whole_blocks(valid_B1HW)[..., None], torch.nan)
-        return torch.stack([_distance(features_NF) for features_NF in features_BNF])
+            features_BNF = features_BNF.where(whole_blocks(valid_B1HW, section)[..., None], torch.nan)
+        return torch.stack([spread(features_NF) for features_NF in features_BNF])
+
+    def merged(self, first_BK: Tensor, second_BK: Tensor) -> Tensor:
+        """(B, K): of the blocks of both."""
+        pairs = zip(first_BK, second_BK, strict=True)
+        return torch.stack([merged_spread(first_K, second_K) for first_K, second_K in pairs])
+
+    def score(self, part_BK: Tensor) -> Tensor:
+        """(B,): NaN where fewer than two blocks count."""
+        return torch.stack([_distance(*gaussian_of(part_K)) for part_K in part_BK])
 
 
 def grey_levels(image_BCHW: Tensor) -> Tensor:
@@ -74,15 +95,43 @@ def grey_levels(image_BCHW: Tensor) -> Tensor:
 
 def gaussian_model(features_NF: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (F,) and covariance (F, F) of the rows without NaN; NaN where these are fewer than two."""
-    rows_NF = features_NF[features_NF.isfinite().all(dim=1)]
-    if len(rows_NF) < 2:
-        nan_F = features_NF.new_full(features_NF.shape[1:], torch.nan)
-        return nan_F, nan_F.outer(nan_F)
-    return rows_NF.mean(dim=0), torch.cov(rows_NF.T)
+    return gaussian_of(spread(features_NF))
 
 
-def _distance(features_NF: Tensor) -> Tensor:
-    mean_F, covariance_FF = gaussian_model(features_NF)
+def spread(features_NF: Tensor) -> Tensor:
+    """(K,), K = 1 + F + F F: the number of rows without NaN, their mean, and the sum of outer products of
+    what they are off it."""
+    rows_FN = features_NF[features_NF.isfinite().all(dim=1)].T
+    count = rows_FN.shape[1]
+    mean_F = rows_FN.mean(dim=1) if count else rows_FN.new_zeros(len(rows_FN))
+    off_FN = rows_FN - mean_F[:, None]
+    return torch.cat([mean_F.new_tensor([count]), mean_F, (off_FN @ off_FN.T).flatten()])
+
+
+def merged_spread(first_K: Tensor, second_K: Tensor) -> Tensor:
+    """(K,): of the rows of both (Chan, Golub and LeVeque, Stanford STAN-CS-79-773, 1979)."""
+    (n1, mean1_F, scatter1_FF), (n2, mean2_F, scatter2_FF) = _unpacked(first_K), _unpacked(second_K)
+    count = n1 + n2
+    step_F = mean2_F - mean1_F
+    share = n2 / count.clamp_min(1)
+    scatter_FF = scatter1_FF + scatter2_FF + n1 * share * step_F.outer(step_F)
+    return torch.cat([count[None], mean1_F + share * step_F, scatter_FF.flatten()])
+
+
+def gaussian_of(spread_K: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (F,) and covariance (F, F) by ``spread``; NaN where it has fewer than two rows."""
+    count, mean_F, scatter_FF = _unpacked(spread_K)
+    if count < 2:
+        return torch.full_like(mean_F, torch.nan), torch.full_like(scatter_FF, torch.nan)
+    return mean_F, scatter_FF / (count - 1)
+
+
+def _unpacked(spread_K: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    mean_F = spread_K[1 : FEATURES + 1]
+    return spread_K[0], mean_F, spread_K[FEATURES + 1 :].view(FEATURES, FEATURES)
+
+
+def _distance(mean_F: Tensor, covariance_FF: Tensor) -> Tensor:
     if mean_F.isnan().any():
         return mean_F[0]
     good_mean_F, good_covariance_FF = (each.to(mean_F.device) for each in _model())

@@ -16,8 +16,14 @@ not defined (no valid pixel, an image under the minimum size, a channel count th
 flat image where the formula divides by its variance) is NaN. Identical images have an infinite PSNR,
 which summaries count apart.
 
-`consistency` needs no reference either: it compares the restored image, degraded again, with the degraded
-input. The `volume_` scores take the channels of an image as the slices of one volume. Distances between sets
+`sharpness`, `niqe` and the two of `consistency` need no reference: a restore run has them too.
+`consistency` compares the restored image, degraded again, with the degraded input. In a restore run nobody
+knows a degradation: there it says how far the restorer moved the pixels, or, where it enlarges, whether the
+larger image gives the input back at the input's size, which an image without invented radiometry does;
+`consistency_worst_tile` says it of the place where it is worst, and their `_degraded` columns are 0. Of
+scenes that are restored in strips these scores are those of the whole image.
+
+The `volume_` scores take the channels of an image as the slices of one volume. Distances between sets
 of images stand at the end.
 
 This page is made by `python -m pipeline.metrics > docs/metrics.md` from the protocols that every table

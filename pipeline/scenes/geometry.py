@@ -74,6 +74,11 @@ def widened(side: Range, margin: int, length: int) -> Range:
     return max(side[0] - margin, 0), min(side[1] + margin, length)
 
 
+def steps(length: int, step: int) -> list[Range]:
+    """A side of a scene in ranges of ``step``; the last one is longer by what is left."""
+    return list(pairwise([*range(0, max(length - step, 0) + 1, step), length]))
+
+
 def _cut(side: Range, step: int, phase: int) -> list[Range]:
     first, last = side
     borders = range((first - phase) // step * step + step + phase, last, step)

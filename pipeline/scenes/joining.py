@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
 from pipeline.formats.geotiff import GeoTiff, signed
@@ -21,18 +23,25 @@ from pipeline.layout import Layout
 from pipeline.ledger import OK, Row
 from pipeline.plan import Source, Unit
 from pipeline.recipe import NO_DEGRADATION, BuiltRestorer
-from pipeline.scenes.blocks import Blocks, Rectangle, named_by
+from pipeline.scenes.block_content import BlockContent
+from pipeline.scenes.blocks import Blocks, named_by
 from pipeline.scenes.faults import StagedError, fault
 from pipeline.scenes.opening import SceneFolders
+from pipeline.scenes.output import Output
 from pipeline.scenes.reader import Scene
+from pipeline.scenes.scoring import Scoring, scored_in_strips
 from pipeline.scenes.sums import Sums
+from pipeline.scenes.totals import Totals
 from pipeline.storage import Folder
 from pipeline.version import code_version
 
 
 @dataclass(frozen=True)
 class Joining:
-    """``joining(unit, strips)`` writes the output of a scene; the scene's row. Everything but the commit."""
+    """``joining(unit, strips, device)`` writes the output of a scene; the scene's row, scores included.
+
+    Everything but the commit.
+    """
 
     books: Folder
     scenes: SceneFolders
@@ -43,7 +52,7 @@ class Joining:
     """The columns that every row of an image has."""
     threads: int = 1
 
-    def __call__(self, unit: Unit, strips: Sequence[Row]) -> Row:
+    def __call__(self, unit: Unit, strips: Sequence[Row], device: torch.device) -> Row:
         """Never raises: a scene that fails is a row too. ``strips`` are the rows of all of them."""
         row, started = self.base(unit), time.perf_counter()
         try:
@@ -52,7 +61,12 @@ class Joining:
             row |= {"height": height, "width": width, "channels": len(scene.header.channels)}
             row |= {"dtype": scene.dtype, "source_bytes": scene.bytes, "source_sha256": scene.sha256()}
             row |= self._described(unit, scene, strips)
-            row |= self._stored(unit, scene, strips, row["source_sha256"])
+            rectangles = [each for strip in strips for each in named_by(strip)]
+            with tempfile.TemporaryDirectory(prefix="restora-scene-") as scratch:
+                blocks = Blocks(self.books, unit).fetch(rectangles, Path(scratch))
+                output = Output(blocks, BlockContent.of(scene))
+                row |= self._scores(unit, scene, strips, output, device)
+                row |= self._stored(unit, scene, output, row["source_sha256"], Path(scratch, "scene.tif"))
         except Exception as error:
             return row | fault(error)
         seconds = sum(strip["seconds"] for strip in strips) + time.perf_counter() - started
@@ -63,8 +77,9 @@ class Joining:
         return self.row(unit.sources[0], unit, NO_DEGRADATION, self.built.name)
 
     def _unscored(self) -> str | None:
-        """Why the row has no scores, where the job wants some."""
-        names = self.scenes.job.metrics
+        """Which scores the row does not have, where the job wants them."""
+        had = scored_in_strips(self.scenes.job)
+        names = [name for name in self.scenes.job.metrics if name not in had]
         return f"no {' and no '.join(names)}: not to be had of a scene in strips" if names else None
 
     def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:
@@ -91,33 +106,42 @@ class Joining:
             ),
         }
 
-    def _stored(self, unit: Unit, scene: Scene, strips: Sequence[Row], source_sha256: str) -> Row:
-        rectangles = [each for strip in strips for each in named_by(strip)]
+    def _scores(
+        self, unit: Unit, scene: Scene, strips: Sequence[Row], output: Output, device: torch.device
+    ) -> Row:
+        """What the strips said, and of the windows across them what is still to be said."""
+        metrics = scored_in_strips(self.scenes.job)
+        scale = output.size[0] // scene.size[0]
+        scoring = Scoring(scene, scale, self.scenes.radiometry(unit), device, metrics)
+        told = [Totals.from_json(strip["scores"]) for strip in strips if strip.get("scores")]
+        # A strip of an older version may have had other bands, or none: all of its rows are scored again.
+        told = [each for each in told if set(each.bands).issubset(scoring.bands)]
+        done = {band for each in told for band in each.bands}
+        totals = scoring(output, [band for band in scoring.bands if band not in done])
+        for each in told:
+            totals.merge(each, metrics)
+        return totals.scores(metrics)
+
+    def _stored(self, unit: Unit, scene: Scene, output: Output, source_sha256: str, path: Path) -> Row:
         made = Provenance(self.built.name, self.built.sha256, self.recipe_id, source_sha256, code_version())
         folder = self.layout.folder
         key = self.layout.restored(unit.sources[0], NO_DEGRADATION, self.built.name, GeoTiff.extensions)
-        with tempfile.TemporaryDirectory(prefix="restora-scene-") as scratch:
-            path = Path(scratch, "scene.tif")
-            self._write(path, unit, scene, rectangles, made)
-            with path.open("rb") as file:
-                digest, count = sha256_of(file)
-            try:
-                folder.put_file(key, path)
-            except Exception as error:
-                raise StagedError.of_writing(error) from error
+        self._write(path, scene, output, made)
+        with path.open("rb") as file:
+            digest, count = sha256_of(file)
+        try:
+            folder.put_file(key, path)
+        except Exception as error:
+            raise StagedError.of_writing(error) from error
         return {"output_uri": folder.uri(key), "output_sha256": digest, "output_bytes": count}
 
-    def _write(
-        self, path: Path, unit: Unit, scene: Scene, rectangles: Sequence[Rectangle], made: Provenance
-    ) -> None:
-        bottom = max(each.top + each.height for each in rectangles)
-        right = max(each.left + each.width for each in rectangles)
-        header = signed(scaled(scene.header, Grid.between(scene.size, (bottom, right))), made)
+    def _write(self, path: Path, scene: Scene, output: Output, made: Provenance) -> None:
+        header = signed(scaled(scene.header, Grid.between(scene.size, output.size)), made)
         format = FORMATS[GeoTiff.name]
         assert isinstance(format, GeoTiff)
         write_mosaic(
             path,
-            Blocks(self.books, unit).fetch(rectangles, path.parent),
+            output.blocks,
             header,
             scene.dtype,
             mask=scene.has_mask,

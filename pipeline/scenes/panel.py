@@ -15,11 +15,11 @@ import torch
 
 from models.restorer import Condition
 from pipeline.capacity import FittedRestorer
-from pipeline.formats.geotiff import all_bands
 from pipeline.image import Image
 from pipeline.jobs import Radiometry
 from pipeline.nodata import filled
 from pipeline.radiometry import clipped_and_stored, in_units, to_tensor
+from pipeline.scenes.block_content import BlockContent
 from pipeline.scenes.blocks import Rectangle
 from pipeline.scenes.geometry import Panel, Range, reach, widened
 from pipeline.scenes.reader import Group, Scene
@@ -64,10 +64,10 @@ class Panels:
         around = in_units(self.scene.image(groups, rows, columns), self.radiometry)
         core = _window(around, rows, columns, panel.rows, panel.columns)
         restored = self._restored(panel, around, core, rows, columns)
-        data = np.ascontiguousarray(all_bands(restored, self.scene.header).transpose(2, 0, 1)).tobytes()
         mask_HW = self.scene.mask(groups, panel.rows, panel.columns)
         if mask_HW is not None:
-            data += (mask_HW.repeat(self.scale, 0).repeat(self.scale, 1).astype(np.uint8) * 255).tobytes()
+            mask_HW = mask_HW.repeat(self.scale, 0).repeat(self.scale, 1)
+        data = BlockContent.of(self.scene).packed(restored, mask_HW)
         top, left = panel.rows[0] * self.scale, panel.columns[0] * self.scale
         return Rectangle(top, left, *restored.size[:2]), data
 

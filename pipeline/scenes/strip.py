@@ -6,11 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pipeline.scenes.ahead import ahead
 from pipeline.scenes.blocks import Rectangle
 from pipeline.scenes.geometry import Range, panels, row_bands
 from pipeline.scenes.panel import Panels
-from pipeline.scenes.reader import Group
+from pipeline.scenes.rows import rolling
 
 _WAITING = 3
 """Blocks that may wait for the store."""
@@ -21,17 +20,11 @@ def restore_strip(work: Panels, rows: Range, put: Callable[[Rectangle, bytes], N
     and putting raise."""
     scene, card = work.scene, work.fitted.restorer.card
     bands = row_bands(rows)
-    needed = [work.rows(band) for band in bands]
-    held: deque[Group] = deque()
     written: list[Rectangle] = []
-    with ahead(scene.groups(needed[0][0], needed[-1][1])) as coming, _Writing(put) as writing:
-        for band, (first, last) in zip(bands, needed, strict=True):
-            while held and held[0].last <= first:
-                held.popleft()
-            while not held or held[-1].last < last:
-                held.append(next(coming))
+    with rolling(scene, [work.rows(band) for band in bands]) as coming, _Writing(put) as writing:
+        for band, groups in zip(bands, coming, strict=True):
             for panel in panels(band, scene.size, card):
-                where, data = work(panel, held)
+                where, data = work(panel, groups)
                 writing.add(where, data)
                 written.append(where)
     return written

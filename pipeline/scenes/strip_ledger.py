@@ -23,6 +23,7 @@ COLUMNS = pa.schema(
         ("stage", pa.string()),
         ("message", pa.string()),
         ("sums", pa.string()),
+        ("scores", pa.string()),
         ("condition", pa.string()),
         ("blocks", pa.string()),
         ("device", pa.string()),
@@ -31,7 +32,8 @@ COLUMNS = pa.schema(
         ("finished_at", pa.timestamp("us", tz="UTC")),
     ]
 )
-"""One row a strip. ``sums``: ``Sums`` as JSON; ``blocks``: rectangles of the output as JSON."""
+"""One row a strip. ``sums`` and ``scores``: ``Sums`` and ``Totals`` as JSON; ``blocks``: rectangles of the
+output as JSON."""
 
 
 class StripLedger(Ledger):

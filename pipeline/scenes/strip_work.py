@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 
@@ -17,12 +19,16 @@ from pipeline.ledger import OK, Row
 from pipeline.plan import Unit
 from pipeline.recipe import BuiltRestorer
 from pipeline.scenes import blocks
+from pipeline.scenes.block_content import BlockContent
 from pipeline.scenes.blocks import Blocks, Rectangle
 from pipeline.scenes.faults import StagedError, fault
+from pipeline.scenes.geometry import Range
 from pipeline.scenes.noise import estimated
 from pipeline.scenes.opening import SceneFolders
+from pipeline.scenes.output import Output
 from pipeline.scenes.panel import Panels
 from pipeline.scenes.reader import Scene
+from pipeline.scenes.scoring import Scoring, scored_in_strips
 from pipeline.scenes.strip import restore_strip
 from pipeline.storage import Folder
 from pipeline.version import code_version
@@ -47,12 +53,15 @@ class StripWork:
         try:
             scene = self.scenes.open(unit)
             work, told = self._panels(scene, self.scenes.radiometry(unit))
-            rectangles = restore_strip(work, unit.part.rows, _putting(Blocks(self.books, unit)))
+            store = Blocks(self.books, unit)
+            rectangles = restore_strip(work, unit.part.rows, _putting(store))
+            scores = self._scores(work, unit.part.rows, store, rectangles)
         except Exception as error:
             return row | fault(error)
         return row | {
             "status": OK,
             "sums": work.sums.to_json(),
+            "scores": scores,
             "condition": json.dumps(told | work.told),
             "blocks": blocks.to_json(rectangles),
             "seconds": time.perf_counter() - started,
@@ -72,6 +81,19 @@ class StripWork:
             "code_version": code_version(),
             "finished_at": datetime.now(UTC),
         }
+
+    def _scores(
+        self, work: Panels, rows: Range, store: Blocks, rectangles: Sequence[Rectangle]
+    ) -> str | None:
+        """What this strip alone can say of the scene's scores; nothing where none are wanted."""
+        metrics = scored_in_strips(self.job)
+        if not metrics:
+            return None
+        scoring = Scoring(work.scene, work.scale, work.radiometry, self.device, metrics)
+        with tempfile.TemporaryDirectory(prefix="restora-strip-") as scratch:
+            blocks = store.fetch(rectangles, Path(scratch))
+            output = Output(blocks, BlockContent.of(work.scene))
+            return scoring(output, scoring.within(rows)).to_json()
 
     def _panels(self, scene: Scene, radiometry: Radiometry | None) -> tuple[Panels, Row]:
         """The work on panels, and what the restorer is told, for the row."""

@@ -61,7 +61,7 @@ class Scenes:
         assert unit.part is not None
         if not unit.part.joins:
             return [self.strip(unit)]
-        return [self.joining(unit, self._strip_rows(unit))]
+        return [self.joining(unit, self._strip_rows(unit), self.strip.device)]
 
     def _once(self, unit: Unit, ledger: Ledger) -> list[Row]:
         if (rows := ledger.rows(unit.unit_id)) is not None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 
 from pipeline.degrade import build_degradation
@@ -18,7 +19,7 @@ from pipeline.process import Case, Loaded, Processor
 from pipeline.radiometry import to_tensor
 from pipeline.recipe import Recipe
 from pipeline.storage import Folder
-from tests.helpers import benchmark, encoded, photograph
+from tests.helpers import benchmark, encoded, photograph, restore
 
 CPU = torch.device("cpu")
 FIXED = ["bicubic-x4", "blur", "motion", "defocus", "jpeg-q30", "mask", "slc-off", "clouds", "inpaint-thin"]
@@ -117,7 +118,7 @@ def test_only_pixels_that_the_mask_shows_count():
 
 def test_enlarging_loses_detail_that_shrinking_again_shows():
     """The input's own score is that of MATLAB bicubic: the same as the restorer of that name."""
-    fields = outcome_of("bicubic-x4", "bicubic").fields
+    fields = outcome_of("bicubic-x4", "bicubic", height=160).fields  # 40 rows: two tiles
     assert 0.001 < fields["consistency"] < 0.1
     assert fields["consistency"] < fields["consistency_worst_tile"]
     assert fields["consistency"] == pytest.approx(fields["consistency_degraded"], rel=1e-9)
@@ -133,6 +134,60 @@ def test_what_lies_outside_the_data_does_not_count():
         for metric in (METRICS["consistency"], METRICS["consistency_worst_tile"]):
             assert metric(*with_input(garbage, [case], 0)).item() == 0.0
             assert metric(*with_input(garbage + 0.1, [case], 0)).item() > 0.05
+
+
+def restored_by(name: str, valid_HW: np.ndarray | None, height: int, width: int):
+    """What a restore run makes of an image; its input and its result as fractions of 255, float64."""
+    job = restore("in", "out", restorers=[name], metrics=["consistency", "consistency_worst_tile"])
+    (outcome,) = Processor(Recipe.of(job), CPU)([loaded(photograph(3, height, width), valid_HW)])
+    assert outcome.error is None, outcome.error
+    found = outcome.loaded.image.pixels_HWC / 255.0, outcome.restored.pixels_HWC / 255.0
+    return outcome.fields, *found
+
+
+def matlab_bicubic(image_HWC: np.ndarray, scale: int) -> np.ndarray:
+    """``imresize(image, 1 / scale)``: Keys' cubic, ``scale`` times as wide, edges mirrored."""
+    taps = np.arange(-2 * scale, 3 * scale)
+    x = np.abs(taps - (scale - 1) / 2) / scale
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    weights = np.where(x <= 1, near, np.where(x < 2, far, 0))
+    for _ in range(2):
+        padded = np.pad(image_HWC, ((2 * scale, 3 * scale), (0, 0), (0, 0)), mode="symmetric")
+        shifted = [padded[i : i + len(image_HWC) : scale] * w for i, w in enumerate(weights / weights.sum())]
+        image_HWC = np.sum(shifted, axis=0).transpose(1, 0, 2)
+    return image_HWC
+
+
+def by_hand(residual_HWC: np.ndarray, known_HW: np.ndarray) -> tuple[float, float]:
+    """Over the image, and over its worst tile of 32 x 32; its sides are 40 and 64."""
+    squared = np.where(known_HW[..., None], residual_HWC, 0) ** 2
+    tiles = [np.s_[y : y + 32, x : x + 32] for y in (0, 8) for x in (0, 32)]
+    means = [squared[t].mean() / known_HW[t].mean() for t in tiles if known_HW[t].mean() >= 0.5]
+    return np.sqrt(squared.mean() / known_HW.mean()), np.sqrt(max(means))
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize(("name", "scale"), [("median", 1), ("srvgg-x4", 4)])
+def test_a_restored_image_owes_its_input_at_the_input_s_size(name, scale, holes):
+    """No degradation is known; what rests on pixels outside the data does not count."""
+    valid_HW = np.ones((40, 64), bool)
+    valid_HW[5:30, 3:20] = valid_HW[38, 60] = not holes
+    fields, input_HWC, restored_HWC = restored_by(name, valid_HW, 40, 64)
+    known_HW = valid_HW
+    if scale != 1:
+        assert restored_HWC.shape == (160, 256, 3)
+        restored_HWC = matlab_bicubic(restored_HWC, scale)
+        known_HW = scipy.ndimage.binary_erosion(valid_HW, np.ones((5, 5)), border_value=1)
+    image, worst = by_hand(restored_HWC - input_HWC, known_HW)
+    assert fields["consistency"] == pytest.approx(image, rel=1e-5)
+    assert fields["consistency_worst_tile"] == pytest.approx(worst, rel=1e-5)
+    assert 0.003 < image < worst
+    assert fields["consistency_degraded"] == fields["consistency_worst_tile_degraded"] == 0.0
+
+
+def test_nothing_restored_is_moved_by_nothing():
+    fields, _, _ = restored_by("identity", None, 40, 64)
+    assert fields["consistency"] == fields["consistency_worst_tile"] == 0.0
 
 
 def test_worst_tile_finds_a_small_patch_wherever_it_lies():

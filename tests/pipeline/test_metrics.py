@@ -12,6 +12,8 @@ from skimage import color, data, metrics
 from torch import Tensor
 
 from pipeline.metrics import METRICS
+from pipeline.metrics.accumulating import Accumulating
+from pipeline.metrics.base import Pair
 from pipeline.metrics.moments import local_moments, shared_mean
 from pipeline.metrics.page import page
 from pipeline.metrics.window import gaussian
@@ -75,6 +77,18 @@ def test_contract_ladder(metric):
         case _:
             ladder = [noisy(reference_BCHW, sigma) for sigma in (0.02, 0.05, 0.1)]
     metric_contract.check_ladder(metric, ladder, reference_BCHW)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if isinstance(METRICS[name], Accumulating)])
+def test_contract_sections(name):
+    """Sizes that no grid divides; every metric of a restore run is of this kind."""
+    metric_contract.check_sections(METRICS[name], photograph(batch=2, size=410)[..., :403])
+
+
+def test_every_metric_without_a_reference_can_be_had_of_scenes():
+    without = [metric for metric in METRICS.values() if metric.protocol.pair is not Pair.REFERENCE]
+    assert len(without) == 4
+    assert all(isinstance(metric, Accumulating) for metric in without)
 
 
 def test_contract_precision(metric):

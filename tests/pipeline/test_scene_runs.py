@@ -81,10 +81,21 @@ DEATHS = {
 
 
 @pytest.mark.slow
-def test_a_kill_repeats_one_strip_or_the_joining(tmp_path, expected):
-    jobs = {name: job_on(tmp_path, name) for name in DEATHS}
+def test_a_kill_repeats_one_strip_or_the_joining(tmp_path):
+    fill(tmp_path / "in", {"scene.tif": scene()})
+    scores = {"metrics": ["sharpness", "consistency_worst_tile"]}
+    whole_job = restore(tmp_path / "in", tmp_path / "whole", **scores)
+    (whole,) = complete(whole_job)
+    expected = Folder(whole_job.output).read("scene.tif")
+    jobs = {name: job_on(tmp_path, name, **scores) for name in DEATHS}
     points = [str(each) for name, job in jobs.items() for each in (job.output, *DEATHS[name][:2])]
-    command = [sys.executable, "-m", "tests.scene_deaths", job_on(tmp_path).model_dump_json(), *points]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.scene_deaths",
+        job_on(tmp_path, **scores).model_dump_json(),
+        *points,
+    ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     for name, job in jobs.items():
@@ -96,6 +107,9 @@ def test_a_kill_repeats_one_strip_or_the_joining(tmp_path, expected):
         (row,) = complete(job)
         assert row["status"] == "ok", name
         assert Folder(job.output).read("scene.tif") == expected, name
+        assert [row[each] for each in scores["metrics"]] == [
+            pytest.approx(whole[each], rel=1e-9) for each in scores["metrics"]
+        ], name
         assert leftovers(job) == [], name
 
 
@@ -262,13 +276,6 @@ def test_a_scene_that_is_too_large_for_memory_is_not_fetched(tmp_path, monkeypat
     assert small_row["status"] == "ok"
     assert "small.tif" in fetched
     assert "scene.tif" not in fetched
-
-
-def test_scores_that_strips_cannot_have_are_empty_and_say_why(tmp_path):
-    fill(tmp_path / "in", {"scene.tif": scene()})
-    (row,) = complete(job_on(tmp_path, metrics=["sharpness"]))
-    assert (row["status"], row["sharpness"]) == ("ok", None)
-    assert row["message"] == "no sharpness: not to be had of a scene in strips"
 
 
 def test_scenes_of_a_store_that_is_no_disk(tmp_path, expected):
