@@ -19,6 +19,7 @@ from models.solvers.bilateral import Bilateral
 from models.solvers.generative_prior import GenerativePrior
 from models.solvers.identity import Identity
 from models.solvers.interpolation import Interpolation
+from models.solvers.linear_light import LinearLight
 from models.solvers.median import Median
 from models.solvers.non_local_means import NonLocalMeans
 from models.solvers.per_band import PerBand
@@ -48,7 +49,7 @@ SOLVERS: dict[str, type[Solver]] = {
         Wiener, UnsupervisedWiener, RichardsonLucy, Tikhonov, TotalVariationDeblurring,
         TotalVariation, WaveletShrinkage, NonLocalMeans, Bilateral, Median,
         TotalVariationInpainting, BiharmonicInpainting,
-        PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand,
+        PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand, LinearLight,
     )
 }  # fmt: skip
 """Solvers by their name in a job."""

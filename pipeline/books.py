@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import JobError, RestoraError, StorageError
+from pipeline.errors import JobError, RestoraError, StorageError, describe
 from pipeline.jobs import Job
 from pipeline.keys import BOOKS
 from pipeline.layout import books_of, refuse_overlap
 from pipeline.ledger import Ledger
 from pipeline.privacy import sealed
 from pipeline.recipe import Recipe, differences
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 
 JOB = "job.json"
 RECIPE = "recipe.json"

@@ -12,8 +12,8 @@ from typing import Literal
 
 from packaging.specifiers import SpecifierSet
 
-from pipeline.errors import JobError, RestoraError
-from pipeline.storage import Folder, describe
+from pipeline.errors import JobError, RestoraError, describe
+from pipeline.storage import Folder
 
 Level = Literal["ok", "warning", "bad"]
 

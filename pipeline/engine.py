@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.errors import RunStopped
+from pipeline.errors import RunStopped, describe
 from pipeline.jobs import Job
 from pipeline.ledger import OK, Row
 from pipeline.plan import Unit, units
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 
 
 @dataclass(frozen=True)

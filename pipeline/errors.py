@@ -41,6 +41,12 @@ class ImageError(RestoraError):
         return type(self), (self.reason, str(self))
 
 
+def describe(error: BaseException) -> str:
+    """Type and first line of an error: enough to act on, no contents."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
 REASONS: dict[str, str] = {
     "EMPTY": "the object has no bytes",
     "NOT_FOUND": "the object was listed but is gone",

@@ -7,8 +7,7 @@ import traceback
 import torch
 
 from models.restorer import RestorerError
-from pipeline.errors import REASONS, ImageError
-from pipeline.storage import describe
+from pipeline.errors import REASONS, ImageError, describe
 
 
 def is_out_of_memory(error: BaseException) -> bool:

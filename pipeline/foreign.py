@@ -27,9 +27,8 @@ from torch import Tensor, nn
 
 from models.card import Card
 from models.restorer import Condition, Restorer
-from pipeline.errors import JobError
+from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex
-from pipeline.storage import describe
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 """Endings of files that may hold weights; all but the first are PyTorch's."""

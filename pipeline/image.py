@@ -102,6 +102,11 @@ class Image:
         height, width, channels = self.pixels_HWC.shape
         return height, width, channels
 
+    @property
+    def samples(self) -> NDArray[Any]:
+        """HWC: the pixels, and behind the last channel the opacity where there is one."""
+        return self.pixels_HWC if self.alpha_HW is None else np.dstack([self.pixels_HWC, self.alpha_HW])
+
     def to_unit(self) -> NDArray[np.float32]:
         """HWC float32, domain.low at 0 and domain.high at 1."""
         unit_HWC: NDArray[np.float32]

@@ -15,7 +15,8 @@ from pipeline.formats import FORMATS, format_of
 from pipeline.jobs import Dataset, Job
 from pipeline.ledger import COLUMNS, Row
 from pipeline.privacy_key import PrivacyKey, load_key, revealed
-from pipeline.storage import Entry, Folder, absolute_url
+from pipeline.storage import Folder, absolute_url
+from pipeline.stores.base import Entry
 
 if TYPE_CHECKING:
     from pipeline.books import Books
@@ -169,6 +170,10 @@ class Privacy:
         assert self._key is not None
         return self._key.reveal(source.sealed)
 
+    def key_of(self, source: Source) -> PrivacyKey | None:
+        """The key that hides a source; ``None`` where nothing does."""
+        return self._key if source.sealed else None
+
     def check(self, source: Source, data: bytes) -> None:
         """``ImageError("NOT_PRIVATE")`` for a medical image in a dataset that declares nothing."""
         if self._declared[source.dataset] is None and format_of(data).name in MEDICAL:
@@ -177,14 +182,16 @@ class Privacy:
             )
 
     def shown(self, rows: Iterable[Row], ledger: Ledger) -> list[Row]:
-        """The rows as they may be committed: of private ones only the columns of the allow-list.
+        """The rows as they may be committed: of private ones only the columns of the allow-list."""
+        return [self.shown_of(row["dataset"], row, ledger) for row in rows]
 
-        What the job itself adds to the fixed columns, metrics and features, are numbers and stay.
+    def shown_of(self, dataset: str, row: Row, ledger: Ledger) -> Row:
+        """A row of a dataset as it may be committed to a ledger, that of strips too.
+
+        What a ledger adds to the fixed columns (metrics, features, sums) are numbers and stay.
         """
+        if not self._declared[dataset]:
+            return row
         allowed = SHOWN | (set(ledger.schema.names) - set(COLUMNS.names))
-        return [self._shown(row, allowed) if self._declared[row["dataset"]] else row for row in rows]
-
-    @staticmethod
-    def _shown(row: Row, allowed: frozenset[str]) -> Row:
         names = allowed | {"message"} if row.get("reason") in PLAIN_MESSAGES else allowed
         return {name: value for name, value in row.items() if name in names}

@@ -19,11 +19,11 @@ import ray.data
 from numpy.typing import NDArray
 
 from pipeline.engine import UnitReport
-from pipeline.errors import RunStopped
+from pipeline.errors import RunStopped, describe
 from pipeline.jobs import Job
 from pipeline.plan import unit_of, units
 from pipeline.ray_session import LOCAL_CPUS, SESSION
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 
 MOST_BLOCKS = 4096
 """Ray Data's driver keeps some kilobytes per block; a longer plan has several units in one."""

@@ -8,8 +8,7 @@ import threading
 
 import ray
 
-from pipeline.errors import JobError
-from pipeline.storage import describe
+from pipeline.errors import JobError, describe
 
 LOCAL_CPUS = 4
 """Fewest logical CPUs of a Ray started here: Ray Data can wait for ever for a slot on one or two."""

@@ -14,6 +14,8 @@ _HEAD = """# Restorers
 Each name goes into a job as it stands: `restorers = ["bicubic", "median"]`. What a restorer needs and is not
 told, it estimates (the noise level) or refuses (masks and operators), image by image. Other channels than a
 network's own are refused too: `solver = "per_band"` with its name restores every band by itself.
+`{ name = "in-light", solver = "linear_light", restorer = "..." }` undoes the curve of sRGB before and applies
+it after, for restorers that are right about light and not about stored values.
 
 Images whose sides exceed the tile are cut into windows. `exact` restorers look no farther than their halo,
 and give the pixels of the whole image. `whole` ones are run on whole images; where one does not fit into the

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from pipeline.errors import StorageError
+from pipeline.errors import StorageError, describe
 from pipeline.stores.base import Entry, Store
 from pipeline.stores.disk import Disk
 from pipeline.stores.remote import Remote
@@ -144,9 +144,3 @@ def absolute_url(url: str) -> str:
     if parts.scheme in ("", "file"):
         return str(Path(url.removeprefix("file://")).expanduser().resolve())
     return url.rstrip("/")
-
-
-def describe(error: BaseException) -> str:
-    """Type and first line of an error: enough to act on, no contents."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from pipeline import plan
 from pipeline.books import Books
+from pipeline.errors import describe
 from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.layout import Layout
 from pipeline.ledger import OK, contains
 from pipeline.recipe import Recipe
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 
 MOST_SHOWN = 20
 HELD_BYTES = 1 << 26

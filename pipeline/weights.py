@@ -17,10 +17,10 @@ from models.card import Card
 from models.image_generator import ImageGenerator
 from models.restorer import Restorer
 from models.weights import build_part, build_restorer, load_weights
-from pipeline.errors import JobError
+from pipeline.errors import JobError, describe
 from pipeline.foreign import SUFFIXES, has_card, load_foreign
 from pipeline.hashing import sha256_hex, short_hash
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 
 T = TypeVar("T")
 

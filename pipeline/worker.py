@@ -6,7 +6,6 @@ queues between. Nothing of one image reaches another, and nothing is kept betwee
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,25 +18,26 @@ import torch
 from pipeline import isolation, series
 from pipeline.attempts import Attempts
 from pipeline.batches import BATCH_PIXELS, CPU_BATCH_PIXELS, Batches
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, describe
 from pipeline.faults import read_failure, reason_and_message
-from pipeline.formats import FORMATS, decode
+from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
-from pipeline.image import Image, Provenance
 from pipeline.jobs import Job
 from pipeline.layout import Layout
 from pipeline.ledger import OK, QUARANTINED, Ledger, Row
+from pipeline.objects import Objects
+from pipeline.outputs import Outputs
 from pipeline.plan import Source, Unit
 from pipeline.privacy import Privacy, folder_of
-from pipeline.process import Case, Loaded, Outcome, Processor
-from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, Recipe
+from pipeline.process import Loaded, Outcome, Processor
+from pipeline.recipe import Recipe
 from pipeline.scenes.joining import Joining
 from pipeline.scenes.opening import SceneFolders
 from pipeline.scenes.reader import refuse_too_large
 from pipeline.scenes.strip_work import StripWork
 from pipeline.scenes.units import Scenes
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 from pipeline.version import code_version
 
 LOOKED_INTO = 1 << 28
@@ -60,8 +60,6 @@ class Worker:
         self._processor = Processor(self.recipe, torch.device(device))
         self._device = _device_name(device)
         self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
-        self._degraded: dict[tuple[str, str], Row] = {}
-        self._degraded_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="read")
         self._writers = ThreadPoolExecutor(threads, thread_name_prefix="write")
 
@@ -83,7 +81,7 @@ class Worker:
     def _scenes(self) -> Scenes:
         """For the units of a restore run's scenes."""
         (built,) = self.recipe.restorers
-        recipe_id, folders = self.recipe.recipe_id, SceneFolders(self._job, self._folders)
+        recipe_id, folders = self.recipe.recipe_id, SceneFolders(self._job, self._folders, self._privacy)
         fitted = self._processor.fitted(built.name)
         strip = StripWork(
             self._job, self._books, folders, built, fitted, self._processor.device, self._device
@@ -105,13 +103,17 @@ class Worker:
         """Everything but the commit: objects are in the store when this returns."""
         if unit.part is not None:
             return self._scenes.process(unit)
-        self._degraded.clear()
-        saves = _Window(self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit))
+        outputs = Outputs(self.recipe, self.layout)
+        objects = Objects(outputs)
+        saves = _Window(self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit, objects))
         rows: list[Row] = []
         batches = Batches(batch_pixels=self._batch_pixels)
         for source, loaded in self._loaded(unit.sources):
             if isinstance(loaded, Exception):
                 rows += self._quarantined(source, unit, loaded)
+                continue
+            if refused := outputs.refused(loaded):
+                rows += saves.feed(refused)
                 continue
             for batch in batches.add(loaded):
                 rows += saves.feed(self._processor(batch))
@@ -157,8 +159,8 @@ class Worker:
         image = decode(data, limits)
         return Loaded(source, sha256_hex(data), len(data), image)
 
-    def _save(self, outcome: Outcome, unit: Unit) -> Row:
-        """Encodes and stores what the job keeps of an outcome; its row."""
+    def _save(self, outcome: Outcome, unit: Unit, objects: Objects) -> Row:
+        """Stores what the job keeps of an outcome; its row."""
         row = self._row(outcome.loaded.source, unit, outcome.degradation, outcome.restorer)
         image = outcome.loaded.image
         height, width, channels = image.size
@@ -168,61 +170,12 @@ class Worker:
         if outcome.error is not None:
             return row | _fault(outcome.error, outcome.stage)
         try:
-            row |= self._stored(outcome)
+            row |= objects.stored(outcome)
         except ImageError as error:
             return row | _fault(error, "encode")
         except Exception as error:
             return row | {"status": QUARANTINED, "stage": "write"} | _write_fault(error)
         return row | {"status": OK}
-
-    def _stored(self, outcome: Outcome) -> Row:
-        source, layout, row = outcome.loaded.source, self.layout, Row()
-        if outcome.case is not None and layout.keeps_degraded:
-            row |= self._stored_degraded(outcome.case, outcome.degradation)
-            if layout.kind == "degrade":
-                row |= {name.replace("degraded", "output"): value for name, value in row.items()}
-        if outcome.restored is not None and layout.keeps_restored:
-            made = outcome.degradation, outcome.restorer
-            data, extensions = self._encoded(self._with_provenance(outcome.restored, outcome.loaded, *made))
-            key = layout.restored(source, outcome.degradation, outcome.restorer, extensions)
-            layout.folder.put(key, data)
-            row |= {"output_uri": layout.folder.uri(key), "output_bytes": len(data)}
-            row |= {"output_sha256": sha256_hex(data)}
-        return row
-
-    def _stored_degraded(self, case: Case, degradation: str) -> Row:
-        """Stores a degraded image once, whatever number of restorers follow."""
-        source, layout = case.loaded.source, self.layout
-        with self._degraded_lock:
-            if (source.source_id, degradation) not in self._degraded:
-                image = self._with_provenance(case.degraded_image(), case.loaded, degradation)
-                data, extensions = self._encoded(image)
-                key = layout.degraded(source, degradation, extensions)
-                layout.folder.put(key, data)
-                self._degraded[source.source_id, degradation] = {
-                    "degraded_uri": layout.folder.uri(key),
-                    "degraded_sha256": sha256_hex(data),
-                    "degraded_bytes": len(data),
-                }
-            return self._degraded[source.source_id, degradation]
-
-    def _with_provenance(
-        self, image: Image, loaded: Loaded, degradation: str, restorer: str = NO_RESTORER
-    ) -> Image:
-        """The image with the record of how it came to be, for formats that can hold it."""
-        made = Provenance(
-            restorer="" if restorer == NO_RESTORER else restorer,
-            restorer_sha256=self._digests.get(restorer, ""),
-            recipe_id=self.recipe.recipe_id,
-            source_sha256=loaded.sha256,
-            code_version=code_version(),
-            degradation="" if degradation == NO_DEGRADATION else degradation,
-        )
-        return replace(image, metadata=replace(image.metadata, provenance=made))
-
-    def _encoded(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
-        format = FORMATS[self.layout.output_format or image.metadata.format]
-        return format.encode(image), format.extensions
 
     def _quarantined(self, source: Source, unit: Unit, error: Exception) -> list[Row]:
         """An image that failed before any combination: a row for each that it owes."""

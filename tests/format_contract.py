@@ -40,6 +40,7 @@ def image_of(
 
 def check_round_trip(form: Format, image: Image) -> None:
     """Same image, same bytes; read back, the same pixels, opacity, domain; once more, the same file."""
+    form.check(image)
     data = form.encode(image)
     assert form.encode(image) == data, "the same image gave other bytes"
     assert form.recognises(data)
@@ -54,10 +55,13 @@ def check_round_trip(form: Format, image: Image) -> None:
 
 
 def check_refuses(form: Format, image: Image) -> None:
-    """What does not fit is refused with the format, the pixels and the cure in the text."""
+    """What does not fit is refused with the format, the pixels and the cure in the text, early or late."""
     with pytest.raises(ImageError, match=r"(?s)holds .* not .*; ") as refusal:
         form.encode(image)
     assert refusal.value.reason == "UNENCODABLE"
+    with pytest.raises(ImageError) as early:
+        form.check(image)
+    assert (early.value.reason, str(early.value)) == (refusal.value.reason, str(refusal.value))
 
 
 def check_every_cut_is_refused(data: bytes) -> None:

@@ -16,11 +16,11 @@ from PIL import Image as Pillow
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import (
-    ASSOCIATED_ALPHA,
     EXIF,
     ICC_PROFILE,
     XMP,
     Limits,
+    check_opacity,
     codec_errors,
     refuse_pixels,
 )
@@ -68,12 +68,19 @@ class Avif:
             alpha_HW=np.ascontiguousarray(samples_HWC[:, :, -1]) if has_alpha else None,
         )
 
+    def check(self, image: Image) -> None:
+        """Grey, RGB or RGB with alpha of 8 bits, within the largest side."""
+        height, width, channels = image.size
+        fits = channels == 3 or (channels == 1 and image.alpha_HW is None)
+        if not fits or image.domain.dtype != "uint8" or max(height, width) > _LARGEST_SIDE:
+            holds = f"8 bit grey, RGB and RGB with alpha with sides up to {_LARGEST_SIDE}"
+            raise refuse_pixels(image, "AVIF", holds, "choose output_format png or tiff")
+        check_opacity(image, "AVIF")
+
     def encode(self, image: Image) -> bytes:
         """With EXIF, colour profile and XMP; an orientation becomes a property of the file."""
-        _check_encodable(image)
-        samples_HWC = image.pixels_HWC
-        if image.alpha_HW is not None:
-            samples_HWC = np.dstack([samples_HWC, image.alpha_HW])
+        self.check(image)
+        samples_HWC = image.samples
         samples_HWC = samples_HWC[:, :, 0] if samples_HWC.shape[2] == 1 else samples_HWC
         entries, file = image.metadata.entries, io.BytesIO()
         Pillow.fromarray(np.ascontiguousarray(samples_HWC)).save(
@@ -143,13 +150,3 @@ def _entries(info: dict[Any, Any]) -> dict[str, Any]:
     if EXIF in entries:
         entries[EXIF] = entries[EXIF].removeprefix(_EXIF_PREFIX)
     return entries
-
-
-def _check_encodable(image: Image) -> None:
-    height, width, channels = image.size
-    fits = channels == 3 or (channels == 1 and image.alpha_HW is None)
-    if not fits or image.domain.dtype != "uint8" or max(height, width) > _LARGEST_SIDE:
-        holds = f"8 bit grey, RGB and RGB with alpha with sides up to {_LARGEST_SIDE}"
-        raise refuse_pixels(image, "AVIF", holds, "choose output_format png or tiff")
-    if image.metadata.entries.get(ASSOCIATED_ALPHA):
-        raise refuse_pixels(image, "AVIF", "colours not multiplied by opacity", "choose output_format tiff")

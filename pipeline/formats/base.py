@@ -69,10 +69,17 @@ class Format(Protocol):
         """The image as stored, its domain from the header, its metadata unchanged."""
         ...
 
+    def check(self, image: Image) -> None:
+        """Raises what ``encode`` would of an image of this size, type and metadata; looks at no pixel.
+
+        ``ImageError`` with ``UNENCODABLE``, ``BAD_GEOMETRY``, or why the source can only be read.
+        """
+        ...
+
     def encode(self, image: Image) -> bytes:
         """The image as a file, with whatever of its metadata this format can hold.
 
-        The same image gives the same bytes. Raises ``ImageError("UNENCODABLE", ...)``.
+        The same image gives the same bytes. Raises as ``check``, and ``UNENCODABLE`` where the codec fails.
         """
         ...
 
@@ -103,3 +110,11 @@ def refuse_pixels(image: Image, format_name: str, holds: str, cure: str) -> Imag
         f"{format_name} holds {holds}, not {width} x {height} pixels of {has} "
         f"of {image.domain.dtype}; {cure}",
     )
+
+
+def check_opacity(image: Image, format_name: str) -> None:
+    """Refuses colours that are multiplied by the opacity, in formats that have no way to say so."""
+    if image.metadata.entries.get(ASSOCIATED_ALPHA):
+        raise refuse_pixels(
+            image, format_name, "colours not multiplied by opacity", "choose output_format tiff"
+        )

@@ -50,6 +50,10 @@ class Dicom:
             image: Image = _part("dicom_reading").read_image(data, limits)
             return image
 
+    def check(self, image: Image) -> None:
+        """As ``encode`` says, by the header alone."""
+        _part("dicom_writing").check_image(image)
+
     def encode(self, image: Image) -> bytes:
         """A derived image with new UIDs, whatever the pixels: also a mere copy is one.
 

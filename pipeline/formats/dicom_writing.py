@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,8 +41,21 @@ KEPT_SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGLSLossless)
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
+def check_image(image: Image) -> None:
+    """See ``pipeline.formats.dicom.Dicom.check``."""
+    with _refusals(image):
+        dataset, _, grid = _opened(image)
+        move_geometry(dataset, grid)
+
+
 def write_image(image: Image) -> bytes:
     """See ``pipeline.formats.dicom.Dicom.encode``."""
+    with _refusals(image):
+        return _write(image)
+
+
+@contextmanager
+def _refusals(image: Image) -> Iterator[None]:
     entries = image.metadata.entries
     if HEADER not in entries or image.alpha_HW is not None:
         raise refuse_pixels(
@@ -50,7 +65,7 @@ def write_image(image: Image) -> bytes:
         raise ImageError(*entries[READ_ONLY])
     with silence():
         try:
-            return _write(image)
+            yield
         except ImageError:
             raise
         except Exception as error:  # pydicom's own errors quote what they cannot write
@@ -61,7 +76,8 @@ def write_image(image: Image) -> bytes:
             ) from None
 
 
-def _write(image: Image) -> bytes:
+def _opened(image: Image) -> tuple[FileDataset, Layout, Grid]:
+    """The source's header. Raises ``ImageError`` where the image is none of it."""
     dataset = read_dataset(image.metadata.entries[HEADER])
     layout = Layout.of(dataset)
     channels = layout.samples if layout.samples > 1 else layout.frames
@@ -73,7 +89,11 @@ def _write(image: Image) -> bytes:
             f"{channels} channels of {dtype}",
             "choose output_format tiff",
         )
-    grid = Grid.between((layout.rows, layout.columns), image.size[:2])
+    return dataset, layout, Grid.between((layout.rows, layout.columns), image.size[:2])
+
+
+def _write(image: Image) -> bytes:
+    dataset, layout, grid = _opened(image)
     stored_HWC = _stored(image, layout, grid)
     digest = hashlib.sha256(repr(stored_HWC.shape).encode() + stored_HWC.tobytes()).hexdigest()
     _keep_loss(dataset, layout)

@@ -15,7 +15,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors, refuse_pixels
 from pipeline.formats.geotiff_directory import GDAL_NODATA, Directory, read_directory
 from pipeline.formats.geotiff_gdal import gdal, opened
-from pipeline.formats.geotiff_header import Band, Header
+from pipeline.formats.geotiff_header import BLUE, GREEN, RED, Band, Header
 from pipeline.formats.geotiff_limits import DTYPES, check_directory
 from pipeline.formats.geotiff_profile import profile_entries, with_profile
 from pipeline.formats.geotiff_reading import check_raster, read_header, read_samples, valid_pixels
@@ -26,7 +26,7 @@ from pipeline.image import Image, Metadata, Provenance
 
 HEADER = "geotiff_header"
 """Metadata entry: the ``Header``."""
-_GREY, _RED, _GREEN, _BLUE, _ALPHA = 1, 3, 4, 5, 6
+_GREY, _ALPHA = 1, 6
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,18 @@ class GeoTiff:
             check_raster(raster, limits)
             return image_of(read_samples(raster), header_of(raster, directory), self.name)
 
-    def encode(self, image: Image) -> bytes:
-        """A COG whose corners lie where the source's did, whatever the size."""
+    def check(self, image: Image) -> None:
+        """The bands of its source, on a grid that lies on the source's; and GDAL is there."""
+        gdal("UNENCODABLE")
         header = _header_of(image)
         if image.domain.dtype not in DTYPES or len(header.channels) != image.size[2]:
             raise refuse_pixels(image, "GeoTIFF", _holds(header), "use a restorer that keeps the bands")
+        Grid.between((header.height, header.width), image.size[:2])
+
+    def encode(self, image: Image) -> bytes:
+        """A COG whose corners lie where the source's did, whatever the size."""
+        self.check(image)
+        header = _header_of(image)
         grid = Grid.between((header.height, header.width), image.size[:2])
         mask_HW = header.own_mask()
         if mask_HW is not None:
@@ -130,7 +137,7 @@ def _header_of(image: Image) -> Header:
     if isinstance(known, Header):
         return known if image.alpha_HW is not None else _without_alpha(known)
     height, width, channels = image.size
-    colours = [_RED, _GREEN, _BLUE] if channels == 3 else [_GREY]
+    colours = [RED, GREEN, BLUE] if channels == 3 else [_GREY]
     kinds = (colours + [0] * channels)[:channels]
     alpha = None if image.alpha_HW is None else channels
     kinds += [] if alpha is None else [_ALPHA]

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from pipeline.image import Domain
 
 Tags = Mapping[str, str]
+RED, GREEN, BLUE = 3, 4, 5
+"""GDAL's numbers of these colour interpretations."""
+_COLOURS = {"red": RED, "green": GREEN, "blue": BLUE}
 
 
 class ControlPoint(NamedTuple):
@@ -73,6 +76,24 @@ class Header:
     def channels(self) -> tuple[Band, ...]:
         """The bands that are pixels."""
         return tuple(band for index, band in enumerate(self.bands) if index != self.alpha)
+
+    @property
+    def colours(self) -> tuple[int, ...] | None:
+        """Which of the channels are red, green and blue: as interpreted, else as described, in these words.
+
+        ``None`` where neither names each of the three for one channel.
+        """
+        interpreted = [band.interpretation for band in self.channels]
+        described = [_COLOURS.get(band.description.strip().lower()) for band in self.channels]
+        for said in (interpreted, described):
+            if all(said.count(colour) == 1 for colour in _COLOURS.values()):
+                return tuple(said.index(colour) for colour in _COLOURS.values())
+        return None
+
+    @property
+    def has_georeference(self) -> bool:
+        """Whether anything places the pixels on the ground."""
+        return bool(self.crs or self.transform or self.control_points or self.rational)
 
     def domain(self, dtype: str) -> Domain:
         """What the stored numbers mean; floats without a range of their own run from 0 to 1."""

@@ -67,9 +67,21 @@ class Jpeg:
             pixels_HWC = samples.reshape(*samples.shape[:2], -1)
             return Image(pixels_HWC, Domain.of_integers("uint8"), Metadata("jpeg", _entries(segments)))
 
+    def check(self, image: Image) -> None:
+        """Grey or RGB of 8 bits without alpha, within the largest side."""
+        height, width, channels = image.size
+        if channels not in (1, 3) or image.domain.dtype != "uint8" or image.alpha_HW is not None:
+            raise refuse_pixels(
+                image, "JPEG", "8 bit grey or RGB without alpha", "choose output_format png or tiff"
+            )
+        if max(height, width) > _LARGEST_SIDE:
+            raise refuse_pixels(
+                image, "JPEG", f"sides up to {_LARGEST_SIDE}", "choose output_format png or tiff"
+            )
+
     def encode(self, image: Image) -> bytes:
         """Baseline JPEG, the metadata segments in front."""
-        _check_encodable(image)
+        self.check(image)
         samples = image.pixels_HWC[:, :, 0] if image.size[2] == 1 else image.pixels_HWC
         encoded = imagecodecs.jpeg8_encode(
             np.ascontiguousarray(samples), level=self.quality, subsampling=self.subsampling
@@ -136,13 +148,3 @@ def _metadata_segments(entries: Any) -> list[Segment]:
     segments += [Segment(*other) for other in entries.get("jpeg_segments", ())]
     segments += icc_segments(entries.get(ICC_PROFILE, b""))
     return [segment for segment in segments if len(segment.payload) <= LARGEST_PAYLOAD]
-
-
-def _check_encodable(image: Image) -> None:
-    height, width, channels = image.size
-    if channels not in (1, 3) or image.domain.dtype != "uint8" or image.alpha_HW is not None:
-        raise refuse_pixels(
-            image, "JPEG", "8 bit grey or RGB without alpha", "choose output_format png or tiff"
-        )
-    if max(height, width) > _LARGEST_SIDE:
-        raise refuse_pixels(image, "JPEG", f"sides up to {_LARGEST_SIDE}", "choose output_format png or tiff")

@@ -48,6 +48,10 @@ class Nifti:
             image: Image = _volume().read_volume(data, limits)
             return image
 
+    def check(self, image: Image) -> None:
+        """As ``encode`` says, by the header alone."""
+        _volume().check_volume(image)
+
     def encode(self, image: Image) -> bytes:
         """The header with what the grid changes, the samples in the stored type; the gzip without a time.
 

@@ -51,8 +51,25 @@ def read_volume(data: bytes, limits: Limits) -> Image:
     return Image(samples_HWC, _domain(header, samples_HWC), Metadata("nifti", entries), valid_HW)
 
 
+def check_volume(image: Image) -> None:
+    """See ``pipeline.formats.nifti.Nifti.check``."""
+    move_grid(*_header_and_grid(image))
+
+
 def write_volume(image: Image) -> bytes:
     """See ``pipeline.formats.nifti.Nifti.encode``."""
+    entries = image.metadata.entries
+    header, grid = _header_and_grid(image)
+    samples_HWC = image.pixels_HWC
+    if GAPS in entries:
+        samples_HWC = put_back_gaps(samples_HWC, entries[GAPS], grid, header.size)
+    moved = write_header(move_grid(header, grid)) + entries[HEADER][header.length :]
+    content = moved + samples_HWC.astype(header.dtype).tobytes(order="F")
+    return _zipped(content) if entries[ZIPPED] else content
+
+
+def _header_and_grid(image: Image) -> tuple[Header, Grid]:
+    """Of the source. Raises ``ImageError`` where the image is none of this header."""
     entries = image.metadata.entries
     if HEADER not in entries or image.alpha_HW is not None:
         raise refuse_pixels(
@@ -67,13 +84,7 @@ def write_volume(image: Image) -> bytes:
             f"{channels} channels of {header.dtype.name}",
             "choose output_format tiff",
         )
-    grid = Grid.between(header.size, image.size[:2])
-    samples_HWC = image.pixels_HWC
-    if GAPS in entries:
-        samples_HWC = put_back_gaps(samples_HWC, entries[GAPS], grid, header.size)
-    moved = write_header(move_grid(header, grid)) + entries[HEADER][header.length :]
-    content = moved + samples_HWC.astype(header.dtype).tobytes(order="F")
-    return _zipped(content) if entries[ZIPPED] else content
+    return header, Grid.between(header.size, image.size[:2])
 
 
 def _domain(header: Header, samples_HWC: NDArray[Any]) -> Domain:

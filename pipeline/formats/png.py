@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import (
-    ASSOCIATED_ALPHA,
     EXIF,
     ICC_PROFILE,
     XMP,
     Limits,
+    check_opacity,
     codec_errors,
     refuse_pixels,
 )
@@ -61,12 +61,21 @@ class Png:
             samples = imagecodecs.png_decode(join_chunks(chunk for chunk in chunks if _decides_pixels(chunk)))
             return _image(samples, chunks)
 
+    def check(self, image: Image) -> None:
+        """Grey or RGB of 8 or 16 bits."""
+        height, width, channels = image.size
+        if (
+            channels not in (1, 3)
+            or image.domain.dtype not in ("uint8", "uint16")
+            or max(height, width) > _LARGEST_SIDE
+        ):
+            raise refuse_pixels(image, "PNG", "8 or 16 bit grey or RGB", "choose output_format tiff")
+        check_opacity(image, "PNG")
+
     def encode(self, image: Image) -> bytes:
         """Up-filtered rows, libdeflate: four times as fast as Pillow at level 1, and no larger."""
-        _check_encodable(image)
-        samples_HWC = image.pixels_HWC
-        if image.alpha_HW is not None:
-            samples_HWC = np.dstack([samples_HWC, image.alpha_HW])
+        self.check(image)
+        samples_HWC = image.samples
         height, width, channels = image.size
         colour_type = _COLOUR_TYPES[channels, image.alpha_HW is not None]
         bit_depth = 8 * samples_HWC.dtype.itemsize
@@ -146,15 +155,3 @@ def _filtered_rows(samples_HWC: NDArray[Any]) -> NDArray[np.uint8]:
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     return filtered
-
-
-def _check_encodable(image: Image) -> None:
-    height, width, channels = image.size
-    if (
-        channels not in (1, 3)
-        or image.domain.dtype not in ("uint8", "uint16")
-        or max(height, width) > _LARGEST_SIDE
-    ):
-        raise refuse_pixels(image, "PNG", "8 or 16 bit grey or RGB", "choose output_format tiff")
-    if image.metadata.entries.get(ASSOCIATED_ALPHA):
-        raise refuse_pixels(image, "PNG", "colours not multiplied by opacity", "choose output_format tiff")

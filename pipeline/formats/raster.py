@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors, refuse_pixels
@@ -22,6 +22,8 @@ _DRIVERS = {
     b"NSIF01.00": "NITF",
 }
 """First bytes -> the one driver that may read the file."""
+MAGIC_BYTES = max(map(len, _DRIVERS))
+"""How many bytes of a file tell its driver."""
 
 
 @dataclass(frozen=True)
@@ -35,29 +37,38 @@ class Raster:
 
     def recognises(self, data: bytes) -> bool:
         """By its first bytes."""
-        return _driver(data) is not None
+        return driver_of(data) is not None
 
     def decode(self, data: bytes, limits: Limits) -> Image:
         """Samples as stored; physical scale, unit, and where there is no data, by the header."""
-        driver = _driver(data)
+        driver = driver_of(data)
         assert driver is not None, "recognises() has seen it"
         gdal()
         with codec_errors(driver), opened(data, driver) as raster:
             check_raster(raster, limits)
-            return image_of(read_samples(raster), _header(raster), self.name)
+            return image_of(read_samples(raster), header_of(raster), self.name)
 
-    def encode(self, image: Image) -> bytes:
+    def check(self, image: Image) -> NoReturn:
         """Refuses: a GeoTIFF under the name of a JPEG 2000 file would be found by nobody."""
         raise refuse_pixels(
             image, "raster", "JPEG 2000 and NITF, which are only read", "choose output_format geotiff"
         )
 
+    def encode(self, image: Image) -> bytes:
+        """Refuses, as ``check``."""
+        self.check(image)
 
-def _driver(data: bytes) -> str | None:
+
+def driver_of(data: bytes) -> str | None:
+    """GDAL's driver for an object, by its first bytes; ``None`` where it is none of these rasters."""
     return next((driver for magic, driver in _DRIVERS.items() if data.startswith(magic)), None)
 
 
-def _header(raster: Any) -> Header:
+def header_of(raster: Any, mask: bool = True) -> Header:
+    """The header of an open raster, with or without its mask.
+
+    Raises ``ImageError`` with ``BAD_GEOREF``, or ``UNENCODABLE`` where a GeoTIFF cannot say the same.
+    """
     values = {"nan" if math.isnan(each) else repr(each) for each in raster.nodatavals if each is not None}
     if len(values) > 1 or (values and None in raster.nodatavals):
         raise ImageError(
@@ -69,4 +80,5 @@ def _header(raster: Any) -> Header:
         raster,
         nodata=values.pop() if values else None,
         has_transform=not raster.transform.is_identity and not raster.gcps[0],
+        mask=mask,
     )

@@ -56,9 +56,24 @@ class Tiff:
             entries = {**read_entries(page, data), **_layout(page)}
             return _image(samples_HWC, page, entries)
 
+    def check(self, image: Image) -> None:
+        """Unsigned samples of 8 or 16 bits, and no georeference of another grid."""
+        height, width, _ = image.size
+        if image.domain.dtype not in ("uint8", "uint16"):
+            raise refuse_pixels(
+                image, "TIFF", "8 or 16 bit unsigned samples here", "convert the source to those"
+            )
+        grid = image.metadata.entries.get("tiff_grid", (height, width))
+        if grid != (height, width):
+            raise ImageError(
+                "UNENCODABLE",
+                f"the georeference or OME description of the {grid[1]} x {grid[0]} source does not fit "
+                f"{width} x {height} pixels; choose output_format png, which leaves it out",
+            )
+
     def encode(self, image: Image) -> bytes:
         """Deflate and predictor 2: what every reader of TIFF knows."""
-        _check_encodable(image)
+        self.check(image)
         entries = image.metadata.entries
         order, directory = directory_to_write(entries)
         file = io.BytesIO()
@@ -116,9 +131,8 @@ def _samples_arguments(image: Image) -> dict[str, Any]:
     """Samples in the order of the file, and the tags that say what each of them is."""
     entries, channels = image.metadata.entries, image.size[2]
     is_rgb = channels == 3 or (channels > 3 and entries.get("tiff_rgb", False))
-    samples_HWC, extras = image.pixels_HWC, ["unspecified"] * (channels - (3 if is_rgb else 1))
+    samples_HWC, extras = image.samples, ["unspecified"] * (channels - (3 if is_rgb else 1))
     if image.alpha_HW is not None:
-        samples_HWC = np.dstack([samples_HWC, image.alpha_HW])
         extras.append("assocalpha" if entries.get(ASSOCIATED_ALPHA) else "unassalpha")
     planes = bool(entries.get("tiff_planes"))
     arguments: dict[str, Any] = {"photometric": "rgb" if is_rgb else "minisblack"}
@@ -131,16 +145,3 @@ def _samples_arguments(image: Image) -> dict[str, Any]:
         "planarconfig": "separate" if planes else "contig",
         "extrasamples": extras or None,
     }
-
-
-def _check_encodable(image: Image) -> None:
-    height, width, _ = image.size
-    if image.domain.dtype not in ("uint8", "uint16"):
-        raise refuse_pixels(image, "TIFF", "8 or 16 bit unsigned samples here", "convert the source to those")
-    grid = image.metadata.entries.get("tiff_grid", (height, width))
-    if grid != (height, width):
-        raise ImageError(
-            "UNENCODABLE",
-            f"the georeference or OME description of the {grid[1]} x {grid[0]} source does not fit "
-            f"{width} x {height} pixels; choose output_format png, which leaves it out",
-        )

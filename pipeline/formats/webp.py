@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import (
-    ASSOCIATED_ALPHA,
     EXIF,
     ICC_PROFILE,
     XMP,
     Limits,
+    check_opacity,
     codec_errors,
     refuse_pixels,
 )
@@ -65,13 +65,22 @@ class WebP:
                 alpha_HW=np.ascontiguousarray(samples_HWC[:, :, 3]) if header.has_alpha else None,
             )
 
+    def check(self, image: Image) -> None:
+        """RGB of 8 bits, within the largest side."""
+        height, width, channels = image.size
+        if channels != 3 or image.domain.dtype != "uint8" or max(height, width) > _LARGEST_SIDE:
+            raise refuse_pixels(
+                image,
+                "WebP",
+                f"8 bit RGB with sides up to {_LARGEST_SIDE}",
+                "choose output_format png or tiff",
+            )
+        check_opacity(image, "WebP")
+
     def encode(self, image: Image) -> bytes:
         """Lossless at libwebp's least effort (15 times as fast, a tenth larger), or lossy."""
-        _check_encodable(image)
-        samples_HWC = image.pixels_HWC
-        if image.alpha_HW is not None:
-            samples_HWC = np.dstack([samples_HWC, image.alpha_HW])
-        samples_HWC = np.ascontiguousarray(samples_HWC)
+        self.check(image)
+        samples_HWC = np.ascontiguousarray(image.samples)
         if _was_lossy(image.metadata):
             encoded = imagecodecs.webp_encode(samples_HWC, level=self.quality, lossless=False)
         else:
@@ -154,13 +163,3 @@ def _with_metadata(encoded: bytes, image: Image) -> bytes:
 
 def _chunk(kind: bytes, payload: bytes) -> bytes:
     return kind + struct.pack("<I", len(payload)) + payload + b"\0" * (len(payload) % 2)
-
-
-def _check_encodable(image: Image) -> None:
-    height, width, channels = image.size
-    if channels != 3 or image.domain.dtype != "uint8" or max(height, width) > _LARGEST_SIDE:
-        raise refuse_pixels(
-            image, "WebP", f"8 bit RGB with sides up to {_LARGEST_SIDE}", "choose output_format png or tiff"
-        )
-    if image.metadata.entries.get(ASSOCIATED_ALPHA):
-        raise refuse_pixels(image, "WebP", "colours not multiplied by opacity", "choose output_format tiff")

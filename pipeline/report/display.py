@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.formats.geotiff import HEADER
+from pipeline.formats.geotiff_header import Header
 from pipeline.image import Image
 from pipeline.report.pixels import Pixels
 
@@ -29,12 +31,13 @@ class Display:
     def of(cls, image: Image) -> Display:
         """Photographs as they are; deeper images from one percentile to the other, each of many bands alone.
 
-        Of more than three bands the first three are taken for blue, green and red, as on satellites.
+        Colours are the bands that the file says; of more than three that it says nothing of, the first three
+        are taken for blue, green and red, as on satellites.
         """
         channels = image.size[2]
-        bands = (2, 1, 0) if channels > 3 else tuple(range(channels)) if channels == 3 else (0,)
+        bands, name = _colours(image)
         if channels <= 3 and image.domain.dtype == "uint8":
-            return cls(bands, (0.0,) * len(bands), (1.0,) * len(bands), "")
+            return cls(bands, (0.0,) * len(bands), (1.0,) * len(bands), name)
         unit_HWC = image.to_unit()[:, :, bands]
         valid = unit_HWC if image.valid_HW is None else unit_HWC[image.valid_HW]
         seen = valid.reshape(-1, len(bands)).astype(np.float64)
@@ -42,19 +45,32 @@ class Display:
         if channels == 3:  # one contrast for all, so that colours stay
             seen = np.repeat(seen.reshape(-1, 1), 3, axis=1)
         if not len(seen):
-            return cls(bands, (0.0,) * len(bands), (1.0,) * len(bands), "")
+            return cls(bands, (0.0,) * len(bands), (1.0,) * len(bands), name)
         ends = np.percentile(seen, PERCENTILES, axis=0)
         ends[1] = np.where(ends[1] > ends[0], ends[1], ends[0] + 1)
-        note = _contrast(image, ends) if len(bands) == 1 else ""
-        if channels > 3:
-            note = "bands 3, 2, 1, each with a contrast of its own"
-        return cls(bands, tuple(ends[0]), tuple(ends[1]), note)
+        contrast = "each with a contrast of its own" if channels > 3 else ""
+        if len(bands) == 1:
+            contrast = _contrast(image, ends)
+        return cls(bands, tuple(ends[0]), tuple(ends[1]), ", ".join(filter(None, (name, contrast))))
 
     def __call__(self, image: Image) -> Pixels:
         """Uint8, H x W x 1 or 3."""
         unit_HWC: NDArray[np.float64] = image.to_unit()[:, :, self.bands].astype(np.float64)
         stretched = (unit_HWC - self.black) / (np.subtract(self.white, self.black))
         return np.asarray(np.nan_to_num(stretched * 255).round().clip(0, 255), np.uint8)
+
+
+def _colours(image: Image) -> tuple[tuple[int, ...], str]:
+    """The bands to show, and what to say of them; nothing where all are shown as they come."""
+    channels, header = image.size[2], image.metadata.entries.get(HEADER)
+    declared = header.colours if isinstance(header, Header) and len(header.channels) == channels else None
+    if channels < 3:
+        return (0,), "band 1" if channels == 2 else ""
+    if channels == 3 and declared in (None, (0, 1, 2)):
+        return (0, 1, 2), ""
+    bands = declared or (2, 1, 0)
+    says = "which the file says are" if declared else "taken for"
+    return bands, f"bands {', '.join(str(band + 1) for band in bands)}, {says} red, green and blue"
 
 
 def _contrast(image: Image, ends: NDArray[np.float64]) -> str:

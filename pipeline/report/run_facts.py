@@ -14,6 +14,7 @@ from pipeline.report.notation import count, duration
 from pipeline.report.provenance import Provenance
 
 QUARANTINE_SHOWN = 50
+NOTES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class RunFacts:
     code_versions: list[str]
     finished_at: str
     row_seconds: float
+    notes: list[str]
+    """What the rows that are ok say, most frequent first, each with its number of images."""
 
     @property
     def title(self) -> str:
@@ -62,11 +65,20 @@ def run_facts(table: pa.Table) -> RunFacts:
         row_seconds=float(pc.sum(table["seconds"]).as_py() or 0.0),
         **{f"{name}s": _distinct(table, name) for name in ("dataset", "degradation", "restorer", "device")},
         code_versions=_distinct(table, "code_version"),
+        notes=_notes(table),
     )
 
 
 def _distinct(table: pa.Table, name: str) -> list[str]:
     return sorted(str(value) for value in table[name].unique().to_pylist() if value)
+
+
+def _notes(table: pa.Table) -> list[str]:
+    said = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.is_valid(table["message"])))
+    images = said.group_by(["message", "dataset", "key"], use_threads=False).aggregate([])
+    counts = images.group_by("message", use_threads=False).aggregate([([], "count_all")]).to_pylist()
+    counts.sort(key=lambda each: -int(each["count_all"]))
+    return [f"{each['message']} ({count(each['count_all'], 'image')})" for each in counts]
 
 
 def fact_lines(facts: RunFacts, provenance: Provenance) -> list[tuple[str, str]]:
@@ -80,6 +92,7 @@ def fact_lines(facts: RunFacts, provenance: Provenance) -> list[tuple[str, str]]
         ("Degradations", "" if facts.kind == "restore" else _listed(facts.degradations, "degradation")),
         ("Restorers", _listed(facts.restorers, "restorer")),
         ("Rows", f"{facts.ok:,} ok, {facts.quarantined:,} quarantined"),
+        ("Notes", ". ".join(facts.notes[:NOTES_SHOWN])),
         ("Duration", "" if provenance.seconds is None else duration(provenance.seconds)),
         ("Throughput", _throughput(facts, provenance)),
         ("Time in restorers", duration(facts.row_seconds) if facts.row_seconds else ""),

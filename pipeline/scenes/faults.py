@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, describe
 from pipeline.faults import reason_and_message
 from pipeline.ledger import QUARANTINED, Row
-from pipeline.storage import describe
 
 _STAGES = {
     **dict.fromkeys(("READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"), "fetch"),

@@ -13,7 +13,8 @@ from pipeline.formats.base import Limits
 from pipeline.formats.geotiff import GeoTiff
 from pipeline.image import Domain, Image, Metadata
 from pipeline.jobs import Job, Radiometry
-from pipeline.plan import Unit
+from pipeline.plan import Unit, source_of
+from pipeline.privacy import Privacy
 from pipeline.radiometry import in_units
 from pipeline.scenes.reader import Scene
 from pipeline.storage import Folder
@@ -26,6 +27,7 @@ class SceneFolders:
     job: Job
     folders: Mapping[str, Folder]
     """By name of the dataset."""
+    privacy: Privacy
 
     def open(self, unit: Unit) -> Scene:
         """The scene of a unit. Raises ``ImageError``, with ``CHANGED`` where it is another version.
@@ -33,14 +35,16 @@ class SceneFolders:
         Strips are done at different times: two halves of two versions would make an image of neither.
         """
         (source,) = unit.sources
-        folder = self.folders[source.dataset]
+        folder, key = self.folders[source.dataset], self.privacy.real_key(source)
         try:
-            now = folder.entry(source.key)
+            now = folder.entry(key)
         except Exception as error:
             raise read_failure(error) from error
-        if now.size != source.size or now.version not in ("", source.version):
+        # By its identity, for the plan holds no version of a private object.
+        listed = source_of(source.dataset, folder, now, self.privacy.key_of(source))
+        if now.size != source.size or (now.version and listed.source_id != source.source_id):
             raise ImageError("CHANGED", "another object than the one that was listed; run the job again")
-        return Scene(folder, source.key, Limits(self.job.limits.max_scene_pixels))
+        return Scene(folder, key, Limits(self.job.limits.max_scene_pixels))
 
     def radiometry(self, unit: Unit) -> Radiometry | None:
         """As the job says it for the dataset."""

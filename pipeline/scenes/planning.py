@@ -13,9 +13,11 @@ from functools import cached_property
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Limits
 from pipeline.formats.geotiff import GeoTiff
+from pipeline.formats.raster import MAGIC_BYTES, Raster, driver_of
 from pipeline.jobs import Job
 from pipeline.ledger import Committed
 from pipeline.plan import Source, Unit, make_unit
+from pipeline.privacy import Privacy, folder_of
 from pipeline.scenes.blocks import WORK, delete_below
 from pipeline.scenes.geometry import strip_cuts
 from pipeline.scenes.part import Part
@@ -28,7 +30,8 @@ _PIXELS_A_BYTE = 8
 _BLOCK_SAMPLES = 1 << 27
 """Samples that one row of the file's blocks may have: what reading holds."""
 _READERS = 8
-_OTHERS = tuple({end for each in FORMATS.values() for end in each.extensions}.difference(GeoTiff.extensions))
+_SCENES = (*GeoTiff.extensions, *Raster.extensions)
+_OTHERS = tuple({end for each in FORMATS.values() for end in each.extensions}.difference(_SCENES))
 """Endings of objects that nobody looks into: most archives are large photographs."""
 
 
@@ -37,7 +40,8 @@ class ScenePlan:
 
     def __init__(self, job: Job, books: Folder, recipe_id: str) -> None:
         self._job, self._books, self._recipe_id = job, books, recipe_id
-        self._folders = {each.name: Folder(each.uri, each.profile) for each in job.datasets}
+        self._folders = {each.name: folder_of(each) for each in job.datasets}
+        self._privacy = Privacy(job)
         self._least_bytes = job.resources.scene_pixels // _PIXELS_A_BYTE
         self._found: set[str] = set()
 
@@ -88,11 +92,11 @@ class ScenePlan:
 
     def _part(self, source: Source) -> Part | None:
         """How a source is cut; nothing for what is no scene, and for what reading it will complain of."""
-        folder = self._folders[source.dataset]
+        folder, key = self._folders[source.dataset], self._privacy.real_key(source)
         try:
-            if folder.head(source.key, 2) not in (b"II", b"MM"):
+            if not self._may_be_raster(folder.head(key, MAGIC_BYTES)):
                 return None
-            scene = Scene(folder, source.key, Limits(self._job.limits.max_scene_pixels))
+            scene = Scene(folder, key, Limits(self._job.limits.max_scene_pixels))
         except Exception:  # the store's and GDAL's
             return None
         height, width = scene.size
@@ -103,6 +107,12 @@ class ScenePlan:
         ):
             return None
         return Part(strip_cuts(height, width, bands, self._job.resources.strip_samples))
+
+    def _may_be_raster(self, head: bytes) -> bool:
+        """Whether a GeoTIFF may come of it: from one as it is, from others where the job says so."""
+        if self._job.output_format == GeoTiff.name and driver_of(head) is not None:
+            return True
+        return head[:2] in (b"II", b"MM")
 
     @cached_property
     def _streams(self) -> bool:

@@ -25,6 +25,8 @@ from pipeline.formats.geotiff_header import Header
 from pipeline.formats.geotiff_limits import check_directory
 from pipeline.formats.geotiff_profile import profile_entries
 from pipeline.formats.geotiff_reading import check_raster, data_mask, has_own_mask, read_mask, read_part
+from pipeline.formats.raster import MAGIC_BYTES, driver_of
+from pipeline.formats.raster import header_of as raster_header_of
 from pipeline.hashing import sha256_of
 from pipeline.image import Image, Metadata
 from pipeline.scenes.geometry import Range
@@ -32,6 +34,8 @@ from pipeline.storage import Folder
 
 _ROWS = 512
 """Fewest rows to read at a time."""
+_NAMES = {"GTiff": "GeoTIFF"}
+"""Of formats in messages, where GDAL's are its own."""
 
 
 class FileBytes:
@@ -66,7 +70,7 @@ class Group:
 
 
 class Scene:
-    """A GeoTIFF whose header is known; ``groups`` reads its rows."""
+    """A GeoTIFF, JPEG 2000 or NITF file whose header is known; ``groups`` reads its rows."""
 
     def __init__(self, folder: Folder, key: str, limits: Limits) -> None:
         """Reads the header. Raises ``ImageError`` as decoding the whole file does, and for the store."""
@@ -74,16 +78,22 @@ class Scene:
         with self._failures(), folder.open(key) as file:
             data = FileBytes(file)
             self.bytes = len(data)
-            directory = read_directory(data)
-        if directory is None or not directory.is_raster:
-            raise ImageError("UNREADABLE", "no GeoTIFF")
-        check_directory(directory, limits, self.bytes)
-        self._directory: Directory = directory
+            driver, directory = driver_of(data[:MAGIC_BYTES]), read_directory(data)
+        if driver is None:
+            if directory is None or not directory.is_raster:
+                raise ImageError("UNREADABLE", "no GeoTIFF, JPEG 2000 or NITF file")
+            check_directory(directory, limits, self.bytes)
+        self._driver = driver or "GTiff"
         with self._opened() as raster:
-            self.header: Header = header_of(raster, directory, mask=False)
+            self.header: Header = self._header_of(raster, directory)
             self.has_mask = has_own_mask(raster)
             self.dtype = str(raster.dtypes[0])
             self.block_rows = max(each[0] for each in raster.block_shapes)
+
+    def _header_of(self, raster: Any, directory: Directory | None) -> Header:
+        if directory is None:
+            return raster_header_of(raster, mask=False)
+        return header_of(raster, directory, mask=False)
 
     @property
     def size(self) -> Range:
@@ -162,9 +172,12 @@ class Scene:
     def _opened(self) -> Iterator[Any]:
         place, opener, faults = str(Path(self._folder.root, self._key)), None, list[Exception]()
         if not self._folder.is_local:
-            place, opener = "scene.tif", lambda: _Witnessed(self._folder.open(self._key), faults)
+            place, opener = "scene", lambda: _Witnessed(self._folder.open(self._key), faults)
         try:
-            with codec_errors("GeoTIFF"), opened_file(place, "GTiff", opener) as raster:
+            with (
+                codec_errors(_NAMES.get(self._driver, self._driver)),
+                opened_file(place, self._driver, opener) as raster,
+            ):
                 check_raster(raster, self._limits)
                 yield raster
         except ImageError as error:

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import JobError, RunStopped, StorageError
+from pipeline.errors import JobError, RunStopped, StorageError, describe
 from pipeline.hashing import sha256_hex
 from pipeline.recipe import differences
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 
 POINTER = "newest.json"
 

@@ -15,11 +15,10 @@ from models.losses import build_adversarial, build_loss, build_penalty
 from models.networks import build_generator, build_network, card_facts
 from models.weights import load_weights
 from pipeline.degrade import Degradation, build_degradation
-from pipeline.errors import JobError
+from pipeline.errors import JobError, describe
 from pipeline.hashing import seed_of
 from pipeline.jobs import did_you_mean
 from pipeline.metrics import METRICS
-from pipeline.storage import describe
 from pipeline.training.muon import Muon
 from pipeline.training.recipe import TrainingRecipe
 from pipeline.training.schedules import build_schedule

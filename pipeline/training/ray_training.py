@@ -17,9 +17,9 @@ from typing import Any
 import ray
 import torch
 
-from pipeline.errors import JobError, RestoraError, RunStopped, StorageError
+from pipeline.errors import JobError, RestoraError, RunStopped, StorageError, describe
 from pipeline.ray_session import SESSION
-from pipeline.storage import Folder, describe
+from pipeline.storage import Folder
 from pipeline.training.board import Board
 from pipeline.training.loop import Finished, Loop, OnTold, Told
 from pipeline.training.recipe import TrainingRecipe

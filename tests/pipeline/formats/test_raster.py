@@ -10,26 +10,9 @@ from tests.geotiff_samples import geotiff, ground, rasters
 from tests.helpers import complete, fill, restore
 
 rasterio = pytest.importorskip("rasterio", reason="restora[geo] is not installed")
+from tests.raster_samples import converted, jpeg2000  # noqa: E402 - which needs it
+
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-
-
-def converted(data: bytes, driver: str, extension: str, **options: str) -> bytes:
-    """The GeoTIFF as another format, by GDAL."""
-    import rasterio.shutil
-
-    memory = rasterio.MemoryFile
-    with (
-        rasterio.Env(GDAL_PAM_ENABLED="NO"),
-        memory(data) as file,
-        file.open() as raster,
-        memory(ext=extension) as out,
-    ):
-        rasterio.shutil.copy(raster, out.name, driver=driver, **options)
-        return out.read()
-
-
-def jpeg2000(data: bytes) -> bytes:
-    return converted(data, "JP2OpenJPEG", ".jp2", QUALITY="100", REVERSIBLE="YES")
 
 
 FILES = {
