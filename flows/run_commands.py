@@ -25,6 +25,8 @@ from flows.arguments import (
     run_options,
 )
 
+RESTORE_METRICS = ("consistency", "consistency_worst_tile")
+
 
 def benchmark(
     job: Annotated[Path, typer.Argument(metavar="JOB.toml", help="A job; see conf/ for some to start from.")],
@@ -57,6 +59,15 @@ def restore(
         float | None,
         typer.Option("--noise-level", help="Known noise, in 1/255 of the range; else it is estimated."),
     ] = None,
+    metric: Annotated[
+        list[str],
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="A score that needs no reference; may be given again. Without it those that say how far "
+            "the radiometry was moved; none for no scores.",
+        ),
+    ] = list(RESTORE_METRICS),  # noqa: B006 - typer copies it
     pattern: Pattern = "*",
     private: Private = None,
     series: Series = SeriesPolicy.STACK,
@@ -80,6 +91,7 @@ def restore(
             "output_profile": profile_for(dest, profile),
             "datasets": [dataset_of(source, pattern, profile, private, series)],
             "restorers": [restorer_of(restorer, noise_level)],
+            "metrics": [] if metric == ["none"] else metric,
             "output_format": output_format,
         },
         where="restore",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from pipeline.errors import ImageError
 from pipeline.faults import is_out_of_memory
 from pipeline.image import Image
 from pipeline.metrics.bands import per_band
-from pipeline.metrics.base import Pair
+from pipeline.metrics.base import Metric, Pair
 from pipeline.pairs import PAIRS, Images, valid_output
 from pipeline.plan import Source
 from pipeline.radiometry import in_units, quantised, to_stored, to_tensor
@@ -157,7 +157,7 @@ class Processor:
         restored_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
         valid_B1HW = valid_output(cases, restored_BCHW)
         restored_BCHW, clipped_B = quantised(restored_BCHW, cases[0].reference.domain, valid_B1HW)
-        scores = self._score(restored_BCHW, cases, degradation)
+        scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
         seconds = (time.perf_counter() - started) / len(cases)
@@ -176,7 +176,13 @@ class Processor:
         if degraded_BCHW.shape[-2:] != (height, width):
             degraded_BCHW = imresize(degraded_BCHW, height, width, kernel="bicubic")
             degraded_BCHW, _ = quantised(degraded_BCHW, cases[0].reference.domain)
-        scores = self._score(degraded_BCHW, cases, degradation)
+        # What nobody degraded is consistent with itself: no score, and none that a restorer could gain on.
+        metrics = {
+            name: metric
+            for name, metric in self.recipe.metrics.items()
+            if degradation is not None or metric.protocol.pair is not Pair.INPUT
+        }
+        scores = self._score(degraded_BCHW, cases, degradation, metrics)
         rows: list[dict[str, Any]] = [
             {f"{name}_degraded": value for name, value in row.items()} for row in scores
         ]
@@ -191,12 +197,16 @@ class Processor:
                 row[column] = features
 
     def _score(
-        self, image_BCHW: Tensor, cases: Sequence[Case], degradation: Degradation | None
+        self,
+        image_BCHW: Tensor,
+        cases: Sequence[Case],
+        degradation: Degradation | None,
+        metrics: Mapping[str, Metric],
     ) -> list[dict[str, Any]]:
         border = degradation.scale if degradation and degradation.scale > 1 else 0
         pairs: dict[Pair, Images] = {}
         rows: list[dict[str, Any]] = [{} for _ in cases]
-        for name, metric in self.recipe.metrics.items():
+        for name, metric in metrics.items():
             pair = metric.protocol.pair
             if pair not in pairs:
                 pairs[pair] = PAIRS[pair](image_BCHW, cases, border)

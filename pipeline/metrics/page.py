@@ -20,7 +20,7 @@ which summaries count apart.
 `consistency` compares the restored image, degraded again, with the degraded input. In a restore run nobody
 knows a degradation: there it says how far the restorer moved the pixels, or, where it enlarges, whether the
 larger image gives the input back at the input's size, which an image without invented radiometry does;
-`consistency_worst_tile` says it of the place where it is worst, and their `_degraded` columns are 0. Of
+`consistency_worst_tile` says it of the place where it is worst, and the input has no such score. Of
 scenes that are restored in strips these scores are those of the whole image.
 
 The `volume_` scores take the channels of an image as the slices of one volume. Distances between sets

@@ -81,12 +81,11 @@ class Scoring:
         """``output`` covers what the bands look at."""
         totals = Totals(list(bands))
         for window in self._windows(bands):
-            for image_1CHW, of_input in (
-                (self._restored(window, output), False),
-                (window.reference_1CHW, True),
-            ):
-                for metric, part_1K in self._parts(image_1CHW, window):
-                    totals.add(metric, part_1K, of_input=of_input)
+            for metric, part_1K in self._parts(self._restored(window, output), window):
+                totals.add(metric, part_1K, of_input=False)
+            for metric, part_1K in self._parts(window.reference_1CHW, window):
+                if metric.protocol.pair is not Pair.INPUT:  # an input is consistent with itself
+                    totals.add(metric, part_1K, of_input=True)
         return totals
 
     @property

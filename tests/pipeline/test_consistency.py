@@ -182,7 +182,7 @@ def test_a_restored_image_owes_its_input_at_the_input_s_size(name, scale, holes)
     assert fields["consistency"] == pytest.approx(image, rel=1e-5)
     assert fields["consistency_worst_tile"] == pytest.approx(worst, rel=1e-5)
     assert 0.003 < image < worst
-    assert fields["consistency_degraded"] == fields["consistency_worst_tile_degraded"] == 0.0
+    assert not {"consistency_degraded", "consistency_worst_tile_degraded"} & set(fields)
 
 
 def test_nothing_restored_is_moved_by_nothing():
