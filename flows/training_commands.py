@@ -66,7 +66,10 @@ def train(
 
 
 def generate(
-    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="A generator's safetensors file.")],
+    weights: Annotated[
+        str,
+        typer.Argument(metavar="WEIGHTS", help="A generator's safetensors file, or a shipped one's name."),
+    ],
     out: Annotated[str, typer.Argument(metavar="OUT", help="A folder: a path or any fsspec URL.")],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many images.")] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other images.")] = 0,

@@ -7,6 +7,7 @@ import io
 import PIL.Image
 
 from models.image_generator import ImageGenerator
+from models.weights import SHIPPED, shipped_path
 from pipeline.errors import JobError
 from pipeline.storage import Folder
 from pipeline.training.generator_validation import ACROSS, displayed, generated
@@ -23,10 +24,11 @@ def generate(
 ) -> str:
     """Writes ``OUT/0000.png`` ... and ``OUT/sheet.png``; returns the sheet's address.
 
-    The first images of a seed are the same, but for rounding, whatever their number. ``JobError`` where
-    the weights cannot be fetched or are no generator's.
+    ``weights`` is a path, any fsspec URL, or the name of a shipped generator. The first images of a seed
+    are the same, but for rounding, whatever their number. ``JobError`` where the weights cannot be fetched
+    or are no generator's.
     """
-    generator = fetch_part(weights)
+    generator = fetch_part(str(shipped_path(weights)) if weights in SHIPPED else weights)
     if not isinstance(generator, ImageGenerator):
         raise JobError(
             f"{weights}: {generator.card.name} restores images and generates none; "
