@@ -70,7 +70,7 @@ def hits(folder: Path) -> list[str]:
     for path in sorted(each for each in folder.rglob("*")):
         if CANARY in str(path.relative_to(folder)):
             found.append(f"path {path}")
-        if path.is_dir() or path.suffix in (".dcm", ".nii"):
+        if path.is_dir() or path.suffix in (".dcm", ".nii", ".tif"):
             continue
         data = path.read_bytes()
         if path.suffix == ".parquet":

@@ -88,7 +88,7 @@ class ScenePlan:
 
     def _may_be_scene(self, source: Source) -> bool:
         is_large = source.size >= self._least_bytes and not source.key.lower().endswith(_OTHERS)
-        return is_large and not source.group and not source.sealed
+        return is_large and not source.group
 
     def _part(self, source: Source) -> Part | None:
         """How a source is cut; nothing for what is no scene, and for what reading it will complain of."""

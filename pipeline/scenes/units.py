@@ -34,6 +34,7 @@ class Scenes:
 
     def __post_init__(self) -> None:
         self._books, self._job = self.strip.books, self.strip.job
+        self._privacy = self.strip.scenes.privacy
         self._strips = StripLedger(self._books, self.recipe_id)
         self._attempts = Attempts(self._books)
 
@@ -68,6 +69,7 @@ class Scenes:
             return rows
         with self._attempts.counted(unit.unit_id) as together:
             rows = self.process(unit) if together else self._apart(unit)
+            rows = [self._privacy.shown_of(unit.sources[0].dataset, row, ledger) for row in rows]
             if (others := ledger.rows(unit.unit_id)) is not None:
                 return others  # and the blocks may have gone while we read them
             ledger.commit(unit.unit_id, rows)
