@@ -20,11 +20,12 @@ from pipeline.distances import DISTANCES
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
-from pipeline.jobs import Job, RestorerSpec, did_you_mean
+from pipeline.jobs import Job, RestorerSpec
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric, Pair
 from pipeline.privacy import fingerprints
+from pipeline.validation import did_you_mean
 from pipeline.weights import fetch_part, fetch_restorer
 
 SCHEMA_VERSION = 1
@@ -201,7 +202,11 @@ def _check_bands(recipe: Recipe) -> None:
 
 
 def _check_format(job: Job) -> None:
-    if job.output_format is not None and job.output_format not in FORMATS:
-        raise JobError(
-            f'output_format: unknown format "{job.output_format}"; {did_you_mean(job.output_format, FORMATS)}'
-        )
+    name = job.output_format
+    if name is None:
+        return
+    if name not in FORMATS:
+        raise JobError(f'output_format: unknown format "{name}"; {did_you_mean(name, FORMATS)}')
+    if FORMATS[name].read_only:
+        others = ", ".join(each for each, format in FORMATS.items() if not format.read_only)
+        raise JobError(f'output_format: "{name}" is only read; choose one of {others}')

@@ -46,6 +46,7 @@ class Avif:
     name = "avif"
     extensions = (".avif",)
     lossless = False
+    read_only = False
     summary = "8 bit grey, RGB and alpha; written at quality 95 (4:4:4), alpha within 1 of 255"
 
     def recognises(self, data: bytes) -> bool:

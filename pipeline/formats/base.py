@@ -57,6 +57,11 @@ class Format(Protocol):
         ...
 
     @property
+    def read_only(self) -> bool:
+        """Whether its images can only be written as another format."""
+        ...
+
+    @property
     def summary(self) -> str:
         """What it reads and writes, in one line, for ``restora list formats``."""
         ...

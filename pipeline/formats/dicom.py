@@ -38,6 +38,7 @@ class Dicom:
     name = "dicom"
     extensions = (".dcm",)
     lossless = True
+    read_only = False
     summary = "classic CT, MR, CR, DX, NM, US, captures; written as derived images, lossless [dicom]"
 
     def recognises(self, data: bytes) -> bool:

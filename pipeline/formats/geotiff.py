@@ -41,6 +41,7 @@ class GeoTiff:
     name = "geotiff"
     extensions = (".tif", ".tiff")
     lossless = True
+    read_only = False
     summary = (
         "8, 16 and signed 16 bit, 32 bit float, any number of bands; written as COG, lossless (extra geo)"
     )

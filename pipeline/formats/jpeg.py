@@ -51,6 +51,7 @@ class Jpeg:
     name = "jpeg"
     extensions = (".jpg", ".jpeg", ".jpe", ".jfif")
     lossless = False
+    read_only = False
     summary = "8 bit grey and RGB; written at quality 95, colour at full resolution (4:4:4)"
 
     def recognises(self, data: bytes) -> bool:

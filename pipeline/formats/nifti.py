@@ -36,6 +36,7 @@ class Nifti:
     name = "nifti"
     extensions = (".nii.gz", ".nii")
     lossless = True
+    read_only = False
     summary = "volumes of 2 to 7 dimensions, integers and floats; header, affine, extensions kept [nifti]"
 
     def recognises(self, data: bytes) -> bool:

@@ -48,6 +48,7 @@ class Png:
     name = "png"
     extensions = (".png",)
     lossless = True
+    read_only = False
     summary = "8 and 16 bit grey, RGB, alpha; palette and 1-4 bit are read as 8 bit; lossless"
 
     def recognises(self, data: bytes) -> bool:

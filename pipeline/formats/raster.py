@@ -33,6 +33,7 @@ class Raster:
     name = "raster"
     extensions = (".jp2", ".j2k", ".ntf", ".nitf")
     lossless = True
+    read_only = True
     summary = "JPEG 2000, NITF: read; written with output_format geotiff (extra geo)"
 
     def recognises(self, data: bytes) -> bool:

@@ -41,6 +41,7 @@ class Tiff:
     name = "tiff"
     extensions = (".tif", ".tiff")
     lossless = True
+    read_only = False
     summary = "8 and 16 bit, any number of bands, alpha, tiled or striped; written with Deflate, lossless"
 
     def recognises(self, data: bytes) -> bool:

@@ -45,6 +45,7 @@ class WebP:
     name = "webp"
     extensions = (".webp",)
     lossless = False
+    read_only = False
     summary = "8 bit RGB and alpha; written lossless if the source was lossless, else at quality 95"
 
     def recognises(self, data: bytes) -> bool:

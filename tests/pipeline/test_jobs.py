@@ -166,6 +166,7 @@ MEANING_FAULTS = [
     ),
     ({"metrics": ["psnr", "ssmi"]}, r'metrics\[1\]: unknown metric "ssmi"; did you mean "ssim"'),
     ({"output_format": "pgn"}, r'output_format: unknown format "pgn"; did you mean "png"'),
+    ({"output_format": "raster"}, r'output_format: "raster" is only read; choose one of png, jpeg'),
     (
         {"degradations": ["bicubic-x4"], "restorers": ["bicubic-x2"]},
         r'"bicubic-x2" enlarges by 2, but degradations\[0\]',
