@@ -194,6 +194,7 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         ("nafnet-motion", partial(_shipped, "nafnet-motion")),
         ("nafnet-motion-gan", partial(_shipped, "nafnet-motion-gan")),
         ("despeckle", partial(_shipped, "despeckle")),
+        ("inpaint-gated", partial(_shipped, "inpaint-gated")),
         _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),
         _restorer("ffdnet-colour-x8", "self_ensemble", restorer="ffdnet-colour"),
         _restorer("plug-and-play", "plug_and_play", denoiser="ffdnet-colour"),

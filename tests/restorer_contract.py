@@ -16,6 +16,8 @@ from models.restorer import Condition, Restorer, RestorerError
 def scene(channels: int, height: int, width: int, *, batch: int = 1) -> Tensor:
     """BCHW float32 crops of a photograph, in [0, 1]; more than three channels repeat in other places."""
     photograph = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1).float() / 255
+    for axis in (1, 2):  # and of its mirror images, where it ends
+        photograph = torch.cat([photograph, photograph.flip(axis)], axis)
     crops = []
     for each in range(batch):
         layers = [

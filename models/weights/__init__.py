@@ -26,6 +26,7 @@ SHIPPED: dict[str, str] = {
     "despeckle": "despeckle.safetensors",
     "ffdnet-colour": "ffdnet-colour.safetensors",
     "ffdnet-grey": "ffdnet-grey.safetensors",
+    "inpaint-gated": "inpaint-gated.safetensors",
     "nafnet-jpeg": "nafnet-jpeg.safetensors",
     "nafnet-motion": "nafnet-motion.safetensors",
     "nafnet-motion-gan": "nafnet-motion-gan.safetensors",
