@@ -17,6 +17,9 @@ from pipeline.storage import absolute_url
 if TYPE_CHECKING:
     from pipeline.books import Books
 
+WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
+"""Endings that make an address out of what could be a name."""
+
 
 def absolute(job: Job) -> Job:
     """The job with local paths made absolute, and those of private datasets sealed.
@@ -65,9 +68,10 @@ def dataset_of(
 
 def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:
     """A name of the catalog as it is; an address becomes weights, named by their file."""
-    if "/" not in name_or_url and not name_or_url.endswith(".safetensors"):
+    if "/" not in name_or_url and not name_or_url.endswith(WEIGHTS):
         return {"name": name_or_url, "noise_level": noise_level}
-    stem = name_or_url.rsplit("/", 1)[-1].removesuffix(".safetensors")
+    stem = name_or_url.rsplit("/", 1)[-1]
+    stem = next((stem.removesuffix(end) for end in WEIGHTS if stem.endswith(end)), stem)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "weights"
     return {"name": name, "weights": name_or_url, "noise_level": noise_level}
 

@@ -42,7 +42,7 @@ RayAddress = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Replicas; without it one per GPU, or one per core."),
+    typer.Option("--workers", min=1, metavar="N", help="Replicas; without it one per GPU, or one per core."),
 ]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N images of the listing.")
@@ -73,7 +73,9 @@ OutputFormat = Annotated[
     str | None,
     typer.Option("--output-format", metavar="FORMAT", help="png, tiff ...; without it each image's own."),
 ]
-Source = Annotated[str, typer.Argument(help="A folder or one image: a path or any fsspec URL.")]
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A folder or one image: a path or any fsspec URL.")
+]
 Destination = Annotated[str, typer.Argument(metavar="DEST", help="A folder: a path or any fsspec URL.")]
 Output = Annotated[
     str, typer.Argument(metavar="OUT", help="The output of a benchmark, or DEST of restore or degrade.")

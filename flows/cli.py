@@ -87,7 +87,8 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         "train",
         training_commands.train,
         MAKE,
-        "restora train conf/train/srresnet-x2-small.toml out/srresnet-x2 --data photos/ --minutes 60",
+        "restora train conf/train/srresnet-x2-small.toml out/srresnet-x2 --data photos/ "
+        "--set data.sources=null --minutes 60",
     ),
     (
         "generate",

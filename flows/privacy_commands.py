@@ -41,7 +41,10 @@ def seal(
 def whois(
     out: Output,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Keys of the tables; without any, all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="Keys of the tables, or names of restored objects; without any, all."
+        ),
     ] = None,
     profile: Profile = None,
 ) -> None:
@@ -50,10 +53,12 @@ def whois(
     from pipeline.errors import JobError
     from pipeline.privacy import unveiled
 
-    wanted = set(ids or ())
+    # An id, a key of the tables, and the name of a restored object differ in their endings.
+    wanted = {each.rpartition("/")[2].split(".")[0] for each in ids or ()}
     for source, address in unveiled(books_in(out, profile)):
-        if not ids or {source.key, source.key.split(".")[0]} & wanted:
-            wanted -= {source.key, source.key.split(".")[0]}
+        name = source.key.split(".")[0]
+        if not ids or name in wanted:
+            wanted.discard(name)
             # Not through the console, which could wrap it.
             typer.echo(f"{source.key}\t{source.dataset}\t{address}")
     if wanted:

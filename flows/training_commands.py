@@ -98,7 +98,9 @@ def _overrides(
     if steps is not None or minutes is not None:
         both = {"steps": steps, "minutes": minutes}
         found.append(
-            "length={" + ", ".join(f"{name} = {value}" for name, value in both.items() if value) + "}"
+            "length={"
+            + ", ".join(f"{name} = {value}" for name, value in both.items() if value is not None)
+            + "}"
         )
     if workers is not None:
         low, mark, high = workers.partition("-")

@@ -57,8 +57,18 @@ def open_for(job: Job) -> Books:
     except RestoraError:
         raise
     except Exception as error:  # botocore and friends do not derive from OSError
-        raise StorageError(f"output: cannot use {job.output}: {describe(error)}") from error
+        raise StorageError(
+            f"output: cannot use {job.output}: {describe(error)}; {_cure(error, books)}"
+        ) from error
     return books
+
+
+def _cure(error: Exception, books: Books) -> str:
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return "a file stands there; give a folder"
+    if books.folder.is_local:
+        return "give a folder that can be written"
+    return "check the address, and the credentials in the environment or the profile"
 
 
 def _begin(books: Books) -> None:

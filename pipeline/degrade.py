@@ -20,9 +20,10 @@ from models.operators.base import LinearOperator, Operator
 from models.restorer import Condition
 from pipeline.errors import JobError
 from pipeline.hashing import canonical_json, seed_of
-from pipeline.jobs import DegradationSpec, OperatorSpec, did_you_mean
+from pipeline.jobs import DegradationSpec, OperatorSpec
 from pipeline.presets import PRESETS
 from pipeline.repetition import Drawn, Repetition, draws_from
+from pipeline.validation import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,9 @@ def build_degradation(spec: DegradationSpec, where: str = "degradation") -> Degr
 
 def _check(spec: OperatorSpec, where: str) -> None:
     """Builds the operator at both ends of every range: what holds there is taken to hold between."""
+    for name, value in spec.parameters.items():
+        if _is_range(value) and value[0] > value[1]:
+            raise JobError(f"{where}.{name}: a pair is a range, from low to high; got {list(value)}")
     try:
         low, high = (
             _build(spec.op, {n: v[end] if _is_range(v) else v for n, v in spec.parameters.items()})

@@ -6,9 +6,6 @@ Only the form is checked here, so that a scheduler can hold and show a job witho
 
 from __future__ import annotations
 
-import difflib
-import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +17,7 @@ from pipeline.datasets import Frozen
 from pipeline.datasets import Name as Name
 from pipeline.datasets import Radiometry as Radiometry
 from pipeline.errors import JobError
+from pipeline.validation import explained, path_of, read_toml
 
 RESERVED = {"degraded", "none"}
 
@@ -92,7 +90,7 @@ class Resources(Frozen):
     """What a run may use. Provenance, not identity: never changes a result's place or name."""
 
     workers: Annotated[int, Field(ge=1)] | None = None
-    """Replicas; ``None``: one per GPU, else one per two cores (Ray) or one (local)."""
+    """Replicas; ``None``: one per GPU, else one per core (Ray) or one (local)."""
     gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
     """``None``: one where the cluster has GPUs, else none."""
     unit_images: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -181,16 +179,7 @@ class Job(Frozen):
     @classmethod
     def from_toml(cls, path: Path | str) -> Self:
         """The job in a TOML file. Raises ``JobError`` naming file, field, value and cure."""
-        path = Path(path)
-        try:
-            fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise JobError(f"{path}: no such file") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise JobError(f"{path}: cannot be read: {error}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise JobError(f"{path}: not valid TOML: {error}") from error
-        return cls.parse(fields, where=str(path))
+        return cls.parse(read_toml(Path(path)), where=str(path))
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], where: str = "job") -> Self:
@@ -232,24 +221,12 @@ def _check_degrade(job: Job) -> None:
 _CHECKS = {"benchmark": _check_benchmark, "restore": _check_restore, "degrade": _check_degrade}
 
 
-def did_you_mean(value: str, known: Iterable[str]) -> str:
-    """The nearest known name as a question, else the list of all."""
-    names = sorted(known)
-    near = difflib.get_close_matches(value, names, n=1, cutoff=0.6)
-    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(names)}"
-
-
 def _faults(error: ValidationError) -> Iterable[str]:
     faults = error.errors(include_url=False)
     for fault in faults:
         if fault["type"] == "too_short" and any(_lies_below(each["loc"], fault["loc"]) for each in faults):
             continue  # pydantic counts only the entries that are right
-        path = re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"]))
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            message = f"unknown field; {did_you_mean(str(fault['loc'][-1]), _fields_at(fault['loc']))}"
-        elif fault["type"] != "value_error" and fault["type"] != "missing":
-            message = f"{message}, got {_shown(fault['input'])}"
+        path, message = path_of(fault), explained(fault, _fields_at(fault["loc"]))
         yield f"{path}: {message}" if path else message
 
 
@@ -266,8 +243,3 @@ def _fields_at(location: tuple[int | str, ...]) -> Iterable[str]:
         "resources": Resources,
     }
     return models.get(str(location[0]), Job).model_fields if len(location) > 1 else Job.model_fields
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

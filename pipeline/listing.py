@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import JobError
-from pipeline.jobs import did_you_mean
+from pipeline.validation import did_you_mean
 
 Record = dict[str, Any]
 """Field -> value; every record of one listing has the same fields, all fit for JSON."""

@@ -83,8 +83,10 @@ class Folder:
     def _walk(self) -> Iterator[Entry]:
         try:
             yield from self._store.walk()
+        except StorageError:
+            raise
         except Exception as error:  # botocore and friends do not derive from OSError
-            raise StorageError(f"cannot list {self.url}: {describe(error)}") from error
+            raise StorageError(f"cannot list {self.url}: {_explained(error)}") from error
 
     def read(self, key: str) -> bytes:
         """The whole object. Raises ``FileNotFoundError``, ``OSError`` or the store's own error."""
@@ -131,6 +133,14 @@ class Folder:
                 return []
             raise
         return [f"{prefix}/{entry.key}" for page in pages for entry in page]
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such folder; check the address"
+    if isinstance(error, NotADirectoryError):
+        return "a file and no folder; give its folder, and its name as the pattern"
+    return f"{describe(error)}; check the address, and the credentials in the environment or the profile"
 
 
 def absolute_url(url: str) -> str:

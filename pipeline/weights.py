@@ -53,10 +53,15 @@ def _fetched(url: str, build: Callable[[Card, dict[str, Tensor]], T]) -> T | Res
         return load_foreign(content, name)
     except ValueError as error:
         raise JobError(f"{url}: {error}") from error
+    except FileNotFoundError as error:
+        raise JobError(f"{url}: no such file; check the address") from error
     except OSError as error:
         raise JobError(f"{url}: {describe(error)}") from error
     except Exception as error:  # botocore and aiohttp do not derive from OSError
-        raise JobError(f"{url}: cannot be fetched: {describe(error)}") from error
+        raise JobError(
+            f"{url}: cannot be fetched: {describe(error)}; check the address, and the credentials in the "
+            "environment"
+        ) from error
 
 
 def file_name(url: str) -> str:

@@ -39,7 +39,7 @@ class Remote:
                 f"{url}: {error}. Install the extra for it, for example: pip install 'restora[{scheme}]'"
             ) from error
         except ValueError as error:
-            raise StorageError(f"{url}: {error}") from error
+            raise StorageError(f"{url}: {error}; give a path, or a URL such as s3://bucket/folder") from error
         self.root = root.rstrip("/")
 
     def walk(self) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
 def overridden(fields: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The fields with each ``path=value`` put in place; values are TOML, or text where they are not.
+    """The fields with each ``path=value`` put in place; values are TOML or ``null``, else text.
 
     Paths are as error messages print them: ``data.crop``, ``losses[0].weight``. ``JobError`` names an
     override that cannot be placed.
@@ -40,6 +40,8 @@ def _place(fields: dict[str, Any], path: str, value: Any, override: str) -> None
 
 
 def _value(text: str) -> Any:
+    if text == "null":  # which TOML has no word for
+        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

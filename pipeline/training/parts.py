@@ -17,12 +17,12 @@ from models.weights import load_weights
 from pipeline.degrade import Degradation, build_degradation
 from pipeline.errors import JobError, describe
 from pipeline.hashing import seed_of
-from pipeline.jobs import did_you_mean
 from pipeline.metrics import METRICS
 from pipeline.training.muon import Muon
 from pipeline.training.recipe import TrainingRecipe
 from pipeline.training.schedules import build_schedule
 from pipeline.training.sections import Optimiser
+from pipeline.validation import did_you_mean
 from pipeline.weights import fetch
 
 T = TypeVar("T")

@@ -5,8 +5,6 @@ Only the form is checked here, without torch; ``pipeline.training.parts`` checks
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from pipeline.errors import JobError
-from pipeline.jobs import Degradation, Name, did_you_mean
+from pipeline.jobs import Degradation, Name
 from pipeline.training.overrides import overridden
 from pipeline.training.sections import (
     Checkpoints,
@@ -30,6 +28,7 @@ from pipeline.training.sections import (
     Validation,
     Weighted,
 )
+from pipeline.validation import explained, path_of, read_toml
 
 
 class TrainingRecipe(Frozen):
@@ -142,14 +141,7 @@ class TrainingRecipe(Frozen):
 
         Raises ``JobError`` naming file, field, value and cure.
         """
-        try:
-            fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise JobError(f"{path}: no such file; recipes to start from are in conf/train") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise JobError(f"{path}: cannot be read: {error}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise JobError(f"{path}: not valid TOML: {error}") from error
+        fields = read_toml(Path(path), "; recipes to start from are in conf/train")
         return cls.parse(overridden(fields, overrides), where=str(path))
 
     @classmethod
@@ -163,14 +155,7 @@ class TrainingRecipe(Frozen):
 
 def _faults(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
     for fault in error.errors(include_url=False):
-        path = re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"]))
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            known = _fields_at(model, fault["loc"][:-1])
-            message = f"unknown field; {did_you_mean(str(fault['loc'][-1]), known)}"
-        elif fault["type"] not in ("value_error", "missing"):
-            text = repr(fault["input"])
-            message = f"{message}, got {text if len(text) <= 80 else text[:77] + '...'}"
+        path, message = path_of(fault), explained(fault, _fields_at(model, fault["loc"][:-1]))
         yield f"{path}: {message}" if path else message
 
 

@@ -24,7 +24,8 @@ def read_sources(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
     names = list(names)
     if unknown := [name for name in names if Path(name).stem not in known]:
         raise JobError(
-            f"data.sources: {table} does not list {', '.join(unknown)}; add package, file, licence and author"
+            f"data.sources: {table} does not list {', '.join(unknown)}; add package, file, licence and "
+            "author, or do without the table: --set data.sources=null"
         )
     keys = ("package", "file", "licence", "author")
     return [dict(zip(keys, known[Path(name).stem], strict=True)) for name in names]

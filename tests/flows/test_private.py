@@ -49,7 +49,8 @@ def test_from_key_to_address_and_back(source, tmp_path):
     assert len(ids) == 6
     assert all(address.startswith(str(source)) for address in ids.values())
     first = next(iter(ids))
-    assert said("whois", out, first.partition(".")[0]) == (0, f"{first}\tsource\t{ids[first]}\n")
+    for name in (first.partition(".")[0], f"{first.partition('.')[0]}.dcm", first):
+        assert said("whois", out, name) == (0, f"{first}\tsource\t{ids[first]}\n")
     assert said("whois", out, "nobody")[0] == 2
 
     for command in (("verify", out), ("report", out)):

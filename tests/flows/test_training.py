@@ -125,6 +125,7 @@ def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(place):
     [
         (("--set", "batc=3"), 'batc: unknown field; did you mean "batch"'),
         (("--steps", "1", "--minutes", "2"), "length: give either steps or minutes"),
+        (("--minutes", "0"), "length.minutes: Input should be greater than 0, got 0"),
         (("--workers", "2"), "use --engine ray, or --set resources.workers=1"),
         (("--data", "none"), "none"),
     ],

@@ -64,8 +64,10 @@ FORM_FAULTS = [
     ({"name": "no/slash"}, r"^job: name: .*pattern"),
     ({"name": 3}, r"name: .*string.*, got 3"),
     ({"outptu": "x"}, r'outptu: unknown field; did you mean "output"\?'),
-    ({"datasets": []}, r"datasets: .*at least 1 item"),
-    ({"datasets": [{"name": "a"}]}, r"datasets\[0\]\.uri: Field required"),
+    ({"datasets": []}, r"datasets: needs at least 1, got \[\]"),
+    ({"datasets": [{"name": "a"}]}, r"datasets\[0\]\.uri: is needed"),
+    ({"datasets": ["in"]}, r"datasets\[0\]: must be a table in { }, got 'in'"),
+    ({"metrics": "psnr"}, r"metrics: must be a list in \[ \], got 'psnr'"),
     (
         {"datasets": [{"name": "a", "uri": "a", "patern": "*"}]},
         r'datasets\[0\]\.patern: unknown field; did you mean "pattern"',
@@ -141,6 +143,10 @@ MEANING_FAULTS = [
         r"degradations\[0\]\.operators\[0\]: gaussian_noise: sigma must be .*got 999",
     ),
     (
+        {"degradations": [{"name": "d", "operators": [{"op": "gaussian_noise", "sigma": [20, 10]}]}]},
+        r"degradations\[0\]\.operators\[0\]\.sigma: a pair is a range, from low to high; got \[20, 10\]",
+    ),
+    (
         {
             "degradations": [{"name": "d", "operators": [{"op": "bicubic", "scale": [2, 4]}]}],
             "restorers": ["bicubic"],
@@ -162,7 +168,7 @@ MEANING_FAULTS = [
     ),
     (
         {"restorers": [{"name": "x", "weights": "/no/a.safetensors"}]},
-        r"restorers\[0\]: /no/a.safetensors: FileNotF",
+        r"restorers\[0\]: /no/a.safetensors: no such file; check the address",
     ),
     ({"metrics": ["psnr", "ssmi"]}, r'metrics\[1\]: unknown metric "ssmi"; did you mean "ssim"'),
     ({"output_format": "pgn"}, r'output_format: unknown format "pgn"; did you mean "png"'),
@@ -189,6 +195,10 @@ def test_files_that_are_no_jobs_are_refused_by_name(tmp_path):
         Job.from_toml(tmp_path / "absent.toml")
     with pytest.raises(JobError, match=r"job\.toml: not valid TOML: .*(line 1|end of document)"):
         from_toml(tmp_path, "name = [")
+    with pytest.raises(JobError, match=r"job\.toml: not valid TOML: .*line 2.*: 'name = \"b\"'"):
+        from_toml(tmp_path, 'name = "a"\nname = "b"\nkind = "restore"')
+    with pytest.raises(JobError, match=r"job\.toml: not valid TOML: .*: 'name = \"b\"'"):
+        from_toml(tmp_path, 'name = "a"\nname = "b"')
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(JobError, match=r"binary\.toml: cannot be read"):
         Job.from_toml(tmp_path / "binary.toml")

@@ -89,7 +89,7 @@ def test_keys_of_an_absent_folder_are_none(folder):
 
 
 def test_an_absent_folder_cannot_be_listed(tmp_path):
-    with pytest.raises(StorageError, match=r"cannot list .*absent"):
+    with pytest.raises(StorageError, match=r"cannot list .*absent: no such folder; check the address"):
         list(Folder(str(tmp_path / "absent")).pages())
 
 

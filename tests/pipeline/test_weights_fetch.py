@@ -216,7 +216,7 @@ def test_a_cut_off_file_is_refused_by_name(ours, tmp_path, kind, keep):
     ("name", "message"),
     [
         ("weights.onnx", r"weights\.onnx: weights end in \.safetensors, \.pth"),
-        ("absent.safetensors", r"absent\.safetensors: FileNotFoundError"),
+        ("absent.safetensors", r"absent\.safetensors: no such file; check the address"),
         ("folder.pth", r"folder\.pth: IsADirectoryError"),
     ],
 )
@@ -228,7 +228,7 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path, name, message):
 
 
 def test_a_missing_remote_file_is_named(server):
-    with pytest.raises(JobError, match=r"/none\.safetensors: FileNotFoundError"):
+    with pytest.raises(JobError, match=r"/none\.safetensors: no such file; check the address"):
         fetch_restorer(server.url("/none.safetensors"))
 
 

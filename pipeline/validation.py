@@ -1,0 +1,79 @@
+"""What is wrong with a job or a recipe, in the words of TOML: the file itself, and the form of its fields."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import JobError
+
+WORDS = {
+    "missing": "is needed",
+    "tuple_type": "must be a list in [ ]",
+    "dict_type": "must be a table in { }",
+    "model_type": "must be a table in { }",
+}
+"""What pydantic calls by the names of Python's types."""
+
+
+def read_toml(path: Path, cure: str = "") -> dict[str, Any]:
+    """The fields of a TOML file. ``JobError`` names the file, what is wrong with it, and the line.
+
+    ``cure`` is added where there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        raise JobError(f"{path}: no such file{cure}") from None
+    except UnicodeDecodeError:
+        raise JobError(f"{path}: cannot be read: not a text file in UTF-8; give one in TOML") from None
+    except OSError as error:
+        raise JobError(f"{path}: cannot be read: {error.strerror or error}; give a file in TOML") from error
+    except tomllib.TOMLDecodeError as error:
+        raise JobError(f"{path}: not valid TOML: {error}{_line_of(str(error), text)}") from error
+
+
+def _line_of(message: str, text: str) -> str:
+    """The line itself: tomllib says where a key is there twice, but not which."""
+    place, lines = re.search(r"at line (\d+)", message), text.splitlines() or [""]
+    number = min(int(place[1]), len(lines)) if place else len(lines)  # else "at end of document"
+    return f": {shown(lines[number - 1].strip())}"
+
+
+def explained(fault: ErrorDetails, known: Iterable[str]) -> str:
+    """One fault that pydantic found, without its path; ``known`` are the fields that are known there."""
+    kind, message = fault["type"], fault["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        return f"unknown field; {did_you_mean(str(fault['loc'][-1]), known)}"
+    if kind == "value_error":
+        return message
+    if kind == "missing":
+        return WORDS[kind]
+    if kind == "too_short":
+        return f"needs at least {fault['ctx']['min_length']}, got {shown(fault['input'])}"
+    return f"{WORDS.get(kind, message)}, got {shown(fault['input'])}"
+
+
+def path_of(fault: ErrorDetails) -> str:
+    """Where the fault is: ``datasets[0].uri``."""
+    return re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"]))
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """The nearest known name as a question, else the list of all."""
+    names = sorted(known)
+    near = difflib.get_close_matches(value, names, n=1, cutoff=0.6)
+    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(names)}"
+
+
+def shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
