@@ -74,7 +74,8 @@ OutputFormat = Annotated[
     typer.Option("--output-format", metavar="FORMAT", help="png, tiff ...; without it each image's own."),
 ]
 Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A folder or one image: a path or any fsspec URL.")
+    str,
+    typer.Argument(metavar="SOURCE", help="A folder: a path or any fsspec URL; or one image on this disk."),
 ]
 Destination = Annotated[str, typer.Argument(metavar="DEST", help="A folder: a path or any fsspec URL.")]
 Output = Annotated[

@@ -108,8 +108,13 @@ class Folder:
         return self._store.entry(key)
 
     def exists(self, key: str) -> bool:
-        """Whether the object is there."""
-        return self._store.exists(key)
+        """Whether the object is there. ``StorageError`` where the store does not answer."""
+        try:
+            return self._store.exists(key)
+        except StorageError:
+            raise
+        except Exception as error:  # botocore and friends do not derive from OSError
+            raise StorageError(f"cannot reach {self.url}: {_explained(error)}") from error
 
     def put(self, key: str, data: bytes) -> None:
         """Writes the whole object, all or nothing, replacing what is there: readers see it at once."""

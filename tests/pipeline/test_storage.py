@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import uuid
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_keys_of_an_absent_folder_are_none(folder):
 def test_an_absent_folder_cannot_be_listed(tmp_path):
     with pytest.raises(StorageError, match=r"cannot list .*absent: no such folder; check the address"):
         list(Folder(str(tmp_path / "absent")).pages())
+
+
+class Silent(remote.Remote):
+    """A store whose every request ends as those to a port do at which nobody listens."""
+
+    def exists(self, key):
+        with socket.create_connection(("127.0.0.1", 9), timeout=5):
+            return True
+
+
+def test_a_store_that_does_not_answer_is_named():
+    folder = Folder("memory://scans")
+    folder.__dict__["_store"] = Silent("memory://scans")
+    with pytest.raises(StorageError, match=r"cannot reach memory://scans: Connection.*; check the address"):
+        folder.exists("a.png")
 
 
 def test_version_changes_with_the_content(folder):
