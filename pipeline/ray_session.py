@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 
 import ray
@@ -12,6 +13,10 @@ from pipeline.errors import JobError, describe
 
 LOCAL_CPUS = 4
 """Fewest logical CPUs of a Ray started here: Ray Data can wait for ever for a slot on one or two."""
+_PATIENCE = 10.0
+"""Seconds for a cluster's head to take a connection: where nobody listens, Ray itself tries for ever."""
+_LAST_WAIT = 30.0
+"""Seconds that an end waits for a connection that is still coming up."""
 
 
 class RaySession:
@@ -49,7 +54,8 @@ class RaySession:
         """Ends a Ray that was started here; leaves a cluster that was there before alone."""
         if self._thread is None:
             return
-        self._connected.wait()
+        if not self._connected.wait(_LAST_WAIT):
+            return  # the thread ends with the process
         if self._started_here and ray.is_initialized():
             ray.shutdown()
         self._over.set()
@@ -61,8 +67,12 @@ class RaySession:
             _connect(address)
             self._started_here = address is None
         except Exception as error:
-            where = f"--ray-address {address}: cannot connect" if address else "cannot start Ray here"
-            self._fault = JobError(f"{where}: {describe(error)}")
+            self._fault = JobError(
+                f"--ray-address {address}: cannot connect: {describe(error)}; give HOST:PORT of a running "
+                "head (ray start --head --port=6379), or leave it out to start Ray here"
+                if address
+                else f"cannot start Ray here: {describe(error)}"
+            )
         finally:
             self._connected.set()
         self._over.wait()
@@ -83,11 +93,19 @@ def _connect(address: str | None) -> None:
             log_to_driver=False,
         )
         return
+    _require_listener(address)
     # The nodes run this very code, whatever is installed on them.
     import models
     import pipeline
 
     ray.init(address, runtime_env={"py_modules": [models, pipeline]}, logging_level=logging.WARNING)
+
+
+def _require_listener(address: str) -> None:
+    """``OSError`` where nobody takes a connection; forms without a port, such as ``auto``, are Ray's own."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 
 
 SESSION = RaySession()

@@ -23,6 +23,7 @@ from models.networks import GENERATORS, NetworkCore, build_generator, build_netw
 from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
+    "dcgan-photographs": "dcgan-photographs.safetensors",
     "despeckle": "despeckle.safetensors",
     "ffdnet-colour": "ffdnet-colour.safetensors",
     "ffdnet-grey": "ffdnet-grey.safetensors",
@@ -34,7 +35,7 @@ SHIPPED: dict[str, str] = {
     "srvgg-x2": "srvgg-x2.safetensors",
     "srvgg-x4": "srvgg-x4.safetensors",
 }
-"""Restorer -> file in this folder, trained by this project."""
+"""Restorer or generator -> file in this folder, trained by this project."""
 
 
 def shipped_path(name: str) -> Path:

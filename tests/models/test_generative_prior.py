@@ -263,3 +263,16 @@ def test_errors_name_the_thing_and_the_cure(weights, call, message):
     with pytest.raises((ValueError, JobError)) as error:
         call(str(weights))
     assert message in str(error.value)
+
+
+def test_the_shipped_generator_is_a_prior_by_its_name():
+    """Of its own image with half the pixels hidden, far more comes back than the mean of what is seen."""
+    restorer = catalog.build_solver("generative_prior", generator="dcgan-photographs", iterations=150)
+    generator = restorer.core.generator
+    image_1CNN = generator(torch.randn(1, generator.code, generator=RNG.manual_seed(3)))
+    mask_11NN = (torch.rand(1, 1, 64, 64, generator=RNG) > 0.5).float()
+    restored_1CNN = restorer(image_1CNN * mask_11NN, condition=Condition(mask_B1HW=mask_11NN))
+    seen = (image_1CNN * mask_11NN).sum((2, 3), keepdim=True) / mask_11NN.sum()
+    hidden_11NN = 1 - mask_11NN
+    error, of_mean = (((each - image_1CNN) * hidden_11NN).square().sum() for each in (restored_1CNN, seen))
+    assert error < 0.5 * of_mean

@@ -137,7 +137,8 @@ def test_missing_and_foreign_tensors_are_named(file):
 
 def test_unknown_shipped_name_is_refused():
     with pytest.raises(
-        ValueError, match="no weights called 'ffdnet-blue' are shipped; there are despeckle, ffdnet-colour"
+        ValueError,
+        match="no weights called 'ffdnet-blue' are shipped; there are dcgan-photographs, despeckle, ",
     ):
         shipped_path("ffdnet-blue")
 
