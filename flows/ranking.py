@@ -40,23 +40,25 @@ def drawn(ranking: Ranking, console: Console) -> Table:
 
 def _table(ranking: Ranking, others: int) -> Table:
     table = Table(
-        title=f"{ranking.dataset}, {ranking.degradation}",
+        title=ranking.setting.replace(" under ", ", "),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
     table.add_column("restorer", no_wrap=True)
-    for name in (ranking.metric, "95 % interval", "gain", *ranking.other_metrics[:others], "n", "bad"):
+    gain = ("gain",) if ranking.has_input else ()
+    for name in (ranking.metric, "95 % interval", *gain, *ranking.other_metrics[:others], "n", "bad"):
         table.add_column(name, justify="right", no_wrap=True)
     for place in ranking.places:
         name = f"{place.restorer} ({place.mark})" if place.mark else place.restorer
         counts = (str(place.record["n"]), str(place.record["n_quarantined"]))
         style = "bold" if place.mark == "best" else ""
-        table.add_row(
-            name, place.mean, place.interval, place.gain, *place.others[:others], *counts, style=style
-        )
-    table.add_row("input", ranking.input_mean, "", "", *ranking.input_others[:others], "", "", style="dim")
+        gained = (place.gain,) if ranking.has_input else ()
+        table.add_row(name, place.mean, place.interval, *gained, *place.others[:others], *counts, style=style)
+    if ranking.has_input:
+        others_of_input = ranking.input_others[:others]
+        table.add_row("input", ranking.input_mean, "", "", *others_of_input, "", "", style="dim")
     return table
 
 

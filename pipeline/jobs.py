@@ -19,7 +19,10 @@ from pipeline.datasets import Radiometry as Radiometry
 from pipeline.errors import JobError
 from pipeline.validation import explained, path_of, read_toml
 
-RESERVED = {"degraded", "none"}
+NO_DEGRADATION = "none"
+NO_RESTORER = "none"
+"""What the tables call their absence."""
+RESERVED = {"degraded", NO_DEGRADATION, NO_RESTORER}
 
 
 class OperatorSpec(BaseModel):

@@ -20,6 +20,8 @@ from pipeline.distances import DISTANCES
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
+from pipeline.jobs import NO_DEGRADATION as NO_DEGRADATION
+from pipeline.jobs import NO_RESTORER as NO_RESTORER
 from pipeline.jobs import Job, RestorerSpec
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
@@ -30,9 +32,6 @@ from pipeline.weights import fetch_part, fetch_restorer
 
 SCHEMA_VERSION = 1
 """Raised when rows change their meaning; part of every recipe."""
-
-NO_DEGRADATION = "none"
-NO_RESTORER = "none"
 
 
 @dataclass(frozen=True)

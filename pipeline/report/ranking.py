@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.report.notation import decimals_for, number, scale_percent
+from pipeline.jobs import NO_DEGRADATION
+from pipeline.report.notation import MISSING, decimals_for, number, scale_percent
 
 PAIRS_SHOWN = 45
 INPUT_STRETCH = 2.5
@@ -55,6 +56,17 @@ class Ranking:
     pairs: list[Record]
     """Paired comparisons with texts, those of the first restorer in front."""
     pairs_hidden: int
+
+    @property
+    def setting(self) -> str:
+        """What was done to which images, in words."""
+        under = "" if self.degradation == NO_DEGRADATION else f" under {self.degradation}"
+        return f"{self.dataset}{under}"
+
+    @property
+    def has_input(self) -> bool:
+        """Whether the degraded input has a score to be held against."""
+        return any(text != MISSING for text in (self.input_mean, *self.input_others))
 
     @property
     def leaders(self) -> list[str]:
