@@ -22,9 +22,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup  ## Degrade, restore and score photographs on this machine; prints where the report lies.
 	$(BIN)/restora demo
 
-test: lint types  ## Everything that has to hold.
-	@echo "two rows of tests at once; each is printed when it is through (about a quarter of an hour)"
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target quick slow
+test: lint  ## Everything that has to hold.
+	@echo "types and two rows of tests at once; each is printed when it is through (about a quarter of an hour)"
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target types quick slow
 
 # Clusters and servers go one after the other: two of them at once are too many for two cores.
 slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that kill them.
