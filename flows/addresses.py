@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.datasets import SEALED
 from pipeline.errors import JobError, StorageError
-from pipeline.jobs import Job
+from pipeline.jobs import WEIGHTS, Job
 from pipeline.keys import BOOKS
 from pipeline.storage import absolute_url
 
 if TYPE_CHECKING:
     from pipeline.books import Books
-
-WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
-"""Endings that make an address out of what could be a name."""
 
 
 def absolute(job: Job) -> Job:

@@ -40,7 +40,7 @@ def drawn(ranking: Ranking, console: Console) -> Table:
 
 def _table(ranking: Ranking, others: int) -> Table:
     table = Table(
-        title=ranking.setting.replace(" under ", ", "),
+        title=", ".join(ranking.setting),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,

@@ -30,9 +30,6 @@ from models.restorer import Condition, Restorer
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
-"""Endings of files that may hold weights; all but the first are PyTorch's."""
-
 _NEED_TORCHVISION = {"RestoreFormer"}
 """Architectures of spandrel that call torchvision. All of it imports it, and LaMa never calls it."""
 

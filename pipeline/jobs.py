@@ -22,6 +22,9 @@ from pipeline.validation import explained, path_of, read_toml
 NO_DEGRADATION = "none"
 NO_RESTORER = "none"
 """What the tables call their absence."""
+WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
+"""Endings of files of weights, which make an address out of what could be a name; all but the first are
+PyTorch's."""
 RESERVED = {"degraded", NO_DEGRADATION, NO_RESTORER}
 
 

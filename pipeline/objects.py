@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from pipeline.hashing import sha256_hex
 from pipeline.image import Image, Provenance
+from pipeline.jobs import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger import Row
 from pipeline.outputs import Outputs
 from pipeline.process import Case, Loaded, Outcome
-from pipeline.recipe import NO_DEGRADATION, NO_RESTORER
 from pipeline.version import code_version
 
 

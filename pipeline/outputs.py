@@ -15,9 +15,10 @@ from pipeline.formats.base import Format
 from pipeline.formats.geotiff import HEADER, GeoTiff
 from pipeline.formats.geotiff_header import Header
 from pipeline.image import Image
+from pipeline.jobs import NO_DEGRADATION, NO_RESTORER
 from pipeline.layout import Layout
 from pipeline.process import Loaded, Outcome
-from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, Recipe
+from pipeline.recipe import Recipe
 
 
 @dataclass(frozen=True)

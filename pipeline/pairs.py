@@ -5,8 +5,8 @@ Shapes: B batch, C channels, H and W height and width of the restored image, h a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,11 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.image import Image
-from pipeline.metrics.base import Pair
+from pipeline.metrics.base import Metric, Pair
 from pipeline.repetition import REACH
 
 if TYPE_CHECKING:
     from pipeline.degrade import Degraded
+
+
+AnyMetric = TypeVar("AnyMetric", bound=Metric)
 
 
 class Given(Protocol):
@@ -86,6 +89,11 @@ PAIRS: dict[Pair, Callable[[Tensor, Sequence[Given], int], Images]] = {
     Pair.ALONE: alone,
 }
 """How the images of each pair are made from a batch."""
+
+
+def of_input(metrics: Mapping[str, AnyMetric]) -> dict[str, AnyMetric]:
+    """The metrics of an input that nobody degraded: it is consistent with itself, which is no score."""
+    return {name: metric for name, metric in metrics.items() if metric.protocol.pair is not Pair.INPUT}
 
 
 def valid_mask(cases: Sequence[Given], device: torch.device) -> Tensor | None:

@@ -25,12 +25,13 @@ from pipeline.distances.columns import FeatureColumns
 from pipeline.errors import ImageError
 from pipeline.faults import is_out_of_memory
 from pipeline.image import Image
+from pipeline.jobs import NO_DEGRADATION, NO_RESTORER
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, Pair
-from pipeline.pairs import PAIRS, Images, valid_output
+from pipeline.pairs import PAIRS, Images, of_input, valid_output
 from pipeline.plan import Source
 from pipeline.radiometry import in_units, quantised, to_stored, to_tensor
-from pipeline.recipe import NO_DEGRADATION, NO_RESTORER, BuiltRestorer, Recipe
+from pipeline.recipe import BuiltRestorer, Recipe
 from pipeline.repetition import Repetition
 
 T = TypeVar("T")
@@ -176,13 +177,8 @@ class Processor:
         if degraded_BCHW.shape[-2:] != (height, width):
             degraded_BCHW = imresize(degraded_BCHW, height, width, kernel="bicubic")
             degraded_BCHW, _ = quantised(degraded_BCHW, cases[0].reference.domain)
-        # What nobody degraded is consistent with itself: no score, and none that a restorer could gain on.
-        metrics = {
-            name: metric
-            for name, metric in self.recipe.metrics.items()
-            if degradation is not None or metric.protocol.pair is not Pair.INPUT
-        }
-        scores = self._score(degraded_BCHW, cases, degradation, metrics)
+        metrics = self.recipe.metrics
+        scores = self._score(degraded_BCHW, cases, degradation, metrics if degradation else of_input(metrics))
         rows: list[dict[str, Any]] = [
             {f"{name}_degraded": value for name, value in row.items()} for row in scores
         ]

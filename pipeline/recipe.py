@@ -20,9 +20,7 @@ from pipeline.distances import DISTANCES
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
-from pipeline.jobs import NO_DEGRADATION as NO_DEGRADATION
-from pipeline.jobs import NO_RESTORER as NO_RESTORER
-from pipeline.jobs import Job, RestorerSpec
+from pipeline.jobs import NO_DEGRADATION, NO_RESTORER, Job, RestorerSpec
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric, Pair

@@ -18,8 +18,9 @@ from models.image_generator import ImageGenerator
 from models.restorer import Restorer
 from models.weights import build_part, build_restorer, load_weights
 from pipeline.errors import JobError, describe
-from pipeline.foreign import SUFFIXES, has_card, load_foreign
+from pipeline.foreign import has_card, load_foreign
 from pipeline.hashing import sha256_hex, short_hash
+from pipeline.jobs import WEIGHTS
 from pipeline.storage import Folder
 
 T = TypeVar("T")
@@ -42,8 +43,8 @@ def fetch_part(url: str) -> Restorer | ImageGenerator:
 
 def _fetched(url: str, build: Callable[[Card, dict[str, Tensor]], T]) -> T | Restorer:
     name = file_name(url)
-    if Path(name).suffix.lower() not in SUFFIXES:
-        raise JobError(f"{url}: weights end in {', '.join(SUFFIXES)}; safetensors with a card are best")
+    if Path(name).suffix.lower() not in WEIGHTS:
+        raise JobError(f"{url}: weights end in {', '.join(WEIGHTS)}; safetensors with a card are best")
     try:
         content = fetch(url)
         if not content:

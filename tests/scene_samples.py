@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import rasterio
 from skimage import data as photographs
 
 from pipeline.books import open_for
@@ -12,7 +13,10 @@ from pipeline.plan import Source, Unit, make_unit, source_of
 from pipeline.scenes.part import Part
 from pipeline.storage import Folder
 from pipeline.worker import Worker
+from tests.geotiff_samples import geotiff
 from tests.helpers import restore
+
+TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "DEFLATE"}
 
 
 def ground(bands: int, dtype: str, height: int, width: int) -> np.ndarray:
@@ -34,6 +38,28 @@ def holes(samples_CHW: np.ndarray, value: float) -> np.ndarray:
     samples_CHW[0, height // 2 + 9, ::3] = value
     samples_CHW[-1, :: height // 7, width // 3] = value
     return samples_CHW
+
+
+def _masked() -> np.ndarray:
+    mask_HW = np.full((240, 310), 255, np.uint8)
+    mask_HW[60:130, 40:200] = 0
+    return mask_HW
+
+
+def _transparent(dataset) -> None:
+    dataset.colorinterp = [rasterio.enums.ColorInterp(each) for each in (3, 4, 5, 6)]
+
+
+KINDS = {
+    "none": lambda: geotiff(ground(4, "uint16", 240, 310), **TILED),
+    "nodata": lambda: geotiff(holes(ground(2, "int16", 240, 310), -9999), nodata=-9999),
+    "nan": lambda: geotiff(holes(ground(2, "float32", 240, 310), np.nan), compress="ZSTD"),
+    "mask": lambda: geotiff(ground(1, "uint8", 240, 310), mask=_masked(), **TILED),
+    "opacity": lambda: geotiff(np.concatenate([ground(3, "uint8", 240, 310), _masked()[None]]), _transparent),
+    "striped": lambda: geotiff(ground(2, "uint16", 240, 310), interleave="band"),
+    "big-endian": lambda: geotiff(ground(2, "int16", 240, 310), ENDIANNESS="BIG", BIGTIFF="YES"),
+}
+"""How a file may lie and say where it holds no data -> its bytes, 240 x 310 pixels."""
 
 
 @dataclass

@@ -29,6 +29,8 @@ _DESCRIPTIONS = {
 }
 _MODEL_TYPE, _COORDINATE_EPOCH = 1024, 5120
 SIGNED, FLOAT = 2, 3
+BYTE_ORDERS = {b"II": "<", b"MM": ">"}
+"""The first two bytes of a TIFF file -> ``struct``'s sign for the order that they stand for."""
 _MOST_TAGS = 4096
 _LAYOUT_NOTES = b"GDAL_STRUCTURAL_METADATA_SIZE="
 _SIZES = {
@@ -143,7 +145,7 @@ def _decoded(text: bytes) -> str:
 
 def read_directory(data: Bytes) -> Directory | None:
     """The directory; ``None`` for what is no TIFF, or a TIFF without a readable one."""
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    order = BYTE_ORDERS.get(data[:2])
     if order is None:
         return None
     try:

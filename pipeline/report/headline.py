@@ -42,7 +42,7 @@ def _without_scores(facts: RunFacts) -> str:
 def _single(facts: RunFacts, scored: list[Ranking], unit: str) -> str:
     best = max(scored, key=lambda ranking: ranking.places[0].record["n"])
     place = best.places[0]
-    where = f"on {best.setting}"
+    where = f"on {' under '.join(best.setting)}"
     more = f"; {len(scored) - 1} more settings below" if len(scored) > 1 else ""
     return f"{place.restorer} reaches {place.mean}{unit} {best.metric} {where}{_gained(place, unit)}{more}."
 
@@ -57,7 +57,7 @@ def _gained(place: Place, unit: str) -> str:
 
 def _one_group(ranking: Ranking, unit: str) -> str:
     first = ranking.places[0]
-    where = f"on {ranking.setting}"
+    where = f"on {' under '.join(ranking.setting)}"
     if first.mark == "best":
         return f"{first.restorer} is best {where}: {first.mean}{unit} {ranking.metric}{_gained(first, unit)}."
     if first.mark == "tied":

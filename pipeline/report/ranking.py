@@ -58,10 +58,9 @@ class Ranking:
     pairs_hidden: int
 
     @property
-    def setting(self) -> str:
-        """What was done to which images, in words."""
-        under = "" if self.degradation == NO_DEGRADATION else f" under {self.degradation}"
-        return f"{self.dataset}{under}"
+    def setting(self) -> tuple[str, ...]:
+        """The dataset, and the degradation where there is one."""
+        return (self.dataset,) if self.degradation == NO_DEGRADATION else (self.dataset, self.degradation)
 
     @property
     def has_input(self) -> bool:

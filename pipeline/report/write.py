@@ -19,10 +19,11 @@ from pipeline.books import Books
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
+from pipeline.jobs import NO_DEGRADATION
 from pipeline.plan import Source
 from pipeline.privacy import folder_of
 from pipeline.process import Loaded, Outcome, Processor
-from pipeline.recipe import NO_DEGRADATION, Recipe
+from pipeline.recipe import Recipe
 from pipeline.report.display import Display
 from pipeline.report.page import build_page
 from pipeline.report.provenance import Provenance

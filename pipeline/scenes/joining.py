@@ -19,10 +19,11 @@ from pipeline.formats.geotiff_scale import scaled
 from pipeline.formats.grid import Grid
 from pipeline.hashing import sha256_of
 from pipeline.image import Provenance
+from pipeline.jobs import NO_DEGRADATION
 from pipeline.layout import Layout
 from pipeline.ledger import OK, Row
 from pipeline.plan import Source, Unit
-from pipeline.recipe import NO_DEGRADATION, BuiltRestorer
+from pipeline.recipe import BuiltRestorer
 from pipeline.scenes.block_content import BlockContent
 from pipeline.scenes.blocks import Blocks, named_by
 from pipeline.scenes.faults import StagedError, fault

@@ -13,6 +13,7 @@ from functools import cached_property
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Limits
 from pipeline.formats.geotiff import GeoTiff
+from pipeline.formats.geotiff_directory import BYTE_ORDERS
 from pipeline.formats.raster import MAGIC_BYTES, Raster, driver_of
 from pipeline.jobs import Job
 from pipeline.ledger import Committed
@@ -112,7 +113,7 @@ class ScenePlan:
         """Whether a GeoTIFF may come of it: from one as it is, from others where the job says so."""
         if self._job.output_format == GeoTiff.name and driver_of(head) is not None:
             return True
-        return head[:2] in (b"II", b"MM")
+        return head[:2] in BYTE_ORDERS
 
     @cached_property
     def _streams(self) -> bool:

@@ -19,7 +19,7 @@ from pipeline.errors import ImageError
 from pipeline.faults import read_failure
 from pipeline.formats.base import Limits, codec_errors
 from pipeline.formats.geotiff import HEADER, GeoTiff, header_of
-from pipeline.formats.geotiff_directory import HEIGHT, WIDTH, Directory, read_directory
+from pipeline.formats.geotiff_directory import BYTE_ORDERS, HEIGHT, WIDTH, Directory, read_directory
 from pipeline.formats.geotiff_gdal import opened_file
 from pipeline.formats.geotiff_header import Header
 from pipeline.formats.geotiff_limits import check_directory
@@ -198,7 +198,7 @@ def refuse_too_large(folder: Folder, key: str, limits: Limits) -> None:
 
     Raises what the store raises.
     """
-    if folder.head(key, 2) not in (b"II", b"MM"):
+    if folder.head(key, 2) not in BYTE_ORDERS:
         return
     with folder.open(key) as file:
         directory = read_directory(FileBytes(file))

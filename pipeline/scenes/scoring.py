@@ -22,7 +22,7 @@ from pipeline.jobs import Job, Radiometry
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating, Section
 from pipeline.metrics.base import Pair
-from pipeline.pairs import PAIRS, Images
+from pipeline.pairs import PAIRS, Images, of_input
 from pipeline.process import as_found
 from pipeline.radiometry import in_units, quantised, to_tensor
 from pipeline.repetition import REACH
@@ -81,11 +81,10 @@ class Scoring:
         """``output`` covers what the bands look at."""
         totals = Totals(list(bands))
         for window in self._windows(bands):
-            for metric, part_1K in self._parts(self._restored(window, output), window):
+            for metric, part_1K in self._parts(self.metrics, self._restored(window, output), window):
                 totals.add(metric, part_1K, of_input=False)
-            for metric, part_1K in self._parts(window.reference_1CHW, window):
-                if metric.protocol.pair is not Pair.INPUT:  # an input is consistent with itself
-                    totals.add(metric, part_1K, of_input=True)
+            for metric, part_1K in self._parts(of_input(self.metrics), window.reference_1CHW, window):
+                totals.add(metric, part_1K, of_input=True)
         return totals
 
     @property
@@ -128,9 +127,12 @@ class Scoring:
         restored_1CHW, _ = quantised(to_tensor(image, self.device), image.domain)
         return restored_1CHW
 
-    def _parts(self, image_1CHW: Tensor, window: _Window) -> Iterator[tuple[Accumulating, Tensor]]:
+    @staticmethod
+    def _parts(
+        metrics: Mapping[str, Accumulating], image_1CHW: Tensor, window: _Window
+    ) -> Iterator[tuple[Accumulating, Tensor]]:
         pairs: dict[Pair, Images] = {}
-        for metric in self.metrics.values():
+        for metric in metrics.values():
             pair = metric.protocol.pair
             if pair not in pairs:
                 pairs[pair] = PAIRS[pair](image_1CHW, [window], 0)

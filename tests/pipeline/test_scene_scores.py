@@ -27,9 +27,8 @@ from pipeline.scenes.totals import Totals
 from pipeline.storage import Folder
 from pipeline.worker import Worker
 from tests.geotiff_samples import geotiff
-from tests.scene_samples import Archive, ground, holes
+from tests.scene_samples import KINDS, TILED, Archive, ground, holes
 
-TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "DEFLATE"}
 NAMES = [name for name, metric in METRICS.items() if metric.protocol.pair is not Pair.REFERENCE]
 
 
@@ -93,22 +92,9 @@ def test_what_storing_moves_is_scored_as_it_was_restored(tmp_path):
         assert (raster.read() == 200).mean() > 0.01, "nothing had to be moved"
 
 
-@pytest.mark.parametrize("kind", ["nan", "opacity", "mask", "negative"])
+@pytest.mark.parametrize("kind", ["nan", "opacity", "mask", "nodata"])
 def test_what_a_file_may_hold(tmp_path, kind):
-    mask = np.full((240, 310), 255, np.uint8)
-    mask[60:130, 40:200] = 0
-    opacity = np.where(mask[None] > 0, 255, 0).astype(np.uint8)
-
-    def transparent(dataset):
-        dataset.colorinterp = [rasterio.enums.ColorInterp(each) for each in (3, 4, 5, 6)]
-
-    data = {
-        "nan": lambda: geotiff(holes(ground(2, "float32", 240, 310), np.nan), compress="ZSTD"),
-        "opacity": lambda: geotiff(np.concatenate([ground(3, "uint8", 240, 310), opacity]), transparent),
-        "mask": lambda: geotiff(ground(1, "uint8", 240, 310), mask=mask, **TILED),
-        "negative": lambda: geotiff(holes(ground(2, "int16", 240, 310), -9999), nodata=-9999),
-    }[kind]()
-    alike(tmp_path, data, 0, 90, 101, 240)
+    alike(tmp_path, KINDS[kind](), 0, 90, 101, 240)
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])

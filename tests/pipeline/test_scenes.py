@@ -7,9 +7,8 @@ import pytest
 import rasterio
 
 from tests.geotiff_samples import geotiff
-from tests.scene_samples import Archive, ground, holes
+from tests.scene_samples import KINDS, TILED, Archive, ground, holes
 
-TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "DEFLATE"}
 SAME = (
     "source_bytes", "source_sha256", "height", "width", "channels", "dtype", "data_low", "data_high",
     "data_range_rule", "nodata_share", "clipped_pixels", "status", "reason", "stage",
@@ -51,25 +50,10 @@ def test_a_scene_of_several_bands_and_panels(tmp_path):
     alike(tmp_path, geotiff(samples, nodata=0, **TILED), 0, 100, 900)
 
 
-@pytest.mark.parametrize("kind", ["none", "nodata", "nan", "mask", "opacity", "striped", "big-endian"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_a_file_may_hold(tmp_path, kind):
     """Holes wider than the restorer sees, lying across the cuts."""
-    mask = np.full((240, 310), 255, np.uint8)
-    mask[60:130, 40:200] = 0
-    opacity = np.where(mask[None] > 0, 255, 0).astype(np.uint8)
-
-    def transparent(dataset):
-        dataset.colorinterp = [rasterio.enums.ColorInterp(each) for each in (3, 4, 5, 6)]
-
-    data = {
-        "none": lambda: geotiff(ground(4, "uint16", 240, 310), **TILED),
-        "nodata": lambda: geotiff(holes(ground(2, "int16", 240, 310), -9999), nodata=-9999),
-        "nan": lambda: geotiff(holes(ground(2, "float32", 240, 310), np.nan), compress="ZSTD"),
-        "mask": lambda: geotiff(ground(1, "uint8", 240, 310), mask=mask, **TILED),
-        "opacity": lambda: geotiff(np.concatenate([ground(3, "uint8", 240, 310), opacity]), transparent),
-        "striped": lambda: geotiff(ground(2, "uint16", 240, 310), interleave="band"),
-        "big-endian": lambda: geotiff(ground(2, "int16", 240, 310), ENDIANNESS="BIG", BIGTIFF="YES"),
-    }[kind]()
+    data = KINDS[kind]()
     solver = {"name": "wide", "solver": "bilateral", "radius": 6}
     row, _ = alike(tmp_path, data, 0, 90, 101, 240, restorers=[solver])
     assert (row["nodata_share"] > 0) == (kind in ("nodata", "nan", "mask", "opacity"))
