@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import run
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
+from pipeline.results.tables import METRIC_TABLE
 from pipeline.run import Options
-from pipeline.tables import METRIC_TABLE
 
 
 def main() -> int:

@@ -21,8 +21,8 @@ from skimage import data as photographs
 
 from pipeline.formats import FORMATS
 from pipeline.formats.png import Png
-from pipeline.formats.tiff import Tiff
-from pipeline.image import Domain, Image, Metadata
+from pipeline.formats.tiff.format import Tiff
+from pipeline.imaging.image import Domain, Image, Metadata
 
 Encoder = Callable[[np.ndarray], bytes]
 

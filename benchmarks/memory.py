@@ -19,7 +19,7 @@ import psutil
 DRIVER = """
 import sys
 from pipeline import run
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 
 if __name__ == "__main__":
     job = Job.model_validate_json(sys.argv[1])

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 import torch
 
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 
 LANDSAT = Path("/usr/lib/R/site-library/stars/tif/L7_ETMs.tif")  # Debian's r-cran-stars
 BANDS, BLOCK = 4, 2048
@@ -93,8 +93,8 @@ def timed(work: Callable[[], object]) -> dict:
 
 def make(folder: Path, height: int, width: int) -> dict:
     """The scene, the network's weights, and files of samples to write from."""
-    from pipeline.formats.geotiff_header import Band, Header
-    from pipeline.formats.geotiff_mosaic import write_mosaic
+    from pipeline.formats.geotiff.header import Band, Header
+    from pipeline.formats.geotiff.mosaic import write_mosaic
 
     (folder / "in").mkdir()
     (folder / "blocks").mkdir()
@@ -114,7 +114,7 @@ def tiles_of(folder: Path, height: int, width: int) -> list:
     """Rectangles that cover the scene, out of few files: four parts of the same ground, and edges."""
     import rasterio
 
-    from pipeline.formats.geotiff_mosaic import Block
+    from pipeline.formats.geotiff.mosaic import Block
 
     with rasterio.open(LANDSAT) as raster:
         ground = raster.read((1, 2, 3, 4)).astype(np.uint16)
@@ -170,10 +170,10 @@ def job_of(folder: Path) -> Job:
 
 def restore(folder: Path, height: int, width: int) -> dict:
     """The whole run but table and report, in one process with one worker: plan, strips, join."""
-    import pipeline.worker  # noqa: F401 - imports are no part of the time
+    import pipeline.worker.worker  # noqa: F401 - imports are no part of the time
     from pipeline import run
-    from pipeline.layout import books_of
-    from pipeline.plan import units
+    from pipeline.ledger.run_folder import books_of
+    from pipeline.planning.plan_files import units
 
     job, options = job_of(folder), run.Options(engine="local")
     found = timed(lambda: run.execute(job, options, run.plan(job, options)))
@@ -185,7 +185,7 @@ def read(folder: Path, height: int, width: int) -> dict:
     """Every tile of the file decoded once, in order, and nothing done with it."""
     from pipeline.formats.base import Limits
     from pipeline.scenes.reader import Scene
-    from pipeline.storage import Folder
+    from pipeline.storage.folder import Folder
 
     scene = Scene(Folder(str(folder / "in")), "scene.tif", Limits(height * width))
     return timed(lambda: [None for _ in scene.groups(0, height)])
@@ -193,10 +193,10 @@ def read(folder: Path, height: int, width: int) -> dict:
 
 def network(folder: Path, height: int, width: int) -> dict:
     """The restorer on every panel, its input already in memory."""
-    from models.restorer import Condition
-    from pipeline.capacity import FittedRestorer
+    from models.contract import Condition
+    from pipeline.processing.fitted_restorer import FittedRestorer
+    from pipeline.recipe.weights import fetch_restorer
     from pipeline.scenes.geometry import panels, row_bands
-    from pipeline.weights import fetch_restorer
 
     restorer = fetch_restorer(str(folder / "light.safetensors"))
     fitted = FittedRestorer(restorer, restorer.card.weights_sha256, torch.device("cpu"))
@@ -215,9 +215,9 @@ def network(folder: Path, height: int, width: int) -> dict:
 
 def write(folder: Path, height: int, width: int) -> dict:
     """GDAL's COG driver on every tile, from files of samples, and the file put into its store."""
-    from pipeline.formats.geotiff_header import Band, Header
-    from pipeline.formats.geotiff_mosaic import write_mosaic
-    from pipeline.storage import Folder
+    from pipeline.formats.geotiff.header import Band, Header
+    from pipeline.formats.geotiff.mosaic import write_mosaic
+    from pipeline.storage.folder import Folder
 
     header = Header(height, width, (Band(),) * BANDS)
 

@@ -27,7 +27,7 @@ from pathlib import Path
 
 STARTED = time.time()
 
-from pipeline.jobs import Job  # noqa: E402 - the clock starts first
+from pipeline.jobs.job import Job  # noqa: E402 - the clock starts first
 
 WARM_UP = 32
 WORKERS = {"loop": 1, "loops": 2, "local": 1, "ray": 2, "bare": 2}
@@ -158,9 +158,9 @@ def loop(job: Job, of: int = 1, index: int = 0) -> dict[str, float]:
 
     from pipeline.formats import FORMATS, decode
     from pipeline.hashing import sha256_hex
-    from pipeline.radiometry import quantised, to_stored, to_tensor
-    from pipeline.recipe import Recipe
-    from pipeline.storage import Folder
+    from pipeline.imaging.radiometry import quantised, to_stored, to_tensor
+    from pipeline.recipe.recipe import Recipe
+    from pipeline.storage.folder import Folder
 
     torch.set_num_threads(1)
     device = torch.device("cpu")

@@ -32,11 +32,11 @@ import torch.distributed as dist
 import torch.nn.functional as F
 
 from models.discriminators import build_discriminator
-from pipeline.training.collection import Collection
-from pipeline.training.meter import Meter
-from pipeline.training.parts import Parts, started
-from pipeline.training.recipe import TrainingRecipe
-from pipeline.training.training import Training
+from pipeline.training.data.collection import Collection
+from pipeline.training.recipe.built_recipe import Parts, started
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.step_meter import Meter
+from pipeline.training.trainer import Training
 from pipeline.training.world import World
 
 WARM_UP = 3

@@ -17,9 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pyarrow.parquet as pq
 
-from pipeline.storage import Folder
-from pipeline.training.recipe import TrainingRecipe
-from pipeline.training.run import TrainingOptions, absolute, train
+from pipeline.storage.folder import Folder
+from pipeline.training.options import TrainingOptions
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.run import absolute, train
 
 RECIPE = Path(__file__).parent.parent / "conf" / "train" / "dcgan-small.toml"
 SCORE = "validation_generated_frechet_lite0"

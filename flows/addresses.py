@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.datasets import SEALED
 from pipeline.errors import JobError, StorageError
-from pipeline.jobs import WEIGHTS, Job
-from pipeline.keys import BOOKS
-from pipeline.storage import absolute_url
+from pipeline.jobs.datasets import SEALED
+from pipeline.jobs.job import WEIGHTS, Job
+from pipeline.storage.folder import absolute_url
+from pipeline.storage.keys import BOOKS
 
 if TYPE_CHECKING:
-    from pipeline.books import Books
+    from pipeline.ledger.run_folder import Books
 
 
 def absolute(job: Job) -> Job:
@@ -37,14 +37,14 @@ def absolute(job: Job) -> Job:
     )
     if not any(each.private for each in job.datasets):
         return placed
-    from pipeline.privacy import sealed  # with it come the formats
+    from pipeline.privacy.datasets import sealed  # with it come the formats
 
     return sealed(placed)
 
 
 def books_in(output: str, profile: str | None) -> Books:
     """The books in ``output``, their job pointed at where they lie now. ``JobError`` without books."""
-    from pipeline.books import open_existing
+    from pipeline.ledger.run_folder import open_existing
 
     profile = profile_for(output, profile)
     root = _absolute(output).removesuffix(f"/{BOOKS}")

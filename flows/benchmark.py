@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import steps
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 from pipeline.run import Options
 
 

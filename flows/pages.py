@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.ranking import rankings_of, records
-from flows.session import books_of, verified
+from flows.cli.ranking import rankings_of, records
+from flows.cli.session import books_of, verified
 
 if TYPE_CHECKING:
-    from pipeline.books import Books
-    from pipeline.jobs import Job
-    from pipeline.tables import TableSummary
-    from pipeline.verify import Verification
+    from pipeline.jobs.job import Job
+    from pipeline.ledger.run_folder import Books
+    from pipeline.results.tables import TableSummary
+    from pipeline.results.verify import Verification
 
 MOST_ROWS = 200
 """An artifact is a row in Prefect's database: it holds a summary, the Parquet files hold the rest."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from flows.console import OUT, say
+from flows.cli.console import OUT, say
 
 if TYPE_CHECKING:
-    from pipeline.plan import PlanSummary
+    from pipeline.planning.plan import PlanSummary
     from pipeline.run import Progress
 
 SECONDS_BETWEEN_LINES = 5.0

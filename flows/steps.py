@@ -21,16 +21,16 @@ from flows.addresses import absolute
 from flows.progress import at_intervals, line
 from pipeline import run
 from pipeline.errors import REASONS, JobError, RunStopped
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 from pipeline.run import Options, Progress
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
 
-    from pipeline.finished import Finished
-    from pipeline.plan import PlanSummary
-    from pipeline.tables import TableSummary
-    from pipeline.verify import Verification
+    from pipeline.planning.plan import PlanSummary
+    from pipeline.results.finished import Finished
+    from pipeline.results.tables import TableSummary
+    from pipeline.results.verify import Verification
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_UPDATES = 2.0
@@ -113,7 +113,7 @@ def verify(job: Job) -> Verification:
 @task(**_RETRIED)
 def report(job: Job, table: TableSummary, verification: Verification) -> str:
     """Writes the report page and the run's artifacts; returns the page's address."""
-    from flows.session import finish
+    from flows.cli.session import finish
 
     address = run.report(job)
     finish(job, table, verification, address)
@@ -123,7 +123,7 @@ def report(job: Job, table: TableSummary, verification: Verification) -> str:
 
 def settled(job: Job, planned: PlanSummary) -> Finished | None:
     """The outcome of the run before, where nothing is left to do and nothing has changed since."""
-    from flows.session import settled as settled_run
+    from flows.cli.session import settled as settled_run
 
     finished = settled_run(job, planned)
     if finished is not None:

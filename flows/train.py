@@ -11,13 +11,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.benchmark import benchmark
-from flows.training_session import line
+from flows.cli.training_session import line
 from pipeline.errors import JobError, RunStopped
-from pipeline.jobs import Job, RestorerSpec
+from pipeline.jobs.job import Job, RestorerSpec
 from pipeline.run import Options
 from pipeline.training import run
-from pipeline.training.recipe import TrainingRecipe
-from pipeline.training.run import TrainingOptions
+from pipeline.training.options import TrainingOptions
+from pipeline.training.recipe.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import TaskRun

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from models.restorer import Condition, Core
+    from models.contract import Condition, Core
 
 _MOST_IMAGES = 8
 """From 16 images on, 1 x 1 convolutions of a single thread change. On a CPU more gain no speed."""

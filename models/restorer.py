@@ -5,71 +5,17 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.card import Card
+from models.contract import Condition, Core, RestorerError, Way
 from models.guard import find_fault, limits
 from models.network_call import call_network
 from models.noise_level import estimate_noise_level
-from models.operators.base import LinearOperator
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """What is known about how the image came to be; a restorer takes from it what its card needs."""
-
-    scale: int = 1
-    """How many times smaller the degraded image is than the wanted one."""
-    noise_level_B: Tensor | None = None
-    """Standard deviation of the noise per image, as a fraction of the value range."""
-    mask_B1HW: Tensor | None = None
-    """1 where a pixel is known, 0 where it must be made up."""
-    operators: Sequence[LinearOperator] = ()
-    """The linear part of the degradation, in the order it was applied; shared by the whole batch."""
-
-    def select(self, index: Sequence[int]) -> Condition:
-        """What is known of these images of the batch, in this order; a tensor of one stands for all."""
-        return replace(
-            self,
-            noise_level_B=_selected(self.noise_level_B, index),
-            mask_B1HW=_selected(self.mask_B1HW, index),
-        )
-
-
-class RestorerError(ValueError):
-    """An image that this restorer cannot take, or an output that cannot be true.
-
-    ``reason`` is the code that goes into the quarantine row.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[RestorerError], tuple[str, str]]:
-        return type(self), (self.reason, str(self))
-
-
-class Core(Protocol):
-    """What a restorer wraps: a network's call or a solver, padded input in the card's value range."""
-
-    def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
-        """``scale`` times the height and width, in the card's value range."""
-        ...
-
-
-class Way(Protocol):
-    """How a core is led over an image: at once, or window by window (``pipeline.tiling``)."""
-
-    def __call__(self, core: Core, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
-        """What ``core(image_BCHW, condition)`` would give; the image is padded, in the card's range."""
-        ...
 
 
 def at_once(core: Core, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
@@ -202,14 +148,6 @@ def inner_parts(core: Core) -> list[Restorer | nn.Module]:
     if isinstance(core, nn.Module):
         return []
     return [value for value in vars(core).values() if isinstance(value, Restorer | nn.Module)]
-
-
-def _selected(values_B: Tensor | None, index: Sequence[int]) -> Tensor | None:
-    if values_B is None:
-        return None
-    if len(values_B) == 1:
-        return values_B.expand(len(index), *values_B.shape[1:])
-    return values_B[list(index)]
 
 
 def _pad(image_BCHW: Tensor, padding: tuple[int, int]) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Literal
 from packaging.specifiers import SpecifierSet
 
 from pipeline.errors import JobError, RestoraError, describe
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 
 Level = Literal["ok", "warning", "bad"]
 
@@ -108,7 +108,7 @@ def cluster(address: str | None) -> Iterator[Finding]:
     import ray
     import torch
 
-    from pipeline.ray_session import SESSION
+    from pipeline.engines.ray_session import SESSION
 
     address = address or os.environ.get("RAY_ADDRESS")
     try:

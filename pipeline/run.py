@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.engine import Engine, LocalEngine, UnitReport
+from pipeline.engines.base import Engine, UnitReport
+from pipeline.engines.local import LocalEngine
 from pipeline.errors import JobError, RunStopped
-from pipeline.jobs import Job, Quarantine
-from pipeline.run_record import RunRecord
+from pipeline.jobs.job import Job, Quarantine
+from pipeline.ledger.run_record import RunRecord
 
 if TYPE_CHECKING:
-    from pipeline.plan import PlanSummary
-    from pipeline.tables import TableSummary
-    from pipeline.verify import Verification
+    from pipeline.planning.plan import PlanSummary
+    from pipeline.results.tables import TableSummary
+    from pipeline.results.verify import Verification
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,10 @@ def plan(job: Job, options: Options) -> PlanSummary:
 
     Where the output is new, so that there will be work, the engine comes up meanwhile.
     """
-    from pipeline import books
-    from pipeline.layout import books_of
-    from pipeline.plan import UNITS, make_plan
+    from pipeline.ledger import run_folder as books
+    from pipeline.ledger.run_folder import books_of
+    from pipeline.planning.plan import make_plan
+    from pipeline.planning.plan_files import UNITS
 
     running = engine(options)
     if not books_of(job).exists(UNITS):
@@ -117,8 +119,8 @@ def execute(
     job: Job, options: Options, planned: PlanSummary, on_progress: Callable[[Progress], None] = lambda _: None
 ) -> Progress:
     """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
-    from pipeline.layout import books_of
-    from pipeline.privacy import sealed
+    from pipeline.ledger.run_folder import books_of
+    from pipeline.privacy.datasets import sealed
 
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
@@ -147,15 +149,16 @@ def execute(
 
 def compact(job: Job) -> TableSummary:
     """Writes the tables from the ledger."""
-    from pipeline import books, tables
+    from pipeline.ledger import run_folder as books
+    from pipeline.results import tables
 
     return tables.compact(books.open_for(job))
 
 
 def verify(job: Job) -> Verification:
     """Proves the run, or says what is wrong with it; reads back the objects that the last run made."""
-    from pipeline import books
-    from pipeline.verify import verify as verify_books
+    from pipeline.ledger import run_folder as books
+    from pipeline.results.verify import verify as verify_books
 
     opened = books.open_for(job)
     record = RunRecord.read(opened.folder)
@@ -164,7 +167,7 @@ def verify(job: Job) -> Verification:
 
 def report(job: Job) -> str:
     """Writes ``report/index.html``; returns its address."""
-    from pipeline import books
+    from pipeline.ledger import run_folder as books
     from pipeline.report.write import write_report
 
     return write_report(books.open_for(job))
@@ -176,7 +179,7 @@ def engine(options: Options) -> Engine:
         if options.workers not in (None, 1):
             raise JobError(f"--workers {options.workers}: the local engine has one worker; use --engine ray")
         return LocalEngine()
-    from pipeline.ray_engine import RayEngine
+    from pipeline.engines.ray_data import RayEngine
 
     return RayEngine(options.ray_address, options.workers)
 

@@ -99,11 +99,11 @@ if __name__ == "__main__":
     import pandas  # noqa: F401 - everything slow is imported once, before the forks
     import torch
 
-    import pipeline.books
-    import pipeline.statistics
-    import pipeline.tables
-    import pipeline.verify
-    import pipeline.worker  # noqa: F401
+    import pipeline.ledger.run_folder
+    import pipeline.results.statistics
+    import pipeline.results.tables
+    import pipeline.results.verify
+    import pipeline.worker.worker  # noqa: F401
 
     torch.set_num_threads(1)
     main(*sys.argv[1:])

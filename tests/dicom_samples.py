@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
-from pipeline.formats.dicom import Dicom
-from pipeline.image import Image, Provenance
+from pipeline.formats.dicom.format import Dicom
+from pipeline.imaging.image import Image, Provenance
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra dicom")
 data_store = pytest.importorskip("data_store", reason="needs pydicom-data")

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from pipeline.errors import ImageError
 from pipeline.formats import Limits, decode
 from pipeline.formats.base import Format
-from pipeline.image import Domain, Image, Metadata
+from pipeline.imaging.image import Domain, Image, Metadata
 
 NEEDS = {
     "geotiff": pytest.mark.skipif(not find_spec("rasterio"), reason="restora[geo] is not installed"),

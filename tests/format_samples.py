@@ -7,7 +7,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
-from pipeline.image import Image
+from pipeline.imaging.image import Image
 from tests.bad_images import PHOTO, saved
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skimage import data as photographs
 
-from pipeline.image import Image, Provenance
+from pipeline.imaging.image import Image, Provenance
 
 LANDSAT = Path("/usr/lib/R/site-library/stars/tif/L7_ETMs.tif")
 ELEVATION = Path("/usr/lib/R/site-library/stars/tif/olinda_dem_utm25s.tif")

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 from PIL import Image as Pillow
 from skimage import data as photographs
 
-from pipeline import books, run
-from pipeline.jobs import Job
-from pipeline.storage import Folder
-from pipeline.tables import METRIC_TABLE
+from pipeline import run
+from pipeline.jobs.job import Job
+from pipeline.ledger import run_folder as books
+from pipeline.results.tables import METRIC_TABLE
+from pipeline.storage.folder import Folder
 
 
 @cache

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 
 ROOT = Path(__file__).parent.parent
 WATCHED = Path(__file__).parent / "watched"
@@ -21,7 +21,7 @@ WATCHED = Path(__file__).parent / "watched"
 DRIVER = """
 import sys
 from pipeline import run
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 
 if __name__ == "__main__":
     job = Job.model_validate_json(open(sys.argv[1]).read())

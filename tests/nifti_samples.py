@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
-from pipeline.formats.nifti import Nifti
-from pipeline.image import Image
+from pipeline.formats.nifti.format import Nifti
+from pipeline.imaging.image import Image
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra nifti")
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from models.card import Card
+from models.contract import Condition, RestorerError
 from models.operators.blur import GaussianBlur
-from models.restorer import Condition, Restorer, RestorerError
+from models.restorer import Restorer
 
 
 def scene(channels: int, height: int, width: int, *, batch: int = 1) -> Tensor:

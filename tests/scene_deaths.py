@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 from tests.helpers import plan_and_execute
 
 

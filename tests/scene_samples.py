@@ -6,13 +6,13 @@ import numpy as np
 import rasterio
 from skimage import data as photographs
 
-from pipeline.books import open_for
-from pipeline.jobs import Job
-from pipeline.ledger import Row
-from pipeline.plan import Source, Unit, make_unit, source_of
-from pipeline.scenes.part import Part
-from pipeline.storage import Folder
-from pipeline.worker import Worker
+from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.schema import Row
+from pipeline.privacy.naming import source_of
+from pipeline.storage.folder import Folder
+from pipeline.units import Part, Source, Unit, make_unit
+from pipeline.worker.worker import Worker
 from tests.geotiff_samples import geotiff
 from tests.helpers import restore
 

@@ -46,13 +46,13 @@ def test_file_imports_nothing_from_above(path):
     ("module", "absent"),
     [
         # What starts with every `restora --help`.
-        ("flows.cli", ["torch", "ray", "models", "prefect", "pyarrow", "numpy"]),
+        ("flows.cli.app", ["torch", "ray", "models", "prefect", "pyarrow", "numpy"]),
         # What the scheduler loads to know a flow.
         ("flows.benchmark", ["torch", "ray", "models"]),
         ("flows.restore", ["torch", "ray", "models"]),
         ("flows.degrade", ["torch", "ray", "models"]),
-        ("pipeline.jobs", ["torch", "ray", "models", "prefect", "pyarrow"]),
-        ("pipeline.worker", ["ray", "prefect"]),
+        ("pipeline.jobs.job", ["torch", "ray", "models", "prefect", "pyarrow"]),
+        ("pipeline.worker.worker", ["ray", "prefect"]),
         ("models.catalog", ["ray", "prefect", "pipeline", "skimage"]),
     ],
 )

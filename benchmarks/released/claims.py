@@ -17,8 +17,9 @@ from torch import nn
 
 from models import catalog
 from models.card import Card
+from models.contract import Core
 from models.networks import NetworkCore
-from models.restorer import Core, Restorer
+from models.restorer import Restorer
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.restorer import Condition
+from models.contract import Condition
 
 LEAST, GREATEST = -1.429329123112601, 10.089038980848645
 """Logarithms of the amplitudes that the network's 0 and 1 stand for (deepdespeckling, constants)."""

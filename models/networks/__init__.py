@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from models.contract import Condition, RestorerError
 from models.networks.dcgan import DCGANGenerator
 from models.networks.deblurgan import DeblurGAN
 from models.networks.deblurgan_v2 import DeblurGANv2
@@ -27,7 +28,6 @@ from models.networks.registry import build_named
 from models.networks.rrdbnet import RRDBNet
 from models.networks.srresnet import SRResNet
 from models.networks.srvgg import SRVGG
-from models.restorer import Condition, RestorerError
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "deblurgan": DeblurGAN,

@@ -1,7 +1,7 @@
 """What an operator is: a forward model ``y = noise(A(x))`` on tensors.
 
 The same object degrades an image and drives a solver. Its fields are its parameters, all fixed:
-drawing them from ranges is the work of ``pipeline.degrade``.
+drawing them from ranges is the work of ``pipeline.degradation.degradation``.
 
 Shapes: B batch, C channels, H and W height and width. Values: fractions of the value range, so that
 8-bit 0 is 0.0 and 8-bit 255 is 1.0; float operators neither clip nor round unless they say so.

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.card import Card
+from models.contract import Condition, RestorerError
 from models.operators.banded import BandedMatrix
-from models.restorer import Condition, RestorerError
 from models.solvers.bilaplacian import REACH, bilaplacian, blocks_of, equations
 from models.solvers.block_elimination import solve_blocks
 from models.solvers.conjugate_gradient import conjugate_gradient

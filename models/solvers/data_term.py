@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.biharmonic import known_pixels
 from models.solvers.forward import Forward
 

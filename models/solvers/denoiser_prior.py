@@ -11,8 +11,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from models.card import Card
+from models.contract import Condition
 from models.operators.resample import imresize
-from models.restorer import Condition, Restorer
+from models.restorer import Restorer
 from models.solvers.conjugate_gradient import conjugate_gradient
 from models.solvers.forward import Forward
 from models.solvers.solver import Solver

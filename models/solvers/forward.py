@@ -12,8 +12,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from models.contract import Condition, RestorerError
 from models.operators.base import LinearOperator
-from models.restorer import Condition, RestorerError
 
 
 class Forward:

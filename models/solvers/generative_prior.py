@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from models.card import Card
+from models.contract import Condition
 from models.image_generator import ImageGenerator
-from models.restorer import Condition, Restorer
+from models.restorer import Restorer
 from models.solvers.data_term import DataTerm
 from models.solvers.mosaic import Mosaic
 from models.solvers.solver import Solver, choice, number, whole

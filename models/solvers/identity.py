@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.solver import Solver
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from models.card import Card
+from models.contract import Condition
 from models.operators.resample import imresize
-from models.restorer import Condition
 from models.solvers.solver import Solver, choice, whole
 
 _RADIUS = {"bicubic": 2, "lanczos": 3, "bilinear": 1}

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.wrapper import Wrapper
 
 _DIVISOR, _OFFSET, _EXPONENT = 12.92, 0.055, 2.4

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.boundary import pad_mirrored
 from models.solvers.solver import Solver, whole
 

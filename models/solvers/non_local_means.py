@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.boundary import pad_mirrored
 from models.solvers.solver import Solver, noise_level_of, number, whole
 

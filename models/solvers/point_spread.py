@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.contract import RestorerError
 from models.operators.base import LinearOperator
-from models.restorer import RestorerError
 from models.solvers.forward import linear_part
 
 _SIDE = 257

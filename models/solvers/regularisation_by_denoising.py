@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.denoiser_prior import DenoiserPrior, data_step, start
 from models.solvers.solver import noise_level_of, number, whole
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.forward import Forward
 from models.solvers.gradient import divergence, gradient, magnitude
 from models.solvers.solver import Solver, number, whole

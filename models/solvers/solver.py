@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from models.card import Card
+from models.contract import Condition
 from models.noise_level import estimate_noise_level
-from models.restorer import Condition
 
 
 @dataclass(frozen=True, kw_only=True)

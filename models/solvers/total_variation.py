@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.gradient import divergence, gradient, magnitude
 from models.solvers.solver import Solver, noise_level_of, number, whole
 

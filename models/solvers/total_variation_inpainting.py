@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.biharmonic import known_pixels
 from models.solvers.gradient import divergence, gradient, project_to_ball
 from models.solvers.solver import Solver, whole

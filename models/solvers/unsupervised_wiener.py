@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from models.card import Card
-from models.restorer import Condition
+from models.contract import Condition
 from models.solvers.boundary import double_mirrored
 from models.solvers.point_spread import gradient_energy, multiplicity, point_spread, transfer_function
 from models.solvers.solver import Solver

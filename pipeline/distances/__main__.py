@@ -10,7 +10,7 @@ from pipeline.distances import frechet_distance, kernel_distance
 from pipeline.distances.features import Lite0Features
 from pipeline.distances.folders import summarise_folder
 from pipeline.errors import JobError, RestoraError
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 
 
 def measured(restored: Folder, reference: Folder, device: str) -> dict[str, object]:

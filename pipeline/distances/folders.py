@@ -12,8 +12,8 @@ from pipeline.distances.features import Lite0Features
 from pipeline.distances.summary import FeatureSummary
 from pipeline.errors import JobError, RestoraError, describe
 from pipeline.formats import decode
-from pipeline.radiometry import to_tensor
-from pipeline.storage import Folder
+from pipeline.imaging.radiometry import to_tensor
+from pipeline.storage.folder import Folder
 
 TOGETHER = 64
 """Images whose features are gathered before they are summed up."""

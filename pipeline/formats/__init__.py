@@ -5,15 +5,15 @@ from __future__ import annotations
 from pipeline.errors import ImageError
 from pipeline.formats.avif import Avif
 from pipeline.formats.base import Format, Limits
-from pipeline.formats.dicom import Dicom
-from pipeline.formats.geotiff import GeoTiff
+from pipeline.formats.dicom.format import Dicom
+from pipeline.formats.geotiff.format import GeoTiff
 from pipeline.formats.jpeg import Jpeg
-from pipeline.formats.nifti import Nifti
+from pipeline.formats.nifti.format import Nifti
 from pipeline.formats.png import Png
 from pipeline.formats.raster import Raster
-from pipeline.formats.tiff import Tiff
+from pipeline.formats.tiff.format import Tiff
 from pipeline.formats.webp import WebP
-from pipeline.image import Image
+from pipeline.imaging.image import Image
 
 __all__ = ["FORMATS", "Format", "Limits", "decode", "encode", "format_of"]
 

@@ -24,7 +24,7 @@ from pipeline.formats.base import (
     codec_errors,
     refuse_pixels,
 )
-from pipeline.image import Domain, Image, Metadata
+from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16384
 _EXIF_PREFIX = b"Exif\0\0"

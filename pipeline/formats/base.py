@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.errors import ImageError
-from pipeline.image import Image
+from pipeline.imaging.image import Image
 
 EXIF = "exif"
 """Metadata entry: EXIF as a TIFF structure (``II*\\0`` or ``MM\\0*`` first), without ``Exif\\0\\0``."""

@@ -32,7 +32,7 @@ from pipeline.formats.jpeg_segments import (
     icc_segments,
     read_segments,
 )
-from pipeline.image import Domain, Image, Metadata
+from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 65500
 _NO_DENSITY = b"\0\0\1\0\1"

@@ -31,7 +31,7 @@ from pipeline.formats.png_chunks import (
     xmp_chunk,
     xmp_packet,
 )
-from pipeline.image import Domain, Image, Metadata
+from pipeline.imaging.image import Domain, Image, Metadata
 
 _COLOUR_TYPES = {(1, False): 0, (3, False): 2, (1, True): 4, (3, True): 6}
 _LARGEST_SIDE = 2**31 - 1

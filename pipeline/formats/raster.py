@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors, refuse_pixels
-from pipeline.formats.geotiff import image_of
-from pipeline.formats.geotiff_gdal import gdal, opened
-from pipeline.formats.geotiff_header import Header
-from pipeline.formats.geotiff_reading import check_raster, read_header, read_samples
-from pipeline.image import Image
+from pipeline.formats.geotiff.format import image_of
+from pipeline.formats.geotiff.gdal import gdal, opened
+from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples
+from pipeline.imaging.image import Image
 
 _DRIVERS = {
     b"\0\0\0\x0cjP  \r\n\x87\n": "JP2OpenJPEG",

@@ -20,7 +20,7 @@ from pipeline.formats.base import (
     codec_errors,
     refuse_pixels,
 )
-from pipeline.image import Domain, Image, Metadata
+from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16383
 _ANIMATION, _XMP_FLAG, _EXIF_FLAG, _ALPHA_FLAG, _ICC_FLAG = 0x02, 0x04, 0x08, 0x10, 0x20

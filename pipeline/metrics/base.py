@@ -16,7 +16,7 @@ FULL_RANGE = (
 
 
 class Pair(StrEnum):
-    """The two images that a metric compares; ``pipeline.pairs`` makes them."""
+    """The two images that a metric compares; ``pipeline.processing.metric_inputs`` makes them."""
 
     REFERENCE = "restored and reference"
     INPUT = "restored, degraded again, and the degraded input: a run without references has the score too"

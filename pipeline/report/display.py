@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.formats.geotiff import HEADER
-from pipeline.formats.geotiff_header import Header
-from pipeline.image import Image
+from pipeline.formats.geotiff.format import HEADER
+from pipeline.formats.geotiff.header import Header
+from pipeline.imaging.image import Image
 from pipeline.report.pixels import Pixels
 
 PERCENTILES = (0.5, 99.5)

@@ -15,12 +15,12 @@ from markupsafe import Markup
 from pipeline.report import notation
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
 from pipeline.report.headline import headline
-from pipeline.report.provenance import Provenance
 from pipeline.report.ranking import Ranking, by_place, rankings
 from pipeline.report.run_facts import QUARANTINE_SHOWN, fact_lines, quarantine, run_facts
+from pipeline.report.run_provenance import Provenance
 from pipeline.report.sample import Sample, sheets_that_fit
 from pipeline.report.sheets import Sheet, magma, make_sheet
-from pipeline.statistics import cells, protocols, scores_of, worst
+from pipeline.results.statistics import cells, protocols, scores_of, worst
 
 HERE = Path(__file__).parent
 RANKINGS_SHOWN = 40

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.jobs import NO_DEGRADATION
+from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.report.notation import MISSING, decimals_for, number, scale_percent
 
 PAIRS_SHOWN = 45

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import REASONS
 from pipeline.report.notation import count, duration
-from pipeline.report.provenance import Provenance
+from pipeline.report.run_provenance import Provenance
 
 QUARANTINE_SHOWN = 50
 NOTES_SHOWN = 3

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.crop import Window, most_different
+from pipeline.report.crop_window import Window, most_different
 from pipeline.report.pixels import Pixels, data_uri, displayable, fitted, resized
 from pipeline.report.sample import RESTORERS_SHOWN, Sample
 

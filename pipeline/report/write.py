@@ -15,22 +15,23 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from pipeline.books import Books
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
-from pipeline.jobs import NO_DEGRADATION
-from pipeline.plan import Source
-from pipeline.privacy import folder_of
-from pipeline.process import Loaded, Outcome, Processor
-from pipeline.recipe import Recipe
+from pipeline.jobs.job import NO_DEGRADATION
+from pipeline.ledger.run_folder import Books
+from pipeline.ledger.run_record import RunRecord
+from pipeline.privacy.datasets import folder_of
+from pipeline.processing.cases import Loaded, Outcome
+from pipeline.processing.processor import Processor
+from pipeline.recipe.recipe import Recipe
 from pipeline.report.display import Display
 from pipeline.report.page import build_page
-from pipeline.report.provenance import Provenance
+from pipeline.report.run_provenance import Provenance
 from pipeline.report.sample import Pick, Sample, pick_samples
-from pipeline.run_record import RunRecord
-from pipeline.statistics import compare
-from pipeline.tables import read_metrics, read_summary
+from pipeline.results.statistics import compare
+from pipeline.results.tables import read_metrics, read_summary
+from pipeline.units import Source
 
 PAGE = "report/index.html"
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.formats.geotiff_mosaic import Block
-from pipeline.ledger import Row
-from pipeline.storage import Folder
+from pipeline.formats.geotiff.mosaic import Block
+from pipeline.ledger.schema import Row
+from pipeline.storage.folder import Folder
 
 if TYPE_CHECKING:
-    from pipeline.plan import Unit
+    from pipeline.units import Unit
 
 WORK = "scenes"
 """Folder of the books that holds nothing once a run is finished."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from models.card import Card
-from pipeline.tiling import CORE, rounded_up
+from models.tiling import CORE, rounded_up
 
 BAND = CORE
 """Rows of a panel, as many as a window's core has."""

@@ -13,27 +13,27 @@ import torch
 
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
-from pipeline.formats.geotiff import GeoTiff, signed
-from pipeline.formats.geotiff_mosaic import write_mosaic
-from pipeline.formats.geotiff_scale import scaled
+from pipeline.formats.geotiff.format import GeoTiff, signed
+from pipeline.formats.geotiff.mosaic import write_mosaic
+from pipeline.formats.geotiff.scale import scaled
 from pipeline.formats.grid import Grid
 from pipeline.hashing import sha256_of
-from pipeline.image import Provenance
-from pipeline.jobs import NO_DEGRADATION
-from pipeline.layout import Layout
-from pipeline.ledger import OK, Row
-from pipeline.plan import Source, Unit
-from pipeline.recipe import BuiltRestorer
-from pipeline.scenes.block_content import BlockContent
+from pipeline.imaging.image import Provenance
+from pipeline.jobs.job import NO_DEGRADATION
+from pipeline.ledger.layout import Layout
+from pipeline.ledger.schema import OK, Row
+from pipeline.quarantine import StagedError, fault
+from pipeline.recipe.recipe import BuiltRestorer
+from pipeline.scenes.block_codec import BlockContent
 from pipeline.scenes.blocks import Blocks, named_by
-from pipeline.scenes.faults import StagedError, fault
-from pipeline.scenes.opening import SceneFolders
+from pipeline.scenes.opener import SceneFolders
 from pipeline.scenes.output import Output
 from pipeline.scenes.reader import Scene
+from pipeline.scenes.score_totals import Totals
 from pipeline.scenes.scoring import Scoring, scored_in_strips
-from pipeline.scenes.sums import Sums
-from pipeline.scenes.totals import Totals
-from pipeline.storage import Folder
+from pipeline.scenes.strip_statistics import Sums
+from pipeline.storage.folder import Folder
+from pipeline.units import Source, Unit
 from pipeline.version import code_version
 
 

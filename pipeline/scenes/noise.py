@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from models.noise_level import estimate_noise_level
-from pipeline.jobs import Radiometry
-from pipeline.radiometry import in_units, to_tensor
+from pipeline.imaging.radiometry import in_units, to_tensor
+from pipeline.jobs.job import Radiometry
 from pipeline.scenes.geometry import Range
 from pipeline.scenes.reader import Scene
 

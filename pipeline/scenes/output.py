@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.formats.geotiff_mosaic import Block
-from pipeline.scenes.block_content import BlockContent
+from pipeline.formats.geotiff.mosaic import Block
+from pipeline.scenes.block_codec import BlockContent
 from pipeline.scenes.geometry import Range
 
 

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.restorer import Condition
-from pipeline.capacity import FittedRestorer
-from pipeline.image import Image
-from pipeline.jobs import Radiometry
-from pipeline.nodata import filled
-from pipeline.radiometry import clipped_and_stored, in_units, to_tensor
-from pipeline.scenes.block_content import BlockContent
+from models.contract import Condition
+from pipeline.imaging.image import Image
+from pipeline.imaging.nodata import filled
+from pipeline.imaging.radiometry import clipped_and_stored, in_units, to_tensor
+from pipeline.jobs.job import Radiometry
+from pipeline.processing.fitted_restorer import FittedRestorer
+from pipeline.scenes.block_codec import BlockContent
 from pipeline.scenes.blocks import Rectangle
 from pipeline.scenes.geometry import Panel, Range, reach, widened
 from pipeline.scenes.reader import Group, Scene
-from pipeline.scenes.sums import Sums
+from pipeline.scenes.strip_statistics import Sums
 
 
 @dataclass

@@ -16,21 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.faults import read_failure
 from pipeline.formats.base import Limits, codec_errors
-from pipeline.formats.geotiff import HEADER, GeoTiff, header_of
-from pipeline.formats.geotiff_directory import BYTE_ORDERS, HEIGHT, WIDTH, Directory, read_directory
-from pipeline.formats.geotiff_gdal import opened_file
-from pipeline.formats.geotiff_header import Header
-from pipeline.formats.geotiff_limits import check_directory
-from pipeline.formats.geotiff_profile import profile_entries
-from pipeline.formats.geotiff_reading import check_raster, data_mask, has_own_mask, read_mask, read_part
+from pipeline.formats.geotiff.directory import BYTE_ORDERS, HEIGHT, WIDTH, Directory, read_directory
+from pipeline.formats.geotiff.format import HEADER, GeoTiff, header_of
+from pipeline.formats.geotiff.gdal import opened_file
+from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.limits import check_directory
+from pipeline.formats.geotiff.profile import profile_entries
+from pipeline.formats.geotiff.reading import check_raster, data_mask, has_own_mask, read_mask, read_part
 from pipeline.formats.raster import MAGIC_BYTES, driver_of
 from pipeline.formats.raster import header_of as raster_header_of
 from pipeline.hashing import sha256_of
-from pipeline.image import Image, Metadata
+from pipeline.imaging.image import Image, Metadata
+from pipeline.quarantine import read_failure
 from pipeline.scenes.geometry import Range
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 
 _ROWS = 512
 """Fewest rows to read at a time."""

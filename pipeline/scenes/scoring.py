@@ -16,21 +16,20 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pipeline.degrade import Degraded
-from pipeline.image import Image
-from pipeline.jobs import Job, Radiometry
+from pipeline.degradation.degradation import Degraded, as_found
+from pipeline.degradation.replay import REACH
+from pipeline.imaging.image import Image
+from pipeline.imaging.radiometry import in_units, quantised, to_tensor
+from pipeline.jobs.job import Job, Radiometry
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating, Section
 from pipeline.metrics.base import Pair
-from pipeline.pairs import PAIRS, Images, of_input
-from pipeline.process import as_found
-from pipeline.radiometry import in_units, quantised, to_tensor
-from pipeline.repetition import REACH
+from pipeline.processing.metric_inputs import PAIRS, Images, of_input
 from pipeline.scenes.geometry import Range, steps, widened
 from pipeline.scenes.output import Output
 from pipeline.scenes.reader import Scene
-from pipeline.scenes.rows import rolling
-from pipeline.scenes.totals import Totals
+from pipeline.scenes.row_stream import rolling
+from pipeline.scenes.score_totals import Totals
 
 _ROWS = 192
 """Rows of the output that a window has, about: few, so that few windows lie across two strips."""

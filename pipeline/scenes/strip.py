@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pipeline.scenes.blocks import Rectangle
 from pipeline.scenes.geometry import Range, panels, row_bands
 from pipeline.scenes.panel import Panels
-from pipeline.scenes.rows import rolling
+from pipeline.scenes.row_stream import rolling
 
 _WAITING = 3
 """Blocks that may wait for the store."""

@@ -12,25 +12,25 @@ from pathlib import Path
 
 import torch
 
-from models.restorer import Condition
-from pipeline.capacity import FittedRestorer
-from pipeline.jobs import Job, Radiometry
-from pipeline.ledger import OK, Row
-from pipeline.plan import Unit
-from pipeline.recipe import BuiltRestorer
+from models.contract import Condition
+from pipeline.jobs.job import Job, Radiometry
+from pipeline.ledger.schema import OK, Row
+from pipeline.processing.fitted_restorer import FittedRestorer
+from pipeline.quarantine import StagedError, fault
+from pipeline.recipe.recipe import BuiltRestorer
 from pipeline.scenes import blocks
-from pipeline.scenes.block_content import BlockContent
+from pipeline.scenes.block_codec import BlockContent
 from pipeline.scenes.blocks import Blocks, Rectangle
-from pipeline.scenes.faults import StagedError, fault
 from pipeline.scenes.geometry import Range
 from pipeline.scenes.noise import estimated
-from pipeline.scenes.opening import SceneFolders
+from pipeline.scenes.opener import SceneFolders
 from pipeline.scenes.output import Output
 from pipeline.scenes.panel import Panels
 from pipeline.scenes.reader import Scene
 from pipeline.scenes.scoring import Scoring, scored_in_strips
 from pipeline.scenes.strip import restore_strip
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
+from pipeline.units import Unit
 from pipeline.version import code_version
 
 

@@ -15,8 +15,8 @@ import torch
 
 from pipeline.errors import JobError, RunStopped, StorageError, describe
 from pipeline.hashing import sha256_hex
-from pipeline.recipe import differences
-from pipeline.storage import Folder
+from pipeline.recipe.recipe import differences
+from pipeline.storage.folder import Folder
 
 POINTER = "newest.json"
 

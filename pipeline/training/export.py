@@ -16,11 +16,11 @@ from models.card import Card
 from models.networks import card_facts
 from models.weights import load_weights, save_weights
 from pipeline.hashing import canonical_json, sha256_hex
-from pipeline.storage import Folder
-from pipeline.training.collection import Collection
-from pipeline.training.parts import Parts, build_trained
-from pipeline.training.recipe import TrainingRecipe
-from pipeline.training.sources import read_sources
+from pipeline.storage.folder import Folder
+from pipeline.training.data.attribution import read_sources
+from pipeline.training.data.collection import Collection
+from pipeline.training.recipe.built_recipe import Parts, build_trained
+from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.world import World
 
 INDEX = "index.json"

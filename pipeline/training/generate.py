@@ -9,12 +9,12 @@ import PIL.Image
 from models.image_generator import ImageGenerator
 from models.weights import SHIPPED, shipped_path
 from pipeline.errors import JobError
-from pipeline.storage import Folder
-from pipeline.training.generator_validation import ACROSS, displayed, generated
-from pipeline.training.journal import composed
-from pipeline.training.local_training import device_of
-from pipeline.training.restorer_validation import Pixels
-from pipeline.weights import fetch_part
+from pipeline.recipe.weights import fetch_part
+from pipeline.storage.folder import Folder
+from pipeline.training.engines.local import device_of
+from pipeline.training.run_log import composed
+from pipeline.training.validation.generator import ACROSS, displayed, generated
+from pipeline.training.validation.restorer import Pixels
 
 SHEET = "sheet.png"
 

@@ -1,6 +1,6 @@
 """A worker's whole part in a run: read, go on or begin, step, look, keep, deliver. The engines call it.
 
-OUT/<name>.safetensors and what ``pipeline.training.journal`` lists; OUT/checkpoints as in
+OUT/<name>.safetensors and what ``pipeline.training.run_log`` lists; OUT/checkpoints as in
 ``pipeline.training.checkpoints``.
 """
 
@@ -16,18 +16,18 @@ from models.image_generator import ImageGenerator
 from models.weights import build_part, build_restorer
 from pipeline.errors import RunStopped
 from pipeline.hashing import sha256_hex
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.collection import Collection
+from pipeline.training.data.collection import Collection
 from pipeline.training.export import card_of, export, facts_of, stored_state
-from pipeline.training.generator_validation import GeneratorValidation
-from pipeline.training.journal import Journal
-from pipeline.training.meter import Meter
-from pipeline.training.parts import Parts, start_of
-from pipeline.training.recipe import TrainingRecipe
+from pipeline.training.recipe.built_recipe import Parts, start_of
+from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.report import write_report
-from pipeline.training.restorer_validation import RestorerValidation, Validated
-from pipeline.training.training import Training
+from pipeline.training.run_log import Journal
+from pipeline.training.step_meter import Meter
+from pipeline.training.trainer import Training
+from pipeline.training.validation.generator import GeneratorValidation
+from pipeline.training.validation.restorer import RestorerValidation, Validated
 from pipeline.training.world import World
 
 READ_EVERY = 10

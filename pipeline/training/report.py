@@ -7,9 +7,9 @@ import html
 import io
 from collections.abc import Sequence
 
-from pipeline.storage import Folder
-from pipeline.training.journal import Journal, Row
-from pipeline.training.recipe import TrainingRecipe
+from pipeline.storage.folder import Folder
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.run_log import Journal, Row
 
 REPORT = "report.html"
 SHEETS = 6

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipeline.errors import JobError
-from pipeline.storage import Folder, absolute_url
-from pipeline.training.recipe import TrainingRecipe
+from pipeline.storage.folder import Folder, absolute_url
+from pipeline.training.options import TrainingOptions
+from pipeline.training.recipe.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from pipeline.training.loop import Finished, OnTold
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train, as opposed to what: never changes the recipe's identity."""
-
-    engine: Literal["ray", "local"] = "ray"
-    ray_address: str | None = None
-    device: str | None = None
-    """Of the local engine: ``cpu``, ``cuda``, ``cuda:1``; ``None``: a GPU where there is one."""
-    threads: int | None = None
-    """Of torch's mathematics, local engine; ``None``: all cores."""
 
 
 def train(
@@ -42,7 +30,7 @@ def train(
     """
     folder = Folder(output, profile)
     if options.engine == "ray":
-        from pipeline.training.ray_training import train_on_ray
+        from pipeline.training.engines.ray_train import train_on_ray
 
         return train_on_ray(recipe, folder, options, told, stopping)
     if recipe.workers[0] > 1:
@@ -50,7 +38,7 @@ def train(
             f"resources.workers: {recipe.workers[0]} at least, but the local engine has one; "
             "use --engine ray, or --set resources.workers=1"
         )
-    from pipeline.training.local_training import train_here
+    from pipeline.training.engines.local import train_here
 
     return train_here(recipe, folder, options, told, stopping)
 

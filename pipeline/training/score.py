@@ -18,10 +18,11 @@ import torch
 import typer
 from torch import Generator, Tensor
 
-from models.restorer import Condition, Restorer
+from models.contract import Condition
+from models.restorer import Restorer
 from models.weights import build_restorer, load_weights
-from pipeline.jobs import Dataset
-from pipeline.training.collection import Collection
+from pipeline.jobs.job import Dataset
+from pipeline.training.data.collection import Collection
 
 
 def psnr(restored_BCHW: Tensor, reference_BCHW: Tensor) -> float:

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import COMMANDS, app
+from flows.cli.app import COMMANDS, app
 from tests.flows.command import COMMAND, ENV, ROOT, restora
 from tests.flows.photographs import job_fields, put_job, put_photographs
 

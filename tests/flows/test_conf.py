@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.cli.session import DONE, FAILED, QUARANTINED, WRONG
 from flows.generate import generate
-from flows.session import DONE, FAILED, QUARANTINED, WRONG
 from flows.train import train
 from pipeline.errors import REASONS
-from pipeline.jobs import Job
-from pipeline.recipe import Recipe
-from pipeline.training.recipe import TrainingRecipe
+from pipeline.jobs.job import Job
+from pipeline.recipe.recipe import Recipe
+from pipeline.training.recipe.recipe import TrainingRecipe
 
 ROOT = Path(__file__).parents[2]
 CONF = sorted((ROOT / "conf").glob("*.toml"))

@@ -5,7 +5,7 @@ import PIL.Image
 import pytest
 import skimage.data
 
-from flows.demo import PHOTOGRAPHS, SIDE, copy_photographs
+from flows.cli.demo import PHOTOGRAPHS, SIDE, copy_photographs
 from tests.flows.command import restora
 
 

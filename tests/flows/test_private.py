@@ -3,8 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from pipeline.privacy_key import VARIABLE
+from flows.cli.app import app
+from pipeline.privacy.key import VARIABLE
 from tests.canary import CANARY, archive, hits
 from tests.flows.command import ENV, ROOT, restora
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 from tests.helpers import encoded, fill, photograph
 from tests.moto_s3 import new_bucket
 

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 from tests.flows.command import COMMAND, ENV, ROOT
 from tests.flows.photographs import job_fields, put_job
 from tests.helpers import photographs_in
@@ -148,9 +148,9 @@ FLOW = """
 import sys
 from prefect.testing.utilities import prefect_test_harness
 from flows.train import train
-from pipeline.jobs import Job
+from pipeline.jobs.job import Job
 from pipeline.run import Options
-from pipeline.training.recipe import TrainingRecipe
+from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.run import TrainingOptions
 
 place, images = sys.argv[1], sys.argv[2]

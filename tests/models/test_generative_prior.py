@@ -8,15 +8,15 @@ import torch
 
 from models import catalog
 from models.card import Card
+from models.contract import Condition, RestorerError
 from models.networks import build_generator
 from models.operators.blur import GaussianBlur
 from models.operators.resample import Bicubic
-from models.restorer import Condition, RestorerError
 from models.solvers.data_term import DataTerm
 from models.solvers.mosaic import Mosaic
 from models.weights import build_part, load_weights, save_weights
 from pipeline.errors import JobError
-from pipeline.weights import fetch_part, fetch_restorer
+from pipeline.recipe.weights import fetch_part, fetch_restorer
 from tests.helpers import benchmark, complete, encoded, fill
 from tests.restorer_contract import check_refusals
 

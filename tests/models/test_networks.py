@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.card import Card
+from models.contract import Condition, RestorerError
 from models.networks import CONDITIONS, NETWORKS, NetworkCore, build_network, card_facts
 from models.networks.ffdnet import FFDNet
-from models.restorer import Condition, Restorer, RestorerError
+from models.restorer import Restorer
 
 # Adding a network: one line, with arguments small enough to be fast.
 SMALL = {

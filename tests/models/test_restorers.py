@@ -6,8 +6,9 @@ from torch import nn
 
 from models import catalog
 from models.card import Card
+from models.contract import Condition, RestorerError
 from models.noise_level import estimate_noise_level
-from models.restorer import Condition, Restorer, RestorerError
+from models.restorer import Restorer
 from pipeline.errors import REASONS
 from tests.restorer_contract import CHECKS, condition_for, scene
 

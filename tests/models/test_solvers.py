@@ -11,11 +11,11 @@ import skimage.restoration
 import torch
 
 from models import catalog
+from models.contract import Condition, RestorerError
 from models.noise_level import estimate_noise_level
 from models.operators.blur import GaussianBlur
 from models.operators.mask import Mask
 from models.operators.resample import Bicubic
-from models.restorer import Condition, RestorerError
 from models.solvers import biharmonic, median
 from models.solvers.bilaplacian import bilaplacian, equations
 from models.solvers.block_elimination import solve_blocks

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from models.card import Card
+from models.contract import Condition
 from models.networks import build_network
-from models.restorer import Condition, Restorer
+from models.restorer import Restorer
 from models.weights import SHIPPED, build_part, build_restorer, load_weights, save_weights, shipped_path
 
 CARD = Card(

@@ -10,10 +10,10 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from pipeline import run
-from pipeline.books import open_existing, open_for
 from pipeline.errors import JobError, RunStopped, StorageError
-from pipeline.jobs import Job
-from pipeline.storage import Folder
+from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import open_existing, open_for
+from pipeline.storage.folder import Folder
 from tests.bad_images import DEEP, OPACITY, PHOTO
 from tests.helpers import (
     benchmark,
@@ -248,7 +248,7 @@ def test_the_local_engine_has_one_worker(tmp_path):
 
 
 def test_progress_counts_and_estimates():
-    from pipeline.engine import UnitReport
+    from pipeline.engines.base import UnitReport
 
     progress = run.Progress(images_total=100, units_total=10)
     assert (progress.images_per_second, progress.seconds_left, progress.quarantined_share) == (0, None, 0)

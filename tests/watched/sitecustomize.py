@@ -34,7 +34,7 @@ def _die_on_poison(formats):
 
 _CHANGES = {}
 if "RESTORA_BEGUN" in os.environ:
-    _CHANGES["pipeline.attempts"] = _note_begun_units
+    _CHANGES["pipeline.ledger.attempts"] = _note_begun_units
 if "RESTORA_POISON" in os.environ:
     _CHANGES["pipeline.formats"] = _die_on_poison
 

@@ -5,7 +5,7 @@ import os
 import psutil
 import pytest
 
-from pipeline.training.run import TrainingOptions
+from pipeline.training.options import TrainingOptions
 from tests.killing import end
 
 

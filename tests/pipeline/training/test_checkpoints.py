@@ -9,7 +9,7 @@ import torch
 
 from pipeline.errors import JobError, RunStopped, StorageError
 from pipeline.hashing import sha256_hex
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 from pipeline.training.checkpoints import POINTER, Checkpoints
 from tests.helpers import fill
 from tests.moto_s3 import new_bucket

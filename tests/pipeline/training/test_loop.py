@@ -13,7 +13,7 @@ import torch
 
 from models.weights import load_weights
 from pipeline.errors import JobError, RunStopped, StorageError
-from pipeline.storage import Folder
+from pipeline.storage.folder import Folder
 from pipeline.training import run
 from pipeline.training.generate import generate
 from pipeline.training.run import train

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from pipeline.training.collection import Collection
-from pipeline.training.parts import Parts
-from pipeline.training.recipe import TrainingRecipe
-from pipeline.training.training import Training
+from pipeline.training.data.collection import Collection
+from pipeline.training.recipe.built_recipe import Parts
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.trainer import Training
 from tests.pipeline.training.training_data import ROOT, photographs
 
 NAME = re.compile(r"`([^`]+)`")

@@ -5,9 +5,9 @@ import io
 import pytest
 import torch
 
-from pipeline.training.collection import Collection, Picture
-from pipeline.training.parts import Parts
-from pipeline.training.training import Training
+from pipeline.training.data.collection import Collection, Picture
+from pipeline.training.recipe.built_recipe import Parts
+from pipeline.training.trainer import Training
 from tests.helpers import photograph
 from tests.pipeline.training.training_data import denoiser, generator, super_resolver_gan
 

@@ -9,11 +9,12 @@ import torch._dynamo
 import torch.distributed as dist
 
 from pipeline.errors import RunStopped
-from pipeline.storage import Folder
-from pipeline.training.local_training import train_here  # noqa: F401
+from pipeline.storage.folder import Folder
+from pipeline.training.engines.local import train_here  # noqa: F401
 from pipeline.training.loop import Loop
-from pipeline.training.recipe import TrainingRecipe
-from pipeline.training.run import TrainingOptions, train
+from pipeline.training.options import TrainingOptions
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.run import train
 from pipeline.training.world import World
 
 

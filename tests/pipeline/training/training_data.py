@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.storage import Folder
-from pipeline.training.recipe import TrainingRecipe
+from pipeline.storage.folder import Folder
+from pipeline.training.recipe.recipe import TrainingRecipe
 from tests.helpers import photographs_in
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ import time
 import torch
 
 from models.weights import load_weights
-from pipeline.training.run import TrainingOptions
+from pipeline.training.options import TrainingOptions
 from tests.pipeline.training.train import train_as_one_of_two, train_whole
 
 FORKS = multiprocessing.get_context("forkserver")

@@ -1,0 +1,1 @@
+"""The ``restora`` command."""

@@ -1,0 +1,174 @@
+"""The ``restora`` command.
+
+Exit codes: 0 done; 2 the job or the command line is wrong; 3 done, but the quarantined share is above the
+job's threshold; 1 anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from flows.cli import about_commands, privacy_commands, run_commands, training_commands
+from flows.cli import result_commands as book_commands
+from flows.cli.console import ERR, complain, say
+from pipeline.errors import JobError, RestoraError
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or a polite kill. Not an ``Exception``, which the pipeline would put down to an image."""
+
+
+class Commands(TyperGroup):
+    """Turns errors into messages and exit codes, for all commands alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that the context names."""
+        try:
+            with _interruptible():
+                return super().invoke(ctx)
+        except Interrupted:
+            complain(f"stopped; what is committed stays. The same command goes on: {_this_command()}")
+            raise typer.Exit(1) from None
+        except RestoraError as error:
+            if ctx.params.get("debug"):
+                ERR.print_exception()
+            complain(str(error), style="red")
+            raise typer.Exit(2 if isinstance(error, JobError) else 1) from None
+        except Exception as error:
+            if type(error).__module__.split(".")[0] in ("click", "typer"):
+                raise  # usage errors and exits, which the library prints and counts itself
+            if ctx.params.get("debug"):
+                ERR.print_exception()
+            complain(f"unexpected {type(error).__name__}: {error}", style="bold red")
+            complain(f"for the whole story: {_this_command('--debug')}")
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: restora demo. Every run can be stopped and started again: it goes on where it was.",
+)
+
+RUN, LOOK, MAKE, HIDE, ABOUT = (
+    "Run",
+    "Look at a run",
+    "Make restorers",
+    "Private datasets",
+    "This installation",
+)
+
+COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
+    ("demo", run_commands.demo, RUN, "restora demo"),
+    ("benchmark", run_commands.benchmark, RUN, "restora benchmark conf/set5-x4.toml --workers 2"),
+    (
+        "restore",
+        run_commands.restore,
+        RUN,
+        "restora restore scans/ clean/ --restorer ffdnet-colour --noise-level 15",
+    ),
+    ("degrade", run_commands.degrade, RUN, "restora degrade photos/ noisy/ --degradation awgn-25"),
+    ("retry", run_commands.retry, RUN, "restora retry out/set5-x4"),
+    ("verify", book_commands.verify, LOOK, "restora verify s3://bucket/clean --profile archive"),
+    ("table", book_commands.table, LOOK, "restora table out/set5-x4"),
+    ("report", book_commands.report, LOOK, "restora report out/set5-x4"),
+    (
+        "train",
+        training_commands.train,
+        MAKE,
+        "restora train conf/train/srresnet-x2-small.toml out/srresnet-x2 --data photos/ "
+        "--set data.sources=null --minutes 60",
+    ),
+    (
+        "generate",
+        training_commands.generate,
+        MAKE,
+        "restora generate out/dcgan/dcgan.safetensors faces/ -n 64",
+    ),
+    ("key", privacy_commands.key, HIDE, "restora key"),
+    ("whois", privacy_commands.whois, HIDE, "restora whois out/restored 0f3c...e1"),
+    ("seal", privacy_commands.seal, HIDE, "restora seal s3://bucket/scans"),
+    ("list", about_commands.list_names, ABOUT, "restora list restorers --json"),
+    ("doctor", about_commands.doctor, ABOUT, "restora doctor --storage s3://bucket/scans --profile archive"),
+)
+"""Name, function, panel of the help page, example."""
+
+for _name, _command, _panel, _example in COMMANDS:
+    app.command(_name, rich_help_panel=_panel, epilog=f"Example:  {_example}")(_command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from pipeline.version import code_version
+
+        say(code_version())
+        raise typer.Exit
+
+
+@app.callback()
+def restora(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Restores image archives: degrade, restore, score, on Ray, with a committed row for every image."""
+
+
+def main() -> None:
+    """The console script.
+
+    Ends without tearing the interpreter down: threads of native libraries that are still there then can
+    abort a process whose work is done, and its exit code with it.
+    """
+    try:
+        app()
+    except SystemExit as ended:
+        code = ended.code
+    else:
+        code = 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise ``Interrupted`` once; a second one kills, whatever hangs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def interrupt(*_: object) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
+        raise Interrupted
+
+    try:
+        for number in before:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _this_command(*options: str) -> str:
+    return shlex.join(["restora", *options, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

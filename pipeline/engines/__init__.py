@@ -1,0 +1,1 @@
+"""How units reach workers: a loop in this process, or a pool of Ray actors."""

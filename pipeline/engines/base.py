@@ -1,0 +1,54 @@
+"""Engines: how units reach workers. What they do with them is the worker's affair, and the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.jobs.job import Job
+from pipeline.ledger.schema import OK, Row
+from pipeline.storage.folder import Folder
+from pipeline.units import Unit
+
+
+@dataclass(frozen=True)
+class UnitReport:
+    """What the driver learns of a committed unit: counts, no rows."""
+
+    unit_id: str
+    images: int
+    quarantined: int
+    """Images with at least one quarantined row."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Quarantined rows by reason code."""
+
+    @classmethod
+    def of(cls, unit: Unit, rows: list[Row]) -> UnitReport:
+        """Counts over a unit's rows; a strip of a scene has none, unless the scene was complete with it."""
+        images = len(unit.sources) if unit.part is None else len({row["source_id"] for row in rows})
+        bad = {row["source_id"] for row in rows if row["status"] != OK}
+        reasons = Counter(row["reason"] for row in rows if row["status"] != OK)
+        return cls(unit.unit_id, images, len(bad), dict(reasons))
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(vars(self))
+
+
+class Engine(Protocol):
+    """Takes the units of the plan in ``books`` through workers, yielding a report as each commits."""
+
+    def start(self) -> None:
+        """Begins to come up, and returns at once."""
+        ...
+
+    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
+        """Yields in whatever order units finish."""
+        ...
+
+    def stop(self) -> None:
+        """Ends what runs outside this process; doing it twice does no harm."""
+        ...

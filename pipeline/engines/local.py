@@ -1,0 +1,35 @@
+"""The local engine: a plain loop over one worker in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.engines.base import UnitReport
+from pipeline.errors import RunStopped, describe
+from pipeline.jobs.job import Job
+from pipeline.planning.plan_files import units
+from pipeline.storage.folder import Folder
+
+
+class LocalEngine:
+    """A plain loop over one worker in this process: for tests, debugging, and as the honest baseline."""
+
+    def start(self) -> None:
+        """Nothing has to come up."""
+
+    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
+        """Runs the planned units one after another; ``RunStopped`` where the books cannot be written."""
+        import torch
+
+        from pipeline.worker.worker import Worker
+
+        worker = Worker(job, books, device="cuda" if torch.cuda.is_available() else "cpu")
+        for unit in units(books):
+            try:
+                rows = worker(unit)
+            except Exception as error:
+                raise RunStopped(f"unit {unit.unit_id}: {describe(error)}") from error
+            yield UnitReport.of(unit, rows)
+
+    def stop(self) -> None:
+        """Nothing runs outside this process."""

@@ -1,0 +1,1 @@
+"""DICOM, read and written as derived images."""

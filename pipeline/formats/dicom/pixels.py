@@ -1,0 +1,202 @@
+"""Pixels of a DICOM object as stored, what they mean, and padding (PS3.3 C.7.6.3, C.11.1).
+
+Shapes: H rows, W columns, C frames of a grey object or the three colours of a single frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import JPEGExtended12Bit
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits
+from pipeline.formats.dicom.dataset import numbers, text, transfer_syntax, whole_number
+from pipeline.imaging.image import Domain
+
+RESCALE_TYPES = frozenset({"OD", "HU", "MGML", "Z_EFF", "ED", "EDW", "PCT"})
+"""Defined terms of RescaleType (C.11.1.1.2) that are units; anything else may be free text."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the header says of the pixels."""
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    is_signed: bool
+    photometric: str
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Layout:
+        """``ImageError("UNREADABLE")`` where an attribute is missing or impossible."""
+        layout = cls(
+            rows=whole_number(dataset, "Rows"),
+            columns=whole_number(dataset, "Columns"),
+            frames=whole_number(dataset, "NumberOfFrames", 1),
+            samples=whole_number(dataset, "SamplesPerPixel", 1),
+            bits_allocated=whole_number(dataset, "BitsAllocated"),
+            bits_stored=whole_number(dataset, "BitsStored"),
+            is_signed=whole_number(dataset, "PixelRepresentation", 0) == 1,
+            photometric=text(dataset, "PhotometricInterpretation"),
+        )
+        if layout.frames < 1 or layout.samples not in (1, 3):
+            raise ImageError("UNREADABLE", "NumberOfFrames or SamplesPerPixel is impossible")
+        if not 1 <= layout.bits_stored <= layout.bits_allocated <= 64:
+            raise ImageError("UNREADABLE", "BitsStored or BitsAllocated is impossible")
+        return layout
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Least and greatest stored value."""
+        if self.is_signed:
+            return -(1 << self.bits_stored - 1), (1 << self.bits_stored - 1) - 1
+        return 0, (1 << self.bits_stored) - 1
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether the least value is white."""
+        return self.photometric == "MONOCHROME1"
+
+    @property
+    def native_bytes(self) -> int:
+        """Length of the pixel data where they are not compressed."""
+        bits = self.rows * self.columns * self.samples * self.frames * self.bits_allocated
+        return (bits * 2 // 3 if self.photometric == "YBR_FULL_422" else bits) + 7 >> 3
+
+    def check(self, limits: Limits) -> None:
+        """Refuses what has no pixels or more than the limit, all frames together."""
+        limits.check(self.rows, self.columns)
+        if self.rows * self.columns * self.frames > limits.max_pixels:
+            raise ImageError(
+                "TOO_LARGE",
+                f"{self.frames} frames of {self.columns} x {self.rows} pixels are more than the limit of "
+                f"{limits.max_pixels}; raise max_pixels",
+            )
+
+    def turned(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Black for white where the object is MONOCHROME1; its own inverse."""
+        if not self.is_inverted:
+            return stored
+        turned: NDArray[Any] = (sum(self.range) - stored.astype(np.int64)).astype(stored.dtype)
+        return turned
+
+
+def read_stored(dataset: Dataset, layout: Layout) -> NDArray[Any]:
+    """HWC in the native byte order: grey as stored, colours as RGB, palettes looked up."""
+    syntax = transfer_syntax(dataset)
+    if not syntax.is_encapsulated and len(dataset["PixelData"].value) < layout.native_bytes:
+        raise ImageError("TRUNCATED", "PixelData is shorter than Rows, Columns and the rest say")
+    try:
+        decodes = get_decoder(syntax).is_available
+    except NotImplementedError:
+        decodes = False
+    if not decodes:
+        raise ImageError("UNSUPPORTED_TRANSFER_SYNTAX", f"no decoder is installed for {syntax.name}")
+    try:
+        samples = pixel_array(dataset, allow_excess_frames=False, correct_unused_bits=False)
+    except Exception:
+        if syntax == JPEGExtended12Bit and layout.bits_stored > 8:
+            raise ImageError(
+                "UNSUPPORTED_TRANSFER_SYNTAX",
+                "12 bit lossy JPEG has no decoder of a permissive licence; decompress the objects first",
+            ) from None
+        raise
+    if layout.photometric == "PALETTE COLOR":
+        samples = apply_color_lut(samples, dataset)
+    return _sign_extended(_channels_last(samples, layout), layout)
+
+
+def _sign_extended(stored_HWC: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """Negative values of writers that leave the bits above BitsStored at zero (PS3.5 8.1.1 allows it).
+
+    Other contents of those bits stay, for ``check_bits`` to find: pydicom would drop them in silence.
+    """
+    _, high = layout.range
+    if not layout.is_signed or stored_HWC.max() <= high:
+        return stored_HWC
+    wide_HWC = stored_HWC.astype(np.int64)
+    unextended_HWC = (wide_HWC > high) & (wide_HWC <= 2 * high + 1)
+    return np.where(unextended_HWC, wide_HWC - 2 * (high + 1), wide_HWC).astype(stored_HWC.dtype)
+
+
+def _channels_last(samples: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    colours = 3 if samples.shape[-1:] == (3,) and samples.ndim > 2 - (layout.samples == 1) else 1
+    if layout.samples == 1 and layout.photometric != "PALETTE COLOR":
+        colours = 1
+    samples_FHWS = samples.reshape(layout.frames, layout.rows, layout.columns, colours)
+    samples_HWC = samples_FHWS.transpose(1, 2, 0, 3).reshape(layout.rows, layout.columns, -1)
+    return np.ascontiguousarray(samples_HWC, dtype=samples.dtype.newbyteorder("="))
+
+
+def domain_of(dataset: Dataset, layout: Layout, dtype: np.dtype[Any]) -> Domain:
+    """Range from BitsStored, physical scale from the rescale elements, as seen after ``Layout.turned``."""
+    if layout.photometric == "PALETTE COLOR":
+        return Domain.of_integers(dtype.name)
+    low, high = (float(limit) for limit in layout.range)
+    slope, intercept = (numbers(dataset, keyword, 1) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    scales, offsets, unit = (), (), ""
+    if slope and intercept and slope[0] != 0.0 and layout.samples == 1:
+        scales, offsets, unit = slope, intercept, _unit(dataset)  # type: ignore[assignment]
+        if layout.is_inverted:
+            scales, offsets = (-slope[0],), (slope[0] * (low + high) + intercept[0],)  # type: ignore[assignment]
+    return Domain(dtype.name, low, high, unit, scales, offsets, limits=(low, high), rule="header")
+
+
+def _unit(dataset: Dataset) -> str:
+    named = text(dataset, "RescaleType")
+    if named in RESCALE_TYPES:
+        return named
+    return "HU" if not named and text(dataset, "Modality") == "CT" else ""
+
+
+def padding_mask(
+    dataset: Dataset, layout: Layout, stored_HWC: NDArray[Any], *, is_lossy: bool
+) -> NDArray[np.bool_] | None:
+    """True at padding (PS3.3 C.7.5.1.1.2), per channel; ``None`` where there is none.
+
+    Lossy compression rings around padding, below its value where that is negative: that is padding too.
+    """
+    if dataset.get("PixelPaddingValue") is None or layout.samples != 1:
+        return None
+    ends = [_stored_value(dataset, "PixelPaddingValue", layout)]
+    if dataset.get("PixelPaddingRangeLimit") is not None:
+        ends.append(_stored_value(dataset, "PixelPaddingRangeLimit", layout))
+    mask_HWC: NDArray[np.bool_] = (stored_HWC <= max(ends)) & (stored_HWC >= min(ends))
+    if is_lossy and max(ends) < 0:
+        mask_HWC = stored_HWC <= max(ends)
+    return mask_HWC if mask_HWC.any() else None
+
+
+def _stored_value(dataset: Dataset, keyword: str, layout: Layout) -> int:
+    """An attribute in the representation of the pixels, whichever of US and SS the writer chose."""
+    value, bits = whole_number(dataset, keyword), layout.bits_allocated
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if layout.is_signed and value >> bits - 1 else value
+
+
+def check_bits(layout: Layout, stored_HWC: NDArray[Any], padding_HWC: NDArray[np.bool_] | None) -> None:
+    """Refuses pixels that BitsStored cannot hold: clipping them would change the image in silence."""
+    if layout.photometric == "PALETTE COLOR":
+        return
+    low, high = layout.range
+    outside_HWC = (stored_HWC < low) | (stored_HWC > high)
+    if padding_HWC is not None:
+        outside_HWC &= ~padding_HWC
+    if outside_HWC.any():
+        raise ImageError(
+            "UNSUPPORTED_DTYPE",
+            "BitsStored does not cover the pixel values (or overlays lie in their upper bits); "
+            "correct the DICOM header",
+        )

@@ -1,0 +1,1 @@
+"""GeoTIFF, with its georeference, tiles and overviews."""

@@ -1,0 +1,112 @@
+"""What a raster's header alone rules out: too large, cut short, of samples or colours that are not kept."""
+
+from __future__ import annotations
+
+import math
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits
+from pipeline.formats.geotiff.directory import (
+    BITS,
+    COMPRESSION,
+    FLOAT,
+    GDAL_NODATA,
+    HEIGHT,
+    PHOTOMETRIC,
+    PLANES,
+    ROWS_PER_STRIP,
+    SAMPLE_FORMAT,
+    SAMPLES,
+    SIGNED,
+    STRIP_BYTES,
+    STRIP_OFFSETS,
+    TILE_BYTES,
+    TILE_HEIGHT,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    WIDTH,
+    Directory,
+)
+
+DTYPES = ("uint8", "uint16", "int16", "float32")
+"""Types of samples that are read and written."""
+MOST_SAMPLES_A_PIXEL = 16
+"""Times ``max_pixels``: what an image of the largest size may hold; smaller ones may have more bands."""
+_UNSIGNED = 1
+_MIN_IS_BLACK, _RGB, _YCBCR = 1, 2, 6
+_JPEG = 7
+
+
+def check_directory(directory: Directory, limits: Limits, size: int) -> None:
+    """Refuses by the header alone what cannot be read exactly, or only at too high a cost.
+
+    ``size`` is that of the file in bytes; strips and tiles must lie inside it.
+    """
+    width, height = directory.integers(WIDTH, (0,))[0], directory.integers(HEIGHT, (0,))[0]
+    samples = directory.integers(SAMPLES, (1,))[0]
+    limits.check(height, width)
+    tile = directory.integers(TILE_WIDTH, (width,))[0] * directory.integers(TILE_HEIGHT, (height,))[0]
+    if tile > max(limits.max_pixels, 1 << 20) or height * width * samples > (
+        MOST_SAMPLES_A_PIXEL * limits.max_pixels
+    ):
+        raise ImageError("TOO_LARGE", "the tiles or bands of the raster are larger than any image may be")
+    _check_type(directory)
+    _check_colour(directory)
+    _check_segments(directory, size)
+
+
+def refused_dtype(name: str) -> ImageError:
+    """The error for a raster of samples that are not kept."""
+    return ImageError(
+        "UNSUPPORTED_DTYPE",
+        f"a raster of {name} samples; convert it to one of {', '.join(DTYPES)} with gdal_translate -ot",
+    )
+
+
+def _check_type(directory: Directory) -> None:
+    for kind in set(directory.integers(SAMPLE_FORMAT, (_UNSIGNED,))):
+        for bits in set(directory.integers(BITS, (1,))):
+            kept = {_UNSIGNED: bits <= 16, SIGNED: bits == 16, FLOAT: bits in (16, 32)}
+            if not kept.get(kind, False):
+                name = {_UNSIGNED: "unsigned", SIGNED: "signed", FLOAT: "floating-point"}.get(kind, "complex")
+                raise refused_dtype(f"{name} {bits} bit")
+
+
+def _check_colour(directory: Directory) -> None:
+    photometric = directory.integers(PHOTOMETRIC, (_MIN_IS_BLACK,))[0]
+    is_jpeg = directory.integers(COMPRESSION, (1,))[0] == _JPEG
+    if photometric not in (_MIN_IS_BLACK, _RGB) and not (photometric == _YCBCR and is_jpeg):
+        raise ImageError(
+            "UNSUPPORTED_COLOUR",
+            f"a raster of photometric interpretation {photometric}: classes or colours, not measurements; "
+            "expand a palette with gdal_translate -expand rgb, or convert to grey or RGB",
+        )
+
+
+def _check_segments(directory: Directory, size: int) -> None:
+    """All strips or tiles listed and inside the file; left out only where that means no data."""
+    tiled = TILE_WIDTH in directory.tags
+    offsets = directory.integers(TILE_OFFSETS if tiled else STRIP_OFFSETS)
+    counts = directory.integers(TILE_BYTES if tiled else STRIP_BYTES)
+    if min(len(offsets), len(counts)) < _expected_segments(directory):
+        raise ImageError("TRUNCATED", "the raster lists fewer strips or tiles than it has pixels for")
+    pairs = list(zip(offsets, counts, strict=False))
+    if any(offset + count > size for offset, count in pairs):
+        raise ImageError("TRUNCATED", "a strip or tile of the raster ends after the file does")
+    if GDAL_NODATA not in directory.tags and any(not (offset and count) for offset, count in pairs):
+        raise ImageError(
+            "TRUNCATED",
+            "a strip or tile of the raster is missing, and no nodata value says what stands in its place; "
+            "set one with gdal_edit.py -a_nodata",
+        )
+
+
+def _expected_segments(directory: Directory) -> int:
+    width, height = directory.integers(WIDTH)[0], directory.integers(HEIGHT)[0]
+    samples = directory.integers(SAMPLES, (1,))[0]
+    across, rows = 1, directory.integers(ROWS_PER_STRIP, (height,))[0]
+    if TILE_WIDTH in directory.tags:
+        tile_width, rows = directory.integers(TILE_WIDTH, (0,))[0], directory.integers(TILE_HEIGHT, (0,))[0]
+        across = math.ceil(width / max(tile_width, 1))
+    planes = samples if directory.integers(PLANES, (1,))[0] == 2 else 1
+    return planes * across * math.ceil(height / max(rows, 1))

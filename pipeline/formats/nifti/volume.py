@@ -1,0 +1,121 @@
+"""A NIfTI volume: bytes to image and back (nifti1.h, nifti2.h).
+
+Shapes: H and W the first two axes of the file, C all others, the third fastest.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits, refuse_pixels
+from pipeline.formats.gaps import pack_gaps, put_back_gaps
+from pipeline.formats.grid import Grid
+from pipeline.formats.nifti.head import GAPS, GZIP, HEADER, ZIPPED, head_of
+from pipeline.formats.nifti.header import Header, move_grid, read_header, write_header
+from pipeline.imaging.image import Domain, Image, Metadata
+
+_EXACT_IN_FLOAT = 2**53
+
+
+def read_volume(data: bytes, limits: Limits) -> Image:
+    """See ``pipeline.formats.nifti.format.Nifti.decode``."""
+    header = read_header(head_of(data))
+    limits.check(*header.size)
+    if math.prod(header.shape) > limits.max_pixels:
+        raise ImageError(
+            "TOO_LARGE",
+            f"a volume of {' x '.join(map(str, header.shape))} samples is more than the limit of "
+            f"{limits.max_pixels}; raise max_pixels",
+        )
+    content = _unzipped(data, header.end) if data.startswith(GZIP) else data
+    if len(content) < header.end:
+        raise ImageError("TRUNCATED", "the NIfTI file ends before its last sample")
+    stored = np.frombuffer(content, header.dtype, math.prod(header.shape), offset=header.offset)
+    samples_HWC = np.ascontiguousarray(
+        stored.reshape(*header.shape[:2], -1, order="F"), dtype=header.dtype.newbyteorder("=")
+    )
+    entries: dict[str, Any] = {HEADER: content[: header.offset], ZIPPED: data.startswith(GZIP)}
+    valid_HW = None
+    if header.dtype.kind == "f" and not (finite_HWC := np.isfinite(samples_HWC)).all():
+        entries[GAPS] = pack_gaps(samples_HWC, ~finite_HWC)
+        valid_HW = finite_HWC.all(axis=2)
+        if not valid_HW.any():
+            raise ImageError("ALL_NODATA", "no place of the volume is finite in every slice and time")
+    return Image(samples_HWC, _domain(header, samples_HWC), Metadata("nifti", entries), valid_HW)
+
+
+def check_volume(image: Image) -> None:
+    """See ``pipeline.formats.nifti.format.Nifti.check``."""
+    move_grid(*_header_and_grid(image))
+
+
+def write_volume(image: Image) -> bytes:
+    """See ``pipeline.formats.nifti.format.Nifti.encode``."""
+    entries = image.metadata.entries
+    header, grid = _header_and_grid(image)
+    samples_HWC = image.pixels_HWC
+    if GAPS in entries:
+        samples_HWC = put_back_gaps(samples_HWC, entries[GAPS], grid, header.size)
+    moved = write_header(move_grid(header, grid)) + entries[HEADER][header.length :]
+    content = moved + samples_HWC.astype(header.dtype).tobytes(order="F")
+    return _zipped(content) if entries[ZIPPED] else content
+
+
+def _header_and_grid(image: Image) -> tuple[Header, Grid]:
+    """Of the source. Raises ``ImageError`` where the image is none of this header."""
+    entries = image.metadata.entries
+    if HEADER not in entries or image.alpha_HW is not None:
+        raise refuse_pixels(
+            image, "NIfTI", "volumes that came from a NIfTI file", "choose output_format png or tiff"
+        )
+    header = read_header(entries[HEADER])
+    channels = math.prod(header.shape[2:])
+    if image.size[2] != channels or image.domain.dtype != header.dtype.newbyteorder("=").name:
+        raise refuse_pixels(
+            image,
+            "this NIfTI file",
+            f"{channels} channels of {header.dtype.name}",
+            "choose output_format tiff",
+        )
+    return header, Grid.between(header.size, image.size[:2])
+
+
+def _domain(header: Header, samples_HWC: NDArray[Any]) -> Domain:
+    """From the header's display range where it has one, else from zero to the volume's greatest value.
+
+    No integer type tells the range of an MR volume, and fastMRI (Zbontar et al. 2018, arXiv:1811.08839,
+    sec. 5.2) takes the greatest value of the whole volume: one range for all slices, zero staying zero.
+    """
+    scales, offsets = ((header.slope,), (header.intercept,)) if header.slope else ((), ())
+    dtype = samples_HWC.dtype.name
+    if header.calibrated is not None:
+        low, high = header.calibrated
+        return Domain(dtype, low, high, scales=scales, offsets=offsets, rule="header")
+    finite = samples_HWC[np.isfinite(samples_HWC)]
+    low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
+    if header.dtype.kind in "iu" and max(-low, high) > _EXACT_IN_FLOAT:
+        raise ImageError("UNSUPPORTED_DTYPE", "integers of more than 53 bits; store them as float64")
+    return Domain(dtype, low, high if high > low else low + 1, scales=scales, offsets=offsets, rule="volume")
+
+
+def _unzipped(data: bytes, length: int) -> bytes:
+    """As much as the header announces, and one byte more, so that a file of just that has its sum checked."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return file.read(length + 1)
+    except EOFError:
+        raise ImageError("TRUNCATED", "the gzipped NIfTI file ends early") from None
+
+
+def _zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0) as stream:
+        stream.write(content)
+    return file.getvalue()

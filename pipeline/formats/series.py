@@ -1,0 +1,38 @@
+"""Formats whose objects say to which series they belong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from pipeline.formats import FORMATS
+from pipeline.formats.base import Format
+
+if TYPE_CHECKING:
+    pass
+
+
+HEAD_BYTES = 1 << 16
+"""Of every object that may belong to a series; the few with longer headers are read as a whole."""
+
+READERS = 16
+
+
+@runtime_checkable
+class SeriesFormat(Format, Protocol):
+    """A format whose objects say to which series they belong."""
+
+    def series_of(self, head: bytes) -> str:
+        """The name of the series out of an object's first bytes; empty where they do not tell it."""
+        ...
+
+    def ends_in(self, head: bytes) -> bool:
+        """Whether an object's first bytes hold its whole header."""
+        ...
+
+    def check_series(self, heads: Sequence[bytes]) -> None:
+        """``ImageError`` where the images with these headers contradict each other."""
+        ...
+
+
+FORMATS_OF_SERIES = tuple(each for each in FORMATS.values() if isinstance(each, SeriesFormat))

@@ -1,0 +1,182 @@
+"""The pixels of one TIFF page: what is refused on its header, and reading without gaps (TIFF 6.0)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits
+from pipeline.formats.tiff.lzw import LZW, decode_lzw
+
+MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+_UNSIGNED = 1
+_COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
+_JPEG_CODECS = (7,)
+_REDUCED = 1
+_CODECS = {
+    1: "none", 2: "CCITT RLE", 3: "CCITT group 3", 4: "CCITT group 4", LZW: "LZW", 7: "JPEG", 8: "Deflate",
+    32773: "PackBits", 32946: "Deflate", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
+}  # fmt: skip
+"""What is read: the schemes whose decoders withstand corrupt data."""
+_MOST_SAMPLES_A_PIXEL = 16
+"""Of an image with as many pixels as the limit allows; smaller ones may have more bands."""
+
+
+def only_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+    """The first page; ``ImageError("ANIMATED")`` where there are more, overviews not counted."""
+    pages = iter(tiff.pages)
+    first = next(pages, None)
+    if not isinstance(first, tifffile.TiffPage):
+        raise ImageError("UNREADABLE", "the TIFF file holds no page")
+    for other in pages:
+        subfile = other.aspage().tags.get(254)
+        if subfile is None or not int(subfile.value) & _REDUCED:
+            raise ImageError("ANIMATED", "a TIFF of several pages; split it into one file a page")
+    return first
+
+
+def check_page(page: tifffile.TiffPage, limits: Limits) -> None:
+    """Refuses by the header alone what cannot be read exactly, or only at too high a cost."""
+    limits.check(page.imagelength, page.imagewidth)
+    segment_pixels = (
+        (page.tilelength * page.tilewidth) if page.is_tiled else page.imagelength * page.imagewidth
+    )
+    samples = page.imagelength * page.imagewidth * page.samplesperpixel
+    most_samples = _MOST_SAMPLES_A_PIXEL * limits.max_pixels
+    if segment_pixels > max(limits.max_pixels, 1 << 20) or samples > most_samples:
+        raise ImageError("TOO_LARGE", "the tiles or bands of the TIFF file are larger than any image may be")
+    if page.imagedepth > 1:
+        raise ImageError("ANIMATED", "a TIFF volume; split it into one file a slice")
+    if page.compression not in _CODECS:
+        known = ", ".join(dict.fromkeys(_CODECS.values()))
+        raise ImageError(
+            "UNREADABLE",
+            f"a TIFF of compression {int(page.compression)}; known are {known}; convert it to one of them",
+        )
+    _check_type(page)
+    _check_colour(page)
+
+
+def _check_type(page: tifffile.TiffPage) -> None:
+    if int(page.sampleformat) != _UNSIGNED:
+        raise ImageError(
+            "UNSUPPORTED_DTYPE",
+            f"a TIFF of {page.bitspersample} bit signed or floating-point samples does not say what "
+            "black and white are; convert it to 8 or 16 bit unsigned",
+        )
+    if page.bitspersample not in (1, 2, 4, 8, 16):
+        raise ImageError(
+            "UNSUPPORTED_DTYPE", f"a TIFF of {page.bitspersample} bits; convert it to 8 or 16 bit unsigned"
+        )
+
+
+def _check_colour(page: tifffile.TiffPage) -> None:
+    photometric = int(page.photometric)
+    cure = "convert it to grey or RGB"
+    if photometric not in _COLOURS or (photometric == YCBCR and page.compression not in _JPEG_CODECS):
+        raise ImageError("UNSUPPORTED_COLOUR", f"a TIFF of photometric interpretation {photometric}; {cure}")
+    if photometric == PALETTE and page.colormap is None:
+        raise ImageError("UNREADABLE", "a TIFF of palette colours without the palette")
+    if photometric == PALETTE and page.samplesperpixel != 1:
+        raise ImageError("UNSUPPORTED_COLOUR", f"a TIFF with a palette and further samples; {cure}")
+    if page.samplesperpixel < _COLOURS[photometric]:
+        raise ImageError("UNREADABLE", "the TIFF file has fewer samples than its colours need")
+
+
+def read_samples(page: tifffile.TiffPage, data: bytes) -> NDArray[Any]:
+    """All samples HWC, in the page's own values.
+
+    tifffile's own ``asarray`` fills missing tiles and strips with zeros; here they are refused.
+    """
+    separate = page.planarconfig == 2 and page.samplesperpixel > 1
+    planes, samples = (page.samplesperpixel, 1) if separate else (1, page.samplesperpixel)
+    height, width = page.imagelength, page.imagewidth
+    segments = _segments(page, planes, len(data))
+    unpack = _lzw_unpacker(page, samples) if page.compression == LZW else None
+    stored = np.empty((planes, height, width, samples), page.dtype)
+    for index, (offset, count) in enumerate(segments):
+        encoded = data[offset : offset + count]
+        decoded, (plane, _, top, left, _), _ = page.decode(
+            unpack(encoded, index) if unpack else encoded,
+            index,
+            jpegtables=page.jpegtables,
+            jpegheader=page.jpegheader,
+        )
+        assert decoded is not None, "only missing data decode to nothing"
+        rows, columns = _covered(page, top, left)
+        if decoded.shape[1] < rows or decoded.shape[2] < columns:
+            raise ImageError("TRUNCATED", "a strip or tile of the TIFF file holds too few pixels")
+        stored[plane][top : top + rows, left : left + columns] = decoded[0, :rows, :columns]
+    return stored[:, :, :, 0].transpose(1, 2, 0) if separate else stored[0]
+
+
+def _lzw_unpacker(page: tifffile.TiffPage, samples: int) -> Callable[[bytes, int], bytes]:
+    """Our decoder, and the page changed to say that its strips and tiles are not compressed."""
+    fill_order = int(page.fillorder)
+    page.compression, page.fillorder = 1, 1
+    width = page.tilewidth if page.is_tiled else page.imagewidth
+    row_bytes = -(-width * samples * page.bitspersample // 8)
+
+    def unpack(encoded: bytes, index: int) -> bytes:
+        rows = page.tilelength
+        if not page.is_tiled:
+            strips = math.ceil(page.imagelength / page.rowsperstrip)
+            rows = min(page.rowsperstrip, page.imagelength - index % strips * page.rowsperstrip)
+        return decode_lzw(encoded, rows * row_bytes, fill_order)
+
+    return unpack
+
+
+def _segments(page: tifffile.TiffPage, planes: int, size: int) -> list[tuple[int, int]]:
+    """Offset and length of every strip or tile; all there, all inside the file."""
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    if page.is_tiled:
+        across = math.ceil(page.imagewidth / page.tilewidth)
+        expected = planes * across * math.ceil(page.imagelength / page.tilelength)
+    else:
+        expected = planes * math.ceil(page.imagelength / page.rowsperstrip)
+    if len(segments) < expected:
+        raise ImageError("TRUNCATED", "the TIFF file lists fewer strips or tiles than the image has")
+    if any(offset < 1 or count < 1 or offset + count > size for offset, count in segments[:expected]):
+        raise ImageError(
+            "TRUNCATED", "a strip or tile of the TIFF file is missing or ends after the file does"
+        )
+    return segments[:expected]
+
+
+def _covered(page: tifffile.TiffPage, top: int, left: int) -> tuple[int, int]:
+    """How many rows and columns of the image the strip or tile at this place must fill."""
+    rows = page.tilelength if page.is_tiled else page.rowsperstrip
+    columns = page.tilewidth if page.is_tiled else page.imagewidth
+    return min(rows, page.imagelength - top), min(columns, page.imagewidth - left)
+
+
+def to_full_range(samples_HWC: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+    """uint8 or uint16 with black at 0: 1, 2 and 4 bits expanded exactly, palettes looked up."""
+    bits, photometric = page.bitspersample, int(page.photometric)
+    if photometric == PALETTE:
+        colours_N3 = _palette_colours(np.asarray(page.colormap))
+        return np.take(colours_N3, samples_HWC[:, :, 0], axis=0)
+    if bits < 8:
+        samples_HWC = samples_HWC.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
+    if photometric == MIN_IS_WHITE:
+        # Only the grey plane is a colour: opacity and further bands do not turn over.
+        samples_HWC[:, :, 0] = np.iinfo(samples_HWC.dtype).max - samples_HWC[:, :, 0]
+    return samples_HWC
+
+
+def _palette_colours(colormap_3N: NDArray[np.uint16]) -> NDArray[Any]:
+    """N x 3 colours; 8 bits where the table holds no more, in either of the two ways they are written."""
+    table = np.ascontiguousarray(colormap_3N.T)
+    if table.max() < 256:
+        return table.astype(np.uint8)
+    high = table >> 8
+    if np.array_equal(table, high * 257) or np.array_equal(table, high * 256):
+        return high.astype(np.uint8)
+    return table

@@ -1,0 +1,1 @@
+"""An image in memory: pixels, their domain, what holds no data."""

@@ -1,0 +1,119 @@
+"""Stored numbers and what they mean: the model's [0, 1], physical units, and back without a guess.
+
+Shapes: B batch, C channels, H and W height and width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.errors import ImageError
+from pipeline.imaging.image import Domain, Image
+from pipeline.imaging.nodata import filled
+from pipeline.jobs.job import Radiometry
+
+
+def in_units(image: Image, radiometry: Radiometry | None) -> Image:
+    """The image with the model's 0 and 1 at the physical values that the job names.
+
+    The step from stored to physical values is the job's, else the file's. Raises ``ImageError`` with
+    ``RADIOMETRY_UNKNOWN`` where neither says it, where the bands of the file differ, and where nothing
+    that the file can hold lies in the range.
+    """
+    if radiometry is None:
+        return image
+    scale, offset = _step(image.domain, radiometry)
+    ends = sorted((value - offset) / scale for value in (radiometry.low, radiometry.high))
+    least, most = image.domain.storable
+    if ends[1] <= least or ends[0] >= most:
+        raise ImageError(
+            "RADIOMETRY_UNKNOWN",
+            f"no {image.domain.dtype} of this file's scale lies between {radiometry.low:g} and "
+            f"{radiometry.high:g}; mend radiometry in the job",
+        )
+    domain = replace(image.domain, low=ends[0], high=ends[1], rule="job")
+    return replace(image, domain=domain)
+
+
+def _step(domain: Domain, radiometry: Radiometry) -> tuple[float, float]:
+    if radiometry.scale is not None:
+        return radiometry.scale, radiometry.offset
+    steps = set(zip(domain.scales, domain.offsets, strict=True))
+    if len(steps) != 1:
+        why = "its bands have different scales" if steps else "the file has no scale"
+        raise ImageError(
+            "RADIOMETRY_UNKNOWN",
+            f"{why}; give radiometry.scale and .offset in the job, or leave radiometry out",
+        )
+    return steps.pop()
+
+
+def to_tensor(image: Image, device: torch.device) -> Tensor:
+    """1CHW float32, the domain's low at 0 and high at 1, no-data pixels filled from their neighbours."""
+    unit_HWC = filled(image).to_unit()
+    return torch.from_numpy(np.ascontiguousarray(unit_HWC.transpose(2, 0, 1)))[None].to(device)
+
+
+def quantised(image_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Rounded and clipped to what may be stored, still as fractions of the range; and pixels clipped (B,).
+
+    A valid pixel counts as clipped where any channel of it had to be; floats stay as they are.
+    """
+    if not domain.is_integer:
+        return image_BCHW, torch.zeros(len(image_BCHW), dtype=torch.int64, device=image_BCHW.device)
+    stored_BCHW = _stored(image_BCHW, domain).round_()
+    clipped_B = _clipped(stored_BCHW, domain, valid_B1HW)
+    stored_BCHW.clamp_(*domain.storable)
+    if domain.low:
+        stored_BCHW -= domain.low
+    return stored_BCHW.div_(domain.high - domain.low).to(image_BCHW.dtype), clipped_B
+
+
+def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
+    """BHWC in the domain's dtype."""
+    values_BCHW = _stored(image_BCHW, domain)
+    if domain.is_integer:
+        values_BCHW = values_BCHW.round_().clamp_(*domain.storable)
+    pixels: np.ndarray[Any, Any] = values_BCHW.permute(0, 2, 3, 1).cpu().numpy().astype(domain.dtype)
+    return pixels
+
+
+def clipped_and_stored(
+    image_1CHW: Tensor, domain: Domain, valid_HW: NDArray[np.bool_] | None, extremes: tuple[float, float]
+) -> tuple[int, NDArray[Any]]:
+    """How many valid pixels had to be clipped, and HWC in the domain's dtype: both steps above at once.
+
+    ``extremes`` are the least and greatest value of the image. The array is a view of one channel after the
+    other.
+    """
+    values_1CHW, clipped = _stored(image_1CHW, domain), 0
+    if domain.is_integer:
+        values_1CHW = values_1CHW.round()
+        ends = [value * (domain.high - domain.low) + domain.low for value in extremes]
+        if ends[0] < domain.storable[0] or ends[1] > domain.storable[1]:
+            valid_11HW = None if valid_HW is None else torch.from_numpy(valid_HW)[None, None]
+            clipped = int(_clipped(values_1CHW, domain, valid_11HW))
+            values_1CHW.clamp_(*domain.storable)
+    pixels_CHW: NDArray[Any] = values_1CHW[0].cpu().numpy().astype(domain.dtype)
+    return clipped, pixels_CHW.transpose(1, 2, 0)
+
+
+def _clipped(stored_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None) -> Tensor:
+    least, most = domain.storable
+    outside_BHW = ((stored_BCHW < least) | (stored_BCHW > most)).any(dim=1)
+    if valid_B1HW is not None:
+        outside_BHW &= valid_B1HW[:, 0].to(outside_BHW.device)
+    return outside_BHW.sum(dim=(-2, -1))
+
+
+def _stored(image_BCHW: Tensor, domain: Domain) -> Tensor:
+    """In stored numbers, not rounded; in double precision where single cannot count that far."""
+    wide = max(abs(end) for end in domain.storable) > 65535 if domain.is_integer else False
+    values_BCHW = (image_BCHW.double() if wide else image_BCHW) * (domain.high - domain.low)
+    return values_BCHW + domain.low if domain.low else values_BCHW

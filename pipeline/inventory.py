@@ -1,0 +1,135 @@
+"""What can be named in a job, as plain records: for ``restora list``, completion and documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.errors import JobError
+from pipeline.jobs.toml_errors import did_you_mean
+
+Record = dict[str, Any]
+"""Field -> value; every record of one listing has the same fields, all fit for JSON."""
+
+
+def listing(kind: str) -> list[Record]:
+    """The records of one of ``KINDS``; ``JobError`` with the nearest name for another."""
+    if kind not in KINDS:
+        raise JobError(f'unknown list "{kind}"; {did_you_mean(kind, KINDS)}')
+    return KINDS[kind]()
+
+
+def _restorers() -> list[Record]:
+    from models import catalog
+
+    return [
+        {
+            "name": card.name,
+            "task": card.task,
+            "scale": card.scale,
+            "channels": card.channels,
+            "needs": list(card.needs),
+            "licence": card.licence,
+            "summary": card.summary,
+        }
+        for card in catalog.describe()
+    ]
+
+
+def _solvers() -> list[Record]:
+    from models.catalog import SOLVERS
+
+    return [
+        {"name": name, "parameters": _parameters(solver), "summary": _first_sentence(solver)}
+        for name, solver in SOLVERS.items()
+    ]
+
+
+def _degradations() -> list[Record]:
+    """Presets, then the operators that they and jobs are made of."""
+    from models.operators import OPERATORS
+    from pipeline.degradation.presets import PRESETS
+
+    presets = [
+        {"name": name, "kind": "preset", "parameters": {}, "summary": preset.summary}
+        for name, preset in PRESETS.items()
+    ]
+    return presets + [
+        {
+            "name": name,
+            "kind": "operator",
+            "parameters": _parameters(operator),
+            "summary": _first_sentence(operator),
+        }
+        for name, operator in OPERATORS.items()
+    ]
+
+
+def _metrics() -> list[Record]:
+    from pipeline.metrics import METRICS
+
+    return [
+        {
+            "name": name,
+            "unit": protocol.unit,
+            "better": "higher" if protocol.higher_is_better else "lower",
+            "colour": protocol.colour,
+            "border": protocol.border,
+            "formula": protocol.formula,
+            "source": protocol.source,
+        }
+        for name, protocol in ((name, metric.protocol) for name, metric in METRICS.items())
+    ]
+
+
+def _formats() -> list[Record]:
+    from pipeline.formats import FORMATS
+
+    return [
+        {
+            "name": name,
+            "extensions": list(each.extensions),
+            "lossless": each.lossless,
+            "summary": each.summary,
+        }
+        for name, each in FORMATS.items()
+    ]
+
+
+KINDS: dict[str, Callable[[], list[Record]]] = {
+    "restorers": _restorers,
+    "degradations": _degradations,
+    "metrics": _metrics,
+    "formats": _formats,
+    "solvers": _solvers,
+}
+"""What there are lists of."""
+
+
+def _parameters(kind: Any) -> Record:
+    """Field -> default of a dataclass; ``None`` for one that must be given."""
+    defaults: Record = {}
+    for field in dataclasses.fields(kind):
+        if not field.init:
+            continue
+        if field.default is not dataclasses.MISSING:
+            defaults[field.name] = _plain(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            defaults[field.name] = _plain(field.default_factory())
+        else:
+            defaults[field.name] = None
+    return defaults
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _first_sentence(kind: type) -> str:
+    text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split()).replace("``", "")
+    return re.split(r"(?<!et al)\. ", text)[0].rstrip(".")

@@ -1,0 +1,251 @@
+"""The job: a frozen, validated description of a run, written by people in TOML.
+
+Only the form is checked here, so that a scheduler can hold and show a job without torch;
+``pipeline.recipe.recipe`` checks what the names mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import JobError
+from pipeline.jobs.datasets import Dataset as Dataset
+from pipeline.jobs.datasets import Frozen
+from pipeline.jobs.datasets import Name as Name
+from pipeline.jobs.datasets import Radiometry as Radiometry
+from pipeline.jobs.toml_errors import explained, path_of, read_toml
+
+NO_DEGRADATION = "none"
+NO_RESTORER = "none"
+"""What the tables call their absence."""
+WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
+"""Endings of files of weights, which make an address out of what could be a name; all but the first are
+PyTorch's."""
+RESERVED = {"degraded", NO_DEGRADATION, NO_RESTORER}
+
+
+class OperatorSpec(BaseModel):
+    """One operator; every other field is a parameter of it. A pair is a range, drawn per image."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    op: str
+    """A name from ``restora list degradations``."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters as written: numbers, texts, or ``[low, high]`` for a range."""
+        return dict(self.model_extra or {})
+
+
+class DegradationSpec(Frozen):
+    """A named list of operators, or the name of a preset."""
+
+    name: Name
+    """Column ``degradation`` of the tables."""
+    operators: tuple[OperatorSpec, ...] | None = None
+    """Applied in this order; ``None`` where ``name`` is a preset."""
+
+
+class RestorerSpec(BaseModel):
+    """A restorer: from the catalog by name, a solver with its parameters, or a file of weights."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    name: Name
+    """Column ``restorer`` of the tables; without ``solver`` and ``weights``, a name of the catalog."""
+    solver: str | None = None
+    """A solver; every other field is a parameter of it."""
+    weights: str | None = None
+    """A path or any fsspec URL: a safetensors file with a card, or what the extra ``spandrel`` reads."""
+    noise_level: Annotated[float, Field(ge=0, le=255)] | None = None
+    """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Other than float32 only where it was measured to be safe, which the restorer's card says."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the solver is built with."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.solver is not None and self.weights is not None:
+            raise ValueError("give either solver or weights, not both")
+        if self.solver is None and self.parameters:
+            raise ValueError(f'unknown field {min(self.parameters)!r}; parameters need a solver = "..."')
+        return self
+
+
+class Quarantine(Frozen):
+    """How many images may fail."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share above which a finished run ends with exit code 3."""
+    stop_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share above which a running run stops: so many bad images mean something else is wrong."""
+    stop_after: Annotated[int, Field(ge=1)] = 100
+    """Images to see before ``stop_share`` counts."""
+
+
+class Resources(Frozen):
+    """What a run may use. Provenance, not identity: never changes a result's place or name."""
+
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Replicas; ``None``: one per GPU, else one per core (Ray) or one (local)."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
+    """``None``: one where the cluster has GPUs, else none."""
+    unit_images: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Images per unit, which is what a kill may repeat; ``None``: by the size of the archive, up to 32."""
+    compile: bool = False
+    """Networks through ``torch.compile``: a wait at first, then faster. Pixels may differ by rounding."""
+    image_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """How long one image may take alone in a subprocess after it killed workers."""
+    scene_pixels: Annotated[int, Field(ge=1)] = 1 << 23
+    """Height times width above which a GeoTIFF is restored strip by strip, if the restorer is tile-exact:
+    the same pixels in bounded memory."""
+    strip_samples: Annotated[int, Field(ge=1)] = 1 << 27
+    """Pixels times bands of one strip of a scene, which is what a kill may repeat. The default is about ten
+    minutes of a small network on a core; more where a GPU does them in seconds."""
+
+
+class Limits(Frozen):
+    """What one image may be."""
+
+    max_pixels: Annotated[int, Field(ge=1)] = 100_000_000
+    """Height times width; larger ones are quarantined as ``TOO_LARGE``, but for scenes in strips."""
+    max_scene_pixels: Annotated[int, Field(ge=1)] = 20_000_000_000
+    """The same for GeoTIFFs that are restored strip by strip: see ``resources.scene_pixels``."""
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+# The schemas say that a name alone will do, for schedulers that check a job before we see it.
+Degradation = Annotated[
+    DegradationSpec, BeforeValidator(_named, json_schema_input_type=str | DegradationSpec)
+]
+Restorer = Annotated[RestorerSpec, BeforeValidator(_named, json_schema_input_type=str | RestorerSpec)]
+
+
+class Job(Frozen):
+    """Everything that a run is told. ``Job.from_toml`` reads one; ``Job.model_json_schema`` describes it."""
+
+    name: Name
+    """What people call this run."""
+    kind: Literal["benchmark", "restore", "degrade"] = "benchmark"
+    """benchmark: degrade, restore, score. restore: restore as it is. degrade: only degrade."""
+    output: str
+    """Where everything goes: any fsspec URL, or a path."""
+    output_profile: str | None = None
+    """Named profile of the output store's credentials, for ``s3://``."""
+    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
+    """Collections to work through."""
+    degradations: tuple[Degradation, ...] = ()
+    """Presets by name, or explicit lists of operators."""
+    restorers: tuple[Restorer, ...] = ()
+    """Names of the catalog, solvers, or weights."""
+    metrics: tuple[str, ...] = ()
+    """Names from ``restora list metrics``."""
+    per_band: tuple[str, ...] = ()
+    """Those of the metrics that each band is to have alone as well, in the column ``M_bands``."""
+    distances: tuple[str, ...] = ()
+    """``frechet_lite0``, ``kernel_lite0``: between all restored and all reference images of a dataset."""
+    save: Literal["none", "restored", "all"] = "none"
+    """Which images a benchmark keeps under ``objects/``; a restore or degrade run keeps its result."""
+    output_format: str | None = None
+    """Format of saved images; ``None``: the source's own (restore, degrade) or PNG (benchmark)."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Changes every random draw of every degradation."""
+    quarantine: Quarantine = Quarantine()
+    """How many images may fail."""
+    limits: Limits = Limits()
+    """What one image may be."""
+    resources: Resources = Resources()
+    """What the run may use."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for field in ("datasets", "degradations", "restorers"):
+            _distinct(field, [each.name for each in getattr(self, field)])
+        _distinct("metrics", list(self.metrics))
+        _distinct("per_band", list(self.per_band))
+        _distinct("distances", list(self.distances))
+        for index, each in enumerate(self.restorers):
+            if each.name in RESERVED:
+                raise ValueError(f"restorers[{index}]: the name {each.name!r} is reserved; choose another")
+        _CHECKS[self.kind](self)
+        return self
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> Self:
+        """The job in a TOML file. Raises ``JobError`` naming file, field, value and cure."""
+        return cls.parse(read_toml(Path(path)), where=str(path))
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], where: str = "job") -> Self:
+        """A job out of plain values; ``JobError`` lists every fault by its path."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise JobError("\n".join(f"{where}: {line}" for line in _faults(error))) from None
+
+
+def _distinct(field: str, names: list[str]) -> None:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"{field}[{index}]: {name!r} is there twice; give each its own name")
+
+
+def _check_benchmark(job: Job) -> None:
+    for field in ("degradations", "restorers", "metrics"):
+        if not getattr(job, field):
+            raise ValueError(f"{field}: a benchmark needs at least one; see restora list {field}")
+
+
+def _check_restore(job: Job) -> None:
+    if job.degradations:
+        raise ValueError('degradations: a restore run takes images as they are; use kind = "benchmark"')
+    if job.distances:
+        raise ValueError("distances: need references, which a restore run does not have; leave them out")
+    if len(job.restorers) != 1:
+        raise ValueError(f"restorers: a restore run takes exactly one, got {len(job.restorers)}")
+
+
+def _check_degrade(job: Job) -> None:
+    if job.restorers or job.metrics or job.distances:
+        raise ValueError('restorers, metrics, distances: a degrade run has none; use kind = "benchmark"')
+    if len(job.degradations) != 1:
+        raise ValueError(f"degradations: a degrade run takes exactly one, got {len(job.degradations)}")
+
+
+_CHECKS = {"benchmark": _check_benchmark, "restore": _check_restore, "degrade": _check_degrade}
+
+
+def _faults(error: ValidationError) -> Iterable[str]:
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        if fault["type"] == "too_short" and any(_lies_below(each["loc"], fault["loc"]) for each in faults):
+            continue  # pydantic counts only the entries that are right
+        path, message = path_of(fault), explained(fault, _fields_at(fault["loc"]))
+        yield f"{path}: {message}" if path else message
+
+
+def _lies_below(location: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(location) > len(other) and location[: len(other)] == other
+
+
+def _fields_at(location: tuple[int | str, ...]) -> Iterable[str]:
+    models: dict[str, type[BaseModel]] = {
+        "datasets": Dataset,
+        "degradations": DegradationSpec,
+        "quarantine": Quarantine,
+        "limits": Limits,
+        "resources": Resources,
+    }
+    return models.get(str(location[0]), Job).model_fields if len(location) > 1 else Job.model_fields

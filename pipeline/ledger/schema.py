@@ -1,0 +1,72 @@
+"""The columns of the ledger: one row per image x degradation x restorer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+OK = "ok"
+
+QUARANTINED = "quarantined"
+
+COLUMNS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("key", pa.string()),
+        ("source_id", pa.string()),
+        ("source_uri", pa.string()),
+        ("source_bytes", pa.int64()),
+        ("source_sha256", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("channels", pa.int32()),
+        ("dtype", pa.string()),
+        ("data_low", pa.float64()),
+        ("data_high", pa.float64()),
+        ("data_range_rule", pa.string()),
+        ("nodata_share", pa.float64()),
+        ("degradation", pa.string()),
+        ("degradation_params", pa.string()),
+        ("condition", pa.string()),
+        ("seed", pa.int64()),
+        ("restorer", pa.string()),
+        ("restorer_sha256", pa.string()),
+        ("recipe_id", pa.string()),
+        ("unit_id", pa.string()),
+        ("attempt", pa.int32()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("stage", pa.string()),
+        ("message", pa.string()),
+        ("clipped_pixels", pa.int64()),
+        ("output_uri", pa.string()),
+        ("output_sha256", pa.string()),
+        ("output_bytes", pa.int64()),
+        ("degraded_uri", pa.string()),
+        ("degraded_sha256", pa.string()),
+        ("degraded_bytes", pa.int64()),
+        ("device", pa.string()),
+        ("seconds", pa.float64()),
+        ("code_version", pa.string()),
+        ("finished_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""One row per image x degradation x restorer; every metric M adds ``M`` and ``M_degraded``."""
+
+Row = dict[str, Any]
+"""Values under the names of the schema; absent ones are null."""
+
+FEATURES = ("features", "features_degraded", "features_reference")
+"""Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
+
+
+def schema(metrics: Iterable[str], features: bool = False, per_band: Iterable[str] = ()) -> pa.Schema:
+    """The fixed columns, two float64 columns per metric, lists of them per band, features where wanted."""
+    fields = [pa.field(f"{m}{suffix}", pa.float64()) for m in metrics for suffix in ("", "_degraded")]
+    of_bands = pa.list_(pa.float64())
+    fields += [pa.field(f"{m}_bands{suffix}", of_bands) for m in per_band for suffix in ("", "_degraded")]
+    if features:
+        fields += [pa.field(name, pa.binary()) for name in FEATURES]
+    return pa.schema([*COLUMNS, *fields])

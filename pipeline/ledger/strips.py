@@ -1,0 +1,49 @@
+"""The ledger of strips: beside that of images, under the same protocol, with rows of its own.
+
+A strip is no image, so no reader of images ever meets one. Which strips are done is told by the names of
+the files alone.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from pipeline.ledger.ledger import Ledger
+from pipeline.storage.folder import Folder
+
+COLUMNS = pa.schema(
+    [
+        ("source_id", pa.string()),
+        ("unit_id", pa.string()),
+        ("attempt", pa.int32()),
+        ("first_row", pa.int64()),
+        ("last_row", pa.int64()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("stage", pa.string()),
+        ("message", pa.string()),
+        ("sums", pa.string()),
+        ("scores", pa.string()),
+        ("condition", pa.string()),
+        ("blocks", pa.string()),
+        ("device", pa.string()),
+        ("seconds", pa.float64()),
+        ("code_version", pa.string()),
+        ("finished_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""One row a strip. ``sums`` and ``scores``: ``Sums`` and ``Totals`` as JSON; ``blocks``: rectangles of the
+output as JSON."""
+
+
+class StripLedger(Ledger):
+    """``ledger/<recipe>-strips/<2 hex>/<unit>.parquet``."""
+
+    def __init__(self, books: Folder, recipe_id: str) -> None:
+        super().__init__(books, recipe_id, ())
+        self.prefix = f"{self.prefix}-strips"
+        self.schema = COLUMNS
+
+    def unit_ids(self) -> frozenset[str]:
+        """The strips that are done."""
+        return frozenset(key.rsplit("/", 1)[-1].removesuffix(".parquet") for key in self.keys())

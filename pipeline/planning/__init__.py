@@ -1,0 +1,1 @@
+"""What is to do: the listing minus the ledger, cut into units."""

@@ -1,0 +1,57 @@
+"""What passes through the device: an image as loaded, a case of it, and the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from pipeline.degradation.degradation import Degraded
+from pipeline.imaging.image import Image
+from pipeline.imaging.radiometry import to_stored
+from pipeline.units import Source
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A source that was fetched and decoded."""
+
+    source: Source
+    sha256: str
+    size: int
+    image: Image
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image under one degradation, on the device."""
+
+    loaded: Loaded
+    reference: Image
+    """The source, cut to a multiple of the degradation's scale."""
+    reference_1CHW: Tensor
+    degraded: Degraded
+    fields: dict[str, Any]
+
+    def degraded_image(self) -> Image:
+        """The restorer's input as it would be saved: rounded and clipped to the source's dtype."""
+        domain = self.reference.domain
+        return self.reference.with_pixels(to_stored(self.degraded.image_BCHW, domain)[0])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One image x degradation x restorer: what was made of it, or why nothing was."""
+
+    loaded: Loaded
+    degradation: str
+    restorer: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Columns of the row that are known here."""
+    case: Case | None = None
+    """The image as it was degraded, on the device; ``None`` where that failed."""
+    restored: Image | None = None
+    """In the source's dtype, rounded and clipped: what is stored is what was scored."""
+    error: Exception | None = None
+    stage: str = ""

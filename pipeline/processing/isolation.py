@@ -1,0 +1,52 @@
+"""One image in a process of its own, with limits: for units that killed the process they ran in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ImageError
+from pipeline.jobs.job import Job
+from pipeline.ledger.schema import Row
+from pipeline.storage.folder import Folder
+from pipeline.units import Unit
+
+
+def process(job: Job, books: Folder, unit: Unit, seconds: float) -> list[Row] | ImageError:
+    """The rows of a unit of one image, or why its process ended. Commits nothing."""
+    with tempfile.TemporaryDirectory(prefix="restora-alone-") as folder:
+        answer = Path(folder) / "rows.json"
+        request = {
+            "job": job.model_dump(mode="json"),
+            "books": [books.url, books.profile],
+            "unit": dataclasses.asdict(unit),
+            "answer": str(answer),
+        }
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "pipeline.worker"],
+                input=json.dumps(request), text=True, timeout=seconds,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return ImageError("TIMED_OUT", f"not done after {seconds:g} s alone")
+        if ended.returncode != 0:
+            return ImageError("CRASHED", f"its process ended by {_ending(ended.returncode)}")
+        return [_revived(row) for row in json.loads(answer.read_text())]
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _revived(row: dict[str, Any]) -> Row:
+    return row | {"finished_at": datetime.fromisoformat(row["finished_at"])}

@@ -1,0 +1,146 @@
+"""The two images of a metric, and where they count: one function for each ``Pair``.
+
+Shapes: B batch, C channels, H and W height and width of the restored image, h and w of the degraded input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.degradation.replay import REACH
+from pipeline.imaging.image import Image
+from pipeline.metrics.base import Metric, Pair
+
+if TYPE_CHECKING:
+    from pipeline.degradation.degradation import Degraded
+
+
+AnyMetric = TypeVar("AnyMetric", bound=Metric)
+
+
+class Given(Protocol):
+    """What there is of an image besides the restored one: a ``Case``, or a part of a scene."""
+
+    @property
+    def reference(self) -> Image:
+        """The source; only where it holds data is asked of it."""
+        ...
+
+    @property
+    def reference_1CHW(self) -> Tensor:  # noqa: N802
+        """Its pixels as fractions of the range."""
+        ...
+
+    @property
+    def degraded(self) -> Degraded:
+        """The restorer's input."""
+        ...
+
+
+Images = tuple[Tensor, Tensor, Tensor | None]
+"""What a metric is called with."""
+
+
+def with_reference(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
+    """The restored images and the references, ``border`` pixels cut from each side."""
+    reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
+    valid_B1HW = valid_mask(cases, restored_BCHW.device)
+    valid_B1HW = None if valid_B1HW is None else _cut(valid_B1HW, border)
+    return _cut(restored_BCHW, border), _cut(reference_BCHW, border), valid_B1HW
+
+
+def with_input(restored_BCHW: Tensor, cases: Sequence[Given], _border: int) -> Images:
+    """The restored images, degraded again, and the degraded inputs; known pixels of the input count.
+
+    Where a degradation cannot be repeated the first image is NaN, and so is every score of it.
+    """
+    degraded_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
+    reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
+    valid_B1HW = valid_output(cases, restored_BCHW)
+    known_B1hw = _known(cases, valid_B1HW, degraded_BChw)
+    if valid_B1HW is not None and restored_BCHW.shape == reference_BCHW.shape:
+        # Blur carries what lies outside the data into it: the same in both images, it cancels out.
+        restored_BCHW = torch.where(valid_B1HW, restored_BCHW, reference_BCHW)
+    elif valid_B1HW is not None and known_B1hw is not None:
+        # Of a size for which there is no reference: what rests on pixels outside the data cannot count.
+        known_B1hw = F.max_pool2d((~known_B1hw).float(), 2 * REACH + 1, stride=1, padding=REACH) == 0
+    again = [_degraded_again(image[None], case) for image, case in zip(restored_BCHW, cases, strict=True)]
+    return torch.cat(again), degraded_BChw, known_B1hw
+
+
+def alone(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
+    """The restored images twice; valid where the references are, at whatever size."""
+    valid_B1HW = valid_output(cases, restored_BCHW)
+    if valid_B1HW is not None:
+        valid_B1HW = _cut(valid_B1HW, border)
+    restored_BCHW = _cut(restored_BCHW, border)
+    return restored_BCHW, restored_BCHW, valid_B1HW
+
+
+PAIRS: dict[Pair, Callable[[Tensor, Sequence[Given], int], Images]] = {
+    Pair.REFERENCE: with_reference,
+    Pair.INPUT: with_input,
+    Pair.ALONE: alone,
+}
+"""How the images of each pair are made from a batch."""
+
+
+def of_input(metrics: Mapping[str, AnyMetric]) -> dict[str, AnyMetric]:
+    """The metrics of an input that nobody degraded: it is consistent with itself, which is no score."""
+    return {name: metric for name, metric in metrics.items() if metric.protocol.pair is not Pair.INPUT}
+
+
+def valid_mask(cases: Sequence[Given], device: torch.device) -> Tensor | None:
+    """B1HW: true where the references hold data; ``None`` where all of them do everywhere."""
+    masks = [case.reference.valid_HW for case in cases]
+    if all(mask is None for mask in masks):
+        return None
+    height, width = cases[0].reference_1CHW.shape[-2:]
+    filled = [np.ones((height, width), bool) if mask is None else mask for mask in masks]
+    return torch.from_numpy(np.stack(filled))[:, None].to(device)
+
+
+def valid_output(cases: Sequence[Given], restored_BCHW: Tensor) -> Tensor | None:
+    """``valid_mask`` at the size of the restored images."""
+    valid_B1HW = valid_mask(cases, restored_BCHW.device)
+    return None if valid_B1HW is None else _enlarged(valid_B1HW, *restored_BCHW.shape[-2:])
+
+
+def _degraded_again(restored_1CHW: Tensor, case: Given) -> Tensor:
+    degraded_1Chw, repetition = case.degraded.image_BCHW, case.degraded.repetition
+    again = repetition(restored_1CHW) if repetition is not None else None
+    if again is None or again.shape != degraded_1Chw.shape:
+        return torch.full_like(degraded_1Chw, torch.nan)
+    return again
+
+
+def _known(cases: Sequence[Given], valid_B1HW: Tensor | None, degraded_BChw: Tensor) -> Tensor | None:
+    """Pixels of the inputs that rest on data, and that no mask of the same size hides."""
+    known_B1hw = None if valid_B1HW is None else _smaller(valid_B1HW, degraded_BChw.shape[-1])
+    masks = [case.degraded.condition.mask_B1HW for case in cases]
+    if any(mask is None or mask.shape[-2:] != degraded_BChw.shape[-2:] for mask in masks):
+        return known_B1hw
+    shown_B1hw = torch.cat([mask > 0.5 for mask in masks if mask is not None]).to(degraded_BChw.device)
+    return shown_B1hw if known_B1hw is None else known_B1hw & shown_B1hw
+
+
+def _enlarged(valid_B1HW: Tensor, height: int, width: int) -> Tensor:
+    if valid_B1HW.shape[-2:] == (height, width):
+        return valid_B1HW
+    return F.interpolate(valid_B1HW.float(), (height, width), mode="nearest-exact") > 0.5
+
+
+def _smaller(valid_B1HW: Tensor, width: int) -> Tensor:
+    """True where all pixels of the larger mask under a smaller one are: B1hw."""
+    scale = valid_B1HW.shape[-1] // width
+    return -F.max_pool2d(-valid_B1HW.float(), scale) == 1
+
+
+def _cut(image_BCHW: Tensor, border: int) -> Tensor:
+    return image_BCHW[..., border:-border, border:-border] if border else image_BCHW

@@ -1,0 +1,234 @@
+"""The device's part: degrade, restore and score a batch of images of one shape. No I/O, no threads.
+
+Used by the worker on whole archives and by the report on the few images that it shows.
+
+Shapes: B batch, C channels, H and W height and width.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from models.contract import Condition
+from models.operators.resample import imresize
+from pipeline.degradation.degradation import Degradation, as_found
+from pipeline.distances.columns import FeatureColumns
+from pipeline.errors import ImageError
+from pipeline.imaging import nodata
+from pipeline.imaging.image import Image
+from pipeline.imaging.radiometry import in_units, quantised, to_stored, to_tensor
+from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
+from pipeline.metrics.bands import per_band
+from pipeline.metrics.base import Metric, Pair
+from pipeline.processing.cases import Case, Loaded, Outcome
+from pipeline.processing.fitted_restorer import FittedRestorer
+from pipeline.processing.metric_inputs import PAIRS, Images, of_input, valid_output
+from pipeline.quarantine import is_out_of_memory
+from pipeline.recipe.recipe import BuiltRestorer, Recipe
+
+T = TypeVar("T")
+
+
+class Processor:
+    """``processor(batch)`` yields an ``Outcome`` for every image and every row it owes."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.recipe = recipe
+        self.device = device
+        self._features = FeatureColumns(device) if recipe.job.distances else None
+        self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
+        self._fitted = {
+            built.name: FittedRestorer(
+                built.restorer, built.sha256, device, compiled=recipe.job.resources.compile
+            )
+            for built in recipe.restorers
+        }
+
+    def fitted(self, restorer: str) -> FittedRestorer:
+        """One of the recipe's restorers on this device, by its name."""
+        return self._fitted[restorer]
+
+    @torch.inference_mode()
+    def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
+        """The images of a batch share height, width, channels and domain."""
+        for degradation in self.recipe.degradations or (None,):
+            cases: list[Case] = []
+            for loaded in batch:
+                try:
+                    cases.append(self._degrade(loaded, degradation))
+                except Exception as error:
+                    yield from self._failed(loaded, degradation, error)
+            if cases:
+                yield from self._restore_all(cases, degradation)
+
+    def _degrade(self, loaded: Loaded, degradation: Degradation | None) -> Case:
+        scale = degradation.scale if degradation else 1
+        height, width, _ = loaded.image.size
+        if height < scale or width < scale:
+            raise ImageError("TOO_SMALL", f"{height} x {width} pixels cannot be shrunk by {scale}")
+        image = in_units(loaded.image, self._radiometry[loaded.source.dataset])
+        reference = image.cropped(height - height % scale, width - width % scale)
+        reference_1CHW = to_tensor(reference, self.device)
+        fields = _radiometry_of(reference)
+        if degradation is None:
+            return Case(loaded, reference, reference_1CHW, as_found(reference_1CHW), fields)
+        seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
+        degraded = degradation(reference_1CHW, seed)
+        fields |= {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}
+        return Case(loaded, reference, reference_1CHW, degraded, fields)
+
+    def _restore_all(self, cases: list[Case], degradation: Degradation | None) -> Iterator[Outcome]:
+        own_scores = _bisected(lambda part: self._score_degraded(part, degradation), cases)
+        name = degradation.name if degradation else NO_DEGRADATION
+        for built in self.recipe.restorers or (None,):
+            results = _bisected(lambda part, built=built: self._restore(part, built, degradation), cases)  # type: ignore[misc]
+            for case, own, result in zip(cases, own_scores, results, strict=True):
+                restorer = built.name if built else NO_RESTORER
+                outcome = Outcome(case.loaded, name, restorer, dict(case.fields), case)
+                if isinstance(own, Exception):
+                    yield replace(outcome, error=own, stage="score")
+                elif isinstance(result, Exception):
+                    yield replace(outcome, error=result, stage="restore")
+                else:
+                    outcome.fields.update(own | result[1])
+                    yield replace(outcome, restored=result[0])
+
+    def _restore(
+        self, cases: Sequence[Case], built: BuiltRestorer | None, degradation: Degradation | None
+    ) -> list[tuple[Image | None, dict[str, Any]]]:
+        if built is None:
+            return [(None, {}) for _ in cases]
+        started = time.perf_counter()
+        condition = _shared_condition(cases, built)
+        if condition is None:
+            return [each for case in cases for each in self._restore([case], built, degradation)]
+        degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
+        restored_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
+        valid_B1HW = valid_output(cases, restored_BCHW)
+        restored_BCHW, clipped_B = quantised(restored_BCHW, cases[0].reference.domain, valid_B1HW)
+        scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
+        self._add_features("features", restored_BCHW, scores)
+        pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
+        seconds = (time.perf_counter() - started) / len(cases)
+        described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
+        return [
+            (case.reference.with_pixels(pixels), described | {"clipped_pixels": clipped} | row)
+            for case, pixels, clipped, row in zip(cases, pixels_BHWC, clipped_B.tolist(), scores, strict=True)
+        ]
+
+    def _score_degraded(self, cases: Sequence[Case], degradation: Degradation | None) -> list[dict[str, Any]]:
+        """The input's own score; a smaller input is enlarged by MATLAB bicubic and rounded first."""
+        if not self.recipe.metrics and self._features is None:
+            return [{} for _ in cases]
+        degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
+        height, width = cases[0].reference_1CHW.shape[-2:]
+        if degraded_BCHW.shape[-2:] != (height, width):
+            degraded_BCHW = imresize(degraded_BCHW, height, width, kernel="bicubic")
+            degraded_BCHW, _ = quantised(degraded_BCHW, cases[0].reference.domain)
+        metrics = self.recipe.metrics
+        scores = self._score(degraded_BCHW, cases, degradation, metrics if degradation else of_input(metrics))
+        rows: list[dict[str, Any]] = [
+            {f"{name}_degraded": value for name, value in row.items()} for row in scores
+        ]
+        self._add_features("features_degraded", degraded_BCHW, rows)
+        if self._features is not None:
+            self._add_features("features_reference", torch.cat([case.reference_1CHW for case in cases]), rows)
+        return rows
+
+    def _add_features(self, column: str, image_BCHW: Tensor, rows: list[dict[str, Any]]) -> None:
+        if self._features is not None:
+            for row, features in zip(rows, self._features(image_BCHW), strict=True):
+                row[column] = features
+
+    def _score(
+        self,
+        image_BCHW: Tensor,
+        cases: Sequence[Case],
+        degradation: Degradation | None,
+        metrics: Mapping[str, Metric],
+    ) -> list[dict[str, Any]]:
+        border = degradation.scale if degradation and degradation.scale > 1 else 0
+        pairs: dict[Pair, Images] = {}
+        rows: list[dict[str, Any]] = [{} for _ in cases]
+        for name, metric in metrics.items():
+            pair = metric.protocol.pair
+            if pair not in pairs:
+                pairs[pair] = PAIRS[pair](image_BCHW, cases, border)
+            for row, score in zip(rows, metric(*pairs[pair]).tolist(), strict=True):
+                row[name] = None if score != score else score  # NaN means undefined
+            if name in self.recipe.job.per_band:
+                for row, of_bands in zip(rows, per_band(metric, *pairs[pair]), strict=True):
+                    row[f"{name}_bands"] = of_bands
+        return rows
+
+    def _failed(self, loaded: Loaded, degradation: Degradation | None, error: Exception) -> Iterator[Outcome]:
+        name = degradation.name if degradation else NO_DEGRADATION
+        for each, restorer in self.recipe.combinations:
+            if each == name:
+                yield Outcome(loaded, name, restorer, error=error, stage="degrade")
+
+
+def _radiometry_of(image: Image) -> dict[str, Any]:
+    """Columns that say which stored values were 0 and 1, and how much of the image holds no data."""
+    domain = image.domain
+    return {
+        "data_low": domain.low,
+        "data_high": domain.high,
+        "data_range_rule": domain.rule,
+        "nodata_share": nodata.share(image),
+    }
+
+
+def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition | None:
+    """One condition for the whole batch, or ``None`` where the images must go one by one."""
+    conditions = [case.degraded.condition for case in cases]
+    first = conditions[0]
+    if len(cases) > 1 and any(each.operators != first.operators for each in conditions):
+        if built.restorer.card.inverts_operators:
+            return None
+        first = replace(first, operators=())
+    given = built.spec.noise_level
+    levels = [each.noise_level_B for each in conditions]
+    if given is not None:
+        first = replace(first, noise_level_B=torch.full((len(cases),), given / 255))
+    elif all(level is not None for level in levels):
+        first = replace(first, noise_level_B=torch.cat([level for level in levels if level is not None]))
+    masks = [each.mask_B1HW for each in conditions]
+    if all(mask is not None for mask in masks):
+        first = replace(first, mask_B1HW=torch.cat([mask for mask in masks if mask is not None]))
+    return first
+
+
+def _described(condition: Condition) -> dict[str, Any]:
+    """What the restorer was told, in the row: a score with a known noise level is not a blind one."""
+    known: dict[str, Any] = {"scale": condition.scale} if condition.scale != 1 else {}
+    if condition.noise_level_B is not None:
+        known["noise_level"] = "given"
+    if condition.mask_B1HW is not None:
+        known["mask"] = "given"
+    if condition.operators:
+        known["operators"] = [operator.name for operator in condition.operators]
+    return known
+
+
+def _bisected(run: Callable[[Sequence[Case]], list[T]], cases: Sequence[Case]) -> list[T | Exception]:
+    """Runs the batch; where it fails, its halves, so that one image costs no other.
+
+    The same cure serves a batch that is too large for the device's memory.
+    """
+    try:
+        return list(run(cases))
+    except Exception as error:
+        if is_out_of_memory(error) and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(cases) == 1:
+            return [error]
+    middle = len(cases) // 2
+    return [*_bisected(run, cases[:middle]), *_bisected(run, cases[middle:])]

@@ -1,0 +1,81 @@
+"""What an exception means for a row: its reason code, and a text that holds no file contents."""
+
+from __future__ import annotations
+
+import traceback
+
+import torch
+
+from models.contract import RestorerError
+from pipeline.errors import REASONS, ImageError, describe
+from pipeline.ledger.schema import QUARANTINED, Row
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device, or this machine, had too little memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def reason_and_message(error: BaseException) -> tuple[str, str]:
+    """The quarantine reason and the message of a row."""
+    if isinstance(error, ImageError | RestorerError):
+        assert error.reason in REASONS, error.reason
+        return error.reason, str(error)
+    if is_out_of_memory(error):
+        return "OUT_OF_MEMORY", "did not fit into memory even alone"
+    if isinstance(error, FileNotFoundError):
+        return "NOT_FOUND", "listed, but no longer there"
+    return "INTERNAL", f"{type(error).__name__} at {_place(error)}"
+
+
+def read_failure(error: Exception) -> ImageError:
+    """The store's failure to hand over an object, as a row."""
+    if isinstance(error, FileNotFoundError):
+        return ImageError("NOT_FOUND", "listed, but no longer there")
+    return ImageError("READ_FAILED", describe(error))
+
+
+def _place(error: BaseException) -> str:
+    """File and line where it was raised: an unexpected error's own text might quote the file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "unknown place"
+
+
+_FETCH = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"}
+
+
+def _write_fault(error: Exception) -> Row:
+    return {"reason": "WRITE_FAILED", "message": describe(error)}
+
+
+_STAGES = {
+    **dict.fromkeys(("READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"), "fetch"),
+    "RADIOMETRY_UNKNOWN": "degrade",
+    **dict.fromkeys(("UNENCODABLE", "BAD_GEOMETRY"), "encode"),
+}
+"""As in the rows of images; every other ``ImageError`` comes from decoding."""
+
+
+class StagedError(Exception):
+    """A fault whose stage is known where it happens: storing, or a strip's that its scene inherits."""
+
+    def __init__(self, reason: str, stage: str, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.stage = reason, stage
+
+    @classmethod
+    def of_writing(cls, error: Exception) -> StagedError:
+        """The store did not take an object."""
+        return cls("WRITE_FAILED", "write", describe(error))
+
+
+def fault(error: Exception) -> Row:
+    """The columns that say what went wrong."""
+    if isinstance(error, StagedError):
+        reason, stage, message = error.reason, error.stage, str(error)
+    else:
+        reason, message = reason_and_message(error)
+        stage = _STAGES.get(reason, "decode") if isinstance(error, ImageError) else "restore"
+    return {"status": QUARANTINED, "reason": reason, "stage": stage, "message": message}

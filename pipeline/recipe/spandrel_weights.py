@@ -1,0 +1,204 @@
+"""Weights of other people's tools, through spandrel: architecture and card are found in the weights.
+
+spandrel (MIT, the extra ``spandrel``) knows some forty architectures by the names and shapes of their
+tensors. What it says of one becomes a card; what it does not say is taken to be the worst.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+import json
+import pickle
+import re
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from models.card import Card
+from models.contract import Condition
+from models.restorer import Restorer
+from pipeline.errors import JobError, describe
+from pipeline.hashing import sha256_hex
+
+_NEED_TORCHVISION = {"RestoreFormer"}
+"""Architectures of spandrel that call torchvision. All of it imports it, and LaMa never calls it."""
+
+
+def has_card(content: bytes) -> bool:
+    """Whether a safetensors file carries a card of ours; ``ValueError`` where it has no whole header."""
+    length = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + length])
+        return "card" in (header.get("__metadata__") or {})
+    except (ValueError, AttributeError):
+        raise ValueError("not a whole safetensors file; fetch or export it again") from None
+
+
+def load_foreign(content: bytes, name: str) -> Restorer:
+    """A restorer from the bytes of a foreign file called ``name``.
+
+    Nothing in the file is ever run: only tensors are read. ``JobError`` for a file that wants more, that
+    is cut off, or whose architecture spandrel does not know.
+    """
+    load = _tensors_of_safetensors if name.lower().endswith(".safetensors") else _tensors_of_pickle
+    state = load(content)
+    model = _described(state)
+    return Restorer(_card(model, Path(name).stem, sha256_hex(content)), ForeignCore(model))
+
+
+class ForeignCore(nn.Module):
+    """A model of spandrel behind the call of ``models.restorer.Core``, in [0, 1], one image at a time."""
+
+    def __init__(self, described: Any) -> None:
+        super().__init__()
+        self.network = described.model.eval().requires_grad_(False)
+        self._call = described
+
+    def forward(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        """``scale`` times the height and width."""
+        masked = condition.mask_B1HW is not None and self._call.purpose == "Inpainting"
+        each = [degraded_BCHW] if not masked else [degraded_BCHW, self._missing(degraded_BCHW, condition)]
+        singles = (tuple(tensor[i : i + 1] for tensor in each) for i in range(len(degraded_BCHW)))
+        return torch.cat([self._call(*single) for single in singles])
+
+    def _missing(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        assert condition.mask_B1HW is not None
+        missing_B1HW = (condition.mask_B1HW <= 0.5).to(degraded_BCHW)
+        return missing_B1HW.expand(len(degraded_BCHW), -1, -1, -1)
+
+
+def _tensors_of_safetensors(content: bytes) -> dict[str, Any]:
+    try:
+        return safetensors.torch.load(content)
+    except safetensors.SafetensorError as error:
+        raise JobError(f"not a whole safetensors file ({error}); fetch or export it again") from None
+
+
+def _tensors_of_pickle(content: bytes) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings():  # torch says in two ways what becomes one error here
+            warnings.simplefilter("ignore")
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise JobError(_refusal(str(error))) from None
+    except Exception as error:  # torch.load raises whatever its archive and pickle readers meet
+        if "TorchScript" in str(error):
+            raise JobError(_refusal(str(error))) from None
+        raise JobError(
+            f"not a whole file of PyTorch weights ({describe(error)}); fetch or export it again"
+        ) from None
+    if not isinstance(state, dict) or not state:
+        raise JobError(f"holds a {type(state).__name__}, not named tensors; save model.state_dict() instead")
+    return state
+
+
+def _refusal(reason: str) -> str:
+    """What torch says at length, in one line and without its advice to load the file all the same."""
+    called = re.search(r"GLOBAL ([\w.]+\w)", reason)
+    wish = f"this pickle wants to run {called[1]}" if called else "this file holds more than tensors"
+    return (
+        f"refused: {wish}, and weights need no code. Where its author is trusted, load it there and save "
+        "the tensors alone, with safetensors.torch.save_file"
+    )
+
+
+def _described(state: dict[str, Any]) -> Any:
+    """spandrel's descriptor of the model that these tensors belong to."""
+    spandrel = _spandrel()
+    try:
+        model = spandrel.ModelLoader("cpu").load_from_state_dict(state)
+    except spandrel.UnsupportedModelError:
+        raise JobError(
+            f"no architecture that spandrel {spandrel.__version__} knows has tensors such as "
+            f"{', '.join(map(str, list(state)[:3]))}; use weights of a known one, or a safetensors file with "
+            "a card of ours"
+        ) from None
+    except Exception as error:  # each architecture of spandrel fails in its own way
+        fault = " ".join(str(error).split())[:200]
+        raise JobError(f"spandrel cannot build the model of these weights: {fault}") from error
+    if _torchvision_stands_in() and model.architecture.id in _NEED_TORCHVISION:
+        raise JobError(f"{model.architecture.id} needs a torchvision that works beside torch; install one")
+    return model.float()
+
+
+def _card(model: Any, name: str, digest: str) -> Card:
+    if model.input_channels != model.output_channels:
+        raise JobError(
+            f"takes {model.input_channels} channels and gives {model.output_channels}; a restorer gives as "
+            "many as it takes"
+        )
+    spandrel, inpaints = _spandrel(), model.purpose == "Inpainting"
+    tags = f" ({', '.join(model.tags)})" if model.tags else ""
+    return Card(
+        name=name,
+        summary=f"{model.architecture.name}{tags}, weights of other people.",
+        task="inpainting" if inpaints else "super-resolution" if model.scale > 1 else "general",
+        scale=model.scale,
+        channels=model.input_channels,
+        multiple_of=model.size_requirements.multiple_of,
+        minimum_size=max(model.size_requirements.minimum, 1),
+        # Nothing tells the receptive field or what was measured in half precision: whole images, float32.
+        halo=None,
+        tile_exact=False,
+        precisions=("float32",),
+        needs=("mask",) if inpaints else (),
+        architecture=f"spandrel {model.architecture.id}",
+        arguments={"tags": list(model.tags), "square": model.size_requirements.square},
+        weights_sha256=digest,
+        licence="NOASSERTION",
+        source=f"{name}, read by spandrel {spandrel.__version__}",
+    )
+
+
+def _spandrel() -> Any:
+    """The library, imported when first asked for; ``JobError`` with the cure where it is not installed."""
+    if (imported := sys.modules.get("spandrel")) is not None:
+        return imported
+    if importlib.util.find_spec("spandrel") is None:
+        raise JobError("weights without a card of ours need spandrel: pip install 'restora[spandrel]'")
+    with _torchvision():
+        return importlib.import_module("spandrel")
+
+
+@contextmanager
+def _torchvision() -> Iterator[None]:
+    """A stand-in for three names of torchvision while spandrel is imported, where there is no working one.
+
+    Its compiled part fits one build of torch only, and fails to import beside any other.
+    """
+    try:
+        importlib.import_module("torchvision.transforms.functional")
+    except Exception:  # ImportError where it is absent, RuntimeError where it does not fit
+        names = [name for name in sys.modules if name.partition(".")[0] == "torchvision"]
+        for name in names:
+            del sys.modules[name]
+    else:
+        yield
+        return
+    stand_ins = {name: types.ModuleType(name) for name in _TORCHVISION}
+    vars(stand_ins[_TORCHVISION[-1]]).update(dict.fromkeys(("normalize", "rotate", "InterpolationMode")))
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name in _TORCHVISION:
+            del sys.modules[name]
+
+
+_TORCHVISION = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
+
+
+def _torchvision_stands_in() -> bool:
+    lama = sys.modules["spandrel.architectures.LaMa.__arch.LaMa"]
+    return vars(lama)["rotate"] is None

@@ -1,0 +1,1 @@
+"""What the ledger says to people: tables, statistics, verification."""

@@ -1,0 +1,141 @@
+"""Compaction: the ledger as tables for people. Derived data: can be deleted and made again."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.distances import DISTANCES
+from pipeline.ledger.ledger import contains
+from pipeline.ledger.run_folder import Books
+from pipeline.ledger.schema import FEATURES, OK
+from pipeline.metrics import METRICS
+from pipeline.planning.plan_files import source_ids
+from pipeline.recipe.recipe import SCHEMA_VERSION
+
+METRIC_TABLE = "tables/metrics.parquet"
+SUMMARY_TABLE = "tables/summary.parquet"
+METADATA_KEY = b"restora"
+
+ROW_GROUP = 50_000
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSummary:
+    """What compaction wrote; safe to hand to a scheduler."""
+
+    rows: int
+    ok: int
+    quarantined: int
+    superseded: int
+    """Rows of the ledger left out: of sources changed, deleted, or tried again since."""
+    images: int
+    images_quarantined: int
+
+    @property
+    def quarantined_share(self) -> float:
+        """Images with a quarantined row, as a share of all."""
+        return self.images_quarantined / self.images if self.images else 0.0
+
+
+def compact(books: Books) -> TableSummary:
+    """Writes ``tables/metrics.parquet`` and ``tables/summary.parquet`` from ledger and plan."""
+    # Here, because it brings scipy.stats, which a run with nothing to do should not wait for.
+    from pipeline.results.distance_table import DistanceTable
+    from pipeline.results.statistics import summarise
+
+    counts: dict[str, int] = dict.fromkeys(("rows", "ok", "superseded", "images", "images_quarantined"), 0)
+    distances = DistanceTable(books.job.distances)
+    columns = [field for field in books.ledger.schema if field.name not in FEATURES]
+    schema = pa.schema(columns).with_metadata({METADATA_KEY: json.dumps(_metadata(books)).encode()})
+    with tempfile.TemporaryDirectory(prefix="restora-table-") as folder:
+        path = Path(folder) / "metrics.parquet"
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            waiting: list[pa.Table] = []
+            for table in _current(books, counts):
+                if books.job.distances:
+                    distances.add(table)
+                waiting.append(table.select(schema.names).cast(schema))
+                if sum(map(len, waiting)) >= ROW_GROUP:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting = []
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))
+        summary = summarise(_scores(path, books))
+        summary = pa.concat_tables([summary, pa.Table.from_pylist(distances.rows(), summary.schema)])
+        books.folder.put_file(METRIC_TABLE, path)
+    buffer = io.BytesIO()
+    pq.write_table(summary, buffer, compression="zstd")
+    books.folder.put(SUMMARY_TABLE, buffer.getvalue())
+    return TableSummary(quarantined=counts["rows"] - counts["ok"], **counts)
+
+
+def read_metrics(books: Books, columns: list[str] | None = None) -> pa.Table:
+    """The metric table, with its metadata."""
+    with books.folder.open(METRIC_TABLE) as file:
+        return pq.read_table(pa.PythonFile(file, mode="r"), columns=columns)
+
+
+def read_summary(books: Books) -> pa.Table:
+    """The summary table."""
+    return pq.read_table(io.BytesIO(books.folder.read(SUMMARY_TABLE)))
+
+
+def _current(books: Books, counts: dict[str, int]) -> Iterator[pa.Table]:
+    """Rows of the sources that belong to the job today, at their newest attempt, each source once."""
+    listed = source_ids(books.folder)
+    taken = np.zeros(len(listed), bool)
+    committed = books.ledger.committed()
+    for table in books.ledger.tables():
+        ids = table["source_id"].to_pylist()
+        places = np.minimum(np.searchsorted(listed, np.array(ids, "S32")), max(len(listed) - 1, 0))
+        keep = contains(listed, ids) & ~taken[places] & committed.newest(table)
+        taken[places[keep]] = True
+        kept = table.filter(pa.array(keep))
+        _count(counts, table, kept)
+        if len(kept):
+            yield kept
+
+
+def _count(counts: dict[str, int], table: pa.Table, kept: pa.Table) -> None:
+    good = pc.equal(kept["status"], OK)
+    counts["superseded"] += len(table) - len(kept)
+    counts["rows"] += len(kept)
+    counts["ok"] += pc.sum(good).as_py() or 0
+    counts["images"] += pc.count_distinct(kept["source_id"]).as_py()
+    counts["images_quarantined"] += pc.count_distinct(kept.filter(pc.invert(good))["source_id"]).as_py()
+
+
+def _scores(path: Path, books: Books) -> pa.Table:
+    scores = [f"{m}{suffix}" for m in books.job.metrics for suffix in ("", "_degraded")]
+    columns = ["dataset", "key", "source_id", "degradation", "restorer", "status", "reason", *scores]
+    return pq.read_table(path, columns=columns)
+
+
+def _metadata(books: Books) -> dict[str, Any]:
+    protocols = {name: dataclasses.asdict(METRICS[name].protocol) for name in books.job.metrics}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": books.job.kind,
+        "job": books.job.model_dump(mode="json"),
+        "recipe": books.specification,
+        "recipe_id": books.recipe_id,
+        "distances": {
+            name: {"formula": DISTANCES[name].formula, "source": DISTANCES[name].source}
+            for name in books.job.distances
+        },
+        "protocols": {
+            name: {field: str(v) if isinstance(v, float) else v for field, v in protocol.items()}
+            for name, protocol in protocols.items()
+        },
+    }

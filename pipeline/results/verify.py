@@ -1,0 +1,165 @@
+"""Proof of a finished run: every source once, every object there with its hash.
+
+Reads the plan, the ledger and the objects, and believes none of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.errors import describe
+from pipeline.hashing import sha256_hex, sha256_of
+from pipeline.ledger.layout import Layout
+from pipeline.ledger.ledger import contains
+from pipeline.ledger.run_folder import Books
+from pipeline.ledger.schema import OK
+from pipeline.planning.plan_files import source_ids
+from pipeline.recipe.recipe import Recipe
+from pipeline.storage.folder import Folder
+
+MOST_SHOWN = 20
+HELD_BYTES = 1 << 26
+"""Larger objects are read in pieces, one request more each."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found; ``problems`` is empty where the run is whole."""
+
+    sources: int
+    ok: int
+    """Sources whose every row is ok."""
+    quarantined: int
+    """Sources with at least one quarantined row."""
+    objects: int
+    """Stored objects that were read back and hashed."""
+    problems: tuple[str, ...]
+    """The first faults, one line each."""
+    problem_count: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, doubled or damaged."""
+        return self.problem_count == 0
+
+
+class _Problems:
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.count = 0
+
+    def add(self, text: str, count: int = 1) -> None:
+        self.count += count
+        if len(self.shown) < MOST_SHOWN:
+            self.shown.append(text)
+
+
+def verify(books: Books, *, since: datetime | None = None, threads: int = 8) -> Verification:
+    """Checks the ledger against the plan, and objects against the ledger.
+
+    ``since`` reads back only the objects of rows made from then on: what a nightly run added to a large
+    archive. Without it, every object.
+    """
+    problems = _Problems()
+    listed = source_ids(books.folder)
+    rows_per_source = np.zeros(len(listed), np.int64)
+    bad = np.zeros(len(listed), bool)
+    committed = books.ledger.committed()
+    expected = Counter(Recipe.of(books.job).combinations)
+    objects = 0
+    for table in books.ledger.tables():
+        listed_now = contains(listed, table["source_id"].to_pylist())
+        current = table.filter(pa.array(listed_now & committed.newest(table)))
+        places = np.searchsorted(listed, np.array(current["source_id"].to_pylist(), "S32"))
+        np.add.at(rows_per_source, places, 1)
+        bad[places[np.array(current["status"].to_pylist(), object) != OK]] = True
+        _check_combinations(current, expected, problems)
+        fresh = current if since is None else current.filter(pc.greater_equal(current["finished_at"], since))
+        objects += _check_objects(fresh, books, problems, threads)
+    _check_counts(rows_per_source, sum(expected.values()), problems)
+    covered = rows_per_source > 0
+    return Verification(
+        sources=len(listed),
+        ok=int((covered & ~bad).sum()),
+        quarantined=int(bad.sum()),
+        objects=objects,
+        problems=tuple(problems.shown),
+        problem_count=problems.count,
+    )
+
+
+def _check_counts(rows: NDArray[np.int64], expected: int, problems: _Problems) -> None:
+    if missing := int((rows == 0).sum()):
+        problems.add(f"{missing} sources have no committed row: run the job again", missing)
+    if few := int(((rows > 0) & (rows < expected)).sum()):
+        problems.add(f"{few} sources have fewer than {expected} rows", few)
+    if many := int((rows > expected).sum()):
+        problems.add(f"{many} sources have more than {expected} rows", many)
+
+
+def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], problems: _Problems) -> None:
+    per_source: dict[str, Counter[tuple[str, str]]] = {}
+    columns = (table[name].to_pylist() for name in ("source_id", "key", "degradation", "restorer"))
+    for source, key, degradation, restorer in zip(*columns, strict=True):
+        found = per_source.setdefault(source, Counter())
+        found[degradation, restorer] += 1
+        if (degradation, restorer) not in expected:
+            problems.add(f"{key}: a row of {degradation} x {restorer}, which is not in the job")
+        elif found[degradation, restorer] > 1:
+            problems.add(f"{key}: more than one row of {degradation} x {restorer}")
+
+
+def _check_objects(table: pa.Table, books: Books, problems: _Problems, threads: int) -> int:
+    root = Folder(books.job.output, books.job.output_profile)
+    layout = Layout.of(books.job, books.recipe_id)
+    promised: set[tuple[str, str, int]] = set()
+    if layout.keeps_restored or layout.kind == "degrade":
+        promised.update(_promised(table, root, "output", problems))
+    if layout.keeps_degraded:
+        promised.update(_promised(table, root, "degraded", problems))
+    with ThreadPoolExecutor(threads) as pool:
+        for fault in pool.map(lambda each: _object_fault(root, *each), sorted(promised)):
+            if fault is not None:
+                problems.add(fault)
+    return len(promised)
+
+
+def _promised(
+    table: pa.Table, root: Folder, kind: str, problems: _Problems
+) -> Iterator[tuple[str, str, int]]:
+    """(key, hash, size) of every object that the rows say is there, as every ok row must."""
+    names = ("key", "status", f"{kind}_uri", f"{kind}_sha256", f"{kind}_bytes")
+    for key, status, uri, digest, size in zip(*(table[name].to_pylist() for name in names), strict=True):
+        if status == OK and uri is not None:
+            yield uri.removeprefix(root.url + "/"), digest, size
+        elif status == OK:
+            problems.add(f"{key}: an ok row without its {kind} object")
+
+
+def _object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:
+    try:
+        found, count = _digest(root, key, size)
+    except FileNotFoundError:
+        return f"{key}: the object is missing"
+    except Exception as error:
+        return f"{key}: cannot be read: {describe(error)}"
+    if count != size:
+        return f"{key}: {count} bytes, the ledger says {size}"
+    return None if found == digest else f"{key}: its SHA-256 is not that of the ledger"
+
+
+def _digest(root: Folder, key: str, size: int) -> tuple[str, int]:
+    if size > HELD_BYTES:
+        with root.open(key) as file:
+            return sha256_of(file)
+    data = root.read(key)
+    return sha256_hex(data), len(data)

@@ -1,0 +1,133 @@
+"""Which planned sources are scenes, and into which strips they are cut: by their headers alone.
+
+The cut is part of the plan and not of the recipe: it changes no pixel. The same header and job give the
+same cut, so that strips which are done stay done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+from pipeline.formats import FORMATS
+from pipeline.formats.base import Limits
+from pipeline.formats.geotiff.directory import BYTE_ORDERS
+from pipeline.formats.geotiff.format import GeoTiff
+from pipeline.formats.raster import MAGIC_BYTES, Raster, driver_of
+from pipeline.jobs.job import Job
+from pipeline.ledger.ledger import Committed
+from pipeline.ledger.strips import StripLedger
+from pipeline.privacy.datasets import folder_of
+from pipeline.privacy.medical import Privacy
+from pipeline.scenes.blocks import WORK, delete_below
+from pipeline.scenes.geometry import strip_cuts
+from pipeline.scenes.reader import Scene
+from pipeline.storage.folder import Folder
+from pipeline.units import Part, Source, Unit, make_unit
+
+_PIXELS_A_BYTE = 8
+"""A file with fewer bytes is not looked into: a raster of more pixels a byte is all but empty."""
+_BLOCK_SAMPLES = 1 << 27
+"""Samples that one row of the file's blocks may have: what reading holds."""
+_READERS = 8
+_SCENES = (*GeoTiff.extensions, *Raster.extensions)
+_OTHERS = tuple({end for each in FORMATS.values() for end in each.extensions}.difference(_SCENES))
+"""Endings of objects that nobody looks into: most archives are large photographs."""
+
+
+class ScenePlan:
+    """``split(units)`` takes the scenes out of planned units and gives them their own."""
+
+    def __init__(self, job: Job, books: Folder, recipe_id: str) -> None:
+        self._job, self._books, self._recipe_id = job, books, recipe_id
+        self._folders = {each.name: folder_of(each) for each in job.datasets}
+        self._privacy = Privacy(job)
+        self._least_bytes = job.resources.scene_pixels // _PIXELS_A_BYTE
+        self._found: set[str] = set()
+
+    def split(self, units: Iterator[Unit]) -> Iterator[Unit]:
+        """Each unit without its scenes, if anything is left of it; then their strips, or a joining."""
+        for unit in units:
+            yield from self._split(unit)
+
+    def _split(self, unit: Unit) -> Iterator[Unit]:
+        parts = self._parts(unit)
+        rest = [source for source in unit.sources if source.source_id not in parts]
+        if not parts:
+            yield unit
+        elif rest:
+            yield make_unit(self._recipe_id, unit.attempt, rest)
+        for source in unit.sources:
+            if source.source_id in parts:
+                self._found.add(source.source_id)
+                yield from self._units(source, unit.attempt, parts[source.source_id])
+
+    def clean(self, committed: Committed) -> None:
+        """Removes what a run that was killed left of scenes that are done."""
+        done = {each.decode() for each in committed.done} if self._leftovers else set()
+        for source_id in self._leftovers:
+            if source_id in done and source_id not in self._found:
+                delete_below(self._books, f"{WORK}/{source_id}")
+
+    def _units(self, source: Source, attempt: int, whole: Part) -> Iterator[Unit]:
+        joining = make_unit(self._recipe_id, attempt, [source])
+        ids = {part: part.unit_id(joining.unit_id) for part in whole.strips}
+        left = [part for part in whole.strips if ids[part] not in self._done]
+        for part in left:
+            yield Unit(ids[part], attempt, (source,), part)
+        if not left:
+            yield Unit(joining.unit_id, attempt, (source,), whole.joining)
+
+    def _parts(self, unit: Unit) -> dict[str, Part]:
+        candidates = [source for source in unit.sources if self._may_be_scene(source)]
+        if not candidates or not self._streams:
+            return {}
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = pool.map(self._part, candidates)
+            return {s.source_id: part for s, part in zip(candidates, found, strict=True) if part is not None}
+
+    def _may_be_scene(self, source: Source) -> bool:
+        is_large = source.size >= self._least_bytes and not source.key.lower().endswith(_OTHERS)
+        return is_large and not source.group
+
+    def _part(self, source: Source) -> Part | None:
+        """How a source is cut; nothing for what is no scene, and for what reading it will complain of."""
+        folder, key = self._folders[source.dataset], self._privacy.real_key(source)
+        try:
+            if not self._may_be_raster(folder.head(key, MAGIC_BYTES)):
+                return None
+            scene = Scene(folder, key, Limits(self._job.limits.max_scene_pixels))
+        except Exception:  # the store's and GDAL's
+            return None
+        height, width = scene.size
+        bands = len(scene.header.bands)
+        if (
+            height * width <= self._job.resources.scene_pixels
+            or scene.block_rows * width * bands > _BLOCK_SAMPLES
+        ):
+            return None
+        return Part(strip_cuts(height, width, bands, self._job.resources.strip_samples))
+
+    def _may_be_raster(self, head: bytes) -> bool:
+        """Whether a GeoTIFF may come of it: from one as it is, from others where the job says so."""
+        if self._job.output_format == GeoTiff.name and driver_of(head) is not None:
+            return True
+        return head[:2] in BYTE_ORDERS
+
+    @cached_property
+    def _streams(self) -> bool:
+        """Whether this job's scenes can be done strip by strip."""
+        if self._job.kind != "restore" or self._job.output_format not in (None, GeoTiff.name):
+            return False
+        from pipeline.recipe.recipe import Recipe  # which builds networks: only where there may be a scene
+
+        return all(built.restorer.card.tile_exact for built in Recipe.of(self._job).restorers)
+
+    @cached_property
+    def _done(self) -> frozenset[str]:
+        return StripLedger(self._books, self._recipe_id).unit_ids()
+
+    @cached_property
+    def _leftovers(self) -> set[str]:
+        return {key.split("/")[1] for key in self._books.keys(WORK, ".raw")}

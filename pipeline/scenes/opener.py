@@ -1,0 +1,59 @@
+"""A unit's scene, opened: the object that was listed, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits
+from pipeline.formats.geotiff.format import GeoTiff
+from pipeline.imaging.image import Domain, Image, Metadata
+from pipeline.imaging.radiometry import in_units
+from pipeline.jobs.job import Job, Radiometry
+from pipeline.privacy.medical import Privacy
+from pipeline.privacy.naming import source_of
+from pipeline.quarantine import read_failure
+from pipeline.scenes.reader import Scene
+from pipeline.storage.folder import Folder
+from pipeline.units import Unit
+
+
+@dataclass(frozen=True)
+class SceneFolders:
+    """Where the scenes of a job lie, and what their numbers mean."""
+
+    job: Job
+    folders: Mapping[str, Folder]
+    """By name of the dataset."""
+    privacy: Privacy
+
+    def open(self, unit: Unit) -> Scene:
+        """The scene of a unit. Raises ``ImageError``, with ``CHANGED`` where it is another version.
+
+        Strips are done at different times: two halves of two versions would make an image of neither.
+        """
+        (source,) = unit.sources
+        folder, key = self.folders[source.dataset], self.privacy.real_key(source)
+        try:
+            now = folder.entry(key)
+        except Exception as error:
+            raise read_failure(error) from error
+        # By its identity, for the plan holds no version of a private object.
+        listed = source_of(source.dataset, folder, now, self.privacy.key_of(source))
+        if now.size != source.size or (now.version and listed.source_id != source.source_id):
+            raise ImageError("CHANGED", "another object than the one that was listed; run the job again")
+        return Scene(folder, key, Limits(self.job.limits.max_scene_pixels))
+
+    def radiometry(self, unit: Unit) -> Radiometry | None:
+        """As the job says it for the dataset."""
+        name = unit.sources[0].dataset
+        return next(each.radiometry for each in self.job.datasets if each.name == name)
+
+    def domain(self, unit: Unit, scene: Scene) -> Domain:
+        """What the stored numbers mean; raises as ``in_units``."""
+        domain = scene.header.domain(scene.dtype)
+        nothing = Image(np.empty((0, 0, 0), scene.dtype), domain, Metadata(GeoTiff.name))
+        return in_units(nothing, self.radiometry(unit)).domain

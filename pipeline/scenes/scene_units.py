@@ -1,0 +1,119 @@
+"""What a worker does with units of scenes: strips that commit on their own, and the joining after the last.
+
+Whoever commits the last strip joins them, so that no unit ever waits for another; the plan names a joining
+only where it is all that is left. Two workers that finish at the same moment may both join: they write the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pipeline.errors import ImageError, StorageError
+from pipeline.ledger.attempts import Attempts
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.schema import Row
+from pipeline.ledger.strips import StripLedger
+from pipeline.processing import isolation
+from pipeline.scenes.blocks import Blocks, named_by
+from pipeline.scenes.joining import Joining
+from pipeline.scenes.strip_work import StripWork
+from pipeline.units import Unit, make_unit
+
+_PATIENCE = 4
+"""A strip alone may take so many times as long as an image alone."""
+
+
+@dataclass
+class Scenes:
+    """``scenes(unit)`` gives the rows of every image that this unit completed: the scene's, or none."""
+
+    recipe_id: str
+    strip: StripWork
+    joining: Joining
+    ledger: Ledger
+
+    def __post_init__(self) -> None:
+        self._books, self._job = self.strip.books, self.strip.job
+        self._privacy = self.strip.scenes.privacy
+        self._strips = StripLedger(self._books, self.recipe_id)
+        self._attempts = Attempts(self._books)
+
+    def __call__(self, unit: Unit) -> list[Row]:
+        """Does a strip, and joins where it was the last; commits both."""
+        assert unit.part is not None
+        if not unit.part.joins:
+            self._once(unit, self._strips)
+            if not self._complete(unit):
+                return []
+        joining = self._joining(unit)
+        if not unit.part.joins and self.ledger.rows(joining.unit_id) is not None:
+            return []  # somebody else was as fast, and counts it
+        try:
+            rows = self._once(joining, self.ledger)
+        except StorageError:
+            if (found := self.ledger.rows(joining.unit_id)) is not None:
+                return found if unit.part.joins else []  # somebody else joined, and took the blocks away
+            raise
+        Blocks(self._books, joining).delete()
+        return rows
+
+    def process(self, unit: Unit) -> list[Row]:
+        """Everything but the commit: one row, of the strip or of the scene."""
+        assert unit.part is not None
+        if not unit.part.joins:
+            return [self.strip(unit)]
+        return [self.joining(unit, self._strip_rows(unit), self.strip.device)]
+
+    def _once(self, unit: Unit, ledger: Ledger) -> list[Row]:
+        if (rows := ledger.rows(unit.unit_id)) is not None:
+            return rows
+        with self._attempts.counted(unit.unit_id) as together:
+            rows = self.process(unit) if together else self._apart(unit)
+            rows = [self._privacy.shown_of(unit.sources[0].dataset, row, ledger) for row in rows]
+            if (others := ledger.rows(unit.unit_id)) is not None:
+                return others  # and the blocks may have gone while we read them
+            ledger.commit(unit.unit_id, rows)
+        return rows
+
+    def _apart(self, unit: Unit) -> list[Row]:
+        assert unit.part is not None
+        seconds = _PATIENCE * self._job.resources.image_seconds
+        result = isolation.process(self._job, self._books, unit, seconds)
+        if not isinstance(result, ImageError):
+            return result
+        row = self.joining.base(unit) if unit.part.joins else self.strip.base(unit)
+        return [
+            row
+            | {"status": "quarantined", "reason": result.reason, "stage": "process", "message": str(result)}
+        ]
+
+    def _joining(self, unit: Unit) -> Unit:
+        assert unit.part is not None
+        return replace(make_unit(self.recipe_id, unit.attempt, list(unit.sources)), part=unit.part.joining)
+
+    def _strip_ids(self, unit: Unit) -> list[str]:
+        assert unit.part is not None
+        scene = self._joining(unit).unit_id
+        return [part.unit_id(scene) for part in unit.part.strips]
+
+    def _complete(self, unit: Unit) -> bool:
+        # From below, where those lie that are done last: mostly one look is enough.
+        ids = reversed(self._strip_ids(unit))
+        return all(self._books.exists(self._strips.key(each)) for each in ids)
+
+    def _strip_rows(self, unit: Unit) -> list[Row]:
+        """The strips' rows, from above. ``StorageError`` where one, or a block of it, is gone."""
+        found = {each: self._strips.rows(each) for each in self._strip_ids(unit)}
+        there = Blocks(self._books, unit).stored()
+        lost = [
+            each for each, rows in found.items() if rows is None or not there.issuperset(named_by(rows[0]))
+        ]
+        for each in lost:
+            self._books.delete(self._strips.key(each))
+        if lost:
+            raise StorageError(
+                f"{len(lost)} strips of {unit.sources[0].key} are gone from {self._books.url}; "
+                "run the same command again, and they will be done again"
+            )
+        return [row for rows in found.values() for row in rows or []]

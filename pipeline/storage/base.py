@@ -1,0 +1,69 @@
+"""What a store does for ``pipeline.storage.folder.Folder``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object in a listing."""
+
+    key: str
+    """Path below the folder, with forward slashes. Ends in ``/`` for a folder that cannot be listed."""
+    size: int
+    """Bytes; -1 where unknown."""
+    version: str
+    """ETag, or size and modification time: changes whenever the content does."""
+
+    @classmethod
+    def unreadable(cls, key: str) -> Entry:
+        """A sub-folder that cannot be listed."""
+        return cls(f"{key.rstrip('/')}/", -1, "unreadable")
+
+
+class Store(Protocol):
+    """A folder of objects by their keys.
+
+    Reading raises ``FileNotFoundError``, ``OSError`` or the store's own error. Writing is all or nothing.
+    """
+
+    @property
+    def root(self) -> str:
+        """The folder's path inside its store."""
+        ...
+
+    def walk(self) -> Iterator[Entry]:
+        """All objects below, in order of key."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """The whole object."""
+        ...
+
+    def head(self, key: str, length: int) -> bytes:
+        """The first ``length`` bytes, or all there are."""
+        ...
+
+    def open(self, key: str) -> IO[bytes]:
+        """The object as a file to read and seek in."""
+        ...
+
+    def entry(self, key: str) -> Entry:
+        """One object as it is now; its ``version`` is empty where it could differ from the listing's."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+        ...
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Writes the whole object, out of memory or of a file."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Removes an object; one that is not there is no error."""
+        ...

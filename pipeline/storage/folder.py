@@ -1,0 +1,161 @@
+"""A folder anywhere fsspec reaches: list in pages, read, put whole objects. Nothing is ever renamed.
+
+Credentials come from the environment or from a named profile of the store's own configuration, never
+from a URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from pipeline.errors import StorageError, describe
+from pipeline.storage.base import Entry, Store
+from pipeline.storage.disk import Disk
+from pipeline.storage.remote import Remote
+
+PAGE = 10_000
+"""Entries handed over at a time while listing."""
+
+
+class Folder:
+    """A folder in a store: ``Folder("s3://bucket/scans")``, ``Folder("../photos")``.
+
+    Cheap to make and to pickle; connects on first use. Raises ``StorageError`` for a URL that no
+    installed file system understands, or that carries a password.
+    """
+
+    def __init__(self, url: str, profile: str | None = None) -> None:
+        self.url = absolute_url(url)
+        self.profile = profile
+
+    def __reduce__(self) -> tuple[type[Folder], tuple[str, str | None]]:
+        return type(self), (self.url, self.profile)
+
+    def __repr__(self) -> str:
+        return f"Folder({self.url!r})"
+
+    @cached_property
+    def _store(self) -> Store:
+        if self.is_local and self.profile is None:
+            return Disk(self.url)
+        return Remote(self.url, self.profile)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder lies on a disk of this machine."""
+        return urlsplit(self.url).scheme in ("", "file") or self.url.startswith("/")
+
+    @property
+    def root(self) -> str:
+        """The folder's path inside its store."""
+        return self._store.root
+
+    def uri(self, key: str) -> str:
+        """The full address of an object of this folder."""
+        return f"{self.url}/{key}"
+
+    def child(self, key: str) -> Folder:
+        """A folder below this one."""
+        return Folder(f"{self.url}/{key}", self.profile)
+
+    def pages(self, pattern: str = "*") -> Iterator[list[Entry]]:
+        """All objects below whose name or key matches, in order of key, a bounded page at a time.
+
+        A sub-folder that cannot be listed becomes one entry whose key ends in ``/``, so that it is
+        reported and not forgotten. Raises ``StorageError`` where the folder itself cannot be listed.
+        """
+        page: list[Entry] = []
+        for entry in self._walk():
+            name = entry.key.rsplit("/", 1)[-1]
+            if entry.key.endswith("/") or fnmatch(name, pattern) or fnmatch(entry.key, pattern):
+                page.append(entry)
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def _walk(self) -> Iterator[Entry]:
+        try:
+            yield from self._store.walk()
+        except StorageError:
+            raise
+        except Exception as error:  # botocore and friends do not derive from OSError
+            raise StorageError(f"cannot list {self.url}: {_explained(error)}") from error
+
+    def read(self, key: str) -> bytes:
+        """The whole object. Raises ``FileNotFoundError``, ``OSError`` or the store's own error."""
+        return self._store.read(key)
+
+    def head(self, key: str, length: int) -> bytes:
+        """The first ``length`` bytes, or all there are; raises as ``read`` does."""
+        return self._store.head(key, length)
+
+    def open(self, key: str) -> IO[bytes]:
+        """The object as a file to read and seek in, for those too large to hold."""
+        return self._store.open(key)
+
+    def entry(self, key: str) -> Entry:
+        """One object as it is now; raises as ``read`` does.
+
+        ``version`` is that of a listing, or empty in stores without ETags.
+        """
+        return self._store.entry(key)
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there. ``StorageError`` where the store does not answer."""
+        try:
+            return self._store.exists(key)
+        except StorageError:
+            raise
+        except Exception as error:  # botocore and friends do not derive from OSError
+            raise StorageError(f"cannot reach {self.url}: {_explained(error)}") from error
+
+    def put(self, key: str, data: bytes) -> None:
+        """Writes the whole object, all or nothing, replacing what is there: readers see it at once."""
+        self._store.put(key, data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """As ``put``, for a file too large to hold in memory."""
+        self._store.put(key, path)
+
+    def delete(self, key: str) -> None:
+        """Removes an object; one that is not there is no error."""
+        self._store.delete(key)
+
+    def keys(self, prefix: str, extension: str = "") -> list[str]:
+        """Keys below ``prefix`` with this ending, sorted; an absent folder has none."""
+        below = self.child(prefix)
+        try:
+            pages = list(below.pages(f"*{extension}"))
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return []
+            raise
+        return [f"{prefix}/{entry.key}" for page in pages for entry in page]
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such folder; check the address"
+    if isinstance(error, NotADirectoryError):
+        return "a file and no folder; give its folder, and its name as the pattern"
+    return f"{describe(error)}; check the address, and the credentials in the environment or the profile"
+
+
+def absolute_url(url: str) -> str:
+    """The URL without a trailing slash; local paths made absolute, so that they mean one place."""
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise StorageError(
+            f"{parts.scheme}://...@{parts.hostname}: credentials do not belong in a URL; "
+            "set them in the environment or name a profile"
+        )
+    if parts.scheme in ("", "file"):
+        return str(Path(url.removeprefix("file://")).expanduser().resolve())
+    return url.rstrip("/")

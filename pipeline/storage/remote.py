@@ -1,0 +1,157 @@
+"""A folder in a store that fsspec reaches: S3, GCS, Azure and what else is installed.
+
+Credentials come from the environment or from a named profile of the store's own configuration, never
+from a URL. A PUT of an object is atomic by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
+
+import fsspec
+
+from pipeline.errors import StorageError
+from pipeline.storage.base import Entry
+
+T = TypeVar("T")
+
+_LASTING = re.compile(r"NoSuch|NotFound|Not Found|404|403|Forbidden|AccessDenied|Credential|InvalidAccessKey")
+
+
+class Remote:
+    """The folder at a URL. Raises ``StorageError`` where nothing installed understands it."""
+
+    def __init__(self, url: str, profile: str | None = None) -> None:
+        options: dict[str, Any] = {"use_listings_cache": False}
+        if profile is not None:
+            _check_profile(url, profile)
+            options["profile"] = profile
+        try:
+            self._fs, root = fsspec.core.url_to_fs(url, **options)
+        except ImportError as error:
+            scheme = urlsplit(url).scheme
+            raise StorageError(
+                f"{url}: {error}. Install the extra for it, for example: pip install 'restora[{scheme}]'"
+            ) from error
+        except ValueError as error:
+            raise StorageError(f"{url}: {error}; give a path, or a URL such as s3://bucket/folder") from error
+        self.root = root.rstrip("/")
+
+    def walk(self) -> Iterator[Entry]:
+        """A level of the store at a time."""
+        yield from self._below(self.root)
+
+    def _below(self, path: str) -> Iterator[Entry]:
+        found = sorted(self._fs.ls(path, detail=True), key=_place)
+        for each in found:
+            name = str(each["name"])
+            if name.rstrip("/") == path.rstrip("/"):
+                continue  # some stores list the folder's own marker object
+            if each["type"] == "directory":
+                try:
+                    yield from self._below(name)
+                except PermissionError:
+                    yield Entry.unreadable(self._key(name))
+            else:
+                yield Entry(self._key(name), _size(each), _version(each))
+
+    def read(self, key: str) -> bytes:
+        """The whole object."""
+        return bytes(retried(lambda: self._fs.cat_file(self._path(key))))
+
+    def head(self, key: str, length: int) -> bytes:
+        """One ranged request."""
+        return bytes(retried(lambda: self._fs.cat_file(self._path(key), start=0, end=length)))
+
+    def open(self, key: str) -> IO[bytes]:
+        """A file that reads ahead as fsspec does."""
+        opened: IO[bytes] = self._fs.open(self._path(key), "rb")
+        return opened
+
+    def entry(self, key: str) -> Entry:
+        """Without a version in stores that have no ETags: they tell times in many ways."""
+        found = retried(lambda: self._fs.info(self._path(key)))
+        return Entry(key, _size(found), _etag(found))
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+        return bool(retried(lambda: self._fs.exists(self._path(key))))
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """One object, in parts where it is large."""
+        if isinstance(data, Path):
+            retried(lambda: self._fs.put_file(str(data), self._path(key)))
+        else:
+            retried(lambda: self._fs.pipe_file(self._path(key), data))
+
+    def delete(self, key: str) -> None:
+        """Removes the object, if it is there."""
+        if self.exists(key):
+            retried(lambda: self._fs.rm_file(self._path(key)))
+
+    def _path(self, key: str) -> str:
+        return f"{self.root}/{key}"
+
+    def _key(self, name: str) -> str:
+        return name[len(self.root) + 1 :]
+
+
+def retried(call: Callable[[], T], attempts: int = 4) -> T:
+    """Tries again after faults that may pass; not after those that cannot (absent, forbidden)."""
+    for attempt in range(attempts):
+        try:
+            return call()
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
+            raise
+        except Exception as error:
+            if attempt == attempts - 1 or _LASTING.search(f"{type(error).__name__} {error}"):
+                raise
+            time.sleep(0.2 * 4**attempt)
+    raise AssertionError("unreachable")
+
+
+def _check_profile(url: str, profile: str) -> None:
+    if urlsplit(url).scheme not in ("s3", "s3a"):
+        raise StorageError(
+            f"{url}: profile {profile!r} is given, but only s3:// URLs have profiles; "
+            "set this store's credentials in the environment"
+        )
+    try:
+        from botocore.session import Session
+    except ImportError:
+        return  # the store itself says which extra is missing
+    known = Session().available_profiles
+    if profile not in known:
+        raise StorageError(
+            f"{url}: no profile {profile!r} in the credentials and configuration files of this host "
+            f"(AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE); there are: {', '.join(known) or 'none'}"
+        )
+
+
+def _place(details: dict[str, Any]) -> str:
+    """Sorts a folder where its objects' keys belong."""
+    return str(details["name"]) + ("/" if details["type"] == "directory" else "")
+
+
+def _size(details: dict[str, Any]) -> int:
+    size = details.get("size")
+    return -1 if size is None else int(size)
+
+
+def _etag(details: dict[str, Any]) -> str:
+    for name in ("ETag", "etag", "md5Hash", "content_md5"):
+        if details.get(name):
+            return str(details[name]).strip('"')
+    return ""
+
+
+def _version(details: dict[str, Any]) -> str:
+    if etag := _etag(details):
+        return etag
+    modified = details.get("LastModified") or details.get("last_modified") or details.get("created") or ""
+    return f"{details.get('size')}-{modified}"

@@ -1,1 +1,0 @@
-"""Where objects lie: a disk of this machine, or a store that fsspec reaches. ``pipeline.storage`` chooses."""

@@ -1,0 +1,125 @@
+"""Samples on the device: cut, turned, degraded; as the steps take them.
+
+Shapes: B batch, C channels, H and W height and width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.contract import Condition
+from pipeline.degradation.degradation import Degradation, Degraded
+from pipeline.training.data.collection import Collection
+from pipeline.training.data.neighbor2neighbor import neighbours
+from pipeline.training.data.noise2void import blind_spots
+from pipeline.training.data.sampler import Draw, Sampler
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.steps import Example
+
+
+class Samples:
+    """``samples(step)``: this worker's share of the global batch, in parts that fit its network.
+
+    ``rank`` and ``size`` say which share: samples ``rank * share`` to ``(rank + 1) * share - 1`` of the
+    batch, and of each further batch where the discriminator takes several steps.
+    """
+
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        collection: Collection,
+        degradations: Sequence[Degradation],
+        device: torch.device,
+        *,
+        rank: int = 0,
+        size: int = 1,
+    ) -> None:
+        assert recipe.batch % size == 0, (recipe.batch, size)
+        self._recipe, self._collection, self._device = recipe, collection, device
+        self._degradations = tuple(degradations)
+        self._sampler = Sampler([p.pixels_HWC.shape for p in collection.pictures], recipe.data, recipe.seed)
+        share = recipe.batch // size
+        rounds = recipe.discriminator.steps if recipe.discriminator and recipe.kind == "generation" else 1
+        starts = (rank * share + recipe.batch * turn for turn in range(rounds))
+        self._indices = [index for start in starts for index in range(start, start + share)]
+        self._part = min(recipe.batch // recipe.accumulation, share)
+
+    def examples(self, step: int) -> list[Example]:
+        """Pairs for ``RestorationStep``, one example a part."""
+        return [self._example(draws) for draws in self._parts(step)]
+
+    def clean(self, step: int) -> list[Tensor]:
+        """Images BCHW in [0, 1] for ``GenerationStep``, one batch a part."""
+        return [torch.stack([self._cut(draw) for draw in draws]) for draws in self._parts(step)]
+
+    def maker(self) -> Callable[[int], list[Example] | list[Tensor]]:
+        """The one of both that the recipe's kind takes."""
+        return self.examples if self._recipe.kind == "restoration" else self.clean
+
+    def fixed(self, count: int, batch: int = 32) -> list[Tensor]:
+        """Images BCHW in [0, 1], the same in every run of the recipe: to compare generated ones with."""
+        images = [self._cut(self._sampler(-1, index)) for index in range(count)]
+        return [torch.stack(images[first : first + batch]) for first in range(0, count, batch)]
+
+    def _parts(self, step: int) -> list[list[Draw]]:
+        draws = [self._sampler(step, index) for index in self._indices]
+        return [draws[first : first + self._part] for first in range(0, len(draws), self._part)]
+
+    @torch.inference_mode(False)
+    def _example(self, draws: Sequence[Draw]) -> Example:
+        targets = [self._cut(draw) for draw in draws]
+        degraded = [self._degraded(image, draw.seed) for image, draw in zip(targets, draws, strict=True)]
+        condition = together([each.condition for each in degraded], self._device)
+        degraded_BCHW = torch.cat([each.image_BCHW for each in degraded])
+        if self._recipe.self_supervision == "neighbours":
+            first_BChw, second_BChw = neighbours(degraded_BCHW, [draw.seed for draw in draws])
+            return Example(first_BChw, second_BChw, condition)
+        if self._recipe.self_supervision == "blind_spots":
+            hidden_BCHW, mask_B1HW = blind_spots(degraded_BCHW, [draw.seed for draw in draws])
+            return Example(hidden_BCHW, degraded_BCHW, replace(condition, mask_B1HW=mask_B1HW))
+        return Example(degraded_BCHW, torch.stack(targets), condition)
+
+    def _degraded(self, image_CHW: Tensor, seed: int) -> Degraded:
+        which = seed % len(self._degradations)
+        return self._degradations[which](image_CHW[None], seed)
+
+    def _cut(self, draw: Draw) -> Tensor:
+        picture, side = self._collection.pictures[draw.picture], self._recipe.data.crop
+        crops = [picture.pixels_HWC[top : top + side, left : left + side] for top, left in draw.places]
+        chosen_HWC = max(crops, key=_busyness) if len(crops) > 1 else crops[0]
+        turned_HWC = np.rot90(chosen_HWC[:, ::-1] if draw.flip else chosen_HWC, draw.quarters)
+        stored_CHW = torch.from_numpy(np.ascontiguousarray(turned_HWC.transpose(2, 0, 1)))
+        image_CHW = stored_CHW.to(self._device).float() / picture.span
+        if draw.channels != tuple(range(len(draw.channels))):
+            image_CHW = image_CHW[list(draw.channels)]
+        if self._recipe.data.shrink > 1:
+            image_CHW = F.avg_pool2d(image_CHW[None], self._recipe.data.shrink)[0]
+        return image_CHW
+
+
+def together(conditions: Sequence[Condition], device: torch.device) -> Condition:
+    """One condition of a whole batch; the operators, which differ from sample to sample, are left out."""
+    levels = [each.noise_level_B for each in conditions]
+    masks = [each.mask_B1HW for each in conditions]
+    known = [level if level is not None else torch.zeros(1) for level in levels]
+    return Condition(
+        scale=conditions[0].scale,
+        noise_level_B=torch.cat(known).to(device) if any(level is not None for level in levels) else None,
+        mask_B1HW=torch.cat([m.to(device) for m in masks if m is not None]) if _all(masks) else None,
+    )
+
+
+def _all(masks: Sequence[Tensor | None]) -> bool:
+    return all(mask is not None for mask in masks)
+
+
+def _busyness(crop_HWC: np.ndarray[tuple[int, int, int], np.dtype[np.generic]]) -> float:
+    """Mean absolute difference of neighbours, in stored steps."""
+    values = crop_HWC.astype(np.float32)
+    return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())

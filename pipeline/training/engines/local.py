@@ -1,0 +1,40 @@
+"""Training in this process, on one device, without Ray: the same loop as on Ray's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from pipeline.errors import JobError
+from pipeline.storage.folder import Folder
+from pipeline.training.loop import Finished, Loop, OnTold
+from pipeline.training.options import TrainingOptions
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.world import World
+
+
+def train_here(
+    recipe: TrainingRecipe,
+    output: Folder,
+    options: TrainingOptions,
+    told: OnTold,
+    stopping: Callable[[], bool],
+) -> Finished:
+    """Runs the loop to its end; raises what it raises."""
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    device = device_of(options.device)
+    return Loop(recipe, output, World(device=device), told, stopping)()
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of this name, or the best there is; ``JobError`` where it is not there."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise JobError(f"--device {name}: {str(error).splitlines()[0]}") from None
+    return device

@@ -1,0 +1,21 @@
+"""How to train, as opposed to what: never changes a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train, as opposed to what: never changes the recipe's identity."""
+
+    engine: Literal["ray", "local"] = "ray"
+    ray_address: str | None = None
+    device: str | None = None
+    """Of the local engine: ``cpu``, ``cuda``, ``cuda:1``; ``None``: a GPU where there is one."""
+    threads: int | None = None
+    """Of torch's mathematics, local engine; ``None``: all cores."""

@@ -1,0 +1,1 @@
+"""What a training is asked to do: sections of TOML, checked, then built."""

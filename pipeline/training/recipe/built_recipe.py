@@ -1,0 +1,185 @@
+"""What a recipe names, looked up and built: ``JobError`` by path, with the cure, before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from models.card import TASKS
+from models.discriminators import build_discriminator
+from models.losses import build_adversarial, build_loss, build_penalty
+from models.networks import build_generator, build_network, card_facts
+from models.weights import load_weights
+from pipeline.degradation.degradation import Degradation, build_degradation
+from pipeline.errors import JobError, describe
+from pipeline.hashing import seed_of
+from pipeline.jobs.toml_errors import did_you_mean
+from pipeline.metrics import METRICS
+from pipeline.recipe.weights import fetch
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.recipe.sections import Optimiser
+from pipeline.training.steps.muon import Muon
+from pipeline.training.steps.schedules import build_schedule
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The names of a recipe, understood. Making one checks the whole recipe."""
+
+    recipe: TrainingRecipe
+    degradations: tuple[Degradation, ...]
+    validation: tuple[Degradation, ...]
+    """What validation degrades with."""
+    channels: int
+    """Of the network's input."""
+    halo: int | None
+
+    @classmethod
+    def of(cls, recipe: TrainingRecipe) -> Parts:
+        """Looks up, builds and checks everything that the recipe names."""
+        degradations = _degradations(recipe.degradations, "degradations")
+        validation = _degradations(recipe.validation.degradations, "validation.degradations")
+        with torch.device("meta"):
+            network: Any = build_trained(recipe)
+        parts = cls(
+            recipe, degradations, validation or degradations, network.channels, getattr(network, "halo", None)
+        )
+        _check_names(recipe)
+        if recipe.kind == "restoration":
+            _check_pairs(recipe, card_facts(network), degradations + validation)
+        else:
+            _check_size(recipe, network)
+        _try(lambda: [build_loss(each.name, each.arguments) for each in recipe.losses], "losses")
+        if recipe.discriminator is not None:
+            _check_discriminator(recipe)
+        _try(lambda: optimiser(recipe.optimiser, nn.Linear(1, 1)), "optimiser")
+        return parts
+
+
+def build_trained(recipe: TrainingRecipe) -> nn.Module:
+    """The network or generator, with weights drawn from torch's global generator."""
+    build = build_network if recipe.kind == "restoration" else build_generator
+    return _try(lambda: build(recipe.network.architecture, recipe.network.arguments), "network")
+
+
+def started(recipe: TrainingRecipe) -> nn.Module:
+    """The network with the weights that a run begins with."""
+    torch.manual_seed(seed_of(str(recipe.seed), "weights"))
+    network = build_trained(recipe)
+    if (content := start_of(recipe)) is not None:
+        _warm(network, content, recipe.network.start)
+    return network
+
+
+def start_of(recipe: TrainingRecipe) -> bytes | None:
+    """The file of weights to begin with; ``JobError`` where it cannot be fetched."""
+    url = recipe.network.start
+    if url is None:
+        return None
+    try:
+        return fetch(url)
+    except OSError as error:
+        raise JobError(
+            f"network.start: {url}: {describe(error)}; train those weights first, or --set network.start=FILE"
+        ) from error
+
+
+def optimiser(spec: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of one side."""
+    if spec.name == "muon":
+        return Muon(network.parameters(), lr=spec.learning_rate)
+    if spec.name == "adamw":
+        return torch.optim.AdamW(
+            network.parameters(), spec.learning_rate, spec.betas, weight_decay=spec.weight_decay
+        )
+    return torch.optim.Adam(network.parameters(), spec.learning_rate, spec.betas)
+
+
+def _warm(network: nn.Module, content: bytes, url: str | None) -> None:
+    try:
+        _, state = load_weights(content)
+        network.load_state_dict(state)
+    except ValueError as error:
+        raise JobError(f"network.start: {url}: {error}") from error
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise JobError(
+            f"network.start: the weights in {url} are not of this network: {first}; "
+            "give the network the architecture and arguments of their card"
+        ) from None
+
+
+def _try(build: Callable[[], T], where: str) -> T:
+    try:
+        return build()
+    except ValueError as error:
+        raise JobError(f"{where}: {error}") from error
+
+
+def _degradations(specs: Any, where: str) -> tuple[Degradation, ...]:
+    return tuple(build_degradation(spec, f"{where}[{i}]") for i, spec in enumerate(specs))
+
+
+def _check_names(recipe: TrainingRecipe) -> None:
+    if recipe.task not in TASKS:
+        raise JobError(f'task: unknown task "{recipe.task}"; {did_you_mean(recipe.task, TASKS)}')
+    for index, name in enumerate(recipe.validation.metrics):
+        if name not in METRICS:
+            raise JobError(f'validation.metrics[{index}]: unknown "{name}"; {did_you_mean(name, METRICS)}')
+    sides = {"optimiser": recipe.optimiser}
+    if recipe.discriminator is not None:
+        sides["discriminator.optimiser"] = recipe.discriminator.optimiser
+    for where, side in sides.items():
+        schedule = side.schedule
+        _try(lambda schedule=schedule: build_schedule(schedule.name, schedule.arguments), f"{where}.schedule")  # type: ignore[misc]
+
+
+def _check_pairs(
+    recipe: TrainingRecipe, facts: dict[str, Any], degradations: tuple[Degradation, ...]
+) -> None:
+    scale = facts["scale"]
+    for each in degradations:
+        if each.scale != scale:
+            raise JobError(
+                f'degradations: "{each.name}" shrinks by {each.scale}, but the network enlarges by {scale}; '
+                "give the network that scale, or take another degradation"
+            )
+    if recipe.self_supervision != "none" and scale != 1:
+        raise JobError("self_supervision: only for networks that do not enlarge; take away the scale")
+    halves = 2 if recipe.self_supervision == "neighbours" else 1
+    multiple = scale * facts["multiple_of"] * halves
+    least = scale * facts["minimum_size"] * halves
+    if recipe.data.crop % multiple or recipe.data.crop < least:
+        raise JobError(
+            f"data.crop: {recipe.data.crop} does not suit this network: take a multiple of {multiple}, "
+            f"at least {least}"
+        )
+    if recipe.data.shrink != 1:
+        raise JobError("data.shrink: only generators take it; a restorer's crops stay as they are")
+
+
+def _check_size(recipe: TrainingRecipe, network: Any) -> None:
+    side = recipe.data.crop // recipe.data.shrink
+    if side != network.image_size:
+        raise JobError(
+            f"data.crop: crops of {recipe.data.crop} / shrink {recipe.data.shrink} are {side} pixels, the "
+            f"generator makes {network.image_size}; make both the same"
+        )
+
+
+def _check_discriminator(recipe: TrainingRecipe) -> None:
+    side = recipe.discriminator
+    assert side is not None
+    with torch.device("meta"):
+        _try(lambda: build_discriminator(side.architecture, side.arguments), "discriminator")
+    game = side.adversarial
+    _try(lambda: build_adversarial(game.name, game.arguments), "discriminator.adversarial")
+    if side.penalty is not None:
+        penalty = side.penalty
+        _try(lambda: build_penalty(penalty.name, penalty.arguments), "discriminator.penalty")

@@ -1,0 +1,177 @@
+"""What a training run is: frozen, read from TOML, refused by path where a field is unknown or wrong.
+
+Only the form is checked here, without torch; ``built_recipe`` checks what the names mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
+
+from pipeline.errors import JobError
+from pipeline.jobs.job import Degradation, Name
+from pipeline.jobs.toml_errors import explained, path_of, read_toml
+from pipeline.training.recipe.overrides import overridden
+from pipeline.training.recipe.sections import (
+    Checkpoints,
+    Data,
+    Discriminator,
+    Frozen,
+    Growth,
+    Guard,
+    Length,
+    Network,
+    Optimiser,
+    Resources,
+    Validation,
+    Weighted,
+)
+
+
+class TrainingRecipe(Frozen):
+    """Everything that a training run is told."""
+
+    name: Name
+    """Name on the card, and of the weights' file."""
+    summary: str
+    """One sentence for the card."""
+    kind: Literal["restoration", "generation"] = "restoration"
+    """restoration: pairs of degraded and true images. generation: images out of codes."""
+    task: str = "general"
+    """As on cards: super-resolution, denoising, deblurring, inpainting, artefact-removal, general."""
+    source: str = ""
+    """The paper, for the card."""
+    licence: str = "Apache-2.0"
+    """Of the weights, as an SPDX expression."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Decides the first weights, the samples and their degradation."""
+    data: Data
+    """What is trained on."""
+    degradations: tuple[Degradation, ...] = ()
+    """Presets or chains, as in a job, all of one scale; each sample draws one."""
+    self_supervision: Literal["none", "neighbours", "blind_spots"] = "none"
+    """Without clean images. neighbours: pairs are cut from the degraded image itself (Huang 2021).
+    blind_spots: the degraded image is its own target, at hidden pixels (Krull 2019); take the loss
+    ``masked_mse`` or ``masked_l1`` with ``known = 0``."""
+    network: Network
+    """What is trained."""
+    losses: tuple[Weighted, ...] = ()
+    """Distances of restored and true image; their weighted sum is minimised."""
+    optimiser: Optimiser
+    """How the network learns."""
+    discriminator: Discriminator | None = None
+    """Its opponent, where there is one."""
+    batch: PositiveInt
+    """Samples in a step, over all workers."""
+    accumulation: PositiveInt = 1
+    """Parts in which one worker takes the batch through the network."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the products; weights stay in float32."""
+    average: Annotated[float, Field(ge=0, lt=1)] | None = 0.999
+    """Decay of the moving average of the weights, which is what the run delivers; ``None``: the weights."""
+    export: Literal["float32", "float16"] = "float32"
+    """What the delivered weights are stored as."""
+    length: Length
+    """When the run is over."""
+    codes: Literal["normal", "uniform"] = "normal"
+    """What a generator's codes are drawn from: N(0, 1) or U(-1, 1)."""
+    growth: Growth | None = None
+    """Of the pictures, for the generator ``progressive``."""
+    validation: Validation = Validation()
+    """What is looked at while training."""
+    checkpoints: Checkpoints = Checkpoints()
+    """What is kept to go on from."""
+    guard: Guard = Guard()
+    """When it is given up."""
+    resources: Resources = Resources()
+    """What it may use."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "generation" and self.discriminator is None:
+            raise ValueError("discriminator: a generator needs one to learn from; add [discriminator]")
+        if self.kind == "restoration" and not self.losses:
+            raise ValueError('losses: a restorer needs at least one, such as [{ name = "l1" }]')
+        if self.kind == "restoration" and not self.degradations:
+            raise ValueError("degradations: a restorer needs at least one; see restora list degradations")
+        if self.kind == "generation" and (self.losses or self.degradations):
+            raise ValueError('losses, degradations: generators have none; use kind = "restoration"')
+        if self.batch % self.accumulation:
+            raise ValueError(f"accumulation: {self.accumulation} does not divide the batch of {self.batch}")
+        if self.data.crop % self.data.shrink:
+            raise ValueError(f"data.shrink: {self.data.shrink} does not divide the crop of {self.data.crop}")
+        self._check_workers()
+        return self
+
+    def _check_workers(self) -> None:
+        low, high = self.workers
+        if low > high:
+            raise ValueError(f"resources.workers: a range goes from low to high, got [{low}, {high}]")
+        if wrong := [count for count in range(low, high + 1) if self.batch % count]:
+            raise ValueError(
+                f"resources.workers: the batch of {self.batch} cannot be dealt to {wrong[0]} workers; choose "
+                "a batch that every number of workers divides"
+            )
+        if high > 1 and self.length.minutes is not None:
+            raise ValueError("length.minutes: only one worker can follow its clock; give length.steps")
+
+    @property
+    def workers(self) -> tuple[int, int]:
+        """Fewest and most workers."""
+        workers = self.resources.workers
+        return workers if isinstance(workers, tuple) else (workers, workers)
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the weights, as plain values: a checkpoint goes on only where it is the same."""
+        values = self.model_dump(mode="json")
+        for name in ("summary", "task", "source", "licence", "export", "resources", "checkpoints", "guard"):
+            del values[name]
+        del values["validation"]
+        # What the images are is in their digest; where they lie does not matter.
+        for name in ("datasets", "memory_gigabytes", "max_pixels", "sources", "threads"):
+            del values["data"][name]
+        return values
+
+    @classmethod
+    def from_toml(cls, path: Path | str, overrides: tuple[str, ...] = ()) -> Self:
+        """The recipe in a TOML file; ``overrides`` are ``path=value`` lines.
+
+        Raises ``JobError`` naming file, field, value and cure.
+        """
+        fields = read_toml(Path(path), "; recipes to start from are in conf/train")
+        return cls.parse(overridden(fields, overrides), where=str(path))
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], where: str = "recipe") -> Self:
+        """A recipe out of plain values; ``JobError`` lists every fault by its path."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise JobError("\n".join(f"{where}: {line}" for line in _faults(cls, error))) from None
+
+
+def _faults(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
+    for fault in error.errors(include_url=False):
+        path, message = path_of(fault), explained(fault, _fields_at(model, fault["loc"][:-1]))
+        yield f"{path}: {message}" if path else message
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model that lies at ``location`` below ``model``."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            found = [each for each in _models_in(model.model_fields[part].annotation)]
+            if not found:
+                break
+            model = found[0]
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)

@@ -1,0 +1,229 @@
+"""The parts of a training recipe, each field documented where it stands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from pipeline.jobs.job import Dataset, Degradation
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Frozen(BaseModel):
+    """Nothing changes, nothing unknown is let in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Named(BaseModel):
+    """A part by its name; every other field is an argument of it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    name: str
+    """As in its table: losses, adversarial losses, penalties, schedules."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the part is built with."""
+        return dict(self.model_extra or {})
+
+
+class Weighted(Named):
+    """A loss of the sum."""
+
+    weight: Positive = 1.0
+    """Factor in the sum."""
+
+
+class Penalty(Weighted):
+    """A penalty on the discriminator's gradient."""
+
+    every: PositiveInt = 1
+    """Steps from one to the next (lazy regularisation)."""
+
+
+def _not_private(dataset: Dataset) -> Dataset:
+    if dataset.private:
+        raise ValueError(
+            "private: a training names its images in what it writes; give it a copy with other names"
+        )
+    return dataset
+
+
+PublicDataset = Annotated[Dataset, AfterValidator(_not_private)]
+"""A collection whose names may be told."""
+
+
+class Data(Frozen):
+    """What is trained on."""
+
+    datasets: Annotated[tuple[PublicDataset, ...], Field(min_length=1)]
+    """Collections, as in a job; every image is decoded once and kept in memory."""
+    crop: Annotated[int, Field(ge=4)]
+    """Side of a sample in pixels of the source."""
+    shrink: PositiveInt = 1
+    """Crops are averaged over squares of this side first, for generators of small pictures."""
+    flip: bool = True
+    """Mirrors half of the samples."""
+    rotate: bool = True
+    """Turns samples by 0, 90, 180 or 270 degrees."""
+    shuffle_channels: bool = False
+    """Puts the channels in any order."""
+    busiest_of: PositiveInt = 1
+    """Places looked at for one sample; the one with the strongest gradients is taken."""
+    memory_gigabytes: Positive = 4.0
+    """Decoded images kept at most; what comes after is left out, and listed."""
+    max_pixels: PositiveInt = 100_000_000
+    """Height times width of one image; larger ones are left out."""
+    sources: str | None = None
+    """Tab-separated table of package, file, licence and author of every image, for the card."""
+    threads: PositiveInt = 1
+    """Threads that make samples while the networks work."""
+
+
+class Network(Frozen):
+    """What is trained to restore or to generate."""
+
+    architecture: str
+    """As in ``models.networks``."""
+    arguments: dict[str, Any] = {}
+    """What it is built with."""
+    value_range: tuple[float, float] = (0.0, 1.0)
+    """The range that it takes and gives: (-1, 1) for those that end in tanh."""
+    start: str | None = None
+    """Weights to begin with: a path or URL of a safetensors file; else random ones."""
+
+
+class Optimiser(Frozen):
+    """How the weights of one side move."""
+
+    name: Literal["adam", "adamw", "muon"] = "adam"
+    """Adam, AdamW, or Muon (``pipeline.training.steps.muon``)."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    """At the peak of the schedule."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """Of Adam and AdamW."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Of AdamW."""
+    schedule: Named = Named(name="constant")
+    """Factor of the learning rate over the run."""
+    clip_gradient: Positive | None = None
+    """Largest Euclidean norm of the gradient."""
+
+
+class FeatureMatching(Frozen):
+    """The distance of what the discriminator sees in restored and true images, a loss of the generator."""
+
+    weight: Positive
+    """In the generator's sum."""
+    distance: Literal["l1", "mse"] = "l1"
+    """Between the features."""
+
+
+class Discriminator(Frozen):
+    """The other side of an adversarial training."""
+
+    architecture: str
+    """As in ``models.discriminators``."""
+    arguments: dict[str, Any] = {}
+    """What it is built with."""
+    optimiser: Optimiser
+    """How it learns."""
+    adversarial: Named
+    """The game's loss, for both sides."""
+    weight: Positive = 1.0
+    """Of the adversarial loss in the sum of a restorer's losses."""
+    penalty: Penalty | None = None
+    """On its gradient."""
+    feature_matching: FeatureMatching | None = None
+    """Of a restorer; the discriminator must show its features (``patch``, ``multi_scale``)."""
+    conditional: bool = False
+    """Whether it sees the degraded image too, as in pix2pix: its ``channels`` count those."""
+    value_range: tuple[float, float] | None = None
+    """The range in which it sees images; ``None``: that of the network."""
+    steps: PositiveInt = 1
+    """Its steps for one of a generator of images from codes."""
+    begins: Annotated[int, Field(ge=0)] = 0
+    """Steps of a restorer with the other losses alone, before it comes in."""
+
+
+class Length(Frozen):
+    """When a run is over."""
+
+    steps: PositiveInt | None = None
+    """Optimiser steps: repeats exactly."""
+    minutes: Positive | None = None
+    """Time spent on steps, over all sessions: the schedule follows the clock."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give either steps or minutes")
+        return self
+
+
+class Growth(Frozen):
+    """Progressive growing, from 4 pixels a side, doubling."""
+
+    steps_per_size: PositiveInt
+    """Steps that each size lasts."""
+    fading: Share = 0.5
+    """Share of them in which a new size fades in."""
+
+
+class Validation(Frozen):
+    """What is looked at while training. Never changes the weights."""
+
+    datasets: tuple[PublicDataset, ...] = ()
+    """Collections that are not trained on; none: no scores."""
+    degradations: tuple[Degradation, ...] = ()
+    """Presets or chains, as in a job; none: those of the training."""
+    metrics: tuple[str, ...] = ("psnr", "ssim")
+    """As in a job; the first one decides which checkpoint is the best."""
+    images: PositiveInt = 16
+    """Images scored while training: the first of the listing."""
+    side: Annotated[int, Field(ge=16)] | None = None
+    """Only the middle so many pixels of each; ``None``: whole images."""
+    every_steps: PositiveInt | None = None
+    """Steps between validations."""
+    every_minutes: Positive = 10.0
+    """Time between validations where ``every_steps`` is not given."""
+    samples: PositiveInt = 4
+    """Pictures on a sheet."""
+    generated: PositiveInt = 256
+    """Images of a generator that are compared with as many crops."""
+
+
+class Checkpoints(Frozen):
+    """What is kept to go on from."""
+
+    every_steps: PositiveInt | None = None
+    """Steps between checkpoints."""
+    every_minutes: Positive = 5.0
+    """Time between checkpoints where ``every_steps`` is not given."""
+    keep: PositiveInt = 2
+    """Newest ones kept, beside the best one by the first metric."""
+
+
+class Resources(Frozen):
+    """What a run may use; never changes its identity."""
+
+    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
+    """Of the engine ``ray``; a pair is an elastic range."""
+    cpus_per_worker: Positive = 1.0
+    """Cores of one worker."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs of one worker."""
+    compile: bool = False
+    """Networks through ``torch.compile``."""
+
+
+class Guard(Frozen):
+    """When a run that diverges is stopped."""
+
+    limit: PositiveInt = 5
+    """Steps with a loss that is not finite, in a row."""

@@ -1,0 +1,133 @@
+"""One step of training a generator of images from codes, in plain torch.
+
+Shapes: B batch, Z numbers of a code, C channels, N the side of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from models.losses import Adversarial, Penalty
+from pipeline.training.steps.discriminator import DiscriminatorStep, Part
+from pipeline.training.steps.growth import FullSize, Growth, Stage
+from pipeline.training.steps.network_update import Side, synchronised
+from pipeline.training.steps.precision import autocast, checked
+from pipeline.training.steps.scalars import Scalars
+
+DISTRIBUTIONS = ("normal", "uniform")
+
+
+class GenerationStep:
+    """``train(batches, step, rng)``: one step of the generator, then ``critic_steps`` of the discriminator.
+
+    The discriminator's first step sees the fakes that the generator was judged by, further ones new fakes.
+    Codes have ``latent`` numbers from N(0, 1), or U(-1, 1) as in DCGAN's paper. Images are shown to the
+    discriminator in ``value_range``, the generator's own. Raises ``ValueError`` where the parts do not fit.
+    """
+
+    def __init__(
+        self,
+        generator: Side,
+        discriminator: Side,
+        *,
+        adversarial: Adversarial,
+        latent: int,
+        penalty: Penalty | None = None,
+        penalty_weight: float = 0.0,
+        penalty_every: int = 1,
+        critic_steps: int = 1,
+        latent_distribution: str = "normal",
+        growth: Growth | None = None,
+        precision: torch.dtype | None = None,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        if latent < 1 or critic_steps < 1:
+            raise ValueError(f"latent and critic_steps must be 1 or more, got {latent} and {critic_steps}")
+        if latent_distribution not in DISTRIBUTIONS:
+            known = ", ".join(DISTRIBUTIONS)
+            raise ValueError(f"latent_distribution must be one of {known}; got {latent_distribution!r}")
+        self._generator, self._latent, self._distribution = generator, latent, latent_distribution
+        self._critic_steps, self._growth = critic_steps, growth or FullSize()
+        self._precision, self._range = checked(precision), value_range
+        self._discriminate = DiscriminatorStep(
+            discriminator,
+            adversarial,
+            penalty=penalty,
+            penalty_weight=penalty_weight,
+            penalty_every=penalty_every,
+            precision=self._precision,
+        )
+
+    def __call__(self, batches: Sequence[Tensor], step: int, rng: Generator) -> dict[str, Tensor]:
+        """Real images BCNN in [0, 1], shared out among the discriminator's steps in order.
+
+        Detached scalars on the device as ``RestorationStep`` gives; those of the discriminator are of its
+        last step. ``ValueError`` unless the number of batches is a multiple of ``critic_steps``.
+        """
+        count, left = divmod(len(batches), self._critic_steps)
+        if left or not count:
+            raise ValueError(
+                f"{len(batches)} batches cannot be shared out among {self._critic_steps} steps of the "
+                "discriminator; give each as many"
+            )
+        stage = self._growth(step)
+        low, high = self._range
+        real = [stage.real(batch_BCNN * (high - low) + low) for batch_BCNN in batches]
+        groups = [real[first : first + count] for first in range(0, len(real), count)]
+        report, fakes = self._move_generator(groups[0], stage, rng)
+        finite = report["finite"]
+        for number, group in enumerate(groups):
+            parts = self._parts(group, fakes if number == 0 else None, stage, rng)
+            told = self._discriminate(parts, count, step, rng, stage.discriminator_arguments)
+            finite = finite & told["finite"]
+            report |= told
+        return {**report, "finite": finite}
+
+    def draw(self, batch: int, rng: Generator) -> Tensor:
+        """Codes BZ on the random generator's device."""
+        if self._distribution == "normal":
+            return torch.randn(batch, self._latent, generator=rng, device=rng.device)
+        return torch.rand(batch, self._latent, generator=rng, device=rng.device) * 2 - 1
+
+    def _move_generator(
+        self, real: Sequence[Tensor], stage: Stage, rng: Generator
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The generator's step; what it reports, and the fakes it was judged by."""
+        scalars, fakes = Scalars(), list[Tensor]()
+        self._generator.begin()
+        for number, (share, real_BCNN) in enumerate(_shared(real), start=1):
+            with synchronised(self._generator.network, wanted=number == len(real)):
+                code_BZ = self.draw(len(real_BCNN), rng).to(real_BCNN.device, non_blocking=True)
+                with autocast(code_BZ, self._precision):
+                    fake_BCNN: Tensor = self._generator.network(code_BZ, **stage.generator_arguments)
+                fake_BCNN = fake_BCNN.float()
+                judged = self._discriminate.judge(real_BCNN, fake_BCNN, stage.discriminator_arguments)
+                loss = judged["generator_adversarial"]
+                (share * loss).backward()  # type: ignore[no-untyped-call]
+            scalars.add(share, loss=loss, loss_generator_adversarial=loss)
+            fakes.append(fake_BCNN.detach())
+        norm, finite = self._generator.finish()
+        finite = finite & scalars.values["loss"].isfinite()
+        return {**scalars.values, "gradient_norm": norm, "finite": finite}, fakes
+
+    def _parts(
+        self, real: Sequence[Tensor], fakes: Sequence[Tensor] | None, stage: Stage, rng: Generator
+    ) -> Iterator[Part]:
+        for number, (share, real_BCNN) in enumerate(_shared(real)):
+            yield share, real_BCNN, fakes[number] if fakes else self._fake(real_BCNN, stage, rng)
+
+    @torch.no_grad()
+    def _fake(self, real_BCNN: Tensor, stage: Stage, rng: Generator) -> Tensor:
+        code_BZ = self.draw(len(real_BCNN), rng).to(real_BCNN.device, non_blocking=True)
+        with autocast(code_BZ, self._precision):
+            fake_BCNN: Tensor = self._generator.inner(code_BZ, **stage.generator_arguments)
+        return fake_BCNN.float()
+
+
+def _shared(batches: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
+    """Each batch with its share of the images."""
+    total = sum(map(len, batches))
+    return [(len(each) / total, each) for each in batches]

@@ -1,0 +1,223 @@
+"""A training: everything that changes from step to step, and how it changes. No files, no engine.
+
+``step()`` is a function of the state and the step's number alone: samples, degradations, codes and dropout
+are seeded by seed and step, so that the state needs no random numbers and the position is the step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from models.discriminators import build_discriminator
+from models.losses import Adversarial, build_adversarial, build_feature_matching, build_loss, build_penalty
+from pipeline.hashing import seed_of
+from pipeline.training.data.collection import Collection
+from pipeline.training.data.prefetch import Prefetch
+from pipeline.training.data.samples import Samples
+from pipeline.training.recipe.built_recipe import Parts, optimiser, started
+from pipeline.training.recipe.sections import Optimiser
+from pipeline.training.steps import GenerationStep, MovingAverage, RestorationStep, Side, build_schedule
+from pipeline.training.steps.growth import ProgressiveGrowth
+from pipeline.training.world import World
+
+FINE = 1_000_000
+"""A schedule that follows the clock has so many places."""
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    step: int = 0
+    """Steps taken."""
+    seconds: float = 0.0
+    """Time spent on them, over all sessions."""
+    failed: int = 0
+    """Steps in a row whose gradients were not finite."""
+
+
+class Training:
+    """One run on one worker: networks, average, optimisers, position; ``step()`` takes all of them on."""
+
+    def __init__(self, parts: Parts, collection: Collection, world: World | None = None) -> None:
+        self.parts, self.recipe, self.world = parts, parts.recipe, world or World()
+        recipe, device = self.recipe, self.world.device
+        self.position = Position()
+        self.network = started(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = MovingAverage(self.network, recipe.average) if recipe.average is not None else None
+        self._side = self._sided(self.network, recipe.optimiser)
+        self.discriminator: nn.Module | None = None
+        self._judge: Side | None = None
+        self._adversarial: Adversarial | None = None
+        if (spec := recipe.discriminator) is not None:
+            torch.manual_seed(seed_of(str(recipe.seed), "discriminator"))
+            self.discriminator = build_discriminator(spec.architecture, spec.arguments).to(device)
+            self._judge = self._sided(self.discriminator, spec.optimiser)
+            self._adversarial = build_adversarial(spec.adversarial.name, spec.adversarial.arguments)
+        self.samples = Samples(
+            recipe, collection, parts.degradations, device, rank=self.world.rank, size=self.world.size
+        )
+        self._take_step: Any = self._restoration() if recipe.kind == "restoration" else self._generation()
+        self._prefetch: Prefetch[Any] | None = None
+
+    @property
+    def progress(self) -> float:
+        """The share of the length that is done; 1 or more ends the run."""
+        length = self.recipe.length
+        if length.steps is not None:
+            return self.position.step / length.steps
+        assert length.minutes is not None
+        return self.position.seconds / (60.0 * length.minutes)
+
+    def step(self) -> tuple[Mapping[str, Tensor], float]:
+        """Takes one step; its scalars, on the device, and the seconds that it waited for its samples."""
+        begun = time.perf_counter()
+        if self._prefetch is None:
+            self._prefetch = Prefetch(
+                self.samples.maker(), self.position.step, threads=self.recipe.data.threads
+            )
+        waited = self._prefetch.waited
+        batch = self._prefetch.take()
+        waited = self._prefetch.waited - waited
+        self._schedule()
+        step = self.position.step
+        # Of one worker among several: its own noise, another one at every step.
+        seed = seed_of(str(self.recipe.seed), "step", str(step), str(self.world.rank))
+        torch.manual_seed(seed)
+        scalars: Mapping[str, Tensor] = self._take_step(batch, step, Generator().manual_seed(seed))
+        if self.average is not None:
+            self.average.update(self.network, step)
+        self.position.step += 1
+        self.position.seconds += time.perf_counter() - begun
+        return scalars, waited
+
+    def close(self) -> None:
+        """Ends the threads that make samples."""
+        if self._prefetch is not None:
+            self._prefetch.close()
+            self._prefetch = None
+
+    def delivered(self) -> dict[str, Tensor]:
+        """The weights that the run delivers: averaged ones where there is an average."""
+        source = self.average.state if self.average is not None else self.network.state_dict()
+        return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in source.items()}
+
+    def learning_rates(self) -> dict[str, float]:
+        """As the last step used them."""
+        rates = {"learning_rate": float(self._side.optimiser.param_groups[0]["lr"])}
+        if self._judge is not None:
+            rates["learning_rate_discriminator"] = float(self._judge.optimiser.param_groups[0]["lr"])
+        return rates
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a later session needs: plain values and tensors."""
+        state: dict[str, Any] = {
+            "position": vars(self.position).copy(),
+            "network": self.network.state_dict(),
+            "optimiser": self._side.optimiser.state_dict(),
+        }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if self.discriminator is not None and self._judge is not None and self._adversarial is not None:
+            state["discriminator"] = self.discriminator.state_dict()
+            state["discriminator_optimiser"] = self._judge.optimiser.state_dict()
+            state["adversarial"] = self._adversarial.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there: the next step is the one that would have come next."""
+        self.close()
+        self.position = Position(**state["position"])
+        self.network.load_state_dict(state["network"])
+        self._side.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if self.discriminator is not None and self._judge is not None and self._adversarial is not None:
+            self.discriminator.load_state_dict(state["discriminator"])
+            self._judge.optimiser.load_state_dict(state["discriminator_optimiser"])
+            self._adversarial.load_state_dict(state["adversarial"])
+
+    def _sided(self, network: nn.Module, spec: Optimiser) -> Side:
+        if self.recipe.resources.compile:
+            network.compile()
+        return Side(self.world.wrapped(network), optimiser(spec, network), spec.clip_gradient)
+
+    def _schedule(self) -> None:
+        steps = self.recipe.length.steps
+        place, total = (self.position.step, steps) if steps else (int(min(1.0, self.progress) * FINE), FINE)
+        sides = [(self._side, self.recipe.optimiser)]
+        if self._judge is not None and self.recipe.discriminator is not None:
+            sides.append((self._judge, self.recipe.discriminator.optimiser))
+        for side, spec in sides:
+            factor = build_schedule(spec.schedule.name, spec.schedule.arguments)(place, total)
+            for group in side.optimiser.param_groups:
+                group["lr"] = spec.learning_rate * factor
+
+    def _restoration(self) -> RestorationStep:
+        recipe, spec = self.recipe, self.recipe.discriminator
+        device = self.world.device
+        losses = [(e.name, e.weight, _moved(build_loss(e.name, e.arguments), device)) for e in recipe.losses]
+        matching = spec.feature_matching if spec else None
+        return RestorationStep(
+            self._side,
+            losses,
+            discriminator=self._judge,
+            adversarial=self._adversarial,
+            adversarial_weight=spec.weight if spec else 0.0,
+            feature_matching=build_feature_matching({"distance": matching.distance}) if matching else None,
+            feature_matching_weight=matching.weight if matching else 0.0,
+            fidelity_only_until=spec.begins if spec else 0,
+            value_range=recipe.network.value_range,
+            judged_range=spec.value_range if spec else None,
+            conditional=spec.conditional if spec else False,
+            precision=self._precision,
+            **self._penalty(),
+        )
+
+    def _generation(self) -> GenerationStep:
+        recipe, spec = self.recipe, self.recipe.discriminator
+        assert spec is not None
+        assert self._judge is not None
+        assert self._adversarial is not None
+        generator: Any = self.network
+        growth = recipe.growth
+        return GenerationStep(
+            self._side,
+            self._judge,
+            adversarial=self._adversarial,
+            latent=generator.code,
+            latent_distribution=recipe.codes,
+            critic_steps=spec.steps,
+            growth=ProgressiveGrowth(
+                image_size=generator.image_size, steps_per_size=growth.steps_per_size, fading=growth.fading
+            )
+            if growth
+            else None,
+            value_range=recipe.network.value_range,
+            precision=self._precision,
+            **self._penalty(),
+        )
+
+    def _penalty(self) -> dict[str, Any]:
+        penalty = self.recipe.discriminator.penalty if self.recipe.discriminator else None
+        if penalty is None:
+            return {}
+        return {
+            "penalty": build_penalty(penalty.name, penalty.arguments),
+            "penalty_weight": penalty.weight,
+            "penalty_every": penalty.every,
+        }
+
+    @property
+    def _precision(self) -> torch.dtype | None:
+        return torch.bfloat16 if self.recipe.precision == "bfloat16" else None
+
+
+def _moved(loss: Any, device: torch.device) -> Any:
+    return loss.to(device) if isinstance(loss, nn.Module) else loss

@@ -1,0 +1,216 @@
+"""Scores of a restorer in training: the degradations, restorer call, rounding and metrics of a benchmark.
+
+Shapes: H and W height and width, C channels, N images, K scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.restorer import Restorer
+from pipeline.degradation.degradation import Degradation
+from pipeline.errors import RestoraError
+from pipeline.formats import decode
+from pipeline.formats.base import Limits
+from pipeline.hashing import canonical_json, sha256_hex, short_hash
+from pipeline.imaging.image import Image
+from pipeline.jobs.job import Dataset, Job, RestorerSpec
+from pipeline.metrics import METRICS
+from pipeline.processing.cases import Loaded
+from pipeline.processing.processor import Processor
+from pipeline.recipe.recipe import BuiltRestorer, Recipe
+from pipeline.results.bootstrap import bootstrap_interval
+from pipeline.storage.folder import Folder
+from pipeline.training.data.collection import with_channels
+from pipeline.training.recipe.sections import Validation
+from pipeline.units import Source
+
+SAMPLE_SIDE = 160
+"""Longest side of a picture on a sheet."""
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric on one degradation, over the images of a validation."""
+
+    degradation: str
+    metric: str
+    values: tuple[float, ...]
+    """One an image; undefined ones are left out."""
+    inputs: tuple[float, ...]
+    """The degraded input's own."""
+    higher_is_better: bool = True
+
+    @property
+    def mean(self) -> float:
+        """Over the images; NaN without any."""
+        return float(np.mean(self.values)) if self.values else float("nan")
+
+    def described(self) -> dict[str, object]:
+        """For a card: mean with its 95 % interval, and the input's mean."""
+        low_K, high_K = bootstrap_interval(np.array(self.values, dtype=np.float64)[:, None])
+        interval = [float(low_K[0]), float(high_K[0])] if len(self.values) > 1 else None
+        return {
+            "mean": round(self.mean, 4),
+            "interval_95": interval and [round(end, 4) for end in interval],
+            "input_mean": round(float(np.mean(self.inputs)), 4) if self.inputs else None,
+            "images": len(self.values),
+        }
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What a validation found."""
+
+    scores: tuple[Score, ...] = ()
+    sheet: tuple[tuple[Pixels, ...], ...] = ()
+    """Rows of degraded, restored and true picture, HWC."""
+    errors: dict[str, str] = field(default_factory=dict)
+    """Image -> why it has no score."""
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """``validation_<degradation>_<metric>`` -> mean."""
+        return {f"validation_{each.degradation}_{each.metric}": each.mean for each in self.scores}
+
+    @property
+    def merit(self) -> float | None:
+        """The first metric, mean over degradations, larger is better; ``None`` without scores."""
+        if not self.scores:
+            return None
+        first = [each for each in self.scores if each.metric == self.scores[0].metric]
+        mean = float(np.mean([each.mean for each in first]))
+        return mean if first[0].higher_is_better else -mean
+
+    def described(self) -> dict[str, object]:
+        """For a card: degradation -> metric -> mean, interval, input."""
+        found: dict[str, dict[str, object]] = {}
+        for each in self.scores:
+            found.setdefault(each.degradation, {})[each.metric] = each.described()
+        return dict(found)
+
+
+class RestorerValidation:
+    """``validation(restorer)`` scores it on the images, read once. Never changes a network's state."""
+
+    def __init__(
+        self,
+        settings: Validation,
+        degradations: Sequence[Degradation],
+        *,
+        channels: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._settings, self._degradations = settings, tuple(degradations)
+        self._device, self._seed = device, seed
+        self._images, self._errors = _loaded(settings, channels)
+
+    def __call__(self, restorer: Restorer) -> Validated:
+        """Scores of all images, and a sheet of the first ones."""
+        if not self._images:
+            return Validated(errors=dict(self._errors))
+        processor = Processor(self._recipe(restorer), self._device)
+        found: dict[tuple[str, str], tuple[list[float], list[float]]] = {
+            (degradation.name, metric): ([], [])
+            for degradation in self._degradations
+            for metric in self._settings.metrics
+        }
+        errors = dict(self._errors)
+        sheet: list[tuple[Pixels, ...]] = []
+        for image in self._images:
+            for outcome in processor([image]):
+                if outcome.error is not None or outcome.case is None or outcome.restored is None:
+                    errors[f"{image.source.key} {outcome.degradation}"] = str(outcome.error)
+                    continue
+                for metric in self._settings.metrics:
+                    values, inputs = found[outcome.degradation, metric]
+                    _append(values, outcome.fields.get(metric))
+                    _append(inputs, outcome.fields.get(f"{metric}_degraded"))
+                if len(sheet) < self._settings.samples:
+                    pictures = outcome.case.degraded_image(), outcome.restored, outcome.case.reference
+                    sheet.append(_row(pictures))
+        scores = tuple(
+            Score(*key, tuple(values), tuple(inputs), METRICS[key[1]].protocol.higher_is_better)
+            for key, (values, inputs) in found.items()
+        )
+        return Validated(scores, tuple(sheet), errors)
+
+    def _recipe(self, restorer: Restorer) -> Recipe:
+        spec = RestorerSpec(name="trained")
+        job = Job.parse(
+            {
+                "name": "validation",
+                "output": ".",
+                "datasets": [each.model_dump() for each in self._settings.datasets],
+                "degradations": [each.name for each in self._degradations],
+                "restorers": [spec.name],
+                "metrics": self._settings.metrics,
+                "seed": self._seed,
+            }
+        )
+        metrics = {name: METRICS[name] for name in self._settings.metrics}
+        card = restorer.card
+        digest = short_hash("validation", card.architecture, canonical_json(card.arguments))
+        built = BuiltRestorer(spec, restorer, digest)
+        return Recipe(job, self._degradations, (built,), metrics)
+
+
+def middle(image: Image, side: int | None) -> Image:
+    """The middle square of at most ``side`` pixels; the whole image where there is none."""
+    height, width, _ = image.size
+    if side is None:
+        return image
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+
+    def cut(plane: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if plane is None else np.ascontiguousarray(plane[top : top + side, left : left + side])
+
+    pixels = np.ascontiguousarray(image.pixels_HWC[top : top + side, left : left + side])
+    return replace(image, pixels_HWC=pixels, valid_HW=cut(image.valid_HW), alpha_HW=cut(image.alpha_HW))
+
+
+def _loaded(settings: Validation, channels: int) -> tuple[list[Loaded], dict[str, str]]:
+    images: list[Loaded] = []
+    errors: dict[str, str] = {}
+    for dataset in settings.datasets:
+        folder = Folder(dataset.uri, dataset.profile)
+        for entry in (each for page in folder.pages(dataset.pattern) for each in page):
+            if len(images) == settings.images:
+                return images, errors
+            try:
+                images.append(_load(dataset, folder, entry.key, settings.side, channels))
+            except (RestoraError, OSError) as error:
+                errors[f"{dataset.name}/{entry.key}"] = str(error)
+    return images, errors
+
+
+def _load(dataset: Dataset, folder: Folder, key: str, side: int | None, channels: int) -> Loaded:
+    data = folder.read(key)
+    image = decode(data, Limits())
+    image = replace(image, pixels_HWC=with_channels(image.pixels_HWC, channels))
+    source = Source(dataset.name, key, len(data), "", short_hash(dataset.name, key))
+    return Loaded(source, sha256_hex(data), len(data), middle(image, side))
+
+
+def _append(values: list[float], value: float | None) -> None:
+    if value is not None:
+        values.append(float(value))
+
+
+def _row(images: Sequence[Image]) -> tuple[Pixels, ...]:
+    return tuple(_displayed(image) for image in images)
+
+
+def _displayed(image: Image) -> Pixels:
+    shown = middle(image, SAMPLE_SIDE).to_unit()
+    pixels: Pixels = (np.nan_to_num(shown).clip(0, 1) * 255).round().astype(np.uint8)
+    return pixels

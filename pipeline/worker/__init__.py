@@ -1,0 +1,1 @@
+"""The replica: fetch and decode, process, encode and store, commit."""

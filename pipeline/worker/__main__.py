@@ -1,0 +1,40 @@
+"""One image in a process of its own, with limits: for units that killed the process they ran in.
+
+Run as ``python -m pipeline.worker``: reads a request as JSON, writes the rows as JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from pipeline.jobs.job import Job
+from pipeline.storage.folder import Folder
+from pipeline.units import unit_of
+
+MEMORY_SHARE = 0.75
+"""Address space that the process may use, as a share of this machine's memory."""
+
+
+def main() -> None:
+    """The subprocess's side."""
+    from pipeline.worker.worker import Worker  # the worker imports this module
+
+    request = json.load(sys.stdin)
+    _limit_memory()
+    worker = Worker(Job.parse(request["job"]), Folder(*request["books"]), threads=1)
+    rows = worker.process(unit_of(request["unit"]))
+    Path(request["answer"]).write_text(json.dumps(rows, default=lambda value: value.isoformat()))
+
+
+def _limit_memory() -> None:
+    import resource
+
+    most = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+if __name__ == "__main__":
+    main()

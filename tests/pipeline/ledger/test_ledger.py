@@ -1,0 +1,117 @@
+"""The ledger: rows in, the same rows and identities out, read by others too."""
+
+import io
+import pickle
+import uuid
+
+import numpy as np
+import pandas
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import StorageError
+from pipeline.ledger.attempts import Attempts
+from pipeline.ledger.ledger import Ledger, contains
+from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED
+from pipeline.storage.folder import Folder
+
+
+@pytest.fixture
+def ledger():
+    return Ledger(Folder(f"memory://{uuid.uuid4().hex}"), "ab" * 32, ["psnr"])
+
+
+def row(source: str, status: str = OK, attempt: int = 0, **fields) -> dict:
+    return {"source_id": source * 32, "status": status, "attempt": attempt, "key": source, **fields}
+
+
+def test_rows_come_back_and_absent_values_are_null(ledger):
+    ledger.commit(
+        "u1", [row("a", psnr=31.5, seed=2**63 - 1, height=7), row("b", QUARANTINED, reason="EMPTY")]
+    )
+    first, second = ledger.rows("u1")
+    assert (first["psnr"], first["seed"], first["height"], first["reason"]) == (31.5, 2**63 - 1, 7, None)
+    assert (second["psnr"], second["psnr_degraded"], second["reason"]) == (None, None, "EMPTY")
+    assert ledger.rows("u2") is None
+
+
+def test_the_schema_is_the_same_whatever_the_rows_hold(ledger):
+    ledger.commit("u1", [row("a", psnr=float("inf"))])
+    ledger.commit("u2", [row("b", QUARANTINED)])
+    tables = list(ledger.tables())
+    assert tables[0].schema.equals(tables[1].schema)
+    assert tables[0].schema.names == [*COLUMNS.names, "psnr", "psnr_degraded"]
+
+
+def test_pandas_reads_a_unit_without_us(ledger):
+    ledger.commit("u1", [row("a", psnr=float("inf")), row("b", psnr=1.25)])
+    frame = pandas.read_parquet(io.BytesIO(ledger.books.read(ledger.key("u1"))))
+    assert frame["psnr"].tolist() == [float("inf"), 1.25]
+
+
+def test_committed_tells_done_failed_and_tried_again(ledger):
+    ledger.commit(
+        "u1", [row("a"), row("a", QUARANTINED), row("b"), row("c", QUARANTINED), row("d", QUARANTINED)]
+    )
+    ledger.commit("u2", [row("c", attempt=1)])
+    ledger.commit("u3", [row("d", QUARANTINED, attempt=1)])
+    ledger.commit("u4", [row("d", QUARANTINED, attempt=2)])
+    committed = ledger.committed()
+    assert [each.decode()[0] for each in committed.done] == list("abcd")
+    assert [each.decode()[0] for each in committed.failed] == ["a", "d"]
+    assert [committed.attempt(each * 32) for each in "abcd"] == [0, 0, 1, 2]
+
+
+def test_an_empty_ledger_has_nothing_done(ledger):
+    committed = ledger.committed()
+    assert (len(committed.done), len(committed.failed), committed.attempts) == (0, 0, {})
+    assert not contains(committed.done, ["a" * 32]).any()
+
+
+def test_committing_again_replaces(ledger):
+    ledger.commit("u1", [row("a"), row("b")])
+    ledger.commit("u1", [row("a"), row("b")])
+    assert sum(len(table) for table in ledger.tables()) == 2
+
+
+def test_another_recipe_sees_nothing_of_it(ledger):
+    ledger.commit("u1", [row("a")])
+    assert len(Ledger(ledger.books, "cd" * 32, ["psnr"]).committed().done) == 0
+
+
+def test_many_units_come_in_order_and_once(ledger):
+    names = [uuid.uuid4().hex for _ in range(300)]
+    for name in names:
+        ledger.commit(name, [row("a", unit_id=name)])
+    read = [table["unit_id"][0].as_py() for table in ledger.tables(["unit_id"])]
+    assert read == sorted(names)
+
+
+def test_a_damaged_file_is_named_with_the_cure(ledger):
+    ledger.commit("u1", [row("a")])
+    ledger.books.put(ledger.key("u1"), ledger.books.read(ledger.key("u1"))[:-20])
+    with pytest.raises(StorageError, match=r"u1\.parquet: not a whole Parquet file; delete it and run"):
+        ledger.committed()
+
+
+def test_a_ledger_goes_to_actors_whole(ledger):
+    ledger.commit("u1", [row("a", psnr=2.0)])
+    copy = pickle.loads(pickle.dumps(ledger))
+    assert copy.rows("u1") == ledger.rows("u1")
+    assert pq.read_schema(io.BytesIO(copy.books.read(copy.key("u1")))).names == copy.schema.names
+
+
+def test_membership_agrees_with_a_set():
+    rng = np.random.default_rng(0)
+    pool = [f"{value:032x}" for value in rng.integers(0, 400, 300)]
+    held = sorted(set(pool[:150]))
+    found = contains(np.array(held, "S32"), pool)
+    assert found.tolist() == [each in set(held) for each in pool]
+
+
+def test_attempts_count_what_never_came_to_an_end():
+    books = Folder(f"memory://{uuid.uuid4().hex}")
+    assert [Attempts(books).begin("u"), Attempts(books).begin("u"), Attempts(books).begin("v")] == [0, 1, 0]
+    Attempts(books).end("u")
+    Attempts(books).end("u")
+    assert Attempts(books).begin("u") == 0

@@ -1,0 +1,77 @@
+"""Numbers that the field publishes or that several libraries agree on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage import data, io
+from skimage.metrics import structural_similarity
+
+from models.operators.resample import imresize
+from pipeline.metrics import METRICS
+
+SET5 = Path(__file__).parents[4] / "shared/data/Set5"
+
+
+@pytest.fixture(scope="module")
+def camera_pair():
+    """The pair of scikit-image's own tests: camera and noise of 20 grey levels."""
+    reference = data.camera()
+    noise = 20 * np.random.RandomState(5).randn(*reference.shape)
+    restored = np.clip(reference + noise, 0, 255).astype(np.uint8)
+    return restored, reference
+
+
+def score(name, pair):
+    return METRICS[name](*(torch.from_numpy(image)[None, None].float() / 255 for image in pair), None).item()
+
+
+def test_ssim_of_the_camera_pair(camera_pair):
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    referee = structural_similarity(*camera_pair, **options)
+    assert score("ssim", camera_pair) == pytest.approx(referee, abs=1e-6)
+    assert score("ssim", camera_pair) == pytest.approx(0.357964, abs=1e-5)
+    assert score("ssim", camera_pair) == pytest.approx(0.357959091663361, abs=1e-3)  # IPOL imdiff
+
+
+def test_psnr_of_the_camera_pair(camera_pair):
+    assert score("psnr", camera_pair) == pytest.approx(22.409353363576034, abs=1e-4)  # IPOL imdiff
+
+
+def test_ms_ssim_of_the_camera_pair(camera_pair):
+    """pytorch_msssim 1.0 gives 0.793396, piq 0.8 gives 0.793388."""
+    assert score("ms_ssim", camera_pair) == pytest.approx(0.793392, abs=1e-5)
+
+
+@pytest.mark.skipif(not SET5.exists(), reason="Set5 is not in ../shared/data")
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(("psnr_y", "ssim_y"), (28.431, 0.8113)), (("psnr", "ssim"), (26.695, 0.7734))],
+)
+def test_bicubic_x4_on_set5(names, expected):
+    """The bicubic row of super-resolution tables: low resolution by MATLAB, uint8, 4 pixels cut."""
+    scores = np.array(
+        [[METRICS[name](*bicubic_pair(path), None).item() for name in names] for path in images()]
+    )
+    psnr, ssim = scores.mean(axis=0)
+    assert len(scores) == 5
+    assert psnr == pytest.approx(expected[0], abs=0.005)
+    assert ssim == pytest.approx(expected[1], abs=0.0002)
+
+
+def images():
+    return sorted((SET5 / "HR").glob("*.png"))
+
+
+def bicubic_pair(path):
+    reference = pixels(path)
+    low = pixels(next((SET5 / "LR_bicubic").glob(f"**/{path.stem}x4.png")))
+    height, width = 4 * low.shape[-2], 4 * low.shape[-1]
+    restored = imresize(low, height, width, kernel="bicubic").mul(255).round().clamp(0, 255) / 255
+    inside = slice(4, height - 4), slice(4, width - 4)
+    return restored[:, :, *inside], reference[:, :, *inside]
+
+
+def pixels(path):
+    return torch.from_numpy(io.imread(path)).permute(2, 0, 1)[None].float() / 255

@@ -1,0 +1,78 @@
+"""One image in a process of its own: the same rows, or how the process ended."""
+
+import signal
+from hashlib import sha256
+
+import pytest
+
+from pipeline.errors import ImageError
+from pipeline.ledger.attempts import ATTEMPTS_TOGETHER, Attempts
+from pipeline.ledger.run_folder import open_for
+from pipeline.planning import plan, plan_files
+from pipeline.processing import isolation
+from pipeline.units import Unit
+from pipeline.worker.worker import Worker
+from tests.helpers import benchmark, lasting, photographs_in
+from tests.killing import WATCHED
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """A job of three photographs, its books, and its one unit."""
+    photographs_in(tmp_path / "in", 3)
+    job = benchmark(tmp_path / "in", tmp_path / "out", save="restored", restorers=["median"])
+    books = open_for(job)
+    plan.make_plan(job, books.folder, books.recipe_id, books.ledger.committed(), workers=1)
+    (unit,) = list(plan_files.units(books.folder))[:1]
+    return job, books.folder, unit
+
+
+def alone(unit: Unit, index: int) -> Unit:
+    return Unit(unit.unit_id, unit.attempt, (unit.sources[index],))
+
+
+def test_an_image_that_takes_too_long_is_stopped(planned):
+    job, books, unit = planned
+    ended = isolation.process(job, books, alone(unit, 0), seconds=0.05)
+    assert isinstance(ended, ImageError)
+    assert ended.reason == "TIMED_OUT"
+
+
+def test_rows_are_those_of_a_process_in_company(planned):
+    job, books, unit = planned
+    result = isolation.process(job, books, alone(unit, 0), seconds=60)
+    assert not isinstance(result, ImageError), result
+    together = Worker(job, books).process(alone(unit, 0))
+    assert lasting(result) == lasting(together)
+    assert result[0]["finished_at"].tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("death", "message"),
+    [
+        (str(signal.SIGKILL.value), "its process ended by signal SIGKILL"),
+        (str(signal.SIGSEGV.value), "its process ended by signal SIGSEGV"),
+        ("exit", "its process ended by exit code 3"),
+    ],
+)
+def test_how_a_process_died_is_told(planned, monkeypatch, death, message):
+    job, books, unit = planned
+    poison = books.__class__(job.datasets[0].uri).read(unit.sources[0].key)
+    monkeypatch.syspath_prepend(WATCHED)
+    monkeypatch.setenv("RESTORA_POISON", sha256(poison).hexdigest())
+    monkeypatch.setenv("RESTORA_DEATH", death)
+    ended = isolation.process(job, books, alone(unit, 0), seconds=60)
+    assert isinstance(ended, ImageError)
+    assert (ended.reason, str(ended)) == ("CRASHED", message)
+
+
+def test_a_unit_that_died_before_is_taken_apart_and_committed(planned):
+    job, books, unit = planned
+    for _ in range(ATTEMPTS_TOGETHER):
+        Attempts(books).begin(unit.unit_id)
+    worker = Worker(job, books)
+    worker.process = pytest.fail  # in this process it must never run again
+    rows = worker(unit)
+    assert [row["status"] for row in rows] == ["ok"] * len(unit.sources)
+    assert worker.ledger.rows(unit.unit_id) is not None
+    assert Attempts(books).begin(unit.unit_id) == 0

@@ -1,0 +1,113 @@
+"""Verify: a whole run passes; every kind of damage is found and named."""
+
+import pytest
+
+from pipeline import run
+from pipeline.errors import JobError, StorageError
+from pipeline.ledger.run_folder import open_for
+from pipeline.planning.plan_files import SOURCES
+from tests.helpers import benchmark, complete, fill, photographs_in
+
+
+@pytest.fixture
+def job(tmp_path):
+    photographs_in(tmp_path / "in", 4)
+    fill(tmp_path / "in", {"bad.png": b"no picture"})
+    job = benchmark(tmp_path / "in", tmp_path / "out", save="all", resources={"unit_images": 2})
+    complete(job)
+    return job
+
+
+def problems(job) -> str:
+    found = run.verify(job)
+    assert found.is_whole == (found.problem_count == 0) == (not found.problems)
+    return "\n".join(found.problems)
+
+
+def objects(job):
+    books = open_for(job)
+    return books, books.folder.keys("objects", ".png")
+
+
+def recommit(job, change) -> None:
+    """Writes the first unit's ledger file again with other rows."""
+    ledger = open_for(job).ledger
+    units = (table.to_pylist() for table in ledger.tables())
+    rows = next(rows for rows in units if rows[0]["key"] == "0000.png")
+    ledger.commit(rows[0]["unit_id"], change(rows))
+
+
+def test_a_whole_run_passes(job):
+    found = run.verify(job)
+    assert (found.sources, found.ok, found.quarantined, found.objects) == (5, 4, 1, 4 * 3)
+    assert found.is_whole
+
+
+def test_a_missing_object_is_named(job):
+    books, keys = objects(job)
+    books.folder.delete(keys[0])
+    assert problems(job) == f"{keys[0]}: the object is missing"
+
+
+def test_another_size_and_another_hash_are_named(job):
+    books, keys = objects(job)
+    books.folder.put(keys[0], b"short")
+    data = bytearray(books.folder.read(keys[1]))
+    data[-1] ^= 1
+    books.folder.put(keys[1], bytes(data))
+    assert f"{keys[0]}: 5 bytes, the ledger says" in problems(job)
+    assert f"{keys[1]}: its SHA-256 is not that of the ledger" in problems(job)
+
+
+def test_a_lost_unit_is_missing_and_running_again_heals_it(job):
+    books = open_for(job)
+    books.folder.delete(books.ledger.keys()[0])
+    assert "sources have no committed row: run the job again" in problems(job)
+    complete(job)
+
+
+def test_too_few_and_too_many_rows_are_found(job):
+    recommit(job, lambda rows: rows[1:])
+    assert "1 sources have fewer than 2 rows" in problems(job)
+    recommit(job, lambda rows: [*rows, rows[-1]])
+    assert "more than 2 rows" in problems(job)
+
+
+def test_a_row_that_stands_for_another_is_found(job):
+    recommit(job, lambda rows: [rows[1], rows[1], *rows[2:]])
+    assert "more than one row of awgn-25 x median" in problems(job)
+
+
+def test_a_row_of_another_job_is_found(job):
+    recommit(job, lambda rows: [rows[0] | {"restorer": "stranger"}, *rows[1:]])
+    assert "a row of awgn-25 x stranger, which is not in the job" in problems(job)
+
+
+def test_a_damaged_ledger_is_named_with_the_cure(job):
+    books = open_for(job)
+    key = books.ledger.keys()[0]
+    books.folder.put(key, books.folder.read(key)[:100])
+    with pytest.raises(StorageError, match="not a whole Parquet file; delete it and run the job again"):
+        run.verify(job)
+    books.folder.delete(key)
+    complete(job)
+
+
+def test_many_problems_are_counted_and_the_first_are_shown(job):
+    books, keys = objects(job)
+    for key in keys:
+        books.folder.delete(key)
+    found = run.verify(job)
+    assert found.problem_count == len(keys) == 12
+
+
+def test_a_run_that_was_never_planned_cannot_be_verified(job):
+    open_for(job).folder.delete(SOURCES)
+    with pytest.raises(JobError, match="nothing was planned here yet"):
+        run.verify(job)
+
+
+def test_an_ok_row_without_the_object_that_the_job_keeps_is_found(job):
+    nothing = dict.fromkeys(("output_uri", "output_sha256", "output_bytes"))
+    recommit(job, lambda rows: [rows[0] | nothing, *rows[1:]])
+    assert "0000.png: an ok row without its output object" in problems(job)

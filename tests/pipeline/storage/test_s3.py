@@ -1,0 +1,147 @@
+"""Runs on an S3 endpoint on loopback: the same guarantees, and clear errors for wrong buckets and keys."""
+
+import uuid
+
+import pytest
+
+from pipeline import run
+from pipeline.errors import StorageError
+from pipeline.ledger.run_folder import open_for
+from pipeline.storage.folder import Folder
+from tests.helpers import (
+    benchmark,
+    complete,
+    encoded,
+    fill,
+    lasting,
+    photograph,
+    photographs_in,
+    plan_and_execute,
+    restore,
+)
+from tests.moto_s3 import new_bucket
+
+
+@pytest.fixture
+def bucket(s3):
+    return new_bucket()
+
+
+KEYS = [
+    "plain.png",
+    "with space.png",
+    "d\u00e9j\u00e0 vu/\u5199\u771f.png",
+    "_leading/x.png",
+    "a/b/c.png",
+    "50%.png",
+    "a+b=c.png",
+]
+
+
+def test_objects_of_every_key_are_put_listed_and_read(bucket):
+    folder = fill(f"{bucket}/below", {key: key.encode() for key in KEYS})
+    entries = [entry for page in folder.pages() for entry in page]
+    assert [entry.key for entry in entries] == sorted(KEYS)
+    for entry in entries:
+        assert folder.read(entry.key) == entry.key.encode()
+        assert entry.size == len(entry.key.encode())
+    folder.delete("plain.png")
+    assert not folder.exists("plain.png")
+    folder.delete("plain.png")
+
+
+def test_the_version_is_the_content_so_that_an_upload_of_the_same_changes_nothing(bucket):
+    folder = Folder(bucket)
+    folder.put("a", b"one")
+    (first,) = next(folder.pages())
+    folder.put("a", b"one")
+    assert next(folder.pages())[0].version == first.version
+    folder.put("a", b"two")
+    assert next(folder.pages())[0].version != first.version
+
+
+def test_a_benchmark_in_a_bucket_has_the_rows_of_one_on_disk(bucket, tmp_path):
+    local, remote = photographs_in(tmp_path / "in", 5), photographs_in(f"{bucket}/in", 5)
+    here = complete(benchmark(local.url, tmp_path / "out", save="all"))
+    there = complete(benchmark(remote.url, f"{bucket}/out", save="all"))
+    place = ("source_uri", "output_uri", "degraded_uri")
+    assert lasting(here, also=place) == lasting(there, also=place)
+    assert all(row["output_uri"].startswith(f"{bucket}/out/objects/") for row in there)
+
+
+def test_a_second_run_in_a_bucket_does_nothing_and_changes_are_noticed(bucket):
+    folder = photographs_in(f"{bucket}/in", 4)
+    job = restore(folder.url, f"{bucket}/out")
+    complete(job)
+    assert plan_and_execute(job)[0].left == 0
+    folder.put("0001.png", encoded(photograph(70)))
+    folder.delete("0003.png")
+    planned, _ = plan_and_execute(job)
+    assert (planned.sources, planned.left, planned.removed) == (3, 1, 2)
+    complete(job)
+
+
+def test_a_wrong_source_bucket_stops_before_anything_is_done(s3, tmp_path):
+    job = benchmark(f"s3://no-such-{uuid.uuid4().hex[:8]}/in", tmp_path / "out")
+    with pytest.raises(StorageError, match=r"cannot list s3://no-such-.*: no such folder; check the address"):
+        plan_and_execute(job)
+    assert open_for(job).ledger.keys() == []
+
+
+def test_a_wrong_output_bucket_is_a_clear_error(s3, tmp_path):
+    photographs_in(tmp_path / "in", 1)
+    job = benchmark(tmp_path / "in", f"s3://no-such-{uuid.uuid4().hex[:8]}/out")
+    with pytest.raises(StorageError, match=r"output: cannot use s3://no-such-"):
+        plan_and_execute(job)
+
+
+def test_an_empty_prefix_is_a_clear_error(bucket, tmp_path):
+    with pytest.raises(ValueError, match=r"nothing-here"):
+        plan_and_execute(benchmark(f"{bucket}/nothing-here", tmp_path / "out"))
+
+
+def test_missing_credentials_stop_the_run_before_anything_is_quarantined(bucket, tmp_path, monkeypatch):
+    photographs_in(f"{bucket}/in", 1)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    without_cached_connections(monkeypatch)
+    job = benchmark(f"{bucket}/in", tmp_path / "out")
+    with pytest.raises(StorageError, match=r"cannot list .*[Cc]redential"):
+        run.plan(job, run.Options(engine="local"))
+    assert open_for(job).ledger.keys() == []
+
+
+def test_credentials_come_from_a_named_profile(bucket, tmp_path, monkeypatch):
+    photographs_in(f"{bucket}/in", 2)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "credentials").write_text("[archive]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    without_cached_connections(monkeypatch)
+    sets = [{"name": "photos", "uri": f"{bucket}/in", "profile": "archive"}]
+    rows = complete(benchmark("", f"{bucket}/out", datasets=sets, output_profile="archive", save="restored"))
+    assert len(rows) == 4
+    with pytest.raises(StorageError, match="nobody"):
+        list(Folder(f"{bucket}/in", "nobody").pages())
+
+
+def without_cached_connections(monkeypatch) -> None:
+    """s3fs keeps a connection per address, made with the credentials of the first call."""
+    import s3fs
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "cachable", False)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_half_of_a_lost_ledger_is_made_again(bucket):
+    folder = photographs_in(f"{bucket}/in", 6)
+    job = benchmark(folder.url, f"{bucket}/out", save="restored", resources={"unit_images": 1})
+    rows = complete(job)
+    books = open_for(job)
+    for key in books.ledger.keys()[::2]:
+        books.folder.delete(key)
+    planned, _ = plan_and_execute(job)
+    assert (planned.done, planned.left) == (3, 3)
+    assert lasting(complete(job)) == lasting(rows)

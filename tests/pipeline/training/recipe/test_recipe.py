@@ -1,0 +1,112 @@
+"""Recipes: what is refused is named by path, with the cure; what is the same run is told from what is not."""
+
+import pytest
+
+from pipeline.errors import JobError
+from pipeline.training.recipe.built_recipe import Parts
+from pipeline.training.recipe.recipe import TrainingRecipe
+from tests.pipeline.training.training_data import ROOT, denoiser, generator
+
+SMALL = ROOT / "conf" / "train" / "srgan-x4-small.toml"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.learning_rate=1", r"optimizer: unknown field; did you mean \"optimiser\""),
+        (
+            "optimiser.learningrate=1",
+            r"optimiser\.learningrate: unknown field; did you mean \"learning_rate\"",
+        ),
+        ("optimiser.learning_rate=0", r"optimiser\.learning_rate: Input should be greater than 0, got 0"),
+        (
+            "discriminator.optimiser.nme=1",
+            r"discriminator\.optimiser\.nme: unknown field; did you mean \"name\"",
+        ),
+        ("losses[0].weight=-1", r"losses\[0\]\.weight: Input should be greater than 0, got -1"),
+        ("losses=[]", "losses: a restorer needs at least one"),
+        ("degradations=[]", "degradations: a restorer needs at least one"),
+        ('kind="generation"', "losses, degradations: generators have none"),
+        ("length={ steps = 1, minutes = 1 }", "length: give either steps or minutes"),
+        ("accumulation=3", "accumulation: 3 does not divide the batch of 8"),
+        ("resources.workers=3", "resources.workers: the batch of 8 cannot be dealt to 3 workers"),
+        ("resources.workers=[4, 2]", r"a range goes from low to high, got \[4, 2\]"),
+        ("resources.workers=[1, 2]", "length.minutes: only one worker can follow its clock"),
+    ],
+)
+def test_wrong_fields_are_named_with_their_cure(override, message):
+    with pytest.raises(JobError, match=message) as refused:
+        TrainingRecipe.from_toml(SMALL, (override,))
+    assert str(refused.value).startswith(str(SMALL))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ('task="denoise"', 'task: unknown task "denoise"; did you mean "denoising"'),
+        ('network.architecture="msresnet"', "network: unknown network 'msresnet'"),
+        ("network.arguments.width=3", "network: network 'srvgg' cannot be built with"),
+        ("network.arguments.scale=2", '"bicubic-x4" shrinks by 4, but the network enlarges by 2'),
+        (
+            'degradations=["bicubic-4"]',
+            r'degradations\[0\]: unknown preset "bicubic-4"; did you mean "bicubic-x4"',
+        ),
+        ("data.crop=66", "data.crop: 66 does not suit this network: take a multiple of 4"),
+        ('losses[0].name="l2"', "losses: unknown loss 'l2'"),
+        ("losses[0].sharpness=3", "losses: loss 'l1' cannot be built with"),
+        (
+            'optimiser.schedule={ name = "cosin" }',
+            "optimiser.schedule: unknown schedule 'cosin'; did you mean",
+        ),
+        ('discriminator.architecture="pach"', "discriminator: unknown discriminator 'pach'"),
+        ('discriminator.adversarial={ name = "hing" }', "discriminator.adversarial: unknown .* did you mean"),
+        ('discriminator.penalty={ name = "r2" }', "discriminator.penalty: unknown penalty 'r2'"),
+        ('validation.metrics=["pnsr"]', r'validation.metrics\[0\]: unknown "pnsr"; did you mean "psnr"'),
+        ('self_supervision="neighbours"', "self_supervision: only for networks that do not enlarge"),
+    ],
+)
+def test_wrong_names_are_found_before_anything_is_trained(override, message):
+    recipe = TrainingRecipe.from_toml(SMALL, ('losses=[{ name = "l1" }]', override))
+    with pytest.raises(JobError, match=message):
+        Parts.of(recipe)
+
+
+def test_a_generator_and_its_crops_have_one_size(tmp_path):
+    data = {"datasets": [{"name": "photos", "uri": str(tmp_path)}], "crop": 32, "shrink": 2}
+    with pytest.raises(JobError, match="crops of 32 / shrink 2 are 16 pixels, the generator makes 8"):
+        Parts.of(generator(tmp_path, data=data))
+
+
+def test_files_that_are_no_recipes(tmp_path):
+    with pytest.raises(JobError, match=r"none\.toml: no such file; recipes to start from are in conf/train"):
+        TrainingRecipe.from_toml(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("batch =")
+    with pytest.raises(JobError, match=r"bad\.toml: not valid TOML"):
+        TrainingRecipe.from_toml(tmp_path / "bad.toml")
+
+
+def test_overrides_are_toml_and_reach_into_lists():
+    given = ("batch=16", "losses[1].weight=0.5", "network.arguments.blocks=2", "name=other", "average=0.9")
+    recipe = TrainingRecipe.from_toml(SMALL, given)
+    assert (recipe.batch, recipe.losses[1].weight, recipe.name, recipe.average) == (16, 0.5, "other", 0.9)
+    assert recipe.network.arguments["blocks"] == 2
+    assert recipe.network.arguments["features"] == 48
+
+
+@pytest.mark.parametrize("override", ["batch", "=3", "losses[7].weight=1", "batch.size=3"])
+def test_overrides_that_cannot_be_placed(override):
+    with pytest.raises(JobError, match="--set"):
+        TrainingRecipe.from_toml(SMALL, (override,))
+
+
+def test_where_and_on_what_it_runs_is_no_part_of_what_it_is(tmp_path):
+    recipe = denoiser(tmp_path)
+    elsewhere = denoiser(
+        tmp_path / "other",
+        resources={"workers": [1, 2], "cpus_per_worker": 2},
+        checkpoints={"every_steps": 3},
+        summary="Other words.",
+    )
+    assert elsewhere.identity() == recipe.identity()
+    for change in ({"batch": 8}, {"seed": 4}, {"length": {"steps": 7}}, {"degradations": ["awgn-25"]}):
+        assert denoiser(tmp_path, **change).identity() != recipe.identity()

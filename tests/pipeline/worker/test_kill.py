@@ -1,0 +1,209 @@
+"""A kill costs the units in flight and nothing else: drivers, actors, nodes, and images that kill.
+
+Every test ends with the same proof: ``verify`` finds the run whole, the table holds every source once with
+the scores of a run that was never disturbed, and a further run finds nothing to do.
+"""
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+from hashlib import sha256
+
+import psutil
+import pytest
+
+from pipeline import run
+from pipeline.storage.folder import Folder
+from tests.bad_images import BAD
+from tests.helpers import benchmark, complete, fill, lasting, metric_rows, photographs_in
+from tests.killing import ROOT, Watched, end, is_actor
+from tests.moto_s3 import new_bucket
+
+IN_FLIGHT = 2
+"""Units an actor may hold: one running, one waiting."""
+
+NEVER = {"threshold": 1.0, "stop_share": 1.0}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """180 photographs and 20 files that are none."""
+    folder = photographs_in(tmp_path_factory.mktemp("archive"), 180, 24, 32)
+    chosen = list(BAD.items())[:20]
+    fill(folder.url, {f"{9 * i:04d}-{name}": data for i, (name, (data, _)) in enumerate(chosen)})
+    return folder
+
+
+def job_on(archive: Folder, output: str):
+    return benchmark(
+        archive.url,
+        output,
+        save="restored",
+        quarantine=NEVER,
+        resources={"unit_images": 5},
+        restorers=["median"],
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(archive, tmp_path_factory):
+    """The table of a run without a kill."""
+    rows = complete(job_on(archive, tmp_path_factory.mktemp("undisturbed")))
+    assert len(rows) == 200
+    assert sum(row["status"] == "ok" for row in rows) == 180
+    return rows
+
+
+@pytest.fixture
+def output(request, tmp_path):
+    """A folder on disk, or in an S3 bucket."""
+    if getattr(request, "param", "disk") == "disk":
+        return str(tmp_path / "out")
+    request.getfixturevalue("s3")
+    return f"{new_bucket()}/out"
+
+
+@contextmanager
+def watching(*arguments, **options):
+    watched = Watched(*arguments, **options)
+    try:
+        yield watched
+    finally:
+        watched.close()
+
+
+def prove(job, undisturbed, watched, kills: int, in_flight: int) -> None:
+    verification = run.verify(job)
+    assert verification.is_whole, verification.problems
+    assert (verification.sources, verification.ok, verification.quarantined) == (200, 180, 20)
+    rows = metric_rows(job)
+    assert lasting(rows, also=("output_uri",)) == lasting(undisturbed, also=("output_uri",))
+    committed = {row["unit_id"] for row in rows}
+    repeated = watched.begun.total() - len(committed)
+    assert set(watched.begun) == committed
+    assert repeated <= kills * in_flight, f"{repeated} units were done again after {kills} kills"
+    again = run.plan(job, run.Options(engine="local"))
+    assert (again.left, again.units, again.done) == (0, 0, 200)
+
+
+@pytest.mark.parametrize("output", ["disk", "s3"], indirect=True)
+def test_the_local_driver_is_killed(archive, undisturbed, output):
+    job = job_on(archive, output)
+    with watching(job, "local") as watched:
+        for units in (4, 13):
+            watched.start()
+            watched.wait_for_units(units)
+            watched.kill_driver()
+        watched.run()
+        assert len(watched.begun) == 40
+        prove(job, undisturbed, watched, kills=2, in_flight=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["disk", "s3"], indirect=True)
+def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturbed, output):
+    job = job_on(archive, output)
+    with watching(job, "ray", workers=2) as watched:
+        watched.start()
+        watched.wait_for_units(5)
+        watched.kill_actor()
+        watched.wait_for_units(8)
+        watched.kill_driver()
+        watched.run()
+        prove(job, undisturbed, watched, kills=3, in_flight=2 * IN_FLIGHT)
+
+
+@pytest.mark.slow
+def test_a_node_is_killed(archive, undisturbed, output, monkeypatch):
+    from ray.cluster_utils import Cluster
+
+    job = job_on(archive, output)
+    with watching(job, "ray", workers=3) as watched:
+        for name, value in watched.environment.items():  # the nodes are this process's children
+            monkeypatch.setenv(name, value)
+        with two_nodes(Cluster) as (address, raylet):
+            watched.address(address)
+            watched.start()
+            watched.wait_for_units(6)
+            wait_for(lambda: any(map(is_actor, raylet.children(recursive=True))), "no actor on the node")
+            lost = [each for each in raylet.children(recursive=True) if is_actor(each)]
+            raylet.kill()
+            assert watched.finish() == 0, watched.output
+            assert not any(each.is_running() for each in lost)
+        prove(job, undisturbed, watched, kills=len(lost), in_flight=IN_FLIGHT)
+
+
+@contextmanager
+def two_nodes(cluster_type):
+    ours = psutil.Process()
+    before = set(ours.children(recursive=True))
+    cluster = cluster_type(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    try:
+        node = cluster.add_node(num_cpus=2)
+        yield cluster.address, psutil.Process(node.all_processes["raylet"][0].process.pid)
+    finally:
+        started = set(ours.children(recursive=True)) - before
+        cluster.shutdown()
+        end(started)
+
+
+def wait_for(holds, otherwise: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)
+
+
+def poisoned(tmp_path, **fields):
+    folder = photographs_in(tmp_path / "in", 12)
+    deadly = folder.read("0005.png")
+    job = benchmark(
+        tmp_path / "in", tmp_path / "out", resources={"unit_images": 4}, quarantine=NEVER, **fields
+    )
+    return job, {"RESTORA_POISON": sha256(deadly).hexdigest(), "RESTORA_DEATH": str(signal.SIGKILL.value)}
+
+
+def check_quarantine(job) -> None:
+    verification = run.verify(job)
+    assert verification.is_whole, verification.problems
+    bad = [row for row in metric_rows(job) if row["status"] != "ok"]
+    assert {(row["key"], row["reason"], row["stage"]) for row in bad} == {("0005.png", "CRASHED", "process")}
+    assert "SIGKILL" in bad[0]["message"]
+    assert (verification.ok, verification.quarantined) == (11, 1)
+
+
+def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path):
+    job, poison = poisoned(tmp_path)
+    with watching(job, "local", **poison) as watched:
+        for _ in range(2):
+            watched.start()
+            assert watched.finish() == -signal.SIGKILL
+        watched.run()
+    check_quarantine(job)
+
+
+@pytest.mark.slow
+def test_an_image_that_kills_its_actor_is_found_out_within_one_run(tmp_path):
+    job, poison = poisoned(tmp_path)
+    with watching(job, "ray", workers=2, **poison) as watched:
+        watched.run()
+    check_quarantine(job)
+
+
+def test_every_point_of_a_run_may_be_its_last(tmp_path):
+    """SIGKILL before and after each replacement of a file on disk, in turn: a real death every time."""
+    import subprocess
+    import sys
+
+    photographs_in(tmp_path / "in", 2)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.crash_points", str(tmp_path / "in"), str(tmp_path)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    points = int(ended.stdout.split()[-1])
+    assert points >= 2 * (4 + 2 * 3 + 2), (
+        "recipe, job, plan twice; attempt, object, commit a unit; tables twice"
+    )
