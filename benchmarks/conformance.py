@@ -34,6 +34,7 @@ from rich.table import Table
 
 from pipeline import run
 from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import open_run
 from pipeline.results.tables import METRIC_TABLE
 from pipeline.run import Options
 
@@ -85,9 +86,9 @@ def scored(claim: Claim, data: Path, scratch: Path) -> list[dict[str, Any]]:
         }
     )
     settings = Options(engine="local")
-    run.execute(job, settings, run.plan(job, settings))
-    run.compact(job)
-    proof = run.verify(job)
+    run.execute(open_run(job), settings, run.plan(open_run(job), settings))
+    run.compact(open_run(job))
+    proof = run.verify(open_run(job))
     assert proof.is_whole, proof.problems
     table = pq.read_table(output / METRIC_TABLE)
     return table.filter(pc.equal(table["status"], "ok")).to_pylist()

@@ -19,14 +19,15 @@ import psutil
 DRIVER = """
 import sys
 from pipeline import run
+from pipeline.ledger.run_folder import open_run
 from pipeline.jobs.job import Job
 
 if __name__ == "__main__":
     job = Job.model_validate_json(sys.argv[1])
     options = run.Options(engine=sys.argv[2], workers=int(sys.argv[3]))
-    planned = run.plan(job, options)
-    run.execute(job, options, planned)
-    run.compact(job)
+    planned = run.plan(open_run(job), options)
+    run.execute(open_run(job), options, planned)
+    run.compact(open_run(job))
 """
 INTERVAL = 0.5
 MEGABYTE = 1 << 20

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import open_run
 
 LANDSAT = Path("/usr/lib/R/site-library/stars/tif/L7_ETMs.tif")  # Debian's r-cran-stars
 BANDS, BLOCK = 4, 2048
@@ -172,13 +173,13 @@ def restore(folder: Path, height: int, width: int) -> dict:
     """The whole run but table and report, in one process with one worker: plan, strips, join."""
     import pipeline.worker.worker  # noqa: F401 - imports are no part of the time
     from pipeline import run
-    from pipeline.ledger.run_folder import books_of
-    from pipeline.planning.plan_files import units
+    from pipeline.ledger.run_folder import folder_for
+    from pipeline.planning.plan_files import read_units
 
     job, options = job_of(folder), run.Options(engine="local")
-    found = timed(lambda: run.execute(job, options, run.plan(job, options)))
+    found = timed(lambda: run.execute(open_run(job), options, run.plan(open_run(job), options)))
     assert (folder / "out" / "scene.tif").exists(), "not restored; the ledger says why"
-    return found | {"units": sum(1 for _ in units(books_of(job)))}
+    return found | {"units": sum(1 for _ in read_units(folder_for(job)))}
 
 
 def read(folder: Path, height: int, width: int) -> dict:

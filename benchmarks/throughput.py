@@ -28,6 +28,7 @@ from pathlib import Path
 STARTED = time.time()
 
 from pipeline.jobs.job import Job  # noqa: E402 - the clock starts first
+from pipeline.ledger.run_folder import open_run  # noqa: E402
 
 WARM_UP = 32
 WORKERS = {"loop": 1, "loops": 2, "local": 1, "ray": 2, "bare": 2}
@@ -139,9 +140,9 @@ def engine(job: Job, way: str) -> dict[str, float]:
     from pipeline import run
 
     options = run.Options(engine=way, workers=WORKERS[way])
-    planned = run.plan(job, options)
+    planned = run.plan(open_run(job), options)
     before = time.time() - STARTED
-    progress = run.execute(job, options, planned)
+    progress = run.execute(open_run(job), options, planned)
     assert progress.quarantined == 0, dict(progress.reasons)
     rate = (progress.images - progress.first_images) / (progress.seconds - progress.first_commit)
     return {"rate": rate, "first": before + progress.first_commit}

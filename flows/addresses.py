@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,10 @@ from pipeline.errors import JobError, StorageError
 from pipeline.jobs.datasets import SEALED
 from pipeline.jobs.job import WEIGHTS, Job
 from pipeline.storage.folder import absolute_url
-from pipeline.storage.keys import BOOKS
+from pipeline.storage.keys import RUN_FOLDER
 
 if TYPE_CHECKING:
-    from pipeline.ledger.run_folder import Books
+    from pipeline.ledger.run_folder import RunFolder
 
 
 def absolute(job: Job) -> Job:
@@ -37,19 +36,19 @@ def absolute(job: Job) -> Job:
     )
     if not any(each.private for each in job.datasets):
         return placed
-    from pipeline.privacy.datasets import sealed  # with it come the formats
+    from pipeline.privacy.datasets import seal_job  # with it come the formats
 
-    return sealed(placed)
+    return seal_job(placed)
 
 
-def books_in(output: str, profile: str | None) -> Books:
-    """The books in ``output``, their job pointed at where they lie now. ``JobError`` without books."""
+def open_output(output: str, profile: str | None) -> RunFolder:
+    """The run in ``output``, its job pointed at where it is stored now. ``JobError`` where there is none."""
     from pipeline.ledger.run_folder import open_existing
 
     profile = profile_for(output, profile)
-    root = _absolute(output).removesuffix(f"/{BOOKS}")
+    root = _absolute(output).removesuffix(f"/{RUN_FOLDER}")
     found = open_existing(root, profile)
-    return replace(found, job=found.job.model_copy(update={"output": root, "output_profile": profile}))
+    return found.at(root, profile)
 
 
 def dataset_of(

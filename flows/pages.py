@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.cli.ranking import rankings_of, records
-from flows.cli.session import books_of, verified
+from flows.outcome import counts_of
+from flows.rankings import rankings_of, records
 
 if TYPE_CHECKING:
     from pipeline.jobs.job import Job
-    from pipeline.ledger.run_folder import Books
+    from pipeline.ledger.run_folder import RunFolder
     from pipeline.results.tables import TableSummary
     from pipeline.results.verify import Verification
 
@@ -26,31 +26,35 @@ def key(job: Job, what: str) -> str:
     return f"{name}-{what}"
 
 
-def publish(job: Job, table: TableSummary, verification: Verification, report: str) -> None:
+def publish(run_folder: RunFolder, table: TableSummary, verification: Verification, report: str) -> None:
     """Creates the artifacts of the current run."""
-    opened = books_of(job)
-    rows = records(rankings_of(opened))
+    job = run_folder.job
+    rows = records(rankings_of(run_folder))
     if rows:
         create_table_artifact(rows[:MOST_ROWS], key=key(job, "summary"), description=f"{job.name}: ranking")
     create_markdown_artifact(
-        page(opened, table, verification, report), key=key(job, "run"), description=f"{job.name}: outcome"
+        page(run_folder, table, verification, report),
+        key=key(job, "run"),
+        description=f"{job.name}: outcome",
     )
 
 
-def page(books: Books, table: TableSummary, verification: Verification, report: str) -> str:
+def page(run_folder: RunFolder, table: TableSummary, verification: Verification, report: str) -> str:
     """The markdown page."""
+    from pipeline.results.tables import METRIC_TABLE, SUMMARY_TABLE
+
     whole = "whole" if verification.is_whole else f"**not whole**: {verification.problem_count} problems"
     problems = "".join(f"- {problem}\n" for problem in verification.problems)
     return (
-        f"# {books.job.name}\n\n"
+        f"# {run_folder.job.name}\n\n"
         f"{table.images:,} images, {table.rows:,} rows, "
         f"{table.images_quarantined:,} images quarantined ({table.quarantined_share:.1%}).\n\n"
-        f"Verification: {whole}; {verified(verification)}.\n\n{problems}\n"
+        f"Verification: {whole}; {counts_of(verification)}.\n\n{problems}\n"
         "| what | where |\n| --- | --- |\n"
         f"| report | {_link(report)} |\n"
-        f"| metric table | {_link(books.folder.uri('tables/metrics.parquet'))} |\n"
-        f"| summary table | {_link(books.folder.uri('tables/summary.parquet'))} |\n"
-        f"| output | {_link(books.job.output)} |\n"
+        f"| metric table | {_link(run_folder.folder.uri(METRIC_TABLE))} |\n"
+        f"| summary table | {_link(run_folder.folder.uri(SUMMARY_TABLE))} |\n"
+        f"| output | {_link(run_folder.job.output)} |\n"
     )
 
 

@@ -7,46 +7,33 @@ a re-run flow find what is left and go on.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 
 from flows import pages
 from flows.addresses import absolute
+from flows.outcome import explained, too_many_quarantined
 from flows.progress import at_intervals, line
+from flows.retries import RETRIED
 from pipeline import run
-from pipeline.errors import REASONS, JobError, RunStopped
+from pipeline.errors import JobError
 from pipeline.jobs.job import Job
 from pipeline.run import Options, Progress
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.client.schemas.objects import State
 
+    from pipeline.ledger.run_folder import RunFolder
     from pipeline.planning.plan import PlanSummary
-    from pipeline.results.finished import Finished
     from pipeline.results.tables import TableSummary
     from pipeline.results.verify import Verification
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_UPDATES = 2.0
-
-
-def _may_pass(task: Any, task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether trying again can help: not for a wrong job, nor for a run that stopped on purpose."""
-    return not isinstance(state.data, JobError | RunStopped)
-
-
-_RETRIED: dict[str, Any] = {
-    "retries": 3,
-    "retry_delay_seconds": [10, 60, 300],
-    "retry_condition_fn": _may_pass,
-    "cache_policy": NO_CACHE,
-}
 
 
 def all_of(job: Job, options: Options, kind: str) -> State[Any]:
@@ -57,20 +44,28 @@ def all_of(job: Job, options: Options, kind: str) -> State[Any]:
     if job.kind != kind:
         raise JobError(f'job.kind: the flow "{kind}" runs jobs of its own kind, got "{job.kind}"')
     job = absolute(job)
-    planned = plan(job, options)
-    if finished := settled(job, planned):
+    opened = open_run(job, options)
+    planned = plan(opened, options)
+    if finished := run.finished(opened, planned):
+        get_run_logger().info("nothing to do: %d of %d images are done", planned.done, planned.sources)
         return outcome(job, finished.table, finished.verification)
-    execute(job, options, planned)
-    table = compact(job)
-    verification = verify(job)
-    report(job, table, verification)
+    execute(opened, options, planned)
+    table = compact(opened)
+    verification = verify(opened)
+    report(opened, table, verification)
     return outcome(job, table, verification)
 
 
-@task(**_RETRIED)
-def plan(job: Job, options: Options) -> PlanSummary:
+@task(**RETRIED)
+def open_run(job: Job, options: Options) -> RunFolder:
+    """Checks the job and opens its folder, for all steps that follow."""
+    return run.open_run(job, options)
+
+
+@task(**RETRIED)
+def plan(opened: RunFolder, options: Options) -> PlanSummary:
     """Lists the stores and subtracts what is done."""
-    planned = run.plan(job, options)
+    planned = run.plan(opened, options)
     get_run_logger().info(
         "%d sources, %d done before, %d to do in %d units; %d changed or went away",
         *(planned.sources, planned.done, planned.left, planned.units, planned.removed),
@@ -78,12 +73,12 @@ def plan(job: Job, options: Options) -> PlanSummary:
     return planned
 
 
-@task(**_RETRIED)
-def execute(job: Job, options: Options, planned: PlanSummary) -> None:
+@task(**RETRIED)
+def execute(opened: RunFolder, options: Options, planned: PlanSummary) -> None:
     """Takes the units that are left through Ray; cancelling the flow stops the work there."""
     logger = get_run_logger()
     log = at_intervals(lambda progress: logger.info(line(progress)), SECONDS_BETWEEN_LINES)
-    bar = _ProgressBar(job, planned)
+    bar = _ProgressBar(opened.job, planned)
 
     def on_progress(progress: Progress) -> None:
         log(progress)
@@ -91,44 +86,33 @@ def execute(job: Job, options: Options, planned: PlanSummary) -> None:
 
     if planned.done:
         logger.info("going on where an earlier run stopped: %d images are done", planned.done)
-    progress = run.execute(job, options, planned, on_progress)
-    _explain(progress.reasons)
+    progress = run.execute(opened, options, planned, on_progress)
+    for reason in explained(progress.reasons):
+        logger.warning("quarantined: %s", reason.strip())
 
 
-@task(**_RETRIED)
-def compact(job: Job) -> TableSummary:
+@task(**RETRIED)
+def compact(opened: RunFolder) -> TableSummary:
     """Writes the tables from the ledger."""
-    return run.compact(job)
+    return run.compact(opened)
 
 
-@task(**_RETRIED)
-def verify(job: Job) -> Verification:
+@task(**RETRIED)
+def verify(opened: RunFolder) -> Verification:
     """Reads plan, ledger and objects, and compares."""
-    verification = run.verify(job)
+    verification = run.verify(opened)
     for problem in verification.problems:
         get_run_logger().error("%s", problem)
     return verification
 
 
-@task(**_RETRIED)
-def report(job: Job, table: TableSummary, verification: Verification) -> str:
+@task(**RETRIED)
+def report(opened: RunFolder, table: TableSummary, verification: Verification) -> str:
     """Writes the report page and the run's artifacts; returns the page's address."""
-    from flows.cli.session import finish
-
-    address = run.report(job)
-    finish(job, table, verification, address)
-    pages.publish(job, table, verification, address)
+    address = run.report(opened)
+    run.conclude(opened, table, verification, address)
+    pages.publish(opened, table, verification, address)
     return address
-
-
-def settled(job: Job, planned: PlanSummary) -> Finished | None:
-    """The outcome of the run before, where nothing is left to do and nothing has changed since."""
-    from flows.cli.session import settled as settled_run
-
-    finished = settled_run(job, planned)
-    if finished is not None:
-        get_run_logger().info("nothing to do: %d of %d images are done", planned.done, planned.sources)
-    return finished
 
 
 def outcome(job: Job, table: TableSummary, verification: Verification) -> State[Any]:
@@ -136,14 +120,9 @@ def outcome(job: Job, table: TableSummary, verification: Verification) -> State[
     if not verification.is_whole:
         problems = f"{verification.problem_count} problems: {verification.problems[0]}"
         return Failed(name="NotWhole", message=problems)
-    if table.quarantined_share > job.quarantine.threshold:
-        # Failed, because nobody is told of a run that completed; all results are in place.
-        return Failed(
-            name="TooManyQuarantined",
-            message=f"{table.images_quarantined} of {table.images} images are quarantined, more than "
-            f"quarantine.threshold = {job.quarantine.threshold}; all others are done. "
-            f"When the cause is gone: restora retry {job.output}",
-        )
+    if message := too_many_quarantined(job, table):
+        # Failed, because nobody hears of a run that completed; all results are in place.
+        return Failed(name="TooManyQuarantined", message=message)
     return Completed(message=f"{table.images} images, {table.images_quarantined} of them quarantined")
 
 
@@ -172,8 +151,3 @@ class _ProgressBar:
 
     def _share(self, done: int) -> float:
         return min(100.0, 100.0 * done / max(1, self._planned.sources))
-
-
-def _explain(reasons: Counter[str]) -> None:
-    for reason, count in reasons.most_common():
-        get_run_logger().warning("quarantined: %d x %s: %s", count, reason, REASONS.get(reason, ""))

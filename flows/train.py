@@ -11,8 +11,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.benchmark import benchmark
-from flows.cli.training_session import line
-from pipeline.errors import JobError, RunStopped
+from flows.retries import RETRIED
+from flows.training_progress import line
 from pipeline.jobs.job import Job, RestorerSpec
 from pipeline.run import Options
 from pipeline.training import run
@@ -20,19 +20,12 @@ from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import TaskRun
-
     from pipeline.training.loop import Finished, Told
 
 SECONDS_BETWEEN_LINES = 30.0
 
 
-def _may_pass(task: Any, task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether trying again can help: not for a wrong recipe, nor for a run that diverged."""
-    return not isinstance(state.data, JobError | RunStopped)
-
-
-@task(retries=3, retry_delay_seconds=[10, 60, 300], retry_condition_fn=_may_pass, cache_policy=NO_CACHE)
+@task(**RETRIED)
 def fit(recipe: TrainingRecipe, output: str, options: TrainingOptions, profile: str | None) -> Finished:
     """Trains from wherever the run was; a retry goes on from the newest checkpoint."""
     logger = get_run_logger()

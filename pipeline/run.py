@@ -1,6 +1,6 @@
-"""A run, step by step: plan -> execute -> compact -> verify -> report.
+"""A run, step by step: open -> plan -> execute -> compact -> verify -> report -> conclude.
 
-The command line and the Prefect flows call the same five functions. Every step finds in the books what
+The command line and the Prefect flows call the same functions. Every step finds in the run's folder what
 the one before it left, so each can be repeated, and a run goes on where it stopped.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +21,9 @@ from pipeline.jobs.job import Job, Quarantine
 from pipeline.ledger.run_record import RunRecord
 
 if TYPE_CHECKING:
+    from pipeline.ledger.run_folder import RunFolder
     from pipeline.planning.plan import PlanSummary
+    from pipeline.results.finished import Finished
     from pipeline.results.tables import TableSummary
     from pipeline.results.verify import Verification
 
@@ -86,91 +89,92 @@ class Progress:
         return self.quarantined / self.images if self.images else 0.0
 
 
-def plan(job: Job, options: Options) -> PlanSummary:
-    """Checks the job, lists its stores, writes what is left to do.
+def open_run(job: Job, options: Options) -> RunFolder:
+    """Checks the job and opens the folder of its run, once for all steps.
 
     Where the output is new, so that there will be work, the engine comes up meanwhile.
     """
-    from pipeline.ledger import run_folder as books
-    from pipeline.ledger.run_folder import books_of
-    from pipeline.planning.plan import make_plan
+    from pipeline.ledger import run_folder
     from pipeline.planning.plan_files import UNITS
 
-    running = engine(options)
-    if not books_of(job).exists(UNITS):
-        running.start()
-    try:
-        opened = books.open_for(job)
-        return make_plan(
-            opened.job,
-            opened.folder,
-            opened.recipe_id,
-            opened.ledger.committed(),
-            workers=options.workers or job.resources.workers or 2,
-            limit=options.limit,
-            retry=options.retry,
-        )
-    except BaseException:
-        running.stop()  # there will be nothing to execute
-        raise
+    with _engine_stopped_on_failure(options) as running:
+        if not run_folder.folder_for(job).exists(UNITS):
+            running.start()
+        return run_folder.open_run(job)
+
+
+def plan(run: RunFolder, options: Options) -> PlanSummary:
+    """Lists the job's stores and writes what is left to do."""
+    from pipeline.planning.plan import make_plan
+
+    with _engine_stopped_on_failure(options):
+        workers = options.workers or run.job.resources.workers or 2
+        return make_plan(run, workers=workers, limit=options.limit, retry=options.retry)
 
 
 def execute(
-    job: Job, options: Options, planned: PlanSummary, on_progress: Callable[[Progress], None] = lambda _: None
+    run: RunFolder,
+    options: Options,
+    planned: PlanSummary,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Progress:
     """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
-    from pipeline.ledger.run_folder import books_of
-    from pipeline.privacy.datasets import sealed
-
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
         return progress
-    started_at = RunRecord.begin(books_of(job), datetime.now(UTC).isoformat(timespec="seconds"))
+    started_at = RunRecord.begin(run.folder, _now())
     running = engine(options)
     try:
-        for report in running(sealed(job), books_of(job)):
-            progress.add(report)
+        for unit_report in running(run):
+            progress.add(unit_report)
             on_progress(progress)
-            _stop_if_hopeless(progress, job.quarantine)
+            _stop_if_hopeless(progress, run.job.quarantine)
     finally:
         running.stop()
     if progress.units < planned.units:
         missing = planned.units - progress.units
         raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")
-    RunRecord(
-        engine=options.engine,
-        started_at=started_at,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=progress.seconds,
-        images=progress.images,
-    ).write(books_of(job))
+    record = RunRecord(options.engine, started_at, _now(), progress.seconds, progress.images)
+    record.write(run.folder)
     return progress
 
 
-def compact(job: Job) -> TableSummary:
+def compact(run: RunFolder) -> TableSummary:
     """Writes the tables from the ledger."""
-    from pipeline.ledger import run_folder as books
     from pipeline.results import tables
 
-    return tables.compact(books.open_for(job))
+    return tables.compact(run)
 
 
-def verify(job: Job) -> Verification:
+def verify(run: RunFolder) -> Verification:
     """Proves the run, or says what is wrong with it; reads back the objects that the last run made."""
-    from pipeline.ledger import run_folder as books
-    from pipeline.results.verify import verify as verify_books
+    from pipeline.results import verify
 
-    opened = books.open_for(job)
-    record = RunRecord.read(opened.folder)
-    return verify_books(opened, since=datetime.fromisoformat(record.started_at) if record else None)
+    record = RunRecord.read(run.folder)
+    return verify.verify(run, since=datetime.fromisoformat(record.started_at) if record else None)
 
 
-def report(job: Job) -> str:
+def report(run: RunFolder) -> str:
     """Writes ``report/index.html``; returns its address."""
-    from pipeline.ledger import run_folder as books
     from pipeline.report.write import write_report
 
-    return write_report(books.open_for(job))
+    return write_report(run)
+
+
+def conclude(run: RunFolder, table: TableSummary, verification: Verification, report: str) -> None:
+    """Notes that tables and report are up to date, unless the run is not whole. ``report`` is its address."""
+    from pipeline.results.finished import Finished, state_of
+
+    if verification.is_whole:
+        key = report.removeprefix(run.folder.uri(""))
+        Finished(state_of(run), table, verification, key).write(run)
+
+
+def finished(run: RunFolder, planned: PlanSummary) -> Finished | None:
+    """The outcome of the run before, where nothing is left to do and nothing has changed since."""
+    from pipeline.results.finished import Finished
+
+    return Finished.read(run) if planned.units == 0 else None
 
 
 def engine(options: Options) -> Engine:
@@ -182,6 +186,21 @@ def engine(options: Options) -> Engine:
     from pipeline.engines.ray_data import RayEngine
 
     return RayEngine(options.ray_address, options.workers)
+
+
+@contextmanager
+def _engine_stopped_on_failure(options: Options) -> Iterator[Engine]:
+    """The engine; stopped where there will be nothing to execute."""
+    running = engine(options)
+    try:
+        yield running
+    except BaseException:
+        running.stop()
+        raise
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _stop_if_hopeless(progress: Progress, limits: Quarantine) -> None:

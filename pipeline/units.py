@@ -25,7 +25,7 @@ class Source:
     """The key of the object in its store, where ``key`` is an opaque id: see ``pipeline.privacy``."""
 
 
-Family = list[Source]
+Group = list[Source]
 """Sources that stay in one unit: the images of a group, or one image alone."""
 
 

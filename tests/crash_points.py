@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from pipeline import run
+from pipeline.ledger.run_folder import open_run
 from tests.helpers import benchmark, lasting, metric_rows, plan_and_execute
 
 
@@ -36,7 +37,7 @@ def _run(job, dies_at: int = -1) -> None:
     if dies_at >= 0:
         _die_at(dies_at)
     plan_and_execute(job)
-    run.compact(job)
+    run.compact(open_run(job))
 
 
 def _die_at(point: int) -> None:
@@ -70,10 +71,10 @@ def _again(job, expected, point: int) -> str:
 
 
 def _proof(job) -> list[dict]:
-    verification = run.verify(job)
+    verification = run.verify(open_run(job))
     assert verification.is_whole, verification.problems
     assert (verification.sources, verification.ok, verification.objects) == (2, 2, 2), verification
-    assert run.plan(job, run.Options(engine="local")).left == 0
+    assert run.plan(open_run(job), run.Options(engine="local")).left == 0
     return lasting(metric_rows(job), also=("output_uri",))
 
 

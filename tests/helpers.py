@@ -1,6 +1,7 @@
 """Makers of collections and jobs, and the whole run in one call. Images are photographs."""
 
 import io
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from skimage import data as photographs
 
 from pipeline import run
 from pipeline.jobs.job import Job
-from pipeline.ledger import run_folder as books
+from pipeline.ledger.run_folder import RunFolder, open_run
+from pipeline.ledger.schema import Row
+from pipeline.privacy.naming import SourceLocator
 from pipeline.results.tables import METRIC_TABLE
+from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
+from pipeline.units import Source
 
 
 @cache
@@ -80,25 +85,40 @@ def restore(source: str | Path, output: str | Path, **fields) -> Job:
     return Job.parse(defaults | fields)
 
 
+def source_of(dataset: str, folder: Folder, entry: Entry) -> Source:
+    """A listed object as a source of a dataset of this name."""
+    job = restore(folder.url, folder.url + "-out", datasets=[{"name": dataset, "uri": folder.url}])
+    return SourceLocator(job).identify(dataset, entry)
+
+
+def commit(opened: RunFolder, rows: Iterable[Row]) -> None:
+    """The ledger of a run holds these rows, one unit, and no others."""
+    for key in list(opened.ledger.keys()):
+        opened.folder.delete(key)
+    if rows := list(rows):
+        opened.ledger.commit("c" * 32, rows)
+
+
 def plan_and_execute(job: Job, **options) -> tuple:
     """What planning and executing on the local engine say."""
     chosen = run.Options(engine="local", **options)
-    planned = run.plan(job, chosen)
-    return planned, run.execute(job, chosen, planned)
+    opened = run.open_run(job, chosen)
+    planned = run.plan(opened, chosen)
+    return planned, run.execute(opened, chosen, planned)
 
 
 def complete(job: Job, **options) -> list[dict]:
     """Runs to the end, proves it whole, returns the rows of the metric table."""
     plan_and_execute(job, **options)
-    run.compact(job)
-    verification = run.verify(job)
+    run.compact(open_run(job))
+    verification = run.verify(open_run(job))
     assert verification.is_whole, verification.problems
     return metric_rows(job)
 
 
 def metric_rows(job: Job) -> list[dict]:
     """The rows of ``tables/metrics.parquet``, in order of key: the table's own order is that of its units."""
-    folder = books.open_for(job).folder
+    folder = open_run(job).folder
     rows = pq.read_table(io.BytesIO(folder.read(METRIC_TABLE))).to_pylist()
     return sorted(rows, key=lambda row: (row["dataset"], row["key"], row["degradation"], row["restorer"]))
 

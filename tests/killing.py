@@ -26,9 +26,10 @@ from pipeline.jobs.job import Job
 if __name__ == "__main__":
     job = Job.model_validate_json(open(sys.argv[1]).read())
     options = run.Options(engine=sys.argv[2], workers=int(sys.argv[3]), ray_address=sys.argv[4] or None)
-    planned = run.plan(job, options)
-    run.execute(job, options, planned)
-    run.compact(job)
+    opened = run.open_run(job, options)
+    planned = run.plan(opened, options)
+    run.execute(opened, options, planned)
+    run.compact(opened)
 """
 
 

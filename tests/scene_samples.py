@@ -7,14 +7,13 @@ import rasterio
 from skimage import data as photographs
 
 from pipeline.jobs.job import Job
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.schema import Row
-from pipeline.privacy.naming import source_of
 from pipeline.storage.folder import Folder
 from pipeline.units import Part, Source, Unit, make_unit
 from pipeline.worker.worker import Worker
 from tests.geotiff_samples import geotiff
-from tests.helpers import restore
+from tests.helpers import restore, source_of
 
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "DEFLATE"}
 
@@ -76,9 +75,8 @@ class Archive:
         source = Folder(str(folder / "in"))
         source.put("scene.tif", data)
         job = restore(source.url, folder / output, **fields)
-        books = open_for(job)
         listed = source_of("photos", source, source.entry("scene.tif"))
-        return cls(job, Worker(job, books.folder), listed)
+        return cls(job, Worker(open_run(job)), listed)
 
     @property
     def scene_unit(self) -> Unit:

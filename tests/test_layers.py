@@ -60,3 +60,27 @@ def test_importing_a_module_loads_no_engine_it_does_not_need(module, absent):
     code = f"import {module}, sys; print([m for m in {absent} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def modules_named(path: Path) -> set[str]:
+    """Whole names of what a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+
+
+def test_commands_and_prefect_flows_do_not_import_one_another():
+    commands = sorted((ROOT / "flows" / "cli").glob("*.py"))
+    scheduled = [path for path in sorted((ROOT / "flows").glob("*.py")) if "prefect" in imported(path)]
+    beside = [path for path in sorted((ROOT / "flows").glob("*.py")) if path not in scheduled]
+    assert commands
+    assert scheduled
+    wrong = [
+        (path.name, name)
+        for path in (*commands, *scheduled, *beside)
+        for name in modules_named(path)
+        if (path not in commands and name.startswith("flows.cli"))
+        or (path not in scheduled and name.split(".")[:2] in [["flows", each.stem] for each in scheduled])
+    ]
+    assert not wrong

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import about_commands, privacy_commands, run_commands, training_commands
-from flows.cli import result_commands as book_commands
+from flows.cli import about_commands, privacy_commands, result_commands, run_commands, training_commands
 from flows.cli.console import ERR, complain, say
+from flows.cli.signals import on_first_signal
 from pipeline.errors import JobError, RestoraError
 
 
@@ -34,7 +31,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that the context names."""
         try:
-            with _interruptible():
+            with on_first_signal(_interrupt):
                 return super().invoke(ctx)
         except Interrupted:
             complain(f"stopped; what is committed stays. The same command goes on: {_this_command()}")
@@ -81,9 +78,9 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ),
     ("degrade", run_commands.degrade, RUN, "restora degrade photos/ noisy/ --degradation awgn-25"),
     ("retry", run_commands.retry, RUN, "restora retry out/set5-x4"),
-    ("verify", book_commands.verify, LOOK, "restora verify s3://bucket/clean --profile archive"),
-    ("table", book_commands.table, LOOK, "restora table out/set5-x4"),
-    ("report", book_commands.report, LOOK, "restora report out/set5-x4"),
+    ("verify", result_commands.verify, LOOK, "restora verify s3://bucket/clean --profile archive"),
+    ("table", result_commands.table, LOOK, "restora table out/set5-x4"),
+    ("report", result_commands.report, LOOK, "restora report out/set5-x4"),
     (
         "train",
         training_commands.train,
@@ -144,26 +141,8 @@ def main() -> None:
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise ``Interrupted`` once; a second one kills, whatever hangs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def interrupt(*_: object) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
-        raise Interrupted
-
-    try:
-        for number in before:
-            signal.signal(number, interrupt)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _interrupt() -> None:
+    raise Interrupted
 
 
 def _this_command(*options: str) -> str:

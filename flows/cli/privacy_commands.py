@@ -49,13 +49,13 @@ def whois(
     profile: Profile = None,
 ) -> None:
     """Print which image is behind an opaque id: id, dataset, address. Needs the key; runs here alone."""
-    from flows.addresses import books_in
+    from flows.addresses import open_output
     from pipeline.errors import JobError
-    from pipeline.planning.whois import unveiled
+    from pipeline.planning.whois import resolve_ids
 
     # An id, a key of the tables, and the name of a restored object differ in their endings.
     wanted = {each.rpartition("/")[2].split(".")[0] for each in ids or ()}
-    for source, address in unveiled(books_in(out, profile)):
+    for source, address in resolve_ids(open_output(out, profile)):
         name = source.key.split(".")[0]
         if not ids or name in wanted:
             wanted.discard(name)

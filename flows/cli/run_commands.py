@@ -78,7 +78,7 @@ def restore(
     workers: Workers = None,
     limit: Limit = None,
 ) -> None:
-    """Restore images as they are: each becomes DEST/<its key>, the books lie in DEST/_restora."""
+    """Restore images as they are: each becomes DEST/<its key>; tables and report go to DEST/_restora."""
     from flows.addresses import dataset_of, profile_for, restorer_of
     from flows.cli.session import run_job
     from pipeline.jobs.job import Job
@@ -145,11 +145,11 @@ def retry(
     workers: Workers = None,
 ) -> None:
     """Try the quarantined images of a run again, and only those."""
-    from flows.addresses import books_in
+    from flows.addresses import open_output
     from flows.cli.session import run_job
 
     options = run_options(engine, ray_address, workers, None, retry=True)
-    raise typer.Exit(run_job(books_in(out, profile).job, options))
+    raise typer.Exit(run_job(open_output(out, profile).job, options))
 
 
 def demo(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flows.addresses import absolute
 from flows.cli.console import OUT, complain, say
-from flows.cli.ranking import drawn, rankings_of
-from flows.progress import shown
+from flows.cli.live_progress import live_progress
+from flows.cli.ranking_table import ranking_table
+from flows.outcome import counts_of, explained, too_many_quarantined
+from flows.rankings import rankings_of
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from pipeline.jobs.job import Job
-    from pipeline.ledger.run_folder import Books
+    from pipeline.ledger.run_folder import RunFolder
     from pipeline.planning.plan import PlanSummary
     from pipeline.results.finished import Finished
     from pipeline.results.tables import TableSummary
@@ -34,43 +33,21 @@ def run_job(job: Job, options: Options) -> int:
 
     job = absolute(job)
     with OUT.status("planning"):
-        planned = run.plan(job, options)
-    if (finished := settled(job, planned)) is not None:
+        opened = run.open_run(job, options)
+        planned = run.plan(opened, options)
+    if finished := run.finished(opened, planned):
         say(_nothing_to_do(planned, finished, options))
         return verdict(job, finished.table, finished.verification)
     _announce(planned)
-    with shown(planned) as on_progress:
-        progress = run.execute(job, options, planned, on_progress)
-    explain(progress.reasons)
+    with live_progress(planned) as on_progress:
+        progress = run.execute(opened, options, planned, on_progress)
+    for reason in explained(progress.reasons):
+        say(f"  quarantined  {reason}", style="yellow")
     with OUT.status("writing tables, verification and report"):
-        table, verification, address = run.compact(job), run.verify(job), run.report(job)
-    finish(job, table, verification, address)
-    _conclude(job, table, verification, progress.seconds)
+        table, verification, address = run.compact(opened), run.verify(opened), run.report(opened)
+    run.conclude(opened, table, verification, address)
+    _summarise(opened, table, verification, address, progress.seconds)
     return verdict(job, table, verification)
-
-
-def books_of(job: Job) -> Books:
-    """The books of a planned job, without building its restorers again."""
-    from pipeline.ledger.run_folder import open_existing
-
-    return replace(open_existing(job.output, job.output_profile), job=job)
-
-
-def settled(job: Job, planned: PlanSummary) -> Finished | None:
-    """The outcome of the run before, where nothing is left to do and nothing has changed since."""
-    from pipeline.results.finished import Finished
-
-    return Finished.read(books_of(job)) if planned.units == 0 else None
-
-
-def finish(job: Job, table: TableSummary, verification: Verification, address: str) -> None:
-    """Notes that tables and report are up to date, unless the run is not whole."""
-    from pipeline.results.finished import Finished, state_of
-
-    if verification.is_whole:
-        opened = books_of(job)
-        report = address.removeprefix(opened.folder.uri(""))
-        Finished(state_of(opened), table, verification, report).write(opened)
 
 
 def verdict(job: Job, table: TableSummary, verification: Verification) -> int:
@@ -78,21 +55,10 @@ def verdict(job: Job, table: TableSummary, verification: Verification) -> int:
     if not verification.is_whole:
         complain_of(verification)
         return FAILED
-    if table.quarantined_share > job.quarantine.threshold:
-        complain(
-            f"{table.images_quarantined:,} of {table.images:,} images ({table.quarantined_share:.1%}) are "
-            f"quarantined, more than the job's threshold of {job.quarantine.threshold:.1%}; the reasons are "
-            f"in the report; when the cause is gone: restora retry {job.output}",
-            style="bold yellow",
-        )
+    if message := too_many_quarantined(job, table):
+        complain(message, style="bold yellow")
         return QUARANTINED
     return DONE
-
-
-def verified(verification: Verification) -> str:
-    """What a verification found, in one line."""
-    counts = f"{verification.ok:,} ok + {verification.quarantined:,} quarantined"
-    return f"{verification.sources:,} sources = {counts}, {verification.objects:,} objects read back"
 
 
 def complain_of(verification: Verification) -> None:
@@ -102,23 +68,16 @@ def complain_of(verification: Verification) -> None:
         complain(f"  {problem}")
 
 
-def explain(reasons: Counter[str]) -> None:
-    """What the quarantine reasons mean, the commonest first."""
-    from pipeline.errors import REASONS
-
-    for reason, count in reasons.most_common():
-        say(f"  quarantined  {count:>7,} x {reason}: {REASONS.get(reason, '')}", style="yellow")
-
-
-def show_ranking(books: Books) -> None:
+def show_ranking(run_folder: RunFolder) -> None:
     """Prints the ranking of every dataset and degradation; says so where there are no scores."""
-    rankings = rankings_of(books)
+    from pipeline.results.tables import METRIC_TABLE
+
+    rankings = rankings_of(run_folder)
     for ranking in rankings:
-        OUT.print(drawn(ranking, OUT))
+        OUT.print(ranking_table(ranking, OUT))
     if not rankings:
-        say(
-            f"a {books.job.kind} run has no scores; its rows are in {books.folder.url}/tables/metrics.parquet"
-        )
+        table = run_folder.folder.uri(METRIC_TABLE)
+        say(f"this {run_folder.job.kind} run has no scores; its rows are in {table}")
 
 
 def _announce(planned: PlanSummary) -> None:
@@ -136,14 +95,18 @@ def _nothing_to_do(planned: PlanSummary, finished: Finished, options: Options) -
     return f"nothing to do: {planned.done:,} of {planned.sources:,} images are done{suffix}"
 
 
-def _conclude(job: Job, table: TableSummary, verification: Verification, seconds: float) -> None:
-    opened = books_of(job)
+def _summarise(
+    run_folder: RunFolder, table: TableSummary, verification: Verification, report: str, seconds: float
+) -> None:
+    from pipeline.results.tables import METRIC_TABLE, SUMMARY_TABLE
+
+    job = run_folder.job
     say(f"{job.name}: {table.images:,} images, {table.rows:,} rows, {seconds:.1f} s", style="bold")
-    say(f"verified: {verified(verification)}")
+    say(f"verified: {counts_of(verification)}")
     if job.kind == "benchmark":
         OUT.print()
-        show_ranking(opened)
+        show_ranking(run_folder)
     else:
         say(f"images   {job.output}")
-    say(f"tables   {opened.folder.url}/tables/metrics.parquet and summary.parquet")
-    say(f"report   {opened.folder.url}/report/index.html")
+    say(f"tables   {run_folder.folder.uri(METRIC_TABLE)} and {SUMMARY_TABLE.rpartition('/')[2]}")
+    say(f"report   {report}")

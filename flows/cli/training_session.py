@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flows.addresses import profile_for
 from flows.cli.console import OUT, say
+from flows.cli.signals import on_first_signal
+from flows.training_progress import line
 
 if TYPE_CHECKING:
     from pipeline.training.loop import Told
@@ -32,14 +31,16 @@ def run_training(
     """Trains, says how it goes and where everything lies. Raises what ``pipeline.training.run`` raises."""
     from pipeline.training import run
 
-    with _asked_to_stop() as stopping:
+    asked = threading.Event()
+    # The step that runs ends, and a checkpoint is written.
+    with on_first_signal(asked.set):
         finished = run.train(
             run.absolute(recipe),
             out,
             options,
             profile=profile_for(out, profile),
             told=_shown(),
-            stopping=stopping,
+            stopping=asked.is_set,
         )
     say(f"{recipe.name}: {finished.steps:,} steps in {finished.seconds / 60:.1f} min", style="bold")
     for name, score in finished.scores.items():
@@ -51,18 +52,6 @@ def run_training(
     say(f"report   {out}/report.html")
     if publish is not None:
         say(f"shelf    {run.publish(finished.weights, publish, profile)}")
-
-
-def line(told: Told) -> str:
-    """``step 1,200 (12.0 %), 3.41 steps/s, 54.5 images/s, 0:45:10 left, loss 0.0213``."""
-    values = told.values
-    facts = [f"step {told.step:,} ({100 * told.share:.1f} %)"]
-    facts.append(f"{values.get('steps_per_second', 0):.2f} steps/s")
-    facts.append(f"{values.get('images_per_second', 0):.1f} images/s")
-    if told.seconds_left is not None:
-        facts.append(f"{timedelta(seconds=round(told.seconds_left))} left")
-    shown = [n for n in values if n.startswith(("loss", "d_real", "d_fake"))]
-    return ", ".join([*facts, *(f"{name} {values[name]:.4g}" for name in sorted(shown))])
 
 
 def _shown() -> Callable[[Told], None]:
@@ -78,26 +67,3 @@ def _shown() -> Callable[[Told], None]:
             OUT.print(f"{time.strftime('%H:%M:%S')} {line(told)}", markup=False, soft_wrap=True)
 
     return show
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask once: the step ends and a checkpoint is written. A second one kills."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(*_: object) -> None:
-        asked.set()
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
-
-    try:
-        for number in before:
-            signal.signal(number, ask)
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeline.jobs.job import Job
 from pipeline.ledger.schema import OK, Row
-from pipeline.storage.folder import Folder
 from pipeline.units import Unit
+
+if TYPE_CHECKING:  # what starts with every command has no torch
+    from pipeline.ledger.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class UnitReport:
 
 
 class Engine(Protocol):
-    """Takes the units of the plan in ``books`` through workers, yielding a report as each commits."""
+    """Takes the units of the plan of a run through workers, yielding a report as each commits."""
 
     def start(self) -> None:
         """Begins to come up, and returns at once."""
         ...
 
-    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
+    def __call__(self, run: RunFolder) -> Iterator[UnitReport]:
         """Yields in whatever order units finish."""
         ...
 

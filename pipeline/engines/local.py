@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pipeline.engines.base import UnitReport
 from pipeline.errors import RunStopped, describe
-from pipeline.jobs.job import Job
-from pipeline.planning.plan_files import units
-from pipeline.storage.folder import Folder
+from pipeline.planning.plan_files import read_units
+
+if TYPE_CHECKING:  # what starts with every command has no torch
+    from pipeline.ledger.run_folder import RunFolder
 
 
 class LocalEngine:
@@ -17,14 +19,14 @@ class LocalEngine:
     def start(self) -> None:
         """Nothing has to come up."""
 
-    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
-        """Runs the planned units one after another; ``RunStopped`` where the books cannot be written."""
+    def __call__(self, run: RunFolder) -> Iterator[UnitReport]:
+        """Runs the planned units one after another; ``RunStopped`` where the ledger cannot be written."""
         import torch
 
         from pipeline.worker.worker import Worker
 
-        worker = Worker(job, books, device="cuda" if torch.cuda.is_available() else "cpu")
-        for unit in units(books):
+        worker = Worker(run, device="cuda" if torch.cuda.is_available() else "cpu")
+        for unit in read_units(run.folder):
             try:
                 rows = worker(unit)
             except Exception as error:

@@ -22,8 +22,8 @@ from pipeline.engines.base import UnitReport
 from pipeline.engines.ray_session import LOCAL_CPUS, SESSION
 from pipeline.errors import RunStopped, describe
 from pipeline.jobs.job import Job
-from pipeline.planning.plan_files import units
-from pipeline.storage.folder import Folder
+from pipeline.ledger.run_folder import RunFolder
+from pipeline.planning.plan_files import read_units
 from pipeline.units import unit_of
 
 MOST_BLOCKS = 4096
@@ -45,21 +45,21 @@ class RayEngine:
         """Ends a Ray that was started here; leaves a cluster that was there before alone."""
         SESSION.stop()
 
-    def __call__(self, job: Job, books: Folder) -> Iterator[UnitReport]:
+    def __call__(self, run: RunFolder) -> Iterator[UnitReport]:
         """Runs the planned units; raises ``RunStopped`` where a worker cannot write the ledger."""
         self.start()
-        planned = [{"unit": json.dumps(asdict(unit))} for unit in units(books)]
+        planned = [{"unit": json.dumps(asdict(unit))} for unit in read_units(run.folder)]
         if not planned:
             return
         SESSION.wait()
         _quieten()
-        gpus = _gpus_per_worker(job)
-        workers = min(self._workers or job.resources.workers or default_workers(gpus), len(planned))
+        gpus = _gpus_per_worker(run.job)
+        workers = min(self._workers or run.job.resources.workers or default_workers(gpus), len(planned))
         dataset = ray.data.from_items(planned, override_num_blocks=min(len(planned), MOST_BLOCKS))
         del planned
         reports = dataset.map_batches(
             Replica,
-            fn_constructor_args=(job.model_dump_json(), books, _threads(workers, gpus), gpus > 0),
+            fn_constructor_args=(run, _threads(workers, gpus), gpus > 0),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
             num_gpus=gpus or None,
@@ -76,14 +76,14 @@ class RayEngine:
 class Replica:
     """A worker inside an actor: a batch of one unit in, a batch of one report out."""
 
-    def __init__(self, job: str, books: Folder, threads: int, on_gpu: bool) -> None:
+    def __init__(self, run: RunFolder, threads: int, on_gpu: bool) -> None:
         import torch
 
         from pipeline.worker.worker import Worker
 
         if not on_gpu:
             torch.set_num_threads(threads)
-        self._worker = Worker(Job.model_validate_json(job), books, device="cuda" if on_gpu else "cpu")
+        self._worker = Worker(run, device="cuda" if on_gpu else "cpu")
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Works through the batch's units; faults of a whole unit come back as text."""

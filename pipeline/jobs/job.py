@@ -169,6 +169,11 @@ class Job(Frozen):
     resources: Resources = Resources()
     """What the run may use."""
 
+    @property
+    def stored_format(self) -> str | None:
+        """Format of every saved image; ``None``: that of its source."""
+        return self.output_format or ("png" if self.kind == "benchmark" else None)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for field in ("datasets", "degradations", "restorers"):

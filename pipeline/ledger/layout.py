@@ -1,7 +1,7 @@
-"""Where a run's objects and books lie.
+"""Where a run's objects are stored, beside its run folder.
 
 benchmark   OUT/{ledger,plan,tables,report,attempts}, OUT/objects/<recipe>/<degradation>/<restorer>/...
-restore     DEST/<key of the source>, books under DEST/_restora/
+restore     DEST/<key of the source>, run folder DEST/_restora/
 degrade     as restore
 """
 
@@ -35,7 +35,7 @@ class Layout:
             folder=Folder(job.output, job.output_profile),
             kind=job.kind,
             save=job.save,
-            output_format=job.output_format or ("png" if benchmark else None),
+            output_format=job.stored_format,
             several_datasets=benchmark or len(job.datasets) > 1,
             prefix=f"objects/{recipe_id[:12]}/" if benchmark else "",
         )

@@ -10,7 +10,6 @@ import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,27 +44,15 @@ class Committed:
 
 
 class Ledger:
-    """The ledger of one recipe in one folder of books."""
+    """The ledger of one recipe in one run folder."""
 
-    def __init__(
-        self,
-        books: Folder,
-        recipe_id: str,
-        metrics: Sequence[str],
-        features: bool = False,
-        per_band: Sequence[str] = (),
-    ) -> None:
-        self.books = books
-        self.prefix = f"ledger/{recipe_id[:12]}"
-        self.schema = schema(metrics, features, per_band)
+    def __init__(self, folder: Folder, prefix: str, schema: pa.Schema) -> None:
+        self.folder, self.prefix, self.schema = folder, prefix, schema
 
     @classmethod
-    def of(cls, job: Job, books: Folder, recipe_id: str) -> Ledger:
+    def of(cls, job: Job, folder: Folder, recipe_id: str) -> Ledger:
         """The ledger with the columns that a job asks for."""
-        return cls(books, recipe_id, job.metrics, bool(job.distances), job.per_band)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self.books, self.prefix, self.schema)
+        return cls(folder, prefix_of(recipe_id), schema(job.metrics, bool(job.distances), job.per_band))
 
     def key(self, unit_id: str) -> str:
         """Where a unit's file lies."""
@@ -73,29 +60,29 @@ class Ledger:
 
     def keys(self) -> list[str]:
         """The files of every committed unit, sorted."""
-        return self.books.keys(self.prefix, ".parquet")
+        return self.folder.keys(self.prefix, ".parquet")
 
     def commit(self, unit_id: str, rows: Sequence[Row]) -> None:
         """The one PUT that makes a unit done. Its objects must lie in the store already."""
         buffer = io.BytesIO()
         table = pa.Table.from_pylist(list(rows), schema=self.schema)
         pq.write_table(table, buffer, compression="zstd")
-        self.books.put(self.key(unit_id), buffer.getvalue())
+        self.folder.put(self.key(unit_id), buffer.getvalue())
 
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
         """The rows of one unit's file. ``StorageError`` where it is damaged."""
         try:
             # Not read_table, which would import pyarrow.dataset and, where it is installed, pandas.
-            return pq.ParquetFile(io.BytesIO(self.books.read(key))).read(columns)
+            return pq.ParquetFile(io.BytesIO(self.folder.read(key))).read(columns)
         except pa.ArrowInvalid as error:
             raise StorageError(
-                f"{self.books.uri(key)}: not a whole Parquet file; delete it and run the job again: "
+                f"{self.folder.uri(key)}: not a whole Parquet file; delete it and run the job again: "
                 "its images will be done once more"
             ) from error
 
     def rows(self, unit_id: str) -> list[Row] | None:
         """The rows of a unit that is committed, else ``None``."""
-        if not self.books.exists(self.key(unit_id)):
+        if not self.folder.exists(self.key(unit_id)):
             return None
         found: list[Row] = self.read(self.key(unit_id)).to_pylist()
         return found
@@ -130,10 +117,9 @@ class Ledger:
         )
 
 
-def _rebuilt(books: Folder, prefix: str, columns: pa.Schema) -> Ledger:
-    ledger = Ledger.__new__(Ledger)
-    ledger.books, ledger.prefix, ledger.schema = books, prefix, columns
-    return ledger
+def prefix_of(recipe_id: str) -> str:
+    """Where the ledger of a recipe is stored, relative to the run folder."""
+    return f"ledger/{recipe_id[:12]}"
 
 
 def contains(sorted_ids: NDArray[np.bytes_], ids: Sequence[str]) -> NDArray[np.bool_]:

@@ -1,97 +1,135 @@
-"""The books of one output: which job and recipe it belongs to, so that two never mix."""
+"""The folder of one run: opened once, it hands on the job, the recipe, the ledger and where objects are.
+
+One folder belongs to one recipe, so that results of two never mix.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pipeline.errors import JobError, RestoraError, StorageError, describe
 from pipeline.jobs.job import Job
+from pipeline.ledger.layout import Layout
 from pipeline.ledger.ledger import Ledger
-from pipeline.privacy.datasets import folder_of, sealed
-from pipeline.recipe.recipe import Recipe, differences
+from pipeline.ledger.overlap import refuse_overlap
+from pipeline.privacy.datasets import seal_job
+from pipeline.recipe.differences import differences
+from pipeline.recipe.recipe import Recipe
 from pipeline.storage.folder import Folder
-from pipeline.storage.keys import BOOKS
+from pipeline.storage.keys import RUN_FOLDER
 
 JOB = "job.json"
 RECIPE = "recipe.json"
 
 
-@dataclass(frozen=True)
-class Books:
-    """A run's ledger, plan, tables and report, and the job they belong to."""
+class RunFolder:
+    """A run's ledger, plan, tables and report, and the job they belong to; cheap to pickle."""
 
-    job: Job
-    folder: Folder
-    recipe_id: str
-    specification: dict[str, Any]
+    def __init__(self, job: Job, folder: Folder, recipe_id: str, specification: dict[str, Any]) -> None:
+        self.job = job
+        """With the addresses of private datasets sealed."""
+        self.folder = folder
+        self.recipe_id = recipe_id
+        self.specification = specification
 
-    @property
-    def root(self) -> Folder:
-        """Where the objects lie: found from the books, so that an output can be moved as a whole."""
-        if self.job.kind == "benchmark":
-            return self.folder
-        return Folder(self.folder.url.removesuffix(f"/{BOOKS}"), self.folder.profile)
+    @classmethod
+    def of(cls, job: Job, folder: Folder) -> RunFolder:
+        """The folder of a run that is under way, with the recipe built; checks and writes nothing."""
+        recipe = Recipe.of(job)
+        run = cls(job, folder, recipe.recipe_id, json.loads(json.dumps(recipe.specification, default=str)))
+        run.recipe = recipe
+        return run
 
-    @property
+    def at(self, output: str, profile: str | None) -> RunFolder:
+        """The same run, its job pointed at where its output is stored now."""
+        job = self.job.model_copy(update={"output": output, "output_profile": profile})
+        return RunFolder(job, self.folder, self.recipe_id, self.specification)
+
+    def __reduce__(self) -> tuple[type[RunFolder], tuple[Job, Folder, str, dict[str, Any]]]:
+        # Without the recipe: it holds networks, which every process builds for itself.
+        return type(self), (self.job, self.folder, self.recipe_id, self.specification)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The job's parts, built when first asked for, and once."""
+        return Recipe.of(self.job)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """The commit record."""
         return Ledger.of(self.job, self.folder, self.recipe_id)
 
+    @property
+    def layout(self) -> Layout:
+        """Where the objects are stored."""
+        return Layout.of(self.job, self.recipe_id)
 
-def open_for(job: Job) -> Books:
-    """The books of a job's output, begun if there are none.
+    @property
+    def root(self) -> Folder:
+        """The folder that object keys are below: found from this one, so that an output can be moved."""
+        if self.job.kind == "benchmark":
+            return self.folder
+        return Folder(self.folder.url.removesuffix(f"/{RUN_FOLDER}"), self.folder.profile)
+
+
+def folder_for(job: Job) -> Folder:
+    """The folder of the ledger, plan, tables and report of a job."""
+    folder = Folder(job.output, job.output_profile)
+    return folder if job.kind == "benchmark" else folder.child(RUN_FOLDER)
+
+
+def open_run(job: Job) -> RunFolder:
+    """The folder of a job's run, begun if there is none.
 
     Raises ``JobError``, with what differs, where the output was made by another recipe: results of two
     recipes never mix in one place.
     """
-    job = sealed(job)
+    job = seal_job(job)
     refuse_overlap(job)
-    recipe = Recipe.of(job)
-    specification = json.loads(json.dumps(recipe.specification, default=str))
-    books = Books(job, books_of(job), recipe.recipe_id, specification)
+    run = RunFolder.of(job, folder_for(job))
     try:
-        _begin(books)
+        _begin(run)
     except RestoraError:
         raise
     except Exception as error:  # botocore and friends do not derive from OSError
         raise StorageError(
-            f"output: cannot use {job.output}: {describe(error)}; {_cure(error, books)}"
+            f"output: cannot use {job.output}: {describe(error)}; {_cure(error, run.folder)}"
         ) from error
-    return books
+    return run
 
 
-def _cure(error: Exception, books: Books) -> str:
-    if isinstance(error, NotADirectoryError | FileExistsError):
-        return "a file stands there; give a folder"
-    if books.folder.is_local:
-        return "give a folder that can be written"
-    return "check the address, and the credentials in the environment or the profile"
+def open_existing(output: str, profile: str | None = None) -> RunFolder:
+    """The folder of a finished or interrupted run. ``JobError`` where there is none."""
+    for folder in (Folder(output, profile), Folder(output, profile).child(RUN_FOLDER)):
+        if folder.exists(JOB):
+            job = Job.parse(json.loads(folder.read(JOB)), where=folder.uri(JOB))
+            record = json.loads(folder.read(RECIPE))
+            return RunFolder(job, folder, record["recipe_id"], record["recipe"])
+    raise JobError(f"{output}: holds no run of restora (no {JOB}); give the output of a job, or DEST")
 
 
-def _begin(books: Books) -> None:
-    folder, record = books.folder, {"recipe_id": books.recipe_id, "recipe": books.specification}
+def _begin(run: RunFolder) -> None:
+    folder, record = run.folder, {"recipe_id": run.recipe_id, "recipe": run.specification}
     before = json.loads(folder.read(RECIPE)) if folder.exists(RECIPE) else None
-    if before is not None and before["recipe_id"] != books.recipe_id:
-        if Ledger(folder, before["recipe_id"], ()).keys():
-            _refuse(books.job, before["recipe"], books.specification)
+    if before is not None and before["recipe_id"] != run.recipe_id:
+        if Ledger.of(run.job, folder, before["recipe_id"]).keys():
+            _refuse(run.job, before["recipe"], run.specification)
         before = None  # nothing was ever done by it
     if before is None:
         folder.put(RECIPE, json.dumps(record, indent=1).encode())
-    described = json.dumps(books.job.model_dump(mode="json"), indent=1).encode()
+    described = json.dumps(run.job.model_dump(mode="json"), indent=1).encode()
     if not folder.exists(JOB) or folder.read(JOB) != described:
         folder.put(JOB, described)
 
 
-def open_existing(output: str, profile: str | None = None) -> Books:
-    """The books of a finished or interrupted run. ``JobError`` where there are none."""
-    for folder in (Folder(output, profile), Folder(output, profile).child(BOOKS)):
-        if folder.exists(JOB):
-            job = Job.parse(json.loads(folder.read(JOB)), where=folder.uri(JOB))
-            record = json.loads(folder.read(RECIPE))
-            return Books(job, folder, record["recipe_id"], record["recipe"])
-    raise JobError(f"{output}: no run of restora lies there (no {JOB}); give the output of a job, or DEST")
+def _cure(error: Exception, folder: Folder) -> str:
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return "a file of that name is there; give a folder"
+    if folder.is_local:
+        return "give a folder that can be written"
+    return "check the address, and the credentials in the environment or the profile"
 
 
 def _refuse(job: Job, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -102,21 +140,3 @@ def _refuse(job: Job, before: dict[str, Any], now: dict[str, Any]) -> None:
         f"output: {job.output} holds results of another recipe; it differs in\n{shown}{more}\n"
         "choose another output, or restore the job as it was, or delete the old results"
     )
-
-
-def books_of(job: Job) -> Folder:
-    """The folder of the ledger, plan, tables and report."""
-    folder = Folder(job.output, job.output_profile)
-    return folder if job.kind == "benchmark" else folder.child(BOOKS)
-
-
-def refuse_overlap(job: Job) -> None:
-    """``JobError`` where the output lies among the sources: the next run would take results for sources."""
-    output = Folder(job.output, job.output_profile).url
-    for index, dataset in enumerate(job.datasets):
-        if f"{output}/".startswith(f"{folder_of(dataset).url}/"):
-            place = f'"{dataset.name}"' if dataset.private else dataset.uri
-            raise JobError(
-                f"output: {job.output} lies inside datasets[{index}], {place}: "
-                "the next run would take results for sources; choose a place outside"
-            )

@@ -23,20 +23,20 @@ class RunRecord:
     seconds: float
     images: int
 
-    def write(self, books: Folder) -> None:
+    def write(self, folder: Folder) -> None:
         """Replaces the record of the run before: the work is finished."""
-        books.put(RUN, json.dumps(asdict(self), indent=1).encode())
-        books.delete(BEGUN)
+        folder.put(RUN, json.dumps(asdict(self), indent=1).encode())
+        folder.delete(BEGUN)
 
     @staticmethod
-    def begin(books: Folder, now: str) -> str:
+    def begin(folder: Folder, now: str) -> str:
         """When the work began that this run goes on with: ``now``, unless a killed run left it unfinished."""
-        if books.exists(BEGUN):
-            return books.read(BEGUN).decode()
-        books.put(BEGUN, now.encode())
+        if folder.exists(BEGUN):
+            return folder.read(BEGUN).decode()
+        folder.put(BEGUN, now.encode())
         return now
 
     @classmethod
-    def read(cls, books: Folder) -> RunRecord | None:
+    def read(cls, folder: Folder) -> RunRecord | None:
         """The record, or ``None`` where nothing ran to its end yet."""
-        return cls(**json.loads(books.read(RUN))) if books.exists(RUN) else None
+        return cls(**json.loads(folder.read(RUN))) if folder.exists(RUN) else None

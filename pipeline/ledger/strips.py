@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.ledger import Ledger, prefix_of
 from pipeline.storage.folder import Folder
 
 COLUMNS = pa.schema(
@@ -39,10 +39,8 @@ output as JSON."""
 class StripLedger(Ledger):
     """``ledger/<recipe>-strips/<2 hex>/<unit>.parquet``."""
 
-    def __init__(self, books: Folder, recipe_id: str) -> None:
-        super().__init__(books, recipe_id, ())
-        self.prefix = f"{self.prefix}-strips"
-        self.schema = COLUMNS
+    def __init__(self, folder: Folder, recipe_id: str) -> None:
+        super().__init__(folder, f"{prefix_of(recipe_id)}-strips", COLUMNS)
 
     def unit_ids(self) -> frozenset[str]:
         """The strips that are done."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,18 +11,14 @@ from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import seed_of
 from pipeline.jobs.job import Job
-
-if TYPE_CHECKING:
-    from pipeline.units import Source
+from pipeline.units import Source
 
 
 class Collisions:
     """The one way two sources could write one object: ``a`` becomes ``a.png``, which is there too."""
 
     def __init__(self, job: Job) -> None:
-        from pipeline.ledger.layout import Layout  # which imports this module
-
-        name = Layout.of(job, "").output_format
+        name = job.stored_format
         self._extensions = FORMATS[name].extensions if name else ()
         self._stems = array("q")  # 8 bytes a source, so that ten million fit
 

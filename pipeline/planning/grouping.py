@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 
 from pipeline.ledger.ledger import Committed, contains
-from pipeline.units import Family, Source, Unit, make_unit
+from pipeline.units import Group, Source, Unit, make_unit
 
 UNIT_BYTES = 256 << 20
 """A unit ends early once its files come to this much."""
@@ -16,7 +16,7 @@ def unit_sizes(total: int, workers: int) -> Iterator[int]:
     """How many images each unit takes, of ``total`` for so many workers; goes on without end.
 
     Small units first, so that the first commit comes soon, and small ones last, so that no worker waits
-    long for the others; up to 32 between, for the books of a unit cost as much as an image.
+    long for the others; up to 32 between, for committing a unit costs as much as an image.
     """
     most = max(1, min(32, -(-total // (8 * workers))))
     rising = [size for size in (2, 4, 8, 16) if size < most for _ in range(workers)]
@@ -24,7 +24,7 @@ def unit_sizes(total: int, workers: int) -> Iterator[int]:
     return chain(rising, repeat(most, between), [rest] if rest else [], reversed(rising), repeat(most))
 
 
-class _Grouping:
+class Grouping:
     """Cuts the listing into units; counts as it goes.
 
     Units are cut by position in the whole listing, not in what is left of it, so that a unit that
@@ -35,17 +35,18 @@ class _Grouping:
         self._recipe_id, self._committed, self._sizes, self._retry = recipe_id, committed, sizes, retry
         self.left = self.seen = 0
 
-    def units(self, families: Iterator[Family]) -> Iterator[Unit]:
-        for block in _blocks(families, self._sizes):
-            members = [(source, attempt) for family in block for source, attempt in self._wanted(family)]
+    def units(self, groups: Iterator[Group]) -> Iterator[Unit]:
+        """The groups that are to be done, in units."""
+        for block in _blocks(groups, self._sizes):
+            members = [(source, attempt) for group in block for source, attempt in self._wanted(group)]
             for attempt in sorted({attempt for _, attempt in members}):
                 chosen = [source for source, its in members if its == attempt]
                 self.left += len(chosen)
                 yield make_unit(self._recipe_id, attempt, chosen)
 
-    def _wanted(self, family: Family) -> list[tuple[Source, int]]:
-        """Those of a family that are to be done, with their attempt: all of them, where one is."""
-        ids = [source.source_id for source in family]
+    def _wanted(self, group: Group) -> list[tuple[Source, int]]:
+        """Those of a group that are to be done, with their attempt: all of them, where one is."""
+        ids = [source.source_id for source in group]
         done = contains(self._committed.done, ids)
         self.seen += int(done.sum())
         wanted = contains(self._committed.failed, ids) if self._retry else ~done
@@ -53,19 +54,19 @@ class _Grouping:
             return []
         # What is done goes again where a new or repaired image has come to its group.
         before = [self._committed.attempt(each) for each, is_done in zip(ids, done, strict=True) if is_done]
-        return [(source, max(before) + 1 if before else 0) for source in family]
+        return [(source, max(before) + 1 if before else 0) for source in group]
 
 
-def _blocks(families: Iterator[Family], sizes: Iterator[int]) -> Iterator[list[Family]]:
-    block: list[Family] = []
+def _blocks(groups: Iterator[Group], sizes: Iterator[int]) -> Iterator[list[Group]]:
+    block: list[Group] = []
     count = weight = 0
     size = next(sizes)
-    for family in families:
-        heaviness = sum(max(source.size, 0) for source in family)
-        if block and (count + len(family) > size or weight + heaviness > UNIT_BYTES):
+    for group in groups:
+        heaviness = sum(max(source.size, 0) for source in group)
+        if block and (count + len(group) > size or weight + heaviness > UNIT_BYTES):
             yield block
             block, count, weight, size = [], 0, 0, next(sizes)
-        block.append(family)
-        count, weight = count + len(family), weight + heaviness
+        block.append(group)
+        count, weight = count + len(group), weight + heaviness
     if block:
         yield block

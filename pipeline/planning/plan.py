@@ -11,27 +11,26 @@ from dataclasses import dataclass
 from itertools import islice, repeat
 
 from pipeline.errors import JobError
-from pipeline.jobs.job import Job
-from pipeline.ledger.ledger import Committed
-from pipeline.planning import series
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
-from pipeline.planning.grouping import _Grouping, unit_sizes
+from pipeline.planning.grouping import Grouping, unit_sizes
 from pipeline.planning.plan_files import (
-    _SOURCES_SCHEMA,
-    _UNITS_SCHEMA,
     SOURCES,
+    SOURCES_SCHEMA,
     UNITS,
+    UNITS_SCHEMA,
     PlanFile,
-    _unit_record,
-    sources,
+    read_sources,
+    record_of,
 )
-from pipeline.privacy import datasets as privacy
-from pipeline.privacy.key import load_key
-from pipeline.privacy.medical import pages
-from pipeline.privacy.naming import source_of
+from pipeline.planning.series import SeriesIndex, read_groups
+from pipeline.privacy.datasets import describe_dataset
+from pipeline.privacy.medical import list_pages
+from pipeline.privacy.naming import SourceLocator
+from pipeline.scenes.cutting import ScenePlan
 from pipeline.storage.folder import Folder
-from pipeline.storage.keys import BOOKS
-from pipeline.units import Family, Source
+from pipeline.storage.keys import RUN_FOLDER
+from pipeline.units import Group, Source
 
 
 @dataclass(frozen=True)
@@ -46,35 +45,26 @@ class PlanSummary:
     """Committed sources that the stores no longer hold in that version: changed or deleted."""
 
 
-def make_plan(
-    job: Job,
-    books: Folder,
-    recipe_id: str,
-    committed: Committed,
-    *,
-    workers: int,
-    limit: int | None = None,
-    retry: bool = False,
-) -> PlanSummary:
+def make_plan(run: RunFolder, *, workers: int, limit: int | None = None, retry: bool = False) -> PlanSummary:
     """Lists the stores, subtracts the ledger, groups the rest and writes both files.
 
     ``retry`` takes what failed instead of what is missing. ``limit`` takes only the first sources of
     the listing. Raises ``StorageError`` for a store that cannot be listed, ``JobError`` where the
     listing is empty or two sources would write one object.
     """
-    total = _write_sources(job, books, limit)
+    committed = run.ledger.committed()
+    total = _write_sources(run, limit)
     if total == 0:
-        shown = ", ".join(privacy.described(each) for each in job.datasets)
+        shown = ", ".join(describe_dataset(each) for each in run.job.datasets)
         raise JobError(f"datasets: no object found in {shown}; check the address and the pattern")
-    fixed = job.resources.unit_images
+    fixed = run.job.resources.unit_images
     sizes = repeat(fixed) if fixed else unit_sizes(total, workers)
-    grouping = _Grouping(recipe_id, committed, sizes, retry)
-    from pipeline.scenes.cutting import ScenePlan  # which imports this module
-
-    scenes, count = ScenePlan(job, books, recipe_id), 0
-    with PlanFile(books, UNITS, _UNITS_SCHEMA) as table:
-        for count, unit in enumerate(scenes.split(grouping.units(_families(books))), 1):  # noqa: B007
-            table.write(_unit_record(unit))
+    grouping = Grouping(run.recipe_id, committed, sizes, retry)
+    scenes, count = ScenePlan(run), 0
+    with PlanFile(run.folder, UNITS, UNITS_SCHEMA) as table:
+        for unit in scenes.split(grouping.units(_groups(run.folder))):
+            table.write(record_of(unit))
+            count += 1
     scenes.clean(committed)
     return PlanSummary(
         sources=total,
@@ -85,32 +75,31 @@ def make_plan(
     )
 
 
-def _families(books: Folder) -> Iterator[Family]:
+def _groups(folder: Folder) -> Iterator[Group]:
     """What stands or falls alone, then groups."""
-    for source in sources(books):
+    for source in read_sources(folder):
         if not source.group:
             yield [source]
-    yield from series.families(books, SOURCES, lambda record: Source(**record))
+    yield from read_groups(folder)
 
 
-def _write_sources(job: Job, books: Folder, limit: int | None) -> int:
+def _write_sources(run: RunFolder, limit: int | None) -> int:
     total = 0
-    collisions = Collisions(job)
-    with PlanFile(books, SOURCES, _SOURCES_SCHEMA) as table:
-        for source in islice(_listed(job, books), limit):
+    collisions = Collisions(run.job)
+    with PlanFile(run.folder, SOURCES, SOURCES_SCHEMA) as table:
+        for source in islice(_list_sources(run), limit):
             collisions.add(source)
             table.write(vars(source))
             total += 1
-    collisions.refuse(sources(books))
+    collisions.refuse(read_sources(run.folder))
     return total
 
 
-def _listed(job: Job, books: Folder) -> Iterator[Source]:
-    planned = series.Planned(books, SOURCES)
-    for index, dataset in enumerate(job.datasets):
-        hidden = load_key() if dataset.private else None
-        for folder, page in pages(dataset, f"datasets[{index}]"):
-            # The books of an earlier run are no images: one run's output is another's input.
-            images = [entry for entry in page if not entry.key.startswith(f"{BOOKS}/")]
-            listed = [(entry.key, source_of(dataset.name, folder, entry, hidden)) for entry in images]
-            yield from planned.grouped(dataset, folder, hidden, listed)
+def _list_sources(run: RunFolder) -> Iterator[Source]:
+    locator = SourceLocator(run.job)
+    series = SeriesIndex(run.folder, locator)
+    for index, dataset in enumerate(run.job.datasets):
+        for page in list_pages(dataset, f"datasets[{index}]"):
+            # The files of an earlier run are no images: one run's output is another's input.
+            images = [entry for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/")]
+            yield from series.with_groups(dataset, [locator.identify(dataset, entry) for entry in images])

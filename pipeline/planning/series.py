@@ -1,30 +1,28 @@
-"""Images that stand or fall together, such as the slices of a series: found while planning, kept in one
-unit, checked before any is restored, and quarantined as a whole where one of them fails.
+"""Images that stand or fall together, such as the slices of a series: found while planning, kept in one unit.
+
+The worker checks them before any is restored: see ``pipeline.worker.series``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.errors import StorageError, describe
 from pipeline.formats import FORMATS
 from pipeline.formats.series import FORMATS_OF_SERIES, HEAD_BYTES, READERS, SeriesFormat
-from pipeline.hashing import short_hash
+from pipeline.jobs.job import Dataset
+from pipeline.planning.plan_files import SOURCES
+from pipeline.privacy.naming import SourceLocator
 from pipeline.storage.folder import Folder
-
-if TYPE_CHECKING:
-    from pipeline.jobs.job import Dataset
-    from pipeline.privacy.key import PrivacyKey
-    from pipeline.units import Source
-
+from pipeline.units import Group, Source
 
 _ALONE = tuple(
     end for each in FORMATS.values() if not isinstance(each, SeriesFormat) for end in (*each.extensions, "/")
@@ -32,37 +30,33 @@ _ALONE = tuple(
 """Endings of objects that belong to no series: nobody looks into them."""
 
 
-class Planned:
+class SeriesIndex:
     """The groups of a dataset's objects, page by page; what the last plan knew is not read again."""
 
-    def __init__(self, books: Folder, plan: str) -> None:
-        table = _columns(books, plan, ["source_id", "group"])
+    def __init__(self, folder: Folder, locator: SourceLocator) -> None:
+        table = _grouped_rows(folder, ["source_id", "group"])
         ids = np.array(table["source_id"].to_pylist(), "S32")
         order = np.argsort(ids)
         self._ids, self._groups = ids[order], np.array(table["group"].to_pylist(), "S32")[order]
+        self._locator = locator
 
-    def grouped(
-        self, dataset: Dataset, folder: Folder, key: PrivacyKey | None, page: list[tuple[str, Source]]
-    ) -> list[Source]:
-        """The sources of a page, given with the keys of their objects, each with its group."""
+    def with_groups(self, dataset: Dataset, page: list[Source]) -> list[Source]:
+        """The sources of a page, each with its group. ``StorageError`` where one cannot be looked into."""
         if dataset.private is None or dataset.series == "single":
-            return [source for _, source in page]
+            return page
         with ThreadPoolExecutor(READERS) as pool:
-            return list(pool.map(lambda each: self._grouped(dataset, folder, key, *each), page))
+            return list(pool.map(lambda source: self._with_group(dataset, source), page))
 
-    def _grouped(
-        self, dataset: Dataset, folder: Folder, key: PrivacyKey | None, real_key: str, source: Source
-    ) -> Source:
-        if source.size == 0 or real_key.lower().endswith(_ALONE):
+    def _with_group(self, dataset: Dataset, source: Source) -> Source:
+        folder, key = self._locator.locate(source)
+        if source.size == 0 or key.lower().endswith(_ALONE):
             return source
         if known := self._known(source.source_id):
             return replace(source, group=known)
-        series = _series_at(folder, real_key)
+        series = _series_at(folder, key, source)
         if not series:
             return source
-        # Keyed, because a UID is a name that other archives know too.
-        group = (key.id_of if key else short_hash)("series", dataset.name, series)
-        return replace(source, group=group)
+        return replace(source, group=self._locator.group_of(dataset, "series", dataset.name, series))
 
     def _known(self, source_id: str) -> str:
         place = int(np.searchsorted(self._ids, source_id.encode()))
@@ -70,9 +64,9 @@ class Planned:
         return bytes(self._groups[place]).decode() if found else ""
 
 
-def families(books: Folder, plan: str, of: Callable[[dict[str, Any]], Source]) -> Iterator[list[Source]]:
+def read_groups(folder: Folder) -> Iterator[Group]:
     """Groups of sources that stay together, whole and in order of their first source."""
-    table = _columns(books, plan)
+    table = _grouped_rows(folder)
     if not len(table):
         return
     _, first, inverse = np.unique(
@@ -80,29 +74,48 @@ def families(books: Folder, plan: str, of: Callable[[dict[str, Any]], Source]) -
     )
     in_order = table.take(pa.array(np.argsort(first[inverse], kind="stable")))
     records = (record for batch in in_order.to_batches(4096) for record in batch.to_pylist())
-    for _, family in groupby(records, key=lambda record: str(record["group"])):
-        yield [of(record) for record in family]
+    for _, members in groupby(records, key=lambda record: str(record["group"])):
+        yield [Source(**record) for record in members]
 
 
-def _series_at(folder: Folder, key: str) -> str:
-    """The series of one object; empty where it cannot be read: its own row will say why."""
+def _series_at(folder: Folder, key: str, source: Source) -> str:
+    """The series of one object; empty for what says none, and for what cannot be had: its row will say why.
+
+    Any other fault of the store stops the plan: an image that is taken for one alone because of a hiccup
+    would be restored without its series, and nobody would see it.
+    """
     try:
         head = folder.head(key, HEAD_BYTES)
-        for each in FORMATS_OF_SERIES:
-            if each.recognises(head):
-                found = each.series_of(head)
-                return found or (each.series_of(folder.read(key)) if len(head) == HEAD_BYTES else "")
-    except Exception:
+        whole = folder.read(key) if _is_cut(head) else head
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
         return ""
-    return ""
+    except Exception as error:
+        raise StorageError(
+            f"datasets: cannot look into {source.key} of {source.dataset!r}, which may belong to a series: "
+            f"{describe(error)}; run the same command again"
+        ) from error
+    try:
+        return next((each.series_of(whole) for each in FORMATS_OF_SERIES if each.recognises(head)), "")
+    except Exception:  # a damaged header: reading the image will say what is wrong with it
+        return ""
 
 
-def _columns(books: Folder, plan: str, names: list[str] | None = None) -> pa.Table:
+def _is_cut(head: bytes) -> bool:
+    """Whether an object of a series goes on behind its first bytes, and they do not tell the series."""
+    if len(head) < HEAD_BYTES:
+        return False
+    try:
+        return any(each.recognises(head) and not each.series_of(head) for each in FORMATS_OF_SERIES)
+    except Exception:  # as above
+        return False
+
+
+def _grouped_rows(folder: Folder, names: list[str] | None = None) -> pa.Table:
     """Rows of the plan's sources that belong to a group; none where there is no plan yet."""
     empty = pa.table({name: pa.array([], pa.string()) for name in names or ["group"]})
-    if not books.exists(plan):
+    if not folder.exists(SOURCES):
         return empty
-    with books.open(plan) as file:
+    with folder.open(SOURCES) as file:
         parquet = pq.ParquetFile(file)
         place = parquet.schema_arrow.get_field_index("group")
         parts = [

@@ -106,7 +106,7 @@ def make_key(path: Path) -> None:
         file.write(secrets.token_hex(_SECRET_BYTES) + "\n")
 
 
-def revealed(texts: Sequence[str]) -> list[str]:
+def unseal(texts: Sequence[str]) -> list[str]:
     """The texts, those that are sealed opened; the key is needed only for those."""
     if not any(each.startswith(SEALED) for each in texts):
         return list(texts)

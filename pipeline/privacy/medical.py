@@ -1,53 +1,55 @@
-"""What looks medical in a dataset that declares nothing stops the run before anything is written."""
+"""What looks medical in a dataset that declares nothing: by its name while listing, by its content later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from pipeline.errors import ImageError, JobError, StorageError
 from pipeline.formats import FORMATS, format_of
-from pipeline.jobs.job import Dataset, Job
-from pipeline.ledger.redaction import PLAIN_MESSAGES, SHOWN
-from pipeline.ledger.schema import COLUMNS, Row
-from pipeline.privacy.datasets import _first_private, described, folder_of
-from pipeline.privacy.key import PrivacyKey, load_key, revealed
+from pipeline.jobs.job import Dataset
+from pipeline.privacy.datasets import describe_dataset, folder_of
+from pipeline.privacy.key import unseal
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
-
-if TYPE_CHECKING:
-    from pipeline.ledger.ledger import Ledger
-    from pipeline.units import Source
 
 MEDICAL = ("dicom", "nifti")
 """Formats that are about patients."""
 
 MEDICAL_ENDINGS = (*(end for name in MEDICAL for end in FORMATS[name].extensions), ".dicom", ".ima")
+"""Endings of names that stop a run on a dataset which declares nothing."""
 
 OTHER_ENDINGS = tuple(end for name, each in FORMATS.items() if name not in MEDICAL for end in each.extensions)
+"""Endings of all other formats."""
 
 _NAMELESS_PROBED = 8
 """Objects without a known extension that are looked into before a dataset counts as not medical."""
-
 _PROBE_BYTES = 4096
 
 
-def pages(dataset: Dataset, where: str) -> Iterator[tuple[Folder, list[Entry]]]:
+def list_pages(dataset: Dataset, where: str) -> Iterator[list[Entry]]:
     """The listing of a dataset, in pages. ``StorageError`` where it cannot be listed, and ``JobError``
     where it declares nothing and what it holds looks medical."""
     folder = folder_of(dataset)
     try:
-        pattern = revealed([dataset.pattern])[0]
+        pattern = unseal([dataset.pattern])[0]
         guard = _Guard(folder, where) if dataset.private is None else None
         for page in folder.pages(pattern):
             if guard is not None:
                 guard.check(page)
-            yield folder, page
+            yield page
     except StorageError as error:
         if not dataset.private:
             raise
         kind = type(error.__cause__ or error).__name__
-        raise StorageError(f"cannot list {described(dataset)}: {kind}") from None
+        raise StorageError(f"cannot list {describe_dataset(dataset)}: {kind}") from None
+
+
+def refuse_undeclared(private: bool | None, data: bytes) -> None:
+    """``ImageError("NOT_PRIVATE")`` for a medical image in a dataset that declares nothing."""
+    if private is None and format_of(data).name in MEDICAL:
+        raise ImageError(
+            "NOT_PRIVATE", "write private = true (or false, where names identify nobody) in its dataset"
+        )
 
 
 class _Guard:
@@ -76,44 +78,3 @@ class _Guard:
         except Exception:  # the worker will say what is wrong with it
             return False
         return any(FORMATS[each].recognises(head) for each in MEDICAL)
-
-
-class Privacy:
-    """What a worker must know of a job's datasets."""
-
-    def __init__(self, job: Job) -> None:
-        self._declared = {each.name: each.private for each in job.datasets}
-        self._key = load_key(_first_private(job)) if any(self._declared.values()) else None
-
-    def real_key(self, source: Source) -> str:
-        """The key of the source's object in its store."""
-        if not source.sealed:
-            return source.key
-        assert self._key is not None
-        return self._key.reveal(source.sealed)
-
-    def key_of(self, source: Source) -> PrivacyKey | None:
-        """The key that hides a source; ``None`` where nothing does."""
-        return self._key if source.sealed else None
-
-    def check(self, source: Source, data: bytes) -> None:
-        """``ImageError("NOT_PRIVATE")`` for a medical image in a dataset that declares nothing."""
-        if self._declared[source.dataset] is None and format_of(data).name in MEDICAL:
-            raise ImageError(
-                "NOT_PRIVATE", "write private = true (or false, where names identify nobody) in its dataset"
-            )
-
-    def shown(self, rows: Iterable[Row], ledger: Ledger) -> list[Row]:
-        """The rows as they may be committed: of private ones only the columns of the allow-list."""
-        return [self.shown_of(row["dataset"], row, ledger) for row in rows]
-
-    def shown_of(self, dataset: str, row: Row, ledger: Ledger) -> Row:
-        """A row of a dataset as it may be committed to a ledger, that of strips too.
-
-        What a ledger adds to the fixed columns (metrics, features, sums) are numbers and stay.
-        """
-        if not self._declared[dataset]:
-            return row
-        allowed = SHOWN | (set(ledger.schema.names) - set(COLUMNS.names))
-        names = allowed | {"message"} if row.get("reason") in PLAIN_MESSAGES else allowed
-        return {name: value for name, value in row.items() if name in names}

@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 from pipeline.hashing import short_hash
-from pipeline.privacy.key import PrivacyKey
+from pipeline.jobs.job import Dataset, Job
+from pipeline.privacy.datasets import folder_of, key_for
 from pipeline.privacy.medical import MEDICAL_ENDINGS, OTHER_ENDINGS
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from pipeline.units import Source
 
-
-def source_of(dataset: str, folder: Folder, entry: Entry, hidden: PrivacyKey | None = None) -> Source:
-    """A listed object with its identity; with a key, one that tells neither its name nor its time."""
-    # Dataset and key decide the seed, so the same object under another name is another source.
-    parts = (dataset, folder.url, entry.key, entry.version)
-    if hidden is None:
-        return Source(dataset, entry.key, entry.size, entry.version, short_hash(*parts))
-    name = hidden.id_of(dataset, entry.key) + ending_of(entry.key)
-    return Source(dataset, name, entry.size, "", hidden.id_of(*parts), sealed=hidden.seal(entry.key))
-
-
 _ENDINGS = (*MEDICAL_ENDINGS, *OTHER_ENDINGS)
+
+
+class SourceLocator:
+    """From objects of a job's datasets to sources, and back: ``identify`` and ``locate``.
+
+    Raises ``JobError`` where a dataset is private and there is no key.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._folders = {each.name: folder_of(each) for each in job.datasets}
+        self._key = key_for(job)
+        self._private = frozenset(each.name for each in job.datasets if each.private)
+
+    def identify(self, dataset: Dataset | str, entry: Entry) -> Source:
+        """A listed object with its identity; of a private dataset, one that tells neither name nor time."""
+        name = dataset if isinstance(dataset, str) else dataset.name
+        # Dataset and key decide the seed, so the same object under another name is another source.
+        parts = (name, self._folders[name].url, entry.key, entry.version)
+        if name not in self._private:
+            return Source(name, entry.key, entry.size, entry.version, short_hash(*parts))
+        assert self._key is not None
+        opaque = self._key.id_of(name, entry.key) + ending_of(entry.key)
+        return Source(name, opaque, entry.size, "", self._key.id_of(*parts), sealed=self._key.seal(entry.key))
+
+    def locate(self, source: Source) -> tuple[Folder, str]:
+        """The folder of a source's object, and its key there."""
+        if not source.sealed:
+            return self._folders[source.dataset], source.key
+        assert self._key is not None
+        return self._folders[source.dataset], self._key.reveal(source.sealed)
+
+    def public_uri(self, source: Source) -> str | None:
+        """The address of a source as rows may tell it; ``None`` where it is private."""
+        return None if source.sealed else self._folders[source.dataset].uri(source.key)
+
+    def group_of(self, dataset: Dataset, *names: str) -> str:
+        """A name for a group of sources. Keyed where private: a UID is a name that other archives know."""
+        hashed = self._key.id_of if self._key is not None and dataset.private else short_hash
+        return hashed(*names)
 
 
 def ending_of(key: str) -> str:

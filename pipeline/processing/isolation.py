@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ImageError
-from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
-from pipeline.storage.folder import Folder
 from pipeline.units import Unit
 
 
-def process(job: Job, books: Folder, unit: Unit, seconds: float) -> list[Row] | ImageError:
+def process(run: RunFolder, unit: Unit, seconds: float) -> list[Row] | ImageError:
     """The rows of a unit of one image, or why its process ended. Commits nothing."""
     with tempfile.TemporaryDirectory(prefix="restora-alone-") as folder:
         answer = Path(folder) / "rows.json"
         request = {
-            "job": job.model_dump(mode="json"),
-            "books": [books.url, books.profile],
+            "job": run.job.model_dump(mode="json"),
+            "folder": [run.folder.url, run.folder.profile],
             "unit": dataclasses.asdict(unit),
             "answer": str(answer),
         }

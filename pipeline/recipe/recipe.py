@@ -7,7 +7,6 @@ place of the data are provenance, not identity.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -26,6 +25,7 @@ from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric, Pair
 from pipeline.privacy.datasets import fingerprints
+from pipeline.recipe.differences import finite
 from pipeline.recipe.weights import fetch_part, fetch_restorer
 
 SCHEMA_VERSION = 1
@@ -108,7 +108,7 @@ class Recipe:
     @cached_property
     def recipe_id(self) -> str:
         """SHA-256 of the canonical JSON of the specification, 64 hex digits."""
-        return sha256_hex(canonical_json(_finite(self.specification)).encode())
+        return sha256_hex(canonical_json(finite(self.specification)).encode())
 
     @property
     def combinations(self) -> list[tuple[str, str]]:
@@ -125,32 +125,6 @@ class Recipe:
                     f'restorers[{position}]: "{built.name}" enlarges by {scale}, but degradations[{index}] '
                     f'"{degradation.name}" shrinks by {degradation.scale}; put them into different jobs'
                 )
-
-
-def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """Where two recipes differ, one line each: ``restorers[1].sha256: "ab.." -> "cd.."``."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from differences(before, after, f"{path}[{index}]")
-    elif old != new:
-        yield f"{path}: {_brief(old)} -> {_brief(new)}"
-
-
-def _brief(value: Any) -> str:
-    text = canonical_json(_finite(value))
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _finite(value: Any) -> Any:
-    """Infinite numbers as text: JSON has none."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
 
 
 def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:

@@ -19,12 +19,11 @@ from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import NO_DEGRADATION
-from pipeline.ledger.run_folder import Books
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import RunRecord
 from pipeline.privacy.datasets import folder_of
 from pipeline.processing.cases import Loaded, Outcome
 from pipeline.processing.processor import Processor
-from pipeline.recipe.recipe import Recipe
 from pipeline.report.display import Display
 from pipeline.report.page import build_page
 from pipeline.report.run_provenance import Provenance
@@ -41,32 +40,32 @@ MOST_BYTES = 1 << 28
 """Larger files are not read for a picture."""
 
 
-def write_report(books: Books) -> str:
+def write_report(run: RunFolder) -> str:
     """Writes ``report/index.html`` from the tables; returns its address."""
-    table, summary = read_metrics(books), read_summary(books)
-    metric = books.job.metrics[0] if books.job.metrics else None
+    table, summary = read_metrics(run), read_summary(run)
+    metric = run.job.metrics[0] if run.job.metrics else None
     page = build_page(
         table,
         summary,
         compare(table, metric) if metric else None,
-        list(remade(books, table, pick_samples(table, metric))),
-        _provenance(books),
+        list(remade(run, table, pick_samples(table, metric))),
+        _provenance(run),
     )
-    books.folder.put(PAGE, page.encode())
-    return books.folder.uri(PAGE)
+    run.folder.put(PAGE, page.encode())
+    return run.folder.uri(PAGE)
 
 
-def remade(books: Books, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sample]:
+def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sample]:
     """The picked images with the pixels of every restorer; those no longer readable are left out."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    processor = Processor(Recipe.of(books.job), device)
+    processor = Processor(run.recipe, device)
     wanted: dict[tuple[str, str], list[Pick]] = {}
     # Pixels can name a patient as well as a header can: names burnt in, faces.
-    hidden = {each.name for each in books.job.datasets if each.private}
+    hidden = {each.name for each in run.job.datasets if each.private}
     for pick in (each for each in picks if each.dataset not in hidden):
         wanted.setdefault((pick.dataset, pick.key), []).append(pick)
     for (dataset, key), here in wanted.items():
-        loaded = _loaded(books, dataset, key)
+        loaded = _loaded(run, dataset, key)
         if loaded is None:
             continue
         outcomes = list(processor([loaded]))
@@ -74,17 +73,17 @@ def remade(books: Books, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sam
             degradation = pick.degradation or NO_DEGRADATION
             mine = [each for each in outcomes if each.degradation == degradation and each.case is not None]
             if mine:
-                yield _sample(pick, loaded, mine, books.job.metrics)
+                yield _sample(pick, loaded, mine, run.job.metrics)
 
 
-def _loaded(books: Books, dataset: str, key: str) -> Loaded | None:
-    place = next(each for each in books.job.datasets if each.name == dataset)
+def _loaded(run: RunFolder, dataset: str, key: str) -> Loaded | None:
+    place = next(each for each in run.job.datasets if each.name == dataset)
     try:
         folder = folder_of(place)
         if folder.entry(key).size > MOST_BYTES:
             return None  # a scene: its pixels would be too many, once they were here
         data = folder.read(key)
-        image = decode(data, Limits(min(MOST_PIXELS, books.job.limits.max_pixels)))
+        image = decode(data, Limits(min(MOST_PIXELS, run.job.limits.max_pixels)))
     except Exception:  # the page goes without a picture that cannot be had any more
         return None
     return Loaded(Source(dataset, key, len(data), "", ""), sha256_hex(data), len(data), image)
@@ -113,8 +112,8 @@ def _scores(outcome: Outcome, metrics: tuple[str, ...]) -> dict[str, float]:
     return {name: outcome.fields[name] for name in metrics if outcome.fields.get(name) is not None}
 
 
-def _provenance(books: Books) -> Provenance:
-    record = RunRecord.read(books.folder)
+def _provenance(run: RunFolder) -> Provenance:
+    record = RunRecord.read(run.folder)
     facts: dict[str, Any] = {}
     if record is not None:
         facts = {
@@ -122,15 +121,15 @@ def _provenance(books: Books) -> Provenance:
             "started_at": record.started_at,
             "finished_at": record.finished_at,
             "seconds": record.seconds,
-            "rows_done": record.images * len(Recipe.of(books.job).combinations),
+            "rows_done": record.images * len(run.recipe.combinations),
         }
-    return Provenance(commands=_commands(books), versions=_versions(), hardware=_hardware(), **facts)
+    return Provenance(commands=_commands(run), versions=_versions(), hardware=_hardware(), **facts)
 
 
-def _commands(books: Books) -> list[str]:
-    if books.job.kind == "benchmark":
-        return ["restora benchmark job.toml   # the job as below", f"restora verify {books.job.output}"]
-    output = books.job.output
+def _commands(run: RunFolder) -> list[str]:
+    if run.job.kind == "benchmark":
+        return ["restora benchmark job.toml   # the job as below", f"restora verify {run.job.output}"]
+    output = run.job.output
     return [f"restora verify {output}", f"restora retry {output}   # what was quarantined"]
 
 

@@ -10,8 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 
 from pipeline.hashing import sha256_hex
-from pipeline.ledger.run_folder import Books
-from pipeline.planning.plan_files import source_ids
+from pipeline.ledger.run_folder import RunFolder
+from pipeline.planning.plan_files import read_source_ids
 from pipeline.results.tables import METRIC_TABLE, SUMMARY_TABLE, TableSummary
 from pipeline.results.verify import Verification
 
@@ -27,20 +27,20 @@ class Finished:
     table: TableSummary
     verification: Verification
     report: str
-    """Key of the report in the books."""
+    """Key of the report in the run."""
 
-    def write(self, books: Books) -> None:
+    def write(self, run: RunFolder) -> None:
         """Replaces the record of the run before."""
-        books.folder.put(FINISHED, json.dumps(asdict(self), indent=1).encode())
+        run.folder.put(FINISHED, json.dumps(asdict(self), indent=1).encode())
 
     @classmethod
-    def read(cls, books: Books) -> Finished | None:
+    def read(cls, run: RunFolder) -> Finished | None:
         """The record, or ``None`` where it is of another state or its files are gone."""
-        if not books.folder.exists(FINISHED):
+        if not run.folder.exists(FINISHED):
             return None
-        fields = json.loads(books.folder.read(FINISHED))
+        fields = json.loads(run.folder.read(FINISHED))
         files = (METRIC_TABLE, SUMMARY_TABLE, fields["report"])
-        if fields["state"] != state_of(books) or not all(map(books.folder.exists, files)):
+        if fields["state"] != state_of(run) or not all(map(run.folder.exists, files)):
             return None
         problems = tuple(fields["verification"].pop("problems"))
         return cls(
@@ -51,8 +51,8 @@ class Finished:
         )
 
 
-def state_of(books: Books) -> str:
+def state_of(run: RunFolder) -> str:
     """SHA-256 over the job, the identities of the planned sources and the names of the committed units."""
-    units = books.folder.keys(books.ledger.prefix, ".parquet")
-    parts = (books.job.model_dump_json(), sha256_hex(source_ids(books.folder).tobytes()), *units)
+    units = run.folder.keys(run.ledger.prefix, ".parquet")
+    parts = (run.job.model_dump_json(), sha256_hex(read_source_ids(run.folder).tobytes()), *units)
     return sha256_hex("\n".join(parts).encode())

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from pipeline.distances import DISTANCES
 from pipeline.ledger.ledger import contains
-from pipeline.ledger.run_folder import Books
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import FEATURES, OK
 from pipeline.metrics import METRICS
-from pipeline.planning.plan_files import source_ids
+from pipeline.planning.plan_files import read_source_ids
 from pipeline.recipe.recipe import SCHEMA_VERSION
 
 METRIC_TABLE = "tables/metrics.parquet"
@@ -48,22 +48,22 @@ class TableSummary:
         return self.images_quarantined / self.images if self.images else 0.0
 
 
-def compact(books: Books) -> TableSummary:
+def compact(run: RunFolder) -> TableSummary:
     """Writes ``tables/metrics.parquet`` and ``tables/summary.parquet`` from ledger and plan."""
     # Here, because it brings scipy.stats, which a run with nothing to do should not wait for.
     from pipeline.results.distance_table import DistanceTable
     from pipeline.results.statistics import summarise
 
     counts: dict[str, int] = dict.fromkeys(("rows", "ok", "superseded", "images", "images_quarantined"), 0)
-    distances = DistanceTable(books.job.distances)
-    columns = [field for field in books.ledger.schema if field.name not in FEATURES]
-    schema = pa.schema(columns).with_metadata({METADATA_KEY: json.dumps(_metadata(books)).encode()})
+    distances = DistanceTable(run.job.distances)
+    columns = [field for field in run.ledger.schema if field.name not in FEATURES]
+    schema = pa.schema(columns).with_metadata({METADATA_KEY: json.dumps(_metadata(run)).encode()})
     with tempfile.TemporaryDirectory(prefix="restora-table-") as folder:
         path = Path(folder) / "metrics.parquet"
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             waiting: list[pa.Table] = []
-            for table in _current(books, counts):
-                if books.job.distances:
+            for table in _current(run, counts):
+                if run.job.distances:
                     distances.add(table)
                 waiting.append(table.select(schema.names).cast(schema))
                 if sum(map(len, waiting)) >= ROW_GROUP:
@@ -71,32 +71,32 @@ def compact(books: Books) -> TableSummary:
                     waiting = []
             if waiting:
                 writer.write_table(pa.concat_tables(waiting))
-        summary = summarise(_scores(path, books))
+        summary = summarise(_scores(path, run))
         summary = pa.concat_tables([summary, pa.Table.from_pylist(distances.rows(), summary.schema)])
-        books.folder.put_file(METRIC_TABLE, path)
+        run.folder.put_file(METRIC_TABLE, path)
     buffer = io.BytesIO()
     pq.write_table(summary, buffer, compression="zstd")
-    books.folder.put(SUMMARY_TABLE, buffer.getvalue())
+    run.folder.put(SUMMARY_TABLE, buffer.getvalue())
     return TableSummary(quarantined=counts["rows"] - counts["ok"], **counts)
 
 
-def read_metrics(books: Books, columns: list[str] | None = None) -> pa.Table:
+def read_metrics(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
     """The metric table, with its metadata."""
-    with books.folder.open(METRIC_TABLE) as file:
+    with run.folder.open(METRIC_TABLE) as file:
         return pq.read_table(pa.PythonFile(file, mode="r"), columns=columns)
 
 
-def read_summary(books: Books) -> pa.Table:
+def read_summary(run: RunFolder) -> pa.Table:
     """The summary table."""
-    return pq.read_table(io.BytesIO(books.folder.read(SUMMARY_TABLE)))
+    return pq.read_table(io.BytesIO(run.folder.read(SUMMARY_TABLE)))
 
 
-def _current(books: Books, counts: dict[str, int]) -> Iterator[pa.Table]:
+def _current(run: RunFolder, counts: dict[str, int]) -> Iterator[pa.Table]:
     """Rows of the sources that belong to the job today, at their newest attempt, each source once."""
-    listed = source_ids(books.folder)
+    listed = read_source_ids(run.folder)
     taken = np.zeros(len(listed), bool)
-    committed = books.ledger.committed()
-    for table in books.ledger.tables():
+    committed = run.ledger.committed()
+    for table in run.ledger.tables():
         ids = table["source_id"].to_pylist()
         places = np.minimum(np.searchsorted(listed, np.array(ids, "S32")), max(len(listed) - 1, 0))
         keep = contains(listed, ids) & ~taken[places] & committed.newest(table)
@@ -116,23 +116,23 @@ def _count(counts: dict[str, int], table: pa.Table, kept: pa.Table) -> None:
     counts["images_quarantined"] += pc.count_distinct(kept.filter(pc.invert(good))["source_id"]).as_py()
 
 
-def _scores(path: Path, books: Books) -> pa.Table:
-    scores = [f"{m}{suffix}" for m in books.job.metrics for suffix in ("", "_degraded")]
+def _scores(path: Path, run: RunFolder) -> pa.Table:
+    scores = [f"{m}{suffix}" for m in run.job.metrics for suffix in ("", "_degraded")]
     columns = ["dataset", "key", "source_id", "degradation", "restorer", "status", "reason", *scores]
     return pq.read_table(path, columns=columns)
 
 
-def _metadata(books: Books) -> dict[str, Any]:
-    protocols = {name: dataclasses.asdict(METRICS[name].protocol) for name in books.job.metrics}
+def _metadata(run: RunFolder) -> dict[str, Any]:
+    protocols = {name: dataclasses.asdict(METRICS[name].protocol) for name in run.job.metrics}
     return {
         "schema_version": SCHEMA_VERSION,
-        "kind": books.job.kind,
-        "job": books.job.model_dump(mode="json"),
-        "recipe": books.specification,
-        "recipe_id": books.recipe_id,
+        "kind": run.job.kind,
+        "job": run.job.model_dump(mode="json"),
+        "recipe": run.specification,
+        "recipe_id": run.recipe_id,
         "distances": {
             name: {"formula": DISTANCES[name].formula, "source": DISTANCES[name].source}
-            for name in books.job.distances
+            for name in run.job.distances
         },
         "protocols": {
             name: {field: str(v) if isinstance(v, float) else v for field, v in protocol.items()}

@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import describe
 from pipeline.hashing import sha256_hex, sha256_of
-from pipeline.ledger.layout import Layout
 from pipeline.ledger.ledger import contains
-from pipeline.ledger.run_folder import Books
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
-from pipeline.planning.plan_files import source_ids
-from pipeline.recipe.recipe import Recipe
+from pipeline.planning.plan_files import read_source_ids
 from pipeline.storage.folder import Folder
 
 MOST_SHOWN = 20
@@ -63,20 +61,20 @@ class _Problems:
             self.shown.append(text)
 
 
-def verify(books: Books, *, since: datetime | None = None, threads: int = 8) -> Verification:
+def verify(run: RunFolder, *, since: datetime | None = None, threads: int = 8) -> Verification:
     """Checks the ledger against the plan, and objects against the ledger.
 
     ``since`` reads back only the objects of rows made from then on: what a nightly run added to a large
     archive. Without it, every object.
     """
     problems = _Problems()
-    listed = source_ids(books.folder)
+    listed = read_source_ids(run.folder)
     rows_per_source = np.zeros(len(listed), np.int64)
     bad = np.zeros(len(listed), bool)
-    committed = books.ledger.committed()
-    expected = Counter(Recipe.of(books.job).combinations)
+    committed = run.ledger.committed()
+    expected = Counter(run.recipe.combinations)
     objects = 0
-    for table in books.ledger.tables():
+    for table in run.ledger.tables():
         listed_now = contains(listed, table["source_id"].to_pylist())
         current = table.filter(pa.array(listed_now & committed.newest(table)))
         places = np.searchsorted(listed, np.array(current["source_id"].to_pylist(), "S32"))
@@ -84,7 +82,7 @@ def verify(books: Books, *, since: datetime | None = None, threads: int = 8) -> 
         bad[places[np.array(current["status"].to_pylist(), object) != OK]] = True
         _check_combinations(current, expected, problems)
         fresh = current if since is None else current.filter(pc.greater_equal(current["finished_at"], since))
-        objects += _check_objects(fresh, books, problems, threads)
+        objects += _check_objects(fresh, run, problems, threads)
     _check_counts(rows_per_source, sum(expected.values()), problems)
     covered = rows_per_source > 0
     return Verification(
@@ -118,9 +116,9 @@ def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], pro
             problems.add(f"{key}: more than one row of {degradation} x {restorer}")
 
 
-def _check_objects(table: pa.Table, books: Books, problems: _Problems, threads: int) -> int:
-    root = Folder(books.job.output, books.job.output_profile)
-    layout = Layout.of(books.job, books.recipe_id)
+def _check_objects(table: pa.Table, run: RunFolder, problems: _Problems, threads: int) -> int:
+    root = Folder(run.job.output, run.job.output_profile)
+    layout = run.layout
     promised: set[tuple[str, str, int]] = set()
     if layout.keeps_restored or layout.kind == "degrade":
         promised.update(_promised(table, root, "output", problems))

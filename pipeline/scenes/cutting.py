@@ -15,15 +15,13 @@ from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.directory import BYTE_ORDERS
 from pipeline.formats.geotiff.format import GeoTiff
 from pipeline.formats.raster import MAGIC_BYTES, Raster, driver_of
-from pipeline.jobs.job import Job
 from pipeline.ledger.ledger import Committed
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.strips import StripLedger
-from pipeline.privacy.datasets import folder_of
-from pipeline.privacy.medical import Privacy
+from pipeline.privacy.naming import SourceLocator
 from pipeline.scenes.blocks import WORK, delete_below
 from pipeline.scenes.geometry import strip_cuts
 from pipeline.scenes.reader import Scene
-from pipeline.storage.folder import Folder
 from pipeline.units import Part, Source, Unit, make_unit
 
 _PIXELS_A_BYTE = 8
@@ -39,11 +37,11 @@ _OTHERS = tuple({end for each in FORMATS.values() for end in each.extensions}.di
 class ScenePlan:
     """``split(units)`` takes the scenes out of planned units and gives them their own."""
 
-    def __init__(self, job: Job, books: Folder, recipe_id: str) -> None:
-        self._job, self._books, self._recipe_id = job, books, recipe_id
-        self._folders = {each.name: folder_of(each) for each in job.datasets}
-        self._privacy = Privacy(job)
-        self._least_bytes = job.resources.scene_pixels // _PIXELS_A_BYTE
+    def __init__(self, run: RunFolder) -> None:
+        self._run, self._job, self._folder = run, run.job, run.folder
+        self._recipe_id = run.recipe_id
+        self._locator = SourceLocator(run.job)
+        self._least_bytes = run.job.resources.scene_pixels // _PIXELS_A_BYTE
         self._found: set[str] = set()
 
     def split(self, units: Iterator[Unit]) -> Iterator[Unit]:
@@ -68,7 +66,7 @@ class ScenePlan:
         done = {each.decode() for each in committed.done} if self._leftovers else set()
         for source_id in self._leftovers:
             if source_id in done and source_id not in self._found:
-                delete_below(self._books, f"{WORK}/{source_id}")
+                delete_below(self._folder, f"{WORK}/{source_id}")
 
     def _units(self, source: Source, attempt: int, whole: Part) -> Iterator[Unit]:
         joining = make_unit(self._recipe_id, attempt, [source])
@@ -93,7 +91,7 @@ class ScenePlan:
 
     def _part(self, source: Source) -> Part | None:
         """How a source is cut; nothing for what is no scene, and for what reading it will complain of."""
-        folder, key = self._folders[source.dataset], self._privacy.real_key(source)
+        folder, key = self._locator.locate(source)
         try:
             if not self._may_be_raster(folder.head(key, MAGIC_BYTES)):
                 return None
@@ -120,14 +118,12 @@ class ScenePlan:
         """Whether this job's scenes can be done strip by strip."""
         if self._job.kind != "restore" or self._job.output_format not in (None, GeoTiff.name):
             return False
-        from pipeline.recipe.recipe import Recipe  # which builds networks: only where there may be a scene
-
-        return all(built.restorer.card.tile_exact for built in Recipe.of(self._job).restorers)
+        return all(built.restorer.card.tile_exact for built in self._run.recipe.restorers)
 
     @cached_property
     def _done(self) -> frozenset[str]:
-        return StripLedger(self._books, self._recipe_id).unit_ids()
+        return StripLedger(self._folder, self._recipe_id).unit_ids()
 
     @cached_property
     def _leftovers(self) -> set[str]:
-        return {key.split("/")[1] for key in self._books.keys(WORK, ".raw")}
+        return {key.split("/")[1] for key in self._folder.keys(WORK, ".raw")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +12,9 @@ from pipeline.formats.geotiff.format import GeoTiff
 from pipeline.imaging.image import Domain, Image, Metadata
 from pipeline.imaging.radiometry import in_units
 from pipeline.jobs.job import Job, Radiometry
-from pipeline.privacy.medical import Privacy
-from pipeline.privacy.naming import source_of
+from pipeline.privacy.naming import SourceLocator
 from pipeline.quarantine import read_failure
 from pipeline.scenes.reader import Scene
-from pipeline.storage.folder import Folder
 from pipeline.units import Unit
 
 
@@ -26,9 +23,7 @@ class SceneFolders:
     """Where the scenes of a job lie, and what their numbers mean."""
 
     job: Job
-    folders: Mapping[str, Folder]
-    """By name of the dataset."""
-    privacy: Privacy
+    locator: SourceLocator
 
     def open(self, unit: Unit) -> Scene:
         """The scene of a unit. Raises ``ImageError``, with ``CHANGED`` where it is another version.
@@ -36,13 +31,13 @@ class SceneFolders:
         Strips are done at different times: two halves of two versions would make an image of neither.
         """
         (source,) = unit.sources
-        folder, key = self.folders[source.dataset], self.privacy.real_key(source)
+        folder, key = self.locator.locate(source)
         try:
             now = folder.entry(key)
         except Exception as error:
             raise read_failure(error) from error
         # By its identity, for the plan holds no version of a private object.
-        listed = source_of(source.dataset, folder, now, self.privacy.key_of(source))
+        listed = self.locator.identify(source.dataset, now)
         if now.size != source.size or (now.version and listed.source_id != source.source_id):
             raise ImageError("CHANGED", "another object than the one that was listed; run the job again")
         return Scene(folder, key, Limits(self.job.limits.max_scene_pixels))

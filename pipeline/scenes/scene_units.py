@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pipeline.errors import ImageError, StorageError
 from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.redaction import Redactor
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
 from pipeline.ledger.strips import StripLedger
 from pipeline.processing import isolation
@@ -28,16 +30,15 @@ _PATIENCE = 4
 class Scenes:
     """``scenes(unit)`` gives the rows of every image that this unit completed: the scene's, or none."""
 
-    recipe_id: str
+    run: RunFolder
     strip: StripWork
     joining: Joining
-    ledger: Ledger
 
     def __post_init__(self) -> None:
-        self._books, self._job = self.strip.books, self.strip.job
-        self._privacy = self.strip.scenes.privacy
-        self._strips = StripLedger(self._books, self.recipe_id)
-        self._attempts = Attempts(self._books)
+        self.ledger, self._folder = self.run.ledger, self.run.folder
+        self._redactor = Redactor(self.run.job)
+        self._strips = StripLedger(self._folder, self.run.recipe_id)
+        self._attempts = Attempts(self._folder)
 
     def __call__(self, unit: Unit) -> list[Row]:
         """Does a strip, and joins where it was the last; commits both."""
@@ -55,7 +56,7 @@ class Scenes:
             if (found := self.ledger.rows(joining.unit_id)) is not None:
                 return found if unit.part.joins else []  # somebody else joined, and took the blocks away
             raise
-        Blocks(self._books, joining).delete()
+        Blocks(self._folder, joining).delete()
         return rows
 
     def process(self, unit: Unit) -> list[Row]:
@@ -70,7 +71,7 @@ class Scenes:
             return rows
         with self._attempts.counted(unit.unit_id) as together:
             rows = self.process(unit) if together else self._apart(unit)
-            rows = [self._privacy.shown_of(unit.sources[0].dataset, row, ledger) for row in rows]
+            rows = [self._redactor.redact(unit.sources[0].dataset, row, ledger.schema) for row in rows]
             if (others := ledger.rows(unit.unit_id)) is not None:
                 return others  # and the blocks may have gone while we read them
             ledger.commit(unit.unit_id, rows)
@@ -78,8 +79,8 @@ class Scenes:
 
     def _apart(self, unit: Unit) -> list[Row]:
         assert unit.part is not None
-        seconds = _PATIENCE * self._job.resources.image_seconds
-        result = isolation.process(self._job, self._books, unit, seconds)
+        seconds = _PATIENCE * self.run.job.resources.image_seconds
+        result = isolation.process(self.run, unit, seconds)
         if not isinstance(result, ImageError):
             return result
         row = self.joining.base(unit) if unit.part.joins else self.strip.base(unit)
@@ -90,7 +91,9 @@ class Scenes:
 
     def _joining(self, unit: Unit) -> Unit:
         assert unit.part is not None
-        return replace(make_unit(self.recipe_id, unit.attempt, list(unit.sources)), part=unit.part.joining)
+        return replace(
+            make_unit(self.run.recipe_id, unit.attempt, list(unit.sources)), part=unit.part.joining
+        )
 
     def _strip_ids(self, unit: Unit) -> list[str]:
         assert unit.part is not None
@@ -100,20 +103,20 @@ class Scenes:
     def _complete(self, unit: Unit) -> bool:
         # From below, where those lie that are done last: mostly one look is enough.
         ids = reversed(self._strip_ids(unit))
-        return all(self._books.exists(self._strips.key(each)) for each in ids)
+        return all(self._folder.exists(self._strips.key(each)) for each in ids)
 
     def _strip_rows(self, unit: Unit) -> list[Row]:
         """The strips' rows, from above. ``StorageError`` where one, or a block of it, is gone."""
         found = {each: self._strips.rows(each) for each in self._strip_ids(unit)}
-        there = Blocks(self._books, unit).stored()
+        there = Blocks(self._folder, unit).stored()
         lost = [
             each for each, rows in found.items() if rows is None or not there.issuperset(named_by(rows[0]))
         ]
         for each in lost:
-            self._books.delete(self._strips.key(each))
+            self._folder.delete(self._strips.key(each))
         if lost:
             raise StorageError(
-                f"{len(lost)} strips of {unit.sources[0].key} are gone from {self._books.url}; "
+                f"{len(lost)} strips of {unit.sources[0].key} are gone from {self._folder.url}; "
                 "run the same command again, and they will be done again"
             )
         return [row for rows in found.values() for row in rows or []]

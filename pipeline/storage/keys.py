@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-BOOKS = "_restora"
+RUN_FOLDER = "_restora"
 """Folder of the ledger, plan, tables and report beside restored objects."""
 
 _AMBIGUOUS = re.compile(r"%(25|2E|2F|5F)")
@@ -13,12 +13,12 @@ _AMBIGUOUS = re.compile(r"%(25|2E|2F|5F)")
 def safe_key(key: str) -> str:
     """The key as it can be written anywhere, distinct keys staying distinct.
 
-    Only what could leave the folder or meet our own books is escaped: empty, ``.`` and ``..``
+    Only what could leave the folder or meet our own files is escaped: empty, ``.`` and ``..``
     segments, a leading slash, and a first segment ``_restora``.
     """
     segments = [_safe_segment(segment) for segment in key.split("/")]
-    if segments[0] == BOOKS:
-        segments[0] = "%5F" + BOOKS[1:]
+    if segments[0] == RUN_FOLDER:
+        segments[0] = "%5F" + RUN_FOLDER[1:]
     return "/".join(segments)
 
 

@@ -15,7 +15,7 @@ import torch
 
 from pipeline.errors import JobError, RunStopped, StorageError, describe
 from pipeline.hashing import sha256_hex
-from pipeline.recipe.recipe import differences
+from pipeline.recipe.differences import differences
 from pipeline.storage.folder import Folder
 
 POINTER = "newest.json"

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.storage.folder import Folder
 from pipeline.units import unit_of
 
@@ -24,7 +25,7 @@ def main() -> None:
 
     request = json.load(sys.stdin)
     _limit_memory()
-    worker = Worker(Job.parse(request["job"]), Folder(*request["books"]), threads=1)
+    worker = Worker(RunFolder.of(Job.parse(request["job"]), Folder(*request["folder"])), threads=1)
     rows = worker.process(unit_of(request["unit"]))
     Path(request["answer"]).write_text(json.dumps(rows, default=lambda value: value.isoformat()))
 

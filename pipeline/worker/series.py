@@ -47,7 +47,7 @@ def whole_head(folder: Folder, key: str) -> bytes:
     return folder.read(key)
 
 
-def settled(rows: list[Row], unit: Unit, layout: Layout) -> list[Row]:
+def all_or_nothing(rows: list[Row], unit: Unit, layout: Layout) -> list[Row]:
     """The rows of a unit, every series either ok as a whole or quarantined as a whole.
 
     Objects of a series that failed are removed from the store, also those of an earlier attempt.

@@ -6,9 +6,7 @@ queues between. Nothing of one image reaches another, and nothing is kept betwee
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,33 +14,27 @@ from functools import cached_property
 import torch
 
 from pipeline.errors import ImageError
-from pipeline.formats import decode
-from pipeline.formats.base import Limits
-from pipeline.hashing import sha256_hex
-from pipeline.jobs.job import Job
 from pipeline.ledger.attempts import Attempts
-from pipeline.ledger.layout import Layout
-from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.redaction import Redactor
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK, QUARANTINED, Row
-from pipeline.privacy.datasets import folder_of
-from pipeline.privacy.medical import Privacy
+from pipeline.privacy.naming import SourceLocator
 from pipeline.processing import isolation
 from pipeline.processing.batches import BATCH_PIXELS, CPU_BATCH_PIXELS, Batches
-from pipeline.processing.cases import Loaded, Outcome
+from pipeline.processing.cases import Outcome
 from pipeline.processing.processor import Processor
-from pipeline.quarantine import _FETCH, _write_fault, read_failure, reason_and_message
-from pipeline.recipe.recipe import Recipe
+from pipeline.quarantine import _FETCH, _write_fault, reason_and_message
 from pipeline.scenes.joining import Joining
 from pipeline.scenes.opener import SceneFolders
-from pipeline.scenes.reader import refuse_too_large
 from pipeline.scenes.scene_units import Scenes
 from pipeline.scenes.strip_work import StripWork
-from pipeline.storage.folder import Folder
 from pipeline.units import Source, Unit
 from pipeline.version import code_version
 from pipeline.worker import series
 from pipeline.worker.encoding import Outputs
+from pipeline.worker.loading import Loader
 from pipeline.worker.objects import Objects
+from pipeline.worker.thread_window import ThreadWindow
 
 LOOKED_INTO = 1 << 28
 """Bytes above which the header is read before the rest: a scene that is too large is not fetched."""
@@ -51,20 +43,18 @@ LOOKED_INTO = 1 << 28
 class Worker:
     """``worker(unit)`` degrades, restores, scores and stores a unit's images, commits, returns the rows."""
 
-    def __init__(self, job: Job, books: Folder, device: str = "cpu", threads: int = 2) -> None:
-        self.recipe = Recipe.of(job)
-        self.layout = Layout.of(job, self.recipe.recipe_id)
-        self.ledger = Ledger.of(job, books, self.recipe.recipe_id)
-        self._job, self._books, self._threads = job, books, threads
-        self._attempts = Attempts(books)
-        self._folders = {each.name: folder_of(each) for each in job.datasets}
-        self._privacy = Privacy(job)
-        self._series = {each.name: each.series for each in job.datasets}
+    def __init__(self, run: RunFolder, device: str = "cpu", threads: int = 2) -> None:
+        self.recipe, self.layout, self.ledger = run.recipe, run.layout, run.ledger
+        self._run, self._threads = run, threads
+        self._attempts = Attempts(run.folder)
+        self._redactor = Redactor(run.job)
+        self._locator = SourceLocator(run.job)
+        self._series = {each.name: each.series for each in run.job.datasets}
         self._digests = {built.name: built.sha256 for built in self.recipe.restorers}
         self._processor = Processor(self.recipe, torch.device(device))
         self._device = _device_name(device)
         self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
-        self._readers = ThreadPoolExecutor(threads, thread_name_prefix="read")
+        self._load = Loader(run.job, self._locator, threads)
         self._writers = ThreadPoolExecutor(threads, thread_name_prefix="write")
 
     def __call__(self, unit: Unit) -> list[Row]:
@@ -77,7 +67,10 @@ class Worker:
         if (rows := self.ledger.rows(unit.unit_id)) is not None:
             return rows
         with self._attempts.counted(unit.unit_id) as together:
-            rows = self._privacy.shown(self._processed(unit, together=together), self.ledger)
+            rows = [
+                self._redactor.redact(row["dataset"], row, self.ledger.schema)
+                for row in self._all_rows(unit, together=together)
+            ]
             self.ledger.commit(unit.unit_id, rows)
         return rows
 
@@ -85,23 +78,25 @@ class Worker:
     def _scenes(self) -> Scenes:
         """For the units of a restore run's scenes."""
         (built,) = self.recipe.restorers
-        recipe_id, folders = self.recipe.recipe_id, SceneFolders(self._job, self._folders, self._privacy)
+        scenes = SceneFolders(self._run.job, self._locator)
         fitted = self._processor.fitted(built.name)
         strip = StripWork(
-            self._job, self._books, folders, built, fitted, self._processor.device, self._device
+            self._run.job, self._run.folder, scenes, built, fitted, self._processor.device, self._device
         )
-        joining = Joining(self._books, folders, built, self.layout, recipe_id, self._row, self._threads)
-        return Scenes(recipe_id, strip, joining, self.ledger)
+        joining = Joining(
+            self._run.folder, scenes, built, self.layout, self.recipe.recipe_id, self._row, self._threads
+        )
+        return Scenes(self._run, strip, joining)
 
-    def _processed(self, unit: Unit, *, together: bool) -> list[Row]:
+    def _all_rows(self, unit: Unit, *, together: bool) -> list[Row]:
         """Rows of the unit: series that contradict themselves, then all others, each whole or not at all."""
-        faults = series.check(unit, self._series, self._read_head)
+        faults = series.check(unit, self._series, self._load.read_head)
         sound = replace(unit, sources=tuple(each for each in unit.sources if each.group not in faults))
         rows = self.process(sound) if together else self._process_apart(sound)
         for source in unit.sources:
             if source.group in faults:
                 rows += self._quarantined(source, unit, faults[source.group])
-        return series.settled(rows, unit, self.layout)
+        return series.all_or_nothing(rows, unit, self.layout)
 
     def process(self, unit: Unit) -> list[Row]:
         """Everything but the commit: objects are in the store when this returns."""
@@ -109,10 +104,12 @@ class Worker:
             return self._scenes.process(unit)
         outputs = Outputs(self.recipe, self.layout)
         objects = Objects(outputs)
-        saves = _Window(self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit, objects))
+        saves: ThreadWindow[Outcome, Row] = ThreadWindow(
+            self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit, objects)
+        )
         rows: list[Row] = []
         batches = Batches(batch_pixels=self._batch_pixels)
-        for source, loaded in self._loaded(unit.sources):
+        for source, loaded in self._load(unit.sources):
             if isinstance(loaded, Exception):
                 rows += self._quarantined(source, unit, loaded)
                 continue
@@ -130,38 +127,9 @@ class Worker:
         rows: list[Row] = []
         for source in unit.sources:
             alone = Unit(unit.unit_id, unit.attempt, (source,))
-            result = isolation.process(self._job, self._books, alone, self._job.resources.image_seconds)
+            result = isolation.process(self._run, alone, self._run.job.resources.image_seconds)
             rows += self._quarantined(source, unit, result) if isinstance(result, ImageError) else result
         return rows
-
-    def _loaded(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Loaded | Exception]]:
-        window: deque[tuple[Source, Future[Loaded]]] = deque()
-        for source in sources:
-            window.append((source, self._readers.submit(self._load, source)))
-            if len(window) > 2 * self._threads:
-                yield _taken(window.popleft())
-        while window:
-            yield _taken(window.popleft())
-
-    def _read_head(self, source: Source) -> bytes:
-        return series.whole_head(self._folders[source.dataset], self._privacy.real_key(source))
-
-    def _load(self, source: Source) -> Loaded:
-        folder, key = self._folders[source.dataset], self._privacy.real_key(source)
-        limits = Limits(self._job.limits.max_pixels)
-        try:
-            if source.size > LOOKED_INTO:
-                refuse_too_large(folder, key, limits)
-            data = folder.read(key)
-        except ImageError:
-            raise
-        except Exception as error:
-            raise read_failure(error) from error
-        if 0 <= source.size != len(data):
-            raise ImageError("CHANGED", f"{source.size} bytes listed, {len(data)} read; run the job again")
-        self._privacy.check(source, data)
-        image = decode(data, limits)
-        return Loaded(source, sha256_hex(data), len(data), image)
 
     def _save(self, outcome: Outcome, unit: Unit, objects: Objects) -> Row:
         """Stores what the job keeps of an outcome; its row."""
@@ -196,7 +164,7 @@ class Worker:
             "dataset": source.dataset,
             "key": source.key,
             "source_id": source.source_id,
-            "source_uri": None if source.sealed else self._folders[source.dataset].uri(source.key),
+            "source_uri": self._locator.public_uri(source),
             "source_bytes": source.size if source.size >= 0 else None,
             "degradation": degradation,
             "restorer": restorer,
@@ -210,35 +178,9 @@ class Worker:
         }
 
 
-class _Window:
-    """Hands work to a pool and takes results in order, so many under way at a time and not more."""
-
-    def __init__(self, pool: ThreadPoolExecutor, most: int, work: Callable[[Outcome], Row]) -> None:
-        self._pool, self._most, self._work = pool, most, work
-        self._futures: deque[Future[Row]] = deque()
-
-    def feed(self, outcomes: Iterable[Outcome]) -> Iterator[Row]:
-        for outcome in outcomes:
-            self._futures.append(self._pool.submit(self._work, outcome))
-            while len(self._futures) > self._most:
-                yield self._futures.popleft().result()
-
-    def rest(self) -> Iterator[Row]:
-        while self._futures:
-            yield self._futures.popleft().result()
-
-
 def _fault(error: Exception, stage: str) -> Row:
     reason, message = reason_and_message(error)
     return {"status": QUARANTINED, "reason": reason, "stage": stage, "message": message}
-
-
-def _taken(item: tuple[Source, Future[Loaded]]) -> tuple[Source, Loaded | Exception]:
-    source, future = item
-    try:
-        return source, future.result()
-    except Exception as error:
-        return source, error
 
 
 def _device_name(device: str) -> str:

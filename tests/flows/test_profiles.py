@@ -51,7 +51,7 @@ def test_a_profile_leads_to_its_endpoint_and_another_one_does_not(tmp_path, s3):
     assert "there are: archive" in missing.stderr
     for each in (done, read, missing):
         assert "planted-secret" not in each.stdout + each.stderr
-    books = Folder(f"{bucket}/clean/_restora")
-    keys = [entry.key for page in books.pages() for entry in page]
+    folder = Folder(f"{bucket}/clean/_restora")
+    keys = [entry.key for page in folder.pages() for entry in page]
     assert len(keys) > 5
-    assert not [key for key in keys if b"planted-secret" in books.read(key)]
+    assert not [key for key in keys if b"planted-secret" in folder.read(key)]

@@ -12,7 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from pipeline import run
 from pipeline.errors import JobError, RunStopped, StorageError
 from pipeline.jobs.job import Job
-from pipeline.ledger.run_folder import open_existing, open_for
+from pipeline.ledger.run_folder import open_existing, open_run
 from pipeline.storage.folder import Folder
 from tests.bad_images import DEEP, OPACITY, PHOTO
 from tests.helpers import (
@@ -76,7 +76,7 @@ def test_a_benchmark_writes_what_its_rows_say(tmp_path):
                 for name, value in json.loads(row["degradation_params"])[0].items()
                 if name not in ("op", "quality")
             }
-    assert Counter(row["recipe_id"] for row in rows) == {open_for(job).recipe_id: 12}
+    assert Counter(row["recipe_id"] for row in rows) == {open_run(job).recipe_id: 12}
 
 
 def test_a_restore_keeps_names_formats_and_kinds(tmp_path):
@@ -170,7 +170,7 @@ def test_retry_does_only_what_failed_and_supersedes_it(tmp_path):
     assert (planned.left, planned.units) == (1, 1)
     again = {row["key"]: row for row in complete(job)}
     assert (again["0002.png"]["attempt"], again["0002.png"]["reason"]) == (1, "UNREADABLE")
-    assert run.compact(job).superseded == 1
+    assert run.compact(open_run(job)).superseded == 1
     assert plan_and_execute(job)[0].left == 0
 
 
@@ -181,7 +181,7 @@ def test_a_hopeless_archive_stops_early_with_the_reasons(tmp_path):
     )
     with pytest.raises(RunStopped, match=r"10 of the first 10 images were quarantined \(UNREADABLE 20\)"):
         plan_and_execute(job)
-    assert run.plan(job, run.Options(engine="local")).done == 10, "what was done is kept"
+    assert run.plan(open_run(job), run.Options(engine="local")).done == 10, "what was done is kept"
 
 
 def test_a_few_bad_images_stop_nobody(tmp_path):
@@ -229,7 +229,7 @@ def test_a_wrong_place_stops_before_anything_is_quarantined(tmp_path):
         plan_and_execute(benchmark(tmp_path / "in", tmp_path / "file" / "out"))
 
 
-def test_books_are_found_again_by_their_place(tmp_path):
+def test_a_run_folder_is_found_again_by_their_place(tmp_path):
     photographs_in(tmp_path / "in", 1)
     for job, output in [
         (benchmark(tmp_path / "in", tmp_path / "one"), tmp_path / "one"),
@@ -237,8 +237,8 @@ def test_books_are_found_again_by_their_place(tmp_path):
     ]:
         complete(job)
         found = open_existing(str(output))
-        assert (found.job, found.recipe_id) == (job, open_for(job).recipe_id)
-    with pytest.raises(JobError, match="no run of restora lies there"):
+        assert (found.job, found.recipe_id) == (job, open_run(job).recipe_id)
+    with pytest.raises(JobError, match="holds no run of restora"):
         open_existing(str(tmp_path / "in"))
 
 

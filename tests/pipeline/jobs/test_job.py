@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.recipe.recipe import Recipe
 from tests.helpers import benchmark, complete, photographs_in, restore
 
@@ -223,7 +223,7 @@ def test_another_recipe_is_refused_in_the_same_place_with_the_difference(tmp_pat
         ({"save": "all"}, r'save: "none" -> "all"'),
     ]:
         with pytest.raises(JobError, match=said) as refusal:
-            open_for(benchmark(tmp_path / "in", tmp_path / "out", **changed))
+            open_run(benchmark(tmp_path / "in", tmp_path / "out", **changed))
         assert "choose another output" in str(refusal.value)
 
 
@@ -237,24 +237,24 @@ def test_what_is_no_part_of_the_recipe_may_change(tmp_path):
         resources={"workers": 7},
         quarantine={"threshold": 1},
     )
-    assert open_for(changed).recipe_id == open_for(job).recipe_id
+    assert open_run(changed).recipe_id == open_run(job).recipe_id
 
 
 def test_a_recipe_by_which_nothing_was_done_gives_way(tmp_path):
     photographs_in(tmp_path / "in", 1)
-    open_for(benchmark(tmp_path / "in", tmp_path / "out"))
+    open_run(benchmark(tmp_path / "in", tmp_path / "out"))
     changed = benchmark(tmp_path / "in", tmp_path / "out", seed=5)
-    assert open_for(changed).recipe_id == Recipe.of(changed).recipe_id
+    assert open_run(changed).recipe_id == Recipe.of(changed).recipe_id
 
 
 @pytest.mark.parametrize("output", ["in", "in/out", "in/deep/er"])
 def test_an_output_among_the_sources_is_refused(tmp_path, output):
     photographs_in(tmp_path / "in", 1)
-    with pytest.raises(JobError, match=r"output: .* lies inside datasets\[0\].*choose a place outside"):
-        open_for(restore(tmp_path / "in", tmp_path / output))
+    with pytest.raises(JobError, match=r"output: .* is inside datasets\[0\].*choose a place outside"):
+        open_run(restore(tmp_path / "in", tmp_path / output))
     assert [each.name for each in (tmp_path / "in").iterdir()] == ["0000.png"], "and nothing was written"
 
 
 def test_a_neighbour_of_the_sources_is_a_good_output(tmp_path):
     photographs_in(tmp_path / "in", 1)
-    open_for(restore(tmp_path / "in", tmp_path / "in-restored"))
+    open_run(restore(tmp_path / "in", tmp_path / "in-restored"))

@@ -11,14 +11,14 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.ledger.attempts import Attempts
-from pipeline.ledger.ledger import Ledger, contains
-from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED
+from pipeline.ledger.ledger import Ledger, contains, prefix_of
+from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, schema
 from pipeline.storage.folder import Folder
 
 
 @pytest.fixture
 def ledger():
-    return Ledger(Folder(f"memory://{uuid.uuid4().hex}"), "ab" * 32, ["psnr"])
+    return Ledger(Folder(f"memory://{uuid.uuid4().hex}"), prefix_of("ab" * 32), schema(["psnr"]))
 
 
 def row(source: str, status: str = OK, attempt: int = 0, **fields) -> dict:
@@ -45,7 +45,7 @@ def test_the_schema_is_the_same_whatever_the_rows_hold(ledger):
 
 def test_pandas_reads_a_unit_without_us(ledger):
     ledger.commit("u1", [row("a", psnr=float("inf")), row("b", psnr=1.25)])
-    frame = pandas.read_parquet(io.BytesIO(ledger.books.read(ledger.key("u1"))))
+    frame = pandas.read_parquet(io.BytesIO(ledger.folder.read(ledger.key("u1"))))
     assert frame["psnr"].tolist() == [float("inf"), 1.25]
 
 
@@ -76,7 +76,7 @@ def test_committing_again_replaces(ledger):
 
 def test_another_recipe_sees_nothing_of_it(ledger):
     ledger.commit("u1", [row("a")])
-    assert len(Ledger(ledger.books, "cd" * 32, ["psnr"]).committed().done) == 0
+    assert len(Ledger(ledger.folder, prefix_of("cd" * 32), ledger.schema).committed().done) == 0
 
 
 def test_many_units_come_in_order_and_once(ledger):
@@ -89,7 +89,7 @@ def test_many_units_come_in_order_and_once(ledger):
 
 def test_a_damaged_file_is_named_with_the_cure(ledger):
     ledger.commit("u1", [row("a")])
-    ledger.books.put(ledger.key("u1"), ledger.books.read(ledger.key("u1"))[:-20])
+    ledger.folder.put(ledger.key("u1"), ledger.folder.read(ledger.key("u1"))[:-20])
     with pytest.raises(StorageError, match=r"u1\.parquet: not a whole Parquet file; delete it and run"):
         ledger.committed()
 
@@ -98,7 +98,7 @@ def test_a_ledger_goes_to_actors_whole(ledger):
     ledger.commit("u1", [row("a", psnr=2.0)])
     copy = pickle.loads(pickle.dumps(ledger))
     assert copy.rows("u1") == ledger.rows("u1")
-    assert pq.read_schema(io.BytesIO(copy.books.read(copy.key("u1")))).names == copy.schema.names
+    assert pq.read_schema(io.BytesIO(copy.folder.read(copy.key("u1")))).names == copy.schema.names
 
 
 def test_membership_agrees_with_a_set():
@@ -110,8 +110,12 @@ def test_membership_agrees_with_a_set():
 
 
 def test_attempts_count_what_never_came_to_an_end():
-    books = Folder(f"memory://{uuid.uuid4().hex}")
-    assert [Attempts(books).begin("u"), Attempts(books).begin("u"), Attempts(books).begin("v")] == [0, 1, 0]
-    Attempts(books).end("u")
-    Attempts(books).end("u")
-    assert Attempts(books).begin("u") == 0
+    folder = Folder(f"memory://{uuid.uuid4().hex}")
+    assert [Attempts(folder).begin(unit) for unit in ("u", "u", "v")] == [
+        0,
+        1,
+        0,
+    ]
+    Attempts(folder).end("u")
+    Attempts(folder).end("u")
+    assert Attempts(folder).begin("u") == 0

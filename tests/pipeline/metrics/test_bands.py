@@ -8,7 +8,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from pipeline.errors import JobError
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands, per_band
 from pipeline.recipe.recipe import Recipe
@@ -38,7 +38,7 @@ def test_each_band_has_the_score_that_it_has_alone(tmp_path):
         signed = (restored.astype(float) - reference).mean(axis=(0, 1)) / 255
         assert row["bias_bands"] == pytest.approx(np.abs(signed), abs=1e-7)
         assert row["bias"] == pytest.approx(np.mean(row["bias_bands"]), abs=1e-12)
-    assert "psnr_y_bands" not in read_metrics(open_for(job)).schema.names
+    assert "psnr_y_bands" not in read_metrics(open_run(job)).schema.names
 
 
 def test_only_metrics_of_the_job_that_one_band_has(tmp_path):

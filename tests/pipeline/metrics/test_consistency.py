@@ -14,13 +14,12 @@ from pipeline.hashing import sha256_hex
 from pipeline.imaging.radiometry import to_tensor
 from pipeline.jobs.job import DegradationSpec
 from pipeline.metrics import METRICS
-from pipeline.privacy.naming import source_of
 from pipeline.processing.cases import Case, Loaded
 from pipeline.processing.metric_inputs import with_input
 from pipeline.processing.processor import Processor
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.folder import Folder
-from tests.helpers import benchmark, encoded, photograph, restore
+from tests.helpers import benchmark, encoded, photograph, restore, source_of
 
 CPU = torch.device("cpu")
 FIXED = ["bicubic-x4", "blur", "motion", "defocus", "jpeg-q30", "mask", "slc-off", "clouds", "inpaint-thin"]

@@ -2,31 +2,34 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 
 from pipeline.errors import JobError
-from pipeline.ledger.ledger import Committed
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
+from pipeline.ledger.schema import OK, QUARANTINED
 from pipeline.planning import grouping, plan, plan_files
 from pipeline.planning.plan import make_plan
 from pipeline.storage.folder import Folder
-from tests.helpers import benchmark, encoded, fill, photograph, photographs_in, restore
+from tests.helpers import benchmark, commit, encoded, fill, photograph, photographs_in, restore, source_of
 
 
-def planned(job, committed=None, **options):
-    books = open_for(job)
-    options = {"workers": 1} | options
-    summary = make_plan(job, books.folder, books.recipe_id, committed or Committed(), **options)
-    return summary, list(plan_files.units(books.folder)), list(plan_files.sources(books.folder))
+def planned(job, committed=(), **options):
+    opened = open_run(job)
+    commit(opened, committed)
+    summary = make_plan(opened, **{"workers": 1} | options)
+    return summary, list(plan_files.read_units(opened.folder)), list(plan_files.read_sources(opened.folder))
 
 
 def done(sources, failed=(), attempts=None):
-    return Committed(
-        done=np.unique(np.array([each.source_id for each in sources], "S32")),
-        failed=np.unique(np.array([each.source_id for each in failed], "S32")),
-        attempts=attempts or {},
-    )
+    """Rows of the sources, as a worker commits them."""
+    return [
+        {
+            "source_id": each.source_id,
+            "status": QUARANTINED if each in failed else OK,
+            "attempt": (attempts or {}).get(each.source_id, 0),
+        }
+        for each in sources
+    ]
 
 
 @pytest.fixture
@@ -122,9 +125,9 @@ def test_identities_tell_dataset_place_key_and_version_apart(tmp_path):
     below = Folder(str(tmp_path / "a" / "b"))
     inner = next(below.pages())[0]
     ids = [
-        *(plan.source_of("one", folder, entry).source_id for entry in entries),
-        *(plan.source_of("two", folder, entry).source_id for entry in entries),
-        plan.source_of("one", below, inner).source_id,
+        *(source_of("one", folder, entry).source_id for entry in entries),
+        *(source_of("two", folder, entry).source_id for entry in entries),
+        source_of("one", below, inner).source_id,
     ]
     assert len(set(ids)) == 5
     assert all(len(each) == 32 for each in ids)
@@ -175,9 +178,9 @@ def test_an_empty_dataset_is_a_clear_error(tmp_path):
 
 def test_a_place_where_nothing_was_planned_says_so(tmp_path):
     photographs_in(tmp_path / "in", 1)
-    books = open_for(benchmark(tmp_path / "in", tmp_path / "out"))
+    opened = open_run(benchmark(tmp_path / "in", tmp_path / "out"))
     with pytest.raises(JobError, match="nothing was planned here yet; run the job first"):
-        plan_files.source_ids(books.folder)
+        plan_files.read_source_ids(opened.folder)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -199,7 +202,7 @@ def test_units_are_small_at_both_ends(total, workers):
     assert len(sizes) <= total / most + 9 * workers + 1
 
 
-def test_the_books_of_an_earlier_run_are_no_images(tmp_path):
+def test_the_files_of_an_earlier_run_are_no_images(tmp_path):
     fill(tmp_path / "in", {"a.png": b"1", "_restora/report/x.png": b"2", "_leading/b.png": b"3"})
     _, _, sources = planned(benchmark(tmp_path / "in", tmp_path / "out"))
     assert [each.key for each in sources] == ["_leading/b.png", "a.png"]

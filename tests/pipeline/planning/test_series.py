@@ -2,19 +2,17 @@
 
 import io
 
-import numpy as np
 import pytest
 
 from pipeline.formats.series import HEAD_BYTES
-from pipeline.ledger.ledger import Committed
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan_files
 from pipeline.planning.plan import make_plan
 from pipeline.storage.folder import Folder
 from pipeline.worker import series as worker_series
 from pipeline.worker.worker import Worker
 from tests.dicom_samples import pydicom, samples
-from tests.helpers import complete, encoded, fill, photograph, restore
+from tests.helpers import commit, complete, encoded, fill, photograph, restore
 
 ANY_SHARE = {"threshold": 1.0, "stop_share": 1.0}
 UNITS_OF_TWO = {"unit_images": 2}
@@ -53,10 +51,11 @@ def job_of(root, out, how="stack", **fields):
     return restore("", out, datasets=[dataset], **fields)
 
 
-def planned(job, committed=None, **options):
-    books = open_for(job)
-    make_plan(job, books.folder, books.recipe_id, committed or Committed(), workers=1, **options)
-    return list(plan_files.units(books.folder))
+def planned(job, committed=(), **options):
+    opened = open_run(job)
+    commit(opened, committed)
+    make_plan(opened, workers=1, **options)
+    return list(plan_files.read_units(opened.folder))
 
 
 def reasons(rows, name="ct") -> list[str | None]:
@@ -139,9 +138,16 @@ def test_a_retry_takes_the_whole_series_and_nothing_else(tmp_path):
     archive(tmp_path / "in")
     job = job_of(tmp_path / "in", tmp_path / "out")
     units = planned(job)
-    ids = [source.source_id for unit in units for source in unit.sources]
     ct = next(unit for unit in units if unit.sources[0].key.endswith("ct"))
-    committed = Committed(np.unique(np.array(ids, "S32")), np.array([ct.sources[1].source_id], "S32"))
+    committed = [
+        {
+            "source_id": source.source_id,
+            "status": "quarantined" if source == ct.sources[1] else "ok",
+            "attempt": 0,
+        }
+        for unit in units
+        for source in unit.sources
+    ]
     (again,) = planned(job, committed, retry=True)
     assert again.sources == ct.sources
     assert again.attempt == 1
@@ -197,9 +203,8 @@ def test_a_series_whose_unit_kills_its_process_falls_as_one(tmp_path):
     """Images that go one by one through a subprocess are a series still."""
     archive(tmp_path / "in", ct=CT[:2], mr=[])
     job = job_of(tmp_path / "in", tmp_path / "out", resources={"image_seconds": 0.01})
-    books = open_for(job)
     (unit,) = (each for each in planned(job) if each.sources[0].group)
-    worker = Worker(job, books.folder)
+    worker = Worker(open_run(job))
     for _ in range(2):
         worker._attempts.begin(unit.unit_id)
     rows = worker(unit)
@@ -219,14 +224,13 @@ def test_a_combination_falls_alone(tmp_path):
         save="all",
         output_format="dicom",
     )
-    books = open_for(job)
     (unit,) = (each for each in planned(job) if each.sources[0].key.endswith("ct"))
-    worker = Worker(job, books.folder)
+    worker = Worker(open_run(job))
     rows = worker.process(unit)
     assert {row["status"] for row in rows} == {"ok"}
     culprit = next(row for row in rows if row["restorer"] == "median")
     culprit |= {"status": "quarantined", "reason": "NONFINITE_OUTPUT", "output_uri": None}
-    after = worker_series.settled(rows, unit, worker.layout)
+    after = worker_series.all_or_nothing(rows, unit, worker.layout)
     assert {row["reason"] for row in after if row["restorer"] == "median"} == {
         "SERIES_INCOMPLETE",
         "NONFINITE_OUTPUT",

@@ -10,12 +10,12 @@ import pytest
 from pipeline import run
 from pipeline.errors import JobError, StorageError
 from pipeline.jobs.job import Job
-from pipeline.ledger.redaction import SHOWN
-from pipeline.ledger.run_folder import open_existing
+from pipeline.ledger.redaction import ALLOWED_COLUMNS
+from pipeline.ledger.run_folder import open_existing, open_run
 from pipeline.ledger.schema import COLUMNS
 from pipeline.planning import plan_files
-from pipeline.planning.whois import unveiled
-from pipeline.privacy.datasets import sealed
+from pipeline.planning.whois import resolve_ids
+from pipeline.privacy.datasets import seal_job
 from pipeline.privacy.key import VARIABLE, PrivacyKey, load_key, make_key
 from tests.canary import CANARY, archive, hits, planted
 from tests.dicom_samples import pydicom
@@ -44,12 +44,12 @@ def test_no_byte_of_a_run_tells_a_name(tmp_path, caplog, capfd, recwarn):
     caplog.set_level(logging.DEBUG)
     job = job_of(tmp_path / "in", tmp_path / "out")
     rows = complete(job)
-    run.report(job)
+    run.report(open_run(job))
     assert hits(tmp_path / "out") == []
     said = [record.getMessage() for record in caplog.records] + list(capfd.readouterr())
     assert not [each for each in (*said, *(str(each.message) for each in recwarn.list)) if CANARY in each]
 
-    assert len(list(unveiled(open_existing(job.output)))) == len(rows) == len(files)
+    assert len(list(resolve_ids(open_existing(job.output)))) == len(rows) == len(files)
     reasons = sorted(str(row["reason"]) for row in rows)
     assert reasons == ["EMPTY", "NO_PIXELS", "None", "None", "None", "TRUNCATED"]
     for row in rows:
@@ -76,7 +76,7 @@ def test_ids_last_and_lead_back_to_the_images(tmp_path):
     assert lasting(complete(job_of(tmp_path / "in", tmp_path / "again")), also=("output_uri",)) == lasting(
         first, also=("output_uri",)
     )
-    addresses = {address for _, address in unveiled(open_existing(str(tmp_path / "out")))}
+    addresses = {address for _, address in resolve_ids(open_existing(str(tmp_path / "out")))}
     assert addresses == {str(tmp_path / "in" / CANARY / name) for name in files}
 
 
@@ -87,16 +87,16 @@ def test_another_key_is_refused_before_anything_is_done_again(tmp_path, monkeypa
     make_key(tmp_path / "other.key")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "other.key"))
     with pytest.raises(JobError, match=r"privacy\.hospital"):
-        run.plan(job, run.Options(engine="local"))
+        run.plan(open_run(job), run.Options(engine="local"))
     with pytest.raises(JobError, match=VARIABLE):
-        list(unveiled(open_existing(str(tmp_path / "out"))))
+        list(resolve_ids(open_existing(str(tmp_path / "out"))))
 
 
 def test_without_a_key_a_private_dataset_is_refused_with_the_cure(tmp_path, monkeypatch):
     archive(tmp_path / "in")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "absent"))
     with pytest.raises(JobError, match=r"datasets\[0\].*`restora key`") as refusal:
-        run.plan(job_of(tmp_path / "in", tmp_path / "out"), run.Options(engine="local"))
+        run.plan(open_run(job_of(tmp_path / "in", tmp_path / "out")), run.Options(engine="local"))
     assert CANARY not in str(refusal.value)
     assert not (tmp_path / "out").exists()
 
@@ -113,7 +113,9 @@ def test_without_a_key_a_private_dataset_is_refused_with_the_cure(tmp_path, monk
 def test_a_run_that_fails_tells_no_name(tmp_path, error, dataset):
     archive(tmp_path / "in")
     with pytest.raises(error, match="hospital") as failure:
-        run.plan(job_of(tmp_path / "in", tmp_path / "out", dataset=dataset), run.Options(engine="local"))
+        run.plan(
+            open_run(job_of(tmp_path / "in", tmp_path / "out", dataset=dataset)), run.Options(engine="local")
+        )
     assert CANARY not in str(failure.value)
     assert hits(tmp_path / "out") == []
 
@@ -122,12 +124,12 @@ def test_objects_that_cannot_be_read_tell_no_name(tmp_path):
     archive(tmp_path / "in")
     job = job_of(tmp_path / "in", tmp_path / "out")
     options = run.Options(engine="local")
-    planned = run.plan(job, options)
+    planned = run.plan(open_run(job), options)
     for path in (tmp_path / "in").rglob("*.dcm"):
         path.unlink()
         path.mkdir()  # reading it fails with an error that names it
-    run.execute(job, options, planned)
-    run.compact(job)
+    run.execute(open_run(job), options, planned)
+    run.compact(open_run(job))
     assert hits(tmp_path / "out") == []
     rows = pq.read_table(tmp_path / "out/_restora/tables/metrics.parquet").to_pylist()
     assert [row["reason"] for row in rows].count("READ_FAILED") == 4
@@ -141,10 +143,10 @@ def test_a_dataset_that_declares_nothing_is_refused_before_a_name_is_written(tmp
         job = restore("", tmp_path / "out", datasets=[dataset])
         if declared is None:
             with pytest.raises(JobError, match="private = true"):
-                run.plan(job, run.Options(engine="local"))
+                run.plan(open_run(job), run.Options(engine="local"))
             assert not list((tmp_path / "out").rglob("*.parquet"))
         else:
-            assert run.plan(job, run.Options(engine="local")).sources == 2
+            assert run.plan(open_run(job), run.Options(engine="local")).sources == 2
 
 
 def test_medical_content_under_a_harmless_name_is_quarantined(tmp_path):
@@ -154,15 +156,17 @@ def test_medical_content_under_a_harmless_name_is_quarantined(tmp_path):
 
 
 def test_every_column_is_either_allowed_or_withheld():
-    assert set(COLUMNS.names) == SHOWN | WITHHELD, "decide of a new column whether it may tell a name"
-    assert not SHOWN & WITHHELD
+    assert set(COLUMNS.names) == ALLOWED_COLUMNS | WITHHELD, (
+        "decide of a new column whether it may tell a name"
+    )
+    assert not ALLOWED_COLUMNS & WITHHELD
 
 
 def test_sealed_jobs_open_with_their_key_alone(tmp_path, monkeypatch):
     job = job_of(tmp_path, tmp_path / "out", dataset={"pattern": f"{CANARY}*"})
-    hidden = sealed(job)
+    hidden = seal_job(job)
     assert CANARY not in hidden.model_dump_json()
-    assert sealed(hidden) == hidden == sealed(job)
+    assert seal_job(hidden) == hidden == seal_job(job)
     key = load_key()
     assert key.reveal(hidden.datasets[0].uri) == str(tmp_path / CANARY)
     assert key.reveal(hidden.datasets[0].pattern) == f"{CANARY}*"
@@ -197,13 +201,13 @@ def test_a_key_is_its_owners_alone_and_never_overwritten(key):
 def test_the_plan_holds_no_time_and_no_name(tmp_path):
     archive(tmp_path / "in")
     job = job_of(tmp_path / "in", tmp_path / "out")
-    run.plan(job, run.Options(engine="local"))
-    books = open_existing(job.output)
-    for source in plan_files.sources(books.folder):
+    run.plan(open_run(job), run.Options(engine="local"))
+    opened = open_existing(job.output)
+    for source in plan_files.read_sources(opened.folder):
         assert source.version == ""
         assert CANARY not in repr(source)
-    assert CANARY.encode() not in books.folder.read("job.json")
-    assert books.job == sealed(job)
+    assert CANARY.encode() not in opened.folder.read("job.json")
+    assert opened.job == seal_job(job)
 
 
 def test_training_takes_no_private_dataset():

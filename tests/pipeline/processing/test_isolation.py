@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.errors import ImageError
 from pipeline.ledger.attempts import ATTEMPTS_TOGETHER, Attempts
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan, plan_files
 from pipeline.processing import isolation
+from pipeline.storage.folder import Folder
 from pipeline.units import Unit
 from pipeline.worker.worker import Worker
 from tests.helpers import benchmark, lasting, photographs_in
@@ -18,13 +19,13 @@ from tests.killing import WATCHED
 
 @pytest.fixture
 def planned(tmp_path):
-    """A job of three photographs, its books, and its one unit."""
+    """A job of three photographs, its run folder, and its one unit."""
     photographs_in(tmp_path / "in", 3)
     job = benchmark(tmp_path / "in", tmp_path / "out", save="restored", restorers=["median"])
-    books = open_for(job)
-    plan.make_plan(job, books.folder, books.recipe_id, books.ledger.committed(), workers=1)
-    (unit,) = list(plan_files.units(books.folder))[:1]
-    return job, books.folder, unit
+    opened = open_run(job)
+    plan.make_plan(opened, workers=1)
+    (unit,) = list(plan_files.read_units(opened.folder))[:1]
+    return job, opened, unit
 
 
 def alone(unit: Unit, index: int) -> Unit:
@@ -32,17 +33,17 @@ def alone(unit: Unit, index: int) -> Unit:
 
 
 def test_an_image_that_takes_too_long_is_stopped(planned):
-    job, books, unit = planned
-    ended = isolation.process(job, books, alone(unit, 0), seconds=0.05)
+    _, opened, unit = planned
+    ended = isolation.process(opened, alone(unit, 0), seconds=0.05)
     assert isinstance(ended, ImageError)
     assert ended.reason == "TIMED_OUT"
 
 
 def test_rows_are_those_of_a_process_in_company(planned):
-    job, books, unit = planned
-    result = isolation.process(job, books, alone(unit, 0), seconds=60)
+    _, opened, unit = planned
+    result = isolation.process(opened, alone(unit, 0), seconds=60)
     assert not isinstance(result, ImageError), result
-    together = Worker(job, books).process(alone(unit, 0))
+    together = Worker(opened).process(alone(unit, 0))
     assert lasting(result) == lasting(together)
     assert result[0]["finished_at"].tzinfo is not None
 
@@ -56,23 +57,23 @@ def test_rows_are_those_of_a_process_in_company(planned):
     ],
 )
 def test_how_a_process_died_is_told(planned, monkeypatch, death, message):
-    job, books, unit = planned
-    poison = books.__class__(job.datasets[0].uri).read(unit.sources[0].key)
+    job, opened, unit = planned
+    poison = Folder(job.datasets[0].uri).read(unit.sources[0].key)
     monkeypatch.syspath_prepend(WATCHED)
     monkeypatch.setenv("RESTORA_POISON", sha256(poison).hexdigest())
     monkeypatch.setenv("RESTORA_DEATH", death)
-    ended = isolation.process(job, books, alone(unit, 0), seconds=60)
+    ended = isolation.process(opened, alone(unit, 0), seconds=60)
     assert isinstance(ended, ImageError)
     assert (ended.reason, str(ended)) == ("CRASHED", message)
 
 
 def test_a_unit_that_died_before_is_taken_apart_and_committed(planned):
-    job, books, unit = planned
+    _, opened, unit = planned
     for _ in range(ATTEMPTS_TOGETHER):
-        Attempts(books).begin(unit.unit_id)
-    worker = Worker(job, books)
+        Attempts(opened.folder).begin(unit.unit_id)
+    worker = Worker(opened)
     worker.process = pytest.fail  # in this process it must never run again
     rows = worker(unit)
     assert [row["status"] for row in rows] == ["ok"] * len(unit.sources)
     assert worker.ledger.rows(unit.unit_id) is not None
-    assert Attempts(books).begin(unit.unit_id) == 0
+    assert Attempts(opened.folder).begin(unit.unit_id) == 0

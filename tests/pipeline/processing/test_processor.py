@@ -9,13 +9,12 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from pipeline.formats import decode, encode
 from pipeline.hashing import sha256_hex
-from pipeline.privacy.naming import source_of
 from pipeline.processing.batches import Batches
 from pipeline.processing.cases import Loaded
 from pipeline.processing.processor import Processor, _bisected
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.folder import Folder
-from tests.helpers import benchmark, decoded, encoded, photograph
+from tests.helpers import benchmark, decoded, encoded, photograph, source_of
 
 
 def loaded(folder: Folder, key: str, data: bytes) -> Loaded:

@@ -8,7 +8,7 @@ import pytest
 from pipeline import run
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.results.tables import read_metrics, read_summary
 from tests.helpers import benchmark, complete, photographs_in, restore
 
@@ -31,11 +31,11 @@ def test_distances_of_a_run_are_those_of_its_folders(tmp_path):
         resources={"unit_images": 2},
     )
     rows = complete(job)
-    books = open_for(job)
-    assert not [name for name in read_metrics(books).schema.names if name.startswith("features")]
+    opened = open_run(job)
+    assert not [name for name in read_metrics(opened).schema.names if name.startswith("features")]
     summary = {
         (row["restorer"], row["metric"]): row
-        for row in read_summary(books).to_pylist()
+        for row in read_summary(opened).to_pylist()
         if row["metric"].endswith("_lite0")
     }
     assert len(summary) == 4
@@ -76,7 +76,7 @@ def test_a_restore_run_has_scores_that_need_no_reference(tmp_path):
 def test_other_scores_are_refused_with_the_cure(tmp_path, fields, message):
     photographs_in(tmp_path / "in", 1)
     with pytest.raises(JobError, match=message):
-        run.plan(restore(tmp_path / "in", tmp_path / "out", **fields), run.Options(engine="local"))
+        run.plan(open_run(restore(tmp_path / "in", tmp_path / "out", **fields)), run.Options(engine="local"))
 
 
 def test_an_unknown_distance_is_refused_with_the_nearest_name(tmp_path):
@@ -86,4 +86,4 @@ def test_an_unknown_distance_is_refused_with_the_nearest_name(tmp_path):
     with pytest.raises(
         JobError, match=r'distances\[0\]: unknown "frechet_lite"; did you mean "frechet_lite0"'
     ):
-        run.plan(job, run.Options(engine="local"))
+        run.plan(open_run(job), run.Options(engine="local"))

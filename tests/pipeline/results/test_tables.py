@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import run
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.metrics import METRICS
 from pipeline.results.tables import METRIC_TABLE, SUMMARY_TABLE, compact, read_metrics, read_summary
 from tests.helpers import benchmark, complete, encoded, fill, photograph, photographs_in, plan_and_execute
@@ -58,11 +58,11 @@ def test_the_ranking_query_agrees_with_the_summary(job):
 
 
 def test_the_summary_counts_what_failed(job):
-    rows = read_summary(open_for(job)).to_pylist()
+    rows = read_summary(open_run(job)).to_pylist()
     assert {(row["n"], row["n_quarantined"], row["n_infinite"]) for row in rows} == {(7, 1, 0)}
     for row in rows:
         assert row["low"] < row["mean"] < row["high"]
-        values = read_metrics(open_for(job), ["degradation", "restorer", row["metric"]]).to_pandas()
+        values = read_metrics(open_run(job), ["degradation", "restorer", row["metric"]]).to_pandas()
         mine = values[(values.degradation == row["degradation"]) & (values.restorer == row["restorer"])]
         assert row["mean"] == pytest.approx(np.nanmean(mine[row["metric"]]))
         assert row["median"] == pytest.approx(np.nanmedian(mine[row["metric"]]))
@@ -72,19 +72,19 @@ def test_protocols_job_and_recipe_travel_in_the_file(job):
     metadata = json.loads(pq.read_schema(f"{job.output}/{METRIC_TABLE}").metadata[b"restora"])
     assert set(metadata["protocols"]) == {"psnr", "mae"}
     assert metadata["protocols"]["psnr"]["formula"] == METRICS["psnr"].protocol.formula
-    assert metadata["recipe_id"] == open_for(job).recipe_id
+    assert metadata["recipe_id"] == open_run(job).recipe_id
     assert metadata["job"]["degradations"][0]["name"] == "awgn-25"
 
 
 def test_tables_can_be_made_again_and_are_the_same(job):
-    books = open_for(job)
-    before = read_metrics(books).to_pylist()
-    books.folder.delete(METRIC_TABLE)
-    books.folder.delete(SUMMARY_TABLE)
-    summary = compact(books)
+    opened = open_run(job)
+    before = read_metrics(opened).to_pylist()
+    opened.folder.delete(METRIC_TABLE)
+    opened.folder.delete(SUMMARY_TABLE)
+    summary = compact(opened)
     assert (summary.rows, summary.ok, summary.quarantined, summary.superseded) == (32, 28, 4, 0)
     assert (summary.images, summary.images_quarantined, summary.quarantined_share) == (8, 1, 1 / 8)
-    assert read_metrics(books).to_pylist() == before
+    assert read_metrics(opened).to_pylist() == before
 
 
 def test_perfect_and_undefined_scores_are_kept_apart(tmp_path):
@@ -103,7 +103,7 @@ def test_perfect_and_undefined_scores_are_kept_apart(tmp_path):
     rows = {row["key"]: row for row in complete(job)}
     assert rows["flat.png"]["psnr"] == rows["b.png"]["psnr"] == float("inf")
     assert rows["b.png"]["ssim"] == pytest.approx(1)
-    (psnr,) = [row for row in read_summary(open_for(job)).to_pylist() if row["metric"] == "psnr"]
+    (psnr,) = [row for row in read_summary(open_run(job)).to_pylist() if row["metric"] == "psnr"]
     assert (psnr["n"], psnr["n_infinite"]) in {(0, 2), (2, 2)}
 
 
@@ -112,19 +112,19 @@ def test_a_source_in_two_units_is_in_the_table_once(tmp_path):
     photographs_in(tmp_path / "in", 4)
     small = benchmark(tmp_path / "in", tmp_path / "out", resources={"unit_images": 2}, restorers=["identity"])
     rows = complete(small)
-    books = open_for(small)
+    opened = open_run(small)
     orphan = [row | {"unit_id": "f" * 32} for row in rows[:3]]
-    books.ledger.commit("f" * 32, orphan)
-    summary = run.compact(small)
+    opened.ledger.commit("f" * 32, orphan)
+    summary = run.compact(open_run(small))
     assert (summary.rows, summary.images, summary.superseded) == (4, 4, 3)
-    assert sorted(row["key"] for row in read_metrics(books).to_pylist()) == [f"000{i}.png" for i in range(4)]
+    assert sorted(row["key"] for row in read_metrics(opened).to_pylist()) == [f"000{i}.png" for i in range(4)]
 
 
 def test_an_archive_of_nothing_but_bad_images_has_a_table(tmp_path):
     fill(tmp_path / "in", {"a.png": b"", "b.png": b"no"})
     job = benchmark(tmp_path / "in", tmp_path / "out", quarantine={"stop_share": 1.0})
     plan_and_execute(job)
-    assert run.compact(job).quarantined_share == 1.0
+    assert run.compact(open_run(job)).quarantined_share == 1.0
     frame = pandas.read_parquet(f"{job.output}/{METRIC_TABLE}")
     assert sorted(frame["reason"].unique()) == ["EMPTY", "UNREADABLE"]
     assert frame["psnr"].isna().all()

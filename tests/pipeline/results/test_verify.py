@@ -4,7 +4,7 @@ import pytest
 
 from pipeline import run
 from pipeline.errors import JobError, StorageError
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.planning.plan_files import SOURCES
 from tests.helpers import benchmark, complete, fill, photographs_in
 
@@ -19,49 +19,49 @@ def job(tmp_path):
 
 
 def problems(job) -> str:
-    found = run.verify(job)
+    found = run.verify(open_run(job))
     assert found.is_whole == (found.problem_count == 0) == (not found.problems)
     return "\n".join(found.problems)
 
 
 def objects(job):
-    books = open_for(job)
-    return books, books.folder.keys("objects", ".png")
+    opened = open_run(job)
+    return opened, opened.folder.keys("objects", ".png")
 
 
 def recommit(job, change) -> None:
     """Writes the first unit's ledger file again with other rows."""
-    ledger = open_for(job).ledger
+    ledger = open_run(job).ledger
     units = (table.to_pylist() for table in ledger.tables())
     rows = next(rows for rows in units if rows[0]["key"] == "0000.png")
     ledger.commit(rows[0]["unit_id"], change(rows))
 
 
 def test_a_whole_run_passes(job):
-    found = run.verify(job)
+    found = run.verify(open_run(job))
     assert (found.sources, found.ok, found.quarantined, found.objects) == (5, 4, 1, 4 * 3)
     assert found.is_whole
 
 
 def test_a_missing_object_is_named(job):
-    books, keys = objects(job)
-    books.folder.delete(keys[0])
+    opened, keys = objects(job)
+    opened.folder.delete(keys[0])
     assert problems(job) == f"{keys[0]}: the object is missing"
 
 
 def test_another_size_and_another_hash_are_named(job):
-    books, keys = objects(job)
-    books.folder.put(keys[0], b"short")
-    data = bytearray(books.folder.read(keys[1]))
+    opened, keys = objects(job)
+    opened.folder.put(keys[0], b"short")
+    data = bytearray(opened.folder.read(keys[1]))
     data[-1] ^= 1
-    books.folder.put(keys[1], bytes(data))
+    opened.folder.put(keys[1], bytes(data))
     assert f"{keys[0]}: 5 bytes, the ledger says" in problems(job)
     assert f"{keys[1]}: its SHA-256 is not that of the ledger" in problems(job)
 
 
 def test_a_lost_unit_is_missing_and_running_again_heals_it(job):
-    books = open_for(job)
-    books.folder.delete(books.ledger.keys()[0])
+    opened = open_run(job)
+    opened.folder.delete(opened.ledger.keys()[0])
     assert "sources have no committed row: run the job again" in problems(job)
     complete(job)
 
@@ -84,27 +84,27 @@ def test_a_row_of_another_job_is_found(job):
 
 
 def test_a_damaged_ledger_is_named_with_the_cure(job):
-    books = open_for(job)
-    key = books.ledger.keys()[0]
-    books.folder.put(key, books.folder.read(key)[:100])
+    opened = open_run(job)
+    key = opened.ledger.keys()[0]
+    opened.folder.put(key, opened.folder.read(key)[:100])
     with pytest.raises(StorageError, match="not a whole Parquet file; delete it and run the job again"):
-        run.verify(job)
-    books.folder.delete(key)
+        run.verify(open_run(job))
+    opened.folder.delete(key)
     complete(job)
 
 
 def test_many_problems_are_counted_and_the_first_are_shown(job):
-    books, keys = objects(job)
+    opened, keys = objects(job)
     for key in keys:
-        books.folder.delete(key)
-    found = run.verify(job)
+        opened.folder.delete(key)
+    found = run.verify(open_run(job))
     assert found.problem_count == len(keys) == 12
 
 
 def test_a_run_that_was_never_planned_cannot_be_verified(job):
-    open_for(job).folder.delete(SOURCES)
+    open_run(job).folder.delete(SOURCES)
     with pytest.raises(JobError, match="nothing was planned here yet"):
-        run.verify(job)
+        run.verify(open_run(job))
 
 
 def test_an_ok_row_without_the_object_that_the_job_keeps_is_found(job):

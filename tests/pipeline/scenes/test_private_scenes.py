@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import run
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan_files
 from pipeline.privacy.key import VARIABLE, make_key
 from pipeline.storage.folder import Folder
@@ -71,17 +71,17 @@ def test_strips_give_the_file_of_the_ordinary_way_and_tell_no_name(tmp_path, cap
     caplog.set_level(logging.DEBUG)
     job = job_on(tmp_path)
     options = run.Options(engine="local")
-    planned = run.plan(job, options)
+    planned = run.plan(open_run(job), options)
     assert hits(tmp_path / "out") == []
-    books = open_for(job).folder
-    units = list(plan_files.units(books))
+    folder = open_run(job).folder
+    units = list(plan_files.read_units(folder))
     assert [unit.part.rows for unit in units] == [(0, 256), (256, 768), (768, 1300)]
-    assert not any(map(worker.Worker(job, books), units[:2]))
-    assert books.keys("scenes", ".raw")
+    assert not any(map(worker.Worker(open_run(job)), units[:2]))
+    assert folder.keys("scenes", ".raw")
     assert hits(tmp_path / "out") == [], "blocks and rows of strips that wait to be joined"
-    run.execute(job, options, planned)
-    run.compact(job)
-    assert run.verify(job).is_whole
+    run.execute(open_run(job), options, planned)
+    run.compact(open_run(job))
+    assert run.verify(open_run(job)).is_whole
     (row,) = metric_rows(job)
     same = ("key", "source_id", "output_sha256", "height", "width", "status", "source_uri", "message")
     assert {name: row[name] for name in same} == {name: whole[name] for name in same}
@@ -91,7 +91,7 @@ def test_strips_give_the_file_of_the_ordinary_way_and_tell_no_name(tmp_path, cap
     assert CANARY.encode() in restored, "the object itself is still the patient's"
     assert hits(tmp_path / "out") == []
     assert not [each for each in said(caplog, capfd, recwarn) if CANARY in each]
-    assert run.plan(job, options).left == 0
+    assert run.plan(open_run(job), options).left == 0
 
 
 def test_scenes_that_fail_tell_no_name(tmp_path, caplog, capfd, recwarn):
@@ -105,15 +105,15 @@ def test_scenes_that_fail_tell_no_name(tmp_path, caplog, capfd, recwarn):
     caplog.set_level(logging.DEBUG)
     job = job_on(tmp_path)
     options = run.Options(engine="local")
-    planned = run.plan(job, options)
-    assert all(unit.part is not None for unit in plan_files.units(open_for(job).folder))
+    planned = run.plan(open_run(job), options)
+    assert all(unit.part is not None for unit in plan_files.read_units(open_run(job).folder))
     source.put(f"{CANARY}-changed.tif", slide(7))
     source.delete(f"{CANARY}-gone.tif")
     shut = tmp_path / "in" / CANARY / f"{CANARY}-shut.tif"
     shut.unlink()
     shut.symlink_to(shut)  # reading it fails with an error that names it
-    run.execute(job, options, planned)
-    run.compact(job)
+    run.execute(open_run(job), options, planned)
+    run.compact(open_run(job))
     rows = metric_rows(job)
     assert sorted(row["reason"] for row in rows) == ["CHANGED", "NOT_FOUND", "READ_FAILED", "UNREADABLE"]
     assert {(row["status"], row["message"], row["source_uri"]) for row in rows} == {
@@ -131,10 +131,10 @@ def test_a_private_scene_is_known_by_what_was_listed_and_not_by_its_name(tmp_pat
     """The plan holds no version of it; its identity does, also where its size stays."""
     source = archive(tmp_path, **{NAME: slide()})
     job = job_on(tmp_path)
-    run.plan(job, run.Options(engine="local"))
-    books = open_for(job).folder
+    run.plan(open_run(job), run.Options(engine="local"))
+    folder = open_run(job).folder
     source.put(NAME, slide(seed))  # even the same bytes are another version
-    (first, *_) = plan_files.units(books)
+    (first, *_) = plan_files.read_units(folder)
     assert first.sources[0].version == ""
-    (row,) = worker.Worker(job, books).process(first)
+    (row,) = worker.Worker(open_run(job)).process(first)
     assert row["reason"] == "CHANGED"

@@ -1,4 +1,4 @@
-"""Scenes in a run: planned in strips, killed, resumed, quarantined, retried, all in the same books."""
+"""Scenes in a run: planned in strips, killed, resumed, quarantined, retried, all in the same run folder."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import run
 from pipeline.engines.base import UnitReport
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan_files
 from pipeline.scenes import joining
 from pipeline.storage.folder import Folder
@@ -38,11 +38,11 @@ def job_on(tmp_path, output: str = "out", **fields):
 
 
 def units_of(job):
-    return list(plan_files.units(open_for(job).folder))
+    return list(plan_files.read_units(open_run(job).folder))
 
 
 def leftovers(job) -> list[str]:
-    return open_for(job).folder.keys("scenes")
+    return open_run(job).folder.keys("scenes")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_scene_is_planned_in_strips_beside_other_images(tmp_path, expected):
     ]  # fmt: skip
     assert Folder(job.output).read("scene.tif") == expected
     assert leftovers(job) == []
-    assert run.plan(job, run.Options(engine="local")).left == 0
+    assert run.plan(open_run(job), run.Options(engine="local")).left == 0
 
 
 DEATHS = {
@@ -117,16 +117,16 @@ def test_a_kill_repeats_one_strip_or_the_joining(tmp_path):
 def test_what_a_kill_left_of_a_scene_that_is_done_goes_with_the_next_plan(tmp_path, expected):
     job = job_on(tmp_path)
     (row,) = complete(job)
-    open_for(job).folder.put(f"scenes/{row['source_id']}/0/0-0-256-90.raw", b"a block")
-    assert run.plan(job, run.Options(engine="local")).left == 0
+    open_run(job).folder.put(f"scenes/{row['source_id']}/0/0-0-256-90.raw", b"a block")
+    assert run.plan(open_run(job), run.Options(engine="local")).left == 0
     assert leftovers(job) == []
 
 
 def test_two_workers_that_join_one_scene_do_not_harm_it(tmp_path, expected, monkeypatch):
     """The second finds the blocks gone while it writes, for the first has committed."""
     job = job_on(tmp_path)
-    run.plan(job, run.Options(engine="local"))
-    first, second = (worker.Worker(job, open_for(job).folder) for _ in range(2))
+    run.plan(open_run(job), run.Options(engine="local"))
+    first, second = (worker.Worker(open_run(job)) for _ in range(2))
     *strips, last = units_of(job)
     assert not any(map(first, strips))
     write_mosaic = joining.write_mosaic
@@ -147,36 +147,36 @@ def test_two_workers_that_join_one_scene_do_not_harm_it(tmp_path, expected, monk
 def test_blocks_that_are_lost_are_made_again(tmp_path, expected):
     job = job_on(tmp_path)
     options = run.Options(engine="local")
-    planned = run.plan(job, options)
-    books = open_for(job).folder
+    planned = run.plan(open_run(job), options)
+    folder = open_run(job).folder
     first, second, last = units_of(job)
-    replica = worker.Worker(job, books)
+    replica = worker.Worker(open_run(job))
     assert replica(second) == replica(last) == []
-    books.delete(books.keys("scenes")[0])
+    folder.delete(folder.keys("scenes")[0])
     with pytest.raises(ValueError, match=r"1 strips of scene\.tif are gone .* run the same command again"):
         replica(first)
-    planned = run.plan(job, options)
+    planned = run.plan(open_run(job), options)
     assert [each.part.index for each in units_of(job)] == [2]
-    run.execute(job, options, planned)
+    run.execute(open_run(job), options, planned)
     assert Folder(job.output).read("scene.tif") == expected
 
 
 @pytest.mark.slow
 def test_a_strip_that_killed_its_process_is_done_in_one_of_its_own(tmp_path, expected):
     job = job_on(tmp_path)
-    run.plan(job, run.Options(engine="local"))
-    open_for(job).folder.put(f"attempts/{units_of(job)[1].unit_id}", b"2")
+    run.plan(open_run(job), run.Options(engine="local"))
+    open_run(job).folder.put(f"attempts/{units_of(job)[1].unit_id}", b"2")
     (row,) = complete(job)
     assert row["status"] == "ok", row["message"]
     assert Folder(job.output).read("scene.tif") == expected
-    assert open_for(job).folder.keys("attempts") == []
+    assert open_run(job).folder.keys("attempts") == []
 
 
 def test_a_strip_that_kills_its_own_process_quarantines_the_scene(tmp_path):
     fill(tmp_path / "in", {"scene.tif": scene()})
     job = job_on(tmp_path, resources=SMALL | {"image_seconds": 0.01})
-    run.plan(job, run.Options(engine="local"))
-    open_for(job).folder.put(f"attempts/{units_of(job)[1].unit_id}", b"2")
+    run.plan(open_run(job), run.Options(engine="local"))
+    open_run(job).folder.put(f"attempts/{units_of(job)[1].unit_id}", b"2")
     (row,) = complete(job)
     assert (row["status"], row["reason"], row["stage"]) == ("quarantined", "TIMED_OUT", "process")
     assert row["message"].startswith("rows 256 to 767: not done after")
@@ -235,10 +235,10 @@ def test_a_scene_that_changes_between_two_strips_is_no_scene(tmp_path):
     fill(tmp_path / "in", {"scene.tif": scene()})
     job = job_on(tmp_path)
     options = run.Options(engine="local")
-    planned = run.plan(job, options)
+    planned = run.plan(open_run(job), options)
     Folder(str(tmp_path / "in")).put("scene.tif", scene(7))
-    run.execute(job, options, planned)
-    run.compact(job)
+    run.execute(open_run(job), options, planned)
+    run.compact(open_run(job))
     (row,) = metric_rows(job)
     assert (row["status"], row["reason"], row["stage"]) == ("quarantined", "CHANGED", "fetch")
     (row,) = complete(job)
@@ -259,7 +259,7 @@ def test_a_scene_that_changes_between_two_strips_is_no_scene(tmp_path):
 def test_what_goes_as_any_other_image(tmp_path, fields, why):
     fill(tmp_path / "in", {"scene.tif": scene()})
     job = job_on(tmp_path, **fields)
-    planned = run.plan(job, run.Options(engine="local"))
+    planned = run.plan(open_run(job), run.Options(engine="local"))
     assert (planned.units, [unit.part for unit in units_of(job)]) == (1, [None]), why
 
 
@@ -295,7 +295,7 @@ def test_scenes_of_a_store_that_is_no_disk(tmp_path, expected):
 def test_a_unit_travels_to_a_worker_as_text(tmp_path):
     fill(tmp_path / "in", {"scene.tif": scene()})
     job = job_on(tmp_path)
-    run.plan(job, run.Options(engine="local"))
+    run.plan(open_run(job), run.Options(engine="local"))
     units = units_of(job)
     assert [unit_of(json.loads(json.dumps(asdict(unit)))) for unit in units] == units
     assert UnitReport.of(units[0], []).images == 0

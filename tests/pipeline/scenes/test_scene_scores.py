@@ -13,7 +13,7 @@ from models.networks import build_network
 from models.weights import save_weights
 from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.mosaic import Block
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.strips import StripLedger
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating
@@ -121,12 +121,12 @@ def test_strips_do_what_they_can_alone_and_any_worker_the_rest(tmp_path):
     row, _ = Archive.of(tmp_path, data, "whole", **fields).whole()
     archive = Archive.of(tmp_path, data, "strips", **fields)
     first, second, third = archive.units(0, 500, 600, 1200)
-    books = open_for(archive.job).folder
+    folder = open_run(archive.job).folder
     for unit in (third, first):
-        assert Worker(archive.job, books)(unit) == []
-    (again,) = Worker(archive.job, books)(second)
+        assert Worker(open_run(archive.job))(unit) == []
+    (again,) = Worker(open_run(archive.job))(second)
     assert again["consistency"] == pytest.approx(row["consistency"], rel=1e-12)
-    strips = StripLedger(books, archive.worker.recipe.recipe_id)
+    strips = StripLedger(folder, archive.worker.recipe.recipe_id)
     counted = {}
     for unit in (first, second, third):
         (strip,) = strips.rows(unit.unit_id)

@@ -5,27 +5,43 @@ import posixpath
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.storage.keys import BOOKS, safe_key, with_extension
+from pipeline.storage.keys import RUN_FOLDER, safe_key, with_extension
 
 SEGMENTS = st.sampled_from(
-    ["", ".", "..", "a", "%", "%2E", "%2E%2E", "%2F", "%5F", "%25", BOOKS, "%5Frestora", "...", " ", "\u00e9"]
+    [
+        "",
+        ".",
+        "..",
+        "a",
+        "%",
+        "%2E",
+        "%2E%2E",
+        "%2F",
+        "%5F",
+        "%25",
+        RUN_FOLDER,
+        "%5Frestora",
+        "...",
+        " ",
+        "\u00e9",
+    ]
 )
 KEYS = st.lists(SEGMENTS | st.text(max_size=4), min_size=1, max_size=4).map("/".join)
 
 
 @given(KEYS, KEYS)
 @example("%2E", ".")
-@example(BOOKS, "%5Frestora")
+@example(RUN_FOLDER, "%5Frestora")
 @example("/", "%2F/%2F")
 def test_distinct_keys_stay_distinct(one, other):
     assert (safe_key(one) == safe_key(other)) == (one == other)
 
 
 @given(KEYS)
-def test_no_key_leaves_its_folder_or_meets_the_books(key):
+def test_no_key_leaves_its_folder_or_meets_the_run_folder(key):
     safe = safe_key(key)
     assert posixpath.normpath("/out/" + safe) == "/out/" + safe
-    assert safe.split("/")[0] != BOOKS
+    assert safe.split("/")[0] != RUN_FOLDER
 
 
 def test_ordinary_keys_stay_as_they_are():

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import run
 from pipeline.errors import StorageError
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.storage.folder import Folder
 from tests.helpers import (
     benchmark,
@@ -85,7 +85,7 @@ def test_a_wrong_source_bucket_stops_before_anything_is_done(s3, tmp_path):
     job = benchmark(f"s3://no-such-{uuid.uuid4().hex[:8]}/in", tmp_path / "out")
     with pytest.raises(StorageError, match=r"cannot list s3://no-such-.*: no such folder; check the address"):
         plan_and_execute(job)
-    assert open_for(job).ledger.keys() == []
+    assert open_run(job).ledger.keys() == []
 
 
 def test_a_wrong_output_bucket_is_a_clear_error(s3, tmp_path):
@@ -109,8 +109,8 @@ def test_missing_credentials_stop_the_run_before_anything_is_quarantined(bucket,
     without_cached_connections(monkeypatch)
     job = benchmark(f"{bucket}/in", tmp_path / "out")
     with pytest.raises(StorageError, match=r"cannot list .*[Cc]redential"):
-        run.plan(job, run.Options(engine="local"))
-    assert open_for(job).ledger.keys() == []
+        run.plan(open_run(job), run.Options(engine="local"))
+    assert open_run(job).ledger.keys() == []
 
 
 def test_credentials_come_from_a_named_profile(bucket, tmp_path, monkeypatch):
@@ -139,9 +139,9 @@ def test_half_of_a_lost_ledger_is_made_again(bucket):
     folder = photographs_in(f"{bucket}/in", 6)
     job = benchmark(folder.url, f"{bucket}/out", save="restored", resources={"unit_images": 1})
     rows = complete(job)
-    books = open_for(job)
-    for key in books.ledger.keys()[::2]:
-        books.folder.delete(key)
+    opened = open_run(job)
+    for key in opened.ledger.keys()[::2]:
+        opened.folder.delete(key)
     planned, _ = plan_and_execute(job)
     assert (planned.done, planned.left) == (3, 3)
     assert lasting(complete(job)) == lasting(rows)

@@ -10,6 +10,7 @@ from pipeline import run
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS, decode
 from pipeline.ledger.layout import Layout
+from pipeline.ledger.run_folder import open_run
 from pipeline.processing.cases import Loaded
 from pipeline.processing.processor import Processor
 from pipeline.recipe.recipe import Recipe
@@ -119,7 +120,7 @@ def test_a_georeference_that_is_left_out_is_said_in_the_row_and_once_in_the_repo
     assert {row["key"]: row["message"] for row in rows} == {
         "north-up.tif": said, "photo.png": None, "rational.tif": said,
     }  # fmt: skip
-    run.report(job)
+    run.report(open_run(job))
     page = (tmp_path / "out/_restora/report/index.html").read_text()
     assert page.count(f"{said} (2 images)") == 1
 

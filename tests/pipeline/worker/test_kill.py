@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pipeline import run
+from pipeline.ledger.run_folder import open_run
 from pipeline.storage.folder import Folder
 from tests.bad_images import BAD
 from tests.helpers import benchmark, complete, fill, lasting, metric_rows, photographs_in
@@ -74,7 +75,7 @@ def watching(*arguments, **options):
 
 
 def prove(job, undisturbed, watched, kills: int, in_flight: int) -> None:
-    verification = run.verify(job)
+    verification = run.verify(open_run(job))
     assert verification.is_whole, verification.problems
     assert (verification.sources, verification.ok, verification.quarantined) == (200, 180, 20)
     rows = metric_rows(job)
@@ -83,7 +84,7 @@ def prove(job, undisturbed, watched, kills: int, in_flight: int) -> None:
     repeated = watched.begun.total() - len(committed)
     assert set(watched.begun) == committed
     assert repeated <= kills * in_flight, f"{repeated} units were done again after {kills} kills"
-    again = run.plan(job, run.Options(engine="local"))
+    again = run.plan(open_run(job), run.Options(engine="local"))
     assert (again.left, again.units, again.done) == (0, 0, 200)
 
 
@@ -165,7 +166,7 @@ def poisoned(tmp_path, **fields):
 
 
 def check_quarantine(job) -> None:
-    verification = run.verify(job)
+    verification = run.verify(open_run(job))
     assert verification.is_whole, verification.problems
     bad = [row for row in metric_rows(job) if row["status"] != "ok"]
     assert {(row["key"], row["reason"], row["stage"]) for row in bad} == {("0005.png", "CRASHED", "process")}

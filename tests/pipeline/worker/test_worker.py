@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import RunStopped
 from pipeline.ledger.attempts import ATTEMPTS, Attempts
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan, plan_files
 from pipeline.storage.folder import Folder
 from pipeline.worker.worker import Worker
@@ -76,7 +76,7 @@ def test_awkward_keys_are_done_and_stay_in_their_place(tmp_path):
         "%5Frestora/x.png",
     ]
     folder = fill(tmp_path / "in", {key: encoded(photograph(i)) for i, key in enumerate(keys)})
-    folder.put("_restora/plan/sources.parquet", b"the books of an earlier run are no image")
+    folder.put("_restora/plan/sources.parquet", b"the files of an earlier run are no image")
     rows = complete(restore(folder.url, tmp_path / "out", restorers=["identity"]))
     assert sorted(row["key"] for row in rows) == sorted(keys)
     for row in rows:
@@ -104,12 +104,12 @@ def test_two_datasets_with_the_same_keys_keep_apart(tmp_path):
 def test_a_source_that_changes_or_goes_after_the_listing_is_a_row_and_then_done(tmp_path):
     folder = photographs_in(tmp_path / "in", 4)
     job = benchmark(folder.url, tmp_path / "out", quarantine=ANY_SHARE, restorers=["identity"])
-    books = open_for(job)
-    plan.make_plan(job, books.folder, books.recipe_id, books.ledger.committed(), workers=1)
+    opened = open_run(job)
+    plan.make_plan(opened, workers=1)
     folder.put("0001.png", encoded(photograph(50, 40, 40)))
     folder.delete("0002.png")
-    worker = Worker(job, books.folder)
-    rows = [row for unit in plan_files.units(books.folder) for row in worker(unit)]
+    worker = Worker(open_run(job))
+    rows = [row for unit in plan_files.read_units(opened.folder) for row in worker(unit)]
     assert {row["key"]: row["reason"] for row in rows if row["status"] != "ok"} == {
         "0001.png": "CHANGED",
         "0002.png": "NOT_FOUND",
@@ -124,15 +124,15 @@ def test_a_source_that_changes_or_goes_after_the_listing_is_a_row_and_then_done(
 def test_a_committed_unit_is_not_done_again(tmp_path):
     photographs_in(tmp_path / "in", 3)
     job = benchmark(tmp_path / "in", tmp_path / "out", save="restored")
-    books = open_for(job)
-    plan.make_plan(job, books.folder, books.recipe_id, books.ledger.committed(), workers=1)
-    unit = next(plan_files.units(books.folder))
-    first = Worker(job, books.folder)(unit)
+    opened = open_run(job)
+    plan.make_plan(opened, workers=1)
+    unit = next(plan_files.read_units(opened.folder))
+    first = Worker(open_run(job))(unit)
     objects = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "objects").rglob("*.png")}
-    again = Worker(job, books.folder)(unit)
+    again = Worker(open_run(job))(unit)
     assert [row["finished_at"] for row in again] == [row["finished_at"] for row in first]
     assert {path: path.stat().st_mtime_ns for path in objects} == objects
-    assert books.folder.keys(ATTEMPTS) == []
+    assert opened.folder.keys(ATTEMPTS) == []
 
 
 def test_rows_do_not_depend_on_how_units_are_cut(tmp_path):
@@ -156,11 +156,11 @@ class FullFolder(Folder):
 def test_objects_that_cannot_be_written_are_rows_and_a_retry_writes_them(tmp_path):
     photographs_in(tmp_path / "in", 3)
     job = benchmark(tmp_path / "in", tmp_path / "out", save="restored", restorers=["identity"])
-    books = open_for(job)
-    plan.make_plan(job, books.folder, books.recipe_id, books.ledger.committed(), workers=1)
-    worker = Worker(job, books.folder)
+    opened = open_run(job)
+    plan.make_plan(opened, workers=1)
+    worker = Worker(open_run(job))
     worker.layout = dataclasses.replace(worker.layout, folder=FullFolder(job.output))
-    rows = [row for unit in plan_files.units(books.folder) for row in worker(unit)]
+    rows = [row for unit in plan_files.read_units(opened.folder) for row in worker(unit)]
     assert {(row["reason"], row["stage"], row.get("output_uri")) for row in rows} == {
         ("WRITE_FAILED", "write", None)
     }
@@ -194,7 +194,7 @@ def test_a_full_disk_loses_nothing(tmp_path, small_disk):
         plan_and_execute(job)
     except RunStopped as stopped:
         assert "No space left" in str(stopped)  # noqa: PT017 - either end is right
-    rows = [row for table in open_for(job).ledger.tables() for row in table.to_pylist()]
+    rows = [row for table in open_run(job).ledger.tables() for row in table.to_pylist()]
     assert len(rows) < 24 or any(row["reason"] == "WRITE_FAILED" for row in rows)
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     plan_and_execute(job)
@@ -206,16 +206,16 @@ def test_a_full_disk_loses_nothing(tmp_path, small_disk):
 def test_an_exception_is_no_death_so_that_it_is_not_counted(tmp_path):
     photographs_in(tmp_path / "in", 1)
     job = benchmark(tmp_path / "in", tmp_path / "out")
-    books = open_for(job)
-    plan.make_plan(job, books.folder, books.recipe_id, books.ledger.committed(), workers=1)
-    worker = Worker(job, books.folder)
+    opened = open_run(job)
+    plan.make_plan(opened, workers=1)
+    worker = Worker(open_run(job))
 
     def interrupted(_):
         raise KeyboardInterrupt
 
     worker.process = interrupted
-    unit = next(plan_files.units(books.folder))
+    unit = next(plan_files.read_units(opened.folder))
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             worker(unit)
-    assert Attempts(books.folder).begin(unit.unit_id) == 0
+    assert Attempts(opened.folder).begin(unit.unit_id) == 0

@@ -1,8 +1,8 @@
-"""The summary table as people read it: one ranking per dataset and degradation."""
+"""A ranking as the terminal shows it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -10,25 +10,10 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.ledger.run_folder import Books
     from pipeline.report.ranking import Ranking
 
 
-def rankings_of(books: Books) -> list[Ranking]:
-    """The rankings by the job's first metric, from the tables; none without metrics."""
-    from pipeline.report.ranking import rankings
-    from pipeline.results import statistics, tables
-
-    metrics = books.job.metrics
-    if not metrics:
-        return []
-    columns = ["dataset", "degradation", "key", "restorer", "status", *metrics]
-    table = tables.read_metrics(books, columns)
-    comparisons = statistics.compare(table, metrics[0])
-    return rankings(tables.read_summary(books), comparisons, statistics.protocols(table))
-
-
-def drawn(ranking: Ranking, console: Console) -> Table:
+def ranking_table(ranking: Ranking, console: Console) -> Table:
     """A ranking for the terminal; of the other metrics as many as its width takes."""
     unbounded = console.options.update(max_width=10_000)
     for others in range(len(ranking.other_metrics), 0, -1):
@@ -60,22 +45,3 @@ def _table(ranking: Ranking, others: int) -> Table:
         others_of_input = ranking.input_others[:others]
         table.add_row("input", ranking.input_mean, "", "", *others_of_input, "", "", style="dim")
     return table
-
-
-def records(rankings: list[Ranking]) -> list[dict[str, Any]]:
-    """The rankings as plain rows, for a table that somebody else draws."""
-    return [
-        {
-            "dataset": ranking.dataset,
-            "degradation": ranking.degradation,
-            "restorer": place.restorer,
-            ranking.metric: place.mean,
-            "95 % interval": place.interval,
-            "gain": place.gain,
-            **dict(zip(ranking.other_metrics, place.others, strict=True)),
-            "n": place.record["n"],
-            "quarantined": place.record["n_quarantined"],
-        }
-        for ranking in rankings
-        for place in ranking.places
-    ]

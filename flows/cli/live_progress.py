@@ -1,0 +1,43 @@
+"""How the command line shows how far a run is: one live line on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from flows.cli.console import OUT, say
+from flows.progress import OnProgress, at_intervals, facts, line
+
+if TYPE_CHECKING:
+    from pipeline.planning.plan import PlanSummary
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def live_progress(planned: PlanSummary) -> Iterator[OnProgress]:
+    """Gives what ``run.execute`` is to call; the display ends with the context."""
+    if OUT.is_terminal:
+        with _bar(planned) as update:
+            yield update
+    else:
+        say(f"{planned.left:,} images to do in {planned.units:,} units; starting workers")
+        yield at_intervals(lambda progress: say(line(progress)), SECONDS_BETWEEN_LINES)
+
+
+@contextmanager
+def _bar(planned: PlanSummary) -> Iterator[OnProgress]:
+    columns = (
+        SpinnerColumn(),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} images", markup=False),
+        TextColumn("{task.fields[facts]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=OUT, transient=True) as bars:
+        task = bars.add_task("images", total=planned.left, facts="starting workers")
+        yield lambda progress: bars.update(task, completed=progress.images, facts=facts(progress))

@@ -1,0 +1,39 @@
+"""What there is to say of a run that came to its end, in one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pipeline.errors import REASONS
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from pipeline.jobs.job import Job
+    from pipeline.results.tables import TableSummary
+    from pipeline.results.verify import Verification
+
+
+def counts_of(verification: Verification) -> str:
+    """``20 sources = 19 ok + 1 quarantined, 19 objects read back``."""
+    counts = f"{verification.ok:,} ok + {verification.quarantined:,} quarantined"
+    return f"{verification.sources:,} sources = {counts}, {verification.objects:,} objects read back"
+
+
+def too_many_quarantined(job: Job, table: TableSummary) -> str | None:
+    """What to say where more images are quarantined than the job allows; ``None`` where not."""
+    if table.quarantined_share <= job.quarantine.threshold:
+        return None
+    return (
+        f"{table.images_quarantined:,} of {table.images:,} images ({table.quarantined_share:.1%}) are "
+        f"quarantined, more than quarantine.threshold of the job allows ({job.quarantine.threshold:.1%}); "
+        f"all others are done. The reasons are in the report; when the cause is gone: "
+        f"restora retry {job.output}"
+    )
+
+
+def explained(reasons: Counter[str]) -> Iterator[str]:
+    """A line for each quarantine reason, the most frequent first."""
+    for reason, count in reasons.most_common():
+        yield f"{count:>7,} x {reason}: {REASONS.get(reason, 'unknown reason')}"
