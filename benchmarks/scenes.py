@@ -195,12 +195,12 @@ def read(folder: Path, height: int, width: int) -> dict:
 def network(folder: Path, height: int, width: int) -> dict:
     """The restorer on every panel, its input already in memory."""
     from models.contract import Condition
-    from pipeline.processing.fitted_restorer import FittedRestorer
+    from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
     from pipeline.recipe.weights import fetch_restorer
     from pipeline.scenes.geometry import panels, row_bands
 
     restorer = fetch_restorer(str(folder / "light.safetensors"))
-    fitted = FittedRestorer(restorer, restorer.card.weights_sha256, torch.device("cpu"))
+    fitted = AutoTiledRestorer(restorer, restorer.card.weights_sha256, torch.device("cpu"))
     condition = Condition(noise_level_B=torch.full((1,), 5 / 255))
     image_1CHW = torch.rand(1, BANDS, 700, BLOCK + 200)
 

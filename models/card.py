@@ -54,7 +54,7 @@ class Card:
     licence: str = "Apache-2.0"
     """SPDX expression of the weights or code."""
     source: str = ""
-    """Paper and section, or where foreign weights come from."""
+    """Paper and section, or where the weights of others come from."""
     training: dict[str, Any] = field(default_factory=dict)
     """Protocol, data, hardware, duration and validation scores of the weights."""
 

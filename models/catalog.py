@@ -90,15 +90,15 @@ def identity(restorer: Restorer) -> str:
 
     The name is no part of it: two names for the same work give the same pixels.
     """
-    core = restorer.core
-    if not isinstance(core, Solver):
+    model = restorer.model
+    if not isinstance(model, Solver):
         assert restorer.card.weights_sha256, f"{restorer.card.name} has weights without a digest"
         return restorer.card.weights_sha256
     parameters = {
         key: _identity_of_part(value) if isinstance(value, Part) else value
-        for key, value in core.parameters().items()
+        for key, value in model.parameters().items()
     }
-    canonical = {"solver": core.name, "version": core.version, "parameters": parameters}
+    canonical = {"solver": model.name, "version": model.version, "parameters": parameters}
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
 
 
@@ -119,16 +119,16 @@ def _solver(name: str, solver: str, fetch: Callable[[str], Part], /, **parameter
         raise ValueError(
             f"{solver}: give {' and '.join(missing)}, a name of the catalog or a file of weights"
         )
-    core = SOLVERS[solver](**parameters)
+    model = SOLVERS[solver](**parameters)
     card = dataclasses.replace(
-        core.card(name),
+        model.card(name),
         architecture=solver,
         arguments={
             key: value.card.name if isinstance(value, Part) else value
-            for key, value in core.parameters().items()
+            for key, value in model.parameters().items()
         },
     )
-    return Restorer(card, core)
+    return Restorer(card, model)
 
 
 def _part(value: str, fetch: Callable[[str], Part]) -> Part:

@@ -17,7 +17,7 @@ network's own are refused too: `solver = "per_band"` with its name restores ever
 `{ name = "in-light", solver = "linear_light", restorer = "..." }` undoes the curve of sRGB before and applies
 it after, for restorers that are right about light and not about stored values.
 
-Images whose sides exceed the tile are cut into windows. `exact` restorers look no farther than their halo,
+Images larger than a tile are cut into tiles. `exact` restorers look no farther than their halo,
 and give the pixels of the whole image. `whole` ones are run on whole images; where one does not fit into the
 device's memory, its tiles are blended, and its row says so (`tiling`). Those that need operators are never
 cut.

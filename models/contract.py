@@ -50,7 +50,7 @@ class RestorerError(ValueError):
         return type(self), (self.reason, str(self))
 
 
-class Core(Protocol):
+class RestorationModel(Protocol):
     """What a restorer wraps: a network's call or a solver, padded input in the card's value range."""
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
@@ -58,11 +58,13 @@ class Core(Protocol):
         ...
 
 
-class Way(Protocol):
-    """How a core is led over an image: at once, or window by window (``models.tiling``)."""
+class Traversal(Protocol):
+    """How a model is applied to a batch: whole, or tile by tile (``models.tiled_traversal``)."""
 
-    def __call__(self, core: Core, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
-        """What ``core(image_BCHW, condition)`` would give; the image is padded, in the card's range."""
+    def __call__(
+        self, model: RestorationModel, image_BCHW: Tensor, condition: Condition, scale: int
+    ) -> Tensor:
+        """What ``model(image_BCHW, condition)`` would give; the image is padded, in the card's range."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Calling a network so that an image's bits do not depend on its batch or on the size of its window.
+"""Calling a network so that an image's bits do not depend on its batch or on the size of its tile.
 
 Convolutions on a CPU have several implementations, which add the same products in other orders, and
 PyTorch chooses among them by layout, batch size and number of values. What is done about it here was
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from models.contract import Condition, Core
+    from models.contract import Condition, RestorationModel
 
 _MOST_IMAGES = 8
 """From 16 images on, 1 x 1 convolutions of a single thread change. On a CPU more gain no speed."""
@@ -25,7 +25,7 @@ _FEW_VALUES = 1 << 15
 that have fewer values than the image."""
 
 
-def call_network(network: Core, image_BCHW: Tensor, condition: Condition) -> Tensor:
+def call_network(network: RestorationModel, image_BCHW: Tensor, condition: Condition) -> Tensor:
     """``network(image_BCHW, condition)``; on a CPU in parts of a few images, on which no bit depends.
 
     ``channels_last`` is also the faster layout: 1.0 to 1.5 times on a CPU for FFDNet.
@@ -38,7 +38,7 @@ def call_network(network: Core, image_BCHW: Tensor, condition: Condition) -> Ten
     return torch.cat([_part(network, image_BCHW, condition, part) for part in parts])
 
 
-def _part(network: Core, image_BCHW: Tensor, condition: Condition, images: range) -> Tensor:
+def _part(network: RestorationModel, image_BCHW: Tensor, condition: Condition, images: range) -> Tensor:
     index = list(images)
     if len(index) == 1 and image_BCHW[0].numel() < _FEW_VALUES:
         index *= 2

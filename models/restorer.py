@@ -12,15 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.card import Card
-from models.contract import Condition, Core, RestorerError, Way
+from models.contract import Condition, RestorationModel, RestorerError, Traversal
 from models.guard import find_fault, limits
 from models.network_call import call_network
 from models.noise_level import estimate_noise_level
 
 
-def at_once(core: Core, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
+def whole_image(model: RestorationModel, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
     """The whole batch in one call."""
-    return core(image_BCHW, condition)
+    return model(image_BCHW, condition)
 
 
 class Restorer:
@@ -32,23 +32,23 @@ class Restorer:
 
     Raises ``RestorerError`` for wrong channels, missing conditions, and non-finite or implausible
     values; what fails in a lower precision is tried once more in float32. All of this is decided on whole
-    images, whatever ``way`` the core is led over them.
+    images, whichever ``traversal`` applies the model to them.
     """
 
-    def __init__(self, card: Card, core: Core, *, precision: str = "float32") -> None:
+    def __init__(self, card: Card, model: RestorationModel, *, precision: str = "float32") -> None:
         if precision != "float32" and precision not in card.precisions:
             raise ValueError(
                 f"{card.name}: {precision} was not measured to be safe; use {' or '.join(card.precisions)}"
             )
         self.card = card
-        self.core = core
+        self.model = model
         self.precision = precision
-        if isinstance(core, nn.Module):
-            core.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        if isinstance(model, nn.Module):
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
     @torch.inference_mode()
     def __call__(
-        self, degraded_BCHW: Tensor, *, condition: Condition | None = None, way: Way = at_once
+        self, degraded_BCHW: Tensor, *, condition: Condition | None = None, traversal: Traversal = whole_image
     ) -> Tensor:
         """See the class. Batch of one shape; the condition's tensors have the same batch size."""
         condition = condition or Condition()
@@ -56,18 +56,18 @@ class Restorer:
         if "noise_level" in self.card.needs and condition.noise_level_B is None:
             condition = replace(condition, noise_level_B=estimate_noise_level(degraded_BCHW))
         if self.precision == "float32":
-            return self._guarded(degraded_BCHW, condition, way)
+            return self._guarded(degraded_BCHW, condition, traversal)
         try:
             with torch.autocast(degraded_BCHW.device.type, getattr(torch, self.precision)):
-                return self._guarded(degraded_BCHW, condition, way)
+                return self._guarded(degraded_BCHW, condition, traversal)
         except RestorerError:
-            return self._guarded(degraded_BCHW, condition, way)
+            return self._guarded(degraded_BCHW, condition, traversal)
 
     def to(self, device: torch.device) -> Restorer:
         """Moves the weights, where there are any; solvers follow their input."""
-        if isinstance(self.core, torch.nn.Module):
-            self.core.to(device)
-        for inner in inner_parts(self.core):
+        if isinstance(self.model, torch.nn.Module):
+            self.model.to(device)
+        for inner in inner_parts(self.model):
             inner.to(device)
         return self
 
@@ -76,13 +76,13 @@ class Restorer:
 
         Sums may then be rounded in another order: the last bits differ from those without.
         """
-        if isinstance(self.core, nn.Module):
-            self.core.compile()
-        for inner in inner_parts(self.core):
+        if isinstance(self.model, nn.Module):
+            self.model.compile()
+        for inner in inner_parts(self.model):
             inner.compile()
 
-    def _guarded(self, degraded_BCHW: Tensor, condition: Condition, way: Way) -> Tensor:
-        restored_BCHW = self._run(degraded_BCHW, condition, way)
+    def _guarded(self, degraded_BCHW: Tensor, condition: Condition, traversal: Traversal) -> Tensor:
+        restored_BCHW = self._run(degraded_BCHW, condition, traversal)
         scale, (batch, channels, height, width) = self._scale(condition), degraded_BCHW.shape
         wanted = (batch, channels, height * scale, width * scale)
         if tuple(restored_BCHW.shape) != wanted:
@@ -93,7 +93,7 @@ class Restorer:
             raise RestorerError(fault.reason, f"{self.card.name} gave {fault.what}")
         return restored_BCHW
 
-    def _run(self, degraded_BCHW: Tensor, condition: Condition, way: Way) -> Tensor:
+    def _run(self, degraded_BCHW: Tensor, condition: Condition, traversal: Traversal) -> Tensor:
         scale = self._scale(condition)
         height, width = degraded_BCHW.shape[-2:]
         padding = self.padding(height, width)
@@ -101,13 +101,13 @@ class Restorer:
             condition = replace(condition, mask_B1HW=_pad(condition.mask_B1HW, padding))
         low, high = self.card.value_range
         in_range_BCHW = _pad(degraded_BCHW, padding) * (high - low) + low
-        restored_BCHW = (way(self._call, in_range_BCHW, condition, scale).float() - low) / (high - low)
+        restored_BCHW = (traversal(self._call, in_range_BCHW, condition, scale).float() - low) / (high - low)
         return restored_BCHW[..., : height * scale, : width * scale]
 
     def _call(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
-        if isinstance(self.core, nn.Module):
-            return call_network(self.core, degraded_BCHW, condition)
-        return self.core(degraded_BCHW, condition)
+        if isinstance(self.model, nn.Module):
+            return call_network(self.model, degraded_BCHW, condition)
+        return self.model(degraded_BCHW, condition)
 
     def _scale(self, condition: Condition) -> int:
         return self.card.scale if self.card.scale is not None else condition.scale
@@ -143,11 +143,11 @@ class Restorer:
             raise RestorerError("NONFINITE_INPUT", f"the input of {card.name} holds NaN or infinite values")
 
 
-def inner_parts(core: Core) -> list[Restorer | nn.Module]:
+def inner_parts(model: RestorationModel) -> list[Restorer | nn.Module]:
     """What a solver holds as attributes that has weights: a denoiser, a wrapped restorer, a generator."""
-    if isinstance(core, nn.Module):
+    if isinstance(model, nn.Module):
         return []
-    return [value for value in vars(core).values() if isinstance(value, Restorer | nn.Module)]
+    return [value for value in vars(model).values() if isinstance(value, Restorer | nn.Module)]
 
 
 def _pad(image_BCHW: Tensor, padding: tuple[int, int]) -> Tensor:

@@ -1,9 +1,9 @@
-"""Large images in windows: what each reads, which part of it is kept, and with which weight. Only geometry.
+"""Large images in tiles: what each reads, which part of it is kept, and with which weight. Only geometry.
 
-A window is a core and a halo around it. Windows of one image have one shape; those at the image's border
+A tile is a core and a halo around it. Tiles of one image have one shape; those at the image's border
 lie flush with it, so that a network's own padding happens where it would in the whole image. All origins
 are multiples of the card's ``multiple_of``: a network that halves its input sees the same pixels paired.
-The image is already padded to such a multiple, so no window needs padding of its own.
+The image is already padded to such a multiple, so no tile needs padding of its own.
 
 ``crop`` keeps the cores: the pixels of the whole image, for restorers that look no farther than their
 halo. ``feather`` blends neighbours over twice the halo: it hides the differences that others show.
@@ -24,7 +24,7 @@ from models.card import Card
 
 CORE = 512
 """Most pixels of a core's side. Larger ones gain little over their halo, and on a CPU they leave the cache:
-FFDNet keeps 0.154, 0.164, 0.162 and 0.157 Mpixel/s a core in windows of 320, 448, 576 and 832 pixels."""
+FFDNet keeps 0.154, 0.164, 0.162 and 0.157 Mpixel/s a CPU core in tiles of 320, 448, 576 and 832 pixels."""
 LEAST_CORE = 64
 """Where too little memory stops making cores smaller."""
 FEATHER = 64
@@ -32,7 +32,7 @@ FEATHER = 64
 
 
 class Span(NamedTuple):
-    """A window along one side of an image: reads ``start`` to ``stop``, answers for ``first`` to ``last``."""
+    """A tile along one side of an image: reads ``start`` to ``stop``, answers for ``first`` to ``last``."""
 
     start: int
     stop: int
@@ -41,21 +41,21 @@ class Span(NamedTuple):
 
 
 def spans(length: int, core: int, halo: int, multiple: int) -> list[Span]:
-    """Windows over a side of ``length`` pixels; their cores cover it once, in order.
+    """Tiles over a side of ``length`` pixels; their cores cover it once, in order.
 
     ``length``, ``core`` and ``halo`` are multiples of ``multiple``, and so is every ``start``. A side that
-    fits a window of ``core + 2 halo`` is one; more windows share it evenly.
+    fits a tile of ``core + 2 halo`` is one; more tiles share it evenly.
     """
     assert length % multiple == core % multiple == halo % multiple == 0, (length, core, halo, multiple)
     if length <= core + 2 * halo:
         return [Span(0, length, 0, length)]
     evenly = rounded_up(-(-length // -(-length // core)), multiple)
     core = max(evenly, min(core, 2 * halo))  # blends of two borders must not meet
-    window = min(core + 2 * halo, length)
+    side = min(core + 2 * halo, length)
     found = []
     for first in range(0, length, core):
-        start = min(max(first - halo, 0), length - window)
-        found.append(Span(start, start + window, first, min(first + core, length)))
+        start = min(max(first - halo, 0), length - side)
+        found.append(Span(start, start + side, first, min(first + core, length)))
     return found
 
 
@@ -99,25 +99,25 @@ class Tiling:
         """The row's ``tiling``."""
         return {"tile": self.core, "halo": self.halo, "blend": self.blend}
 
-    def windows(self, height: int, width: int) -> list[tuple[Span, Span]]:
-        """Rows and columns of every window, in reading order."""
+    def tiles(self, height: int, width: int) -> list[tuple[Span, Span]]:
+        """Rows and columns of every tile, in reading order."""
         rows, columns = (spans(side, self.core, self.halo, self.multiple) for side in (height, width))
         return list(itertools.product(rows, columns))
 
     def cuts(self, height: int, width: int) -> bool:
-        """Whether an image of this size needs more than one window."""
+        """Whether an image of this size needs more than one tile."""
         return max(height, width) > self.core + 2 * self.halo
 
 
-def windows_of(tiling: Tiling | None, height: int, width: int) -> list[tuple[Span, Span]]:
-    """Rows and columns of every window; without a tiling, one that is the image."""
+def tiles_of(tiling: Tiling | None, height: int, width: int) -> list[tuple[Span, Span]]:
+    """Rows and columns of every tile; without a tiling, one that is the image."""
     if tiling is None:
         return [(Span(0, height, 0, height), Span(0, width, 0, width))]
-    return tiling.windows(height, width)
+    return tiling.tiles(height, width)
 
 
 def ramp(span: Span, length: int, halo: int, scale: int = 1) -> Tensor:
-    """L, float64: a window's weights along one side, at ``scale`` times its pixels.
+    """L, float64: a tile's weights along one side, at ``scale`` times its pixels.
 
     1 in the middle and up to an image edge; around an inner border of the core it falls linearly over
     ``2 halo`` pixels and never reaches 0 at a pixel's centre. Those of neighbours sum to 1.

@@ -12,10 +12,10 @@ from pipeline.errors import JobError
 from pipeline.jobs.toml_errors import did_you_mean
 
 Record = dict[str, Any]
-"""Field -> value; every record of one listing has the same fields, all fit for JSON."""
+"""Field -> value; every record of one kind has the same fields, all fit for JSON."""
 
 
-def listing(kind: str) -> list[Record]:
+def take_inventory(kind: str) -> list[Record]:
     """The records of one of ``KINDS``; ``JobError`` with the nearest name for another."""
     if kind not in KINDS:
         raise JobError(f'unknown list "{kind}"; {did_you_mean(kind, KINDS)}')

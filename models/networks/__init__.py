@@ -1,4 +1,4 @@
-"""The networks this project can build, by name, and how one becomes the core of a restorer.
+"""The networks this project can build, by name, and how one becomes the model of a restorer.
 
 Adding a network is its file, its line in ``NETWORKS``, and its line in the contract test.
 """
@@ -83,8 +83,8 @@ def card_facts(network: nn.Module) -> dict[str, Any]:
     }
 
 
-class NetworkCore(nn.Module):
-    """A network behind the call of ``models.restorer.Core``.
+class NetworkModel(nn.Module):
+    """A network behind the call of ``models.contract.RestorationModel``.
 
     Hands the network those parts of the condition that it names; the card names the same ones in
     ``needs``, and the restorer sees to it that they are there.

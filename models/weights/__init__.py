@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from models.card import Card
 from models.image_generator import ImageGenerator
-from models.networks import GENERATORS, NetworkCore, build_generator, build_network
+from models.networks import GENERATORS, NetworkModel, build_generator, build_network
 from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
@@ -98,7 +98,7 @@ def build_restorer(card: Card, state: dict[str, Tensor]) -> Restorer:
             'solver = "generative_prior", generator = "FILE"'
         )
     network = _with_weights(build_network, card, state)
-    return Restorer(card, NetworkCore(network.requires_grad_(False)))
+    return Restorer(card, NetworkModel(network.requires_grad_(False)))
 
 
 def build_part(card: Card, state: dict[str, Tensor]) -> Restorer | ImageGenerator:

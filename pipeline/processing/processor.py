@@ -27,8 +27,8 @@ from pipeline.imaging.radiometry import in_units, quantised, to_stored, to_tenso
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, Pair
+from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case, Loaded, Outcome
-from pipeline.processing.fitted_restorer import FittedRestorer
 from pipeline.processing.metric_inputs import PAIRS, Images, of_input, valid_output
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
@@ -45,13 +45,13 @@ class Processor:
         self._features = FeatureColumns(device) if recipe.job.distances else None
         self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
         self._fitted = {
-            built.name: FittedRestorer(
+            built.name: AutoTiledRestorer(
                 built.restorer, built.sha256, device, compiled=recipe.job.resources.compile
             )
             for built in recipe.restorers
         }
 
-    def fitted(self, restorer: str) -> FittedRestorer:
+    def fitted(self, restorer: str) -> AutoTiledRestorer:
         """One of the recipe's restorers on this device, by its name."""
         return self._fitted[restorer]
 

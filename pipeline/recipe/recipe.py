@@ -135,7 +135,7 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
             restorer = fetch_restorer(spec.weights)
         else:
             restorer = catalog.build(spec.name)
-        restorer = Restorer(restorer.card, restorer.core, precision=spec.precision)
+        restorer = Restorer(restorer.card, restorer.model, precision=spec.precision)
     except ValueError as error:
         raise JobError(f"{where}: {error}") from error
     return BuiltRestorer(spec, restorer, catalog.identity(restorer))

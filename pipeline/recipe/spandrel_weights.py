@@ -45,8 +45,8 @@ def has_card(content: bytes) -> bool:
         raise ValueError("not a whole safetensors file; fetch or export it again") from None
 
 
-def load_foreign(content: bytes, name: str) -> Restorer:
-    """A restorer from the bytes of a foreign file called ``name``.
+def load_spandrel(content: bytes, name: str) -> Restorer:
+    """A restorer from the bytes of a file of weights without a card, called ``name``.
 
     Nothing in the file is ever run: only tensors are read. ``JobError`` for a file that wants more, that
     is cut off, or whose architecture spandrel does not know.
@@ -54,11 +54,11 @@ def load_foreign(content: bytes, name: str) -> Restorer:
     load = _tensors_of_safetensors if name.lower().endswith(".safetensors") else _tensors_of_pickle
     state = load(content)
     model = _described(state)
-    return Restorer(_card(model, Path(name).stem, sha256_hex(content)), ForeignCore(model))
+    return Restorer(_card(model, Path(name).stem, sha256_hex(content)), SpandrelModel(model))
 
 
-class ForeignCore(nn.Module):
-    """A model of spandrel behind the call of ``models.restorer.Core``, in [0, 1], one image at a time."""
+class SpandrelModel(nn.Module):
+    """A model of spandrel behind the call of ``RestorationModel``, in [0, 1], one image at a time."""
 
     def __init__(self, described: Any) -> None:
         super().__init__()

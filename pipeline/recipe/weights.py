@@ -20,7 +20,7 @@ from models.weights import build_part, build_restorer, load_weights
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex, short_hash
 from pipeline.jobs.job import WEIGHTS
-from pipeline.recipe.spandrel_weights import has_card, load_foreign
+from pipeline.recipe.spandrel_weights import has_card, load_spandrel
 from pipeline.storage.folder import Folder
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ _DIGITS = 64
 
 
 def fetch_restorer(url: str) -> Restorer:
-    """The restorer in a file of weights: safetensors with a card, or foreign weights through spandrel.
+    """The restorer in a file of weights: safetensors with a card, or weights of others through spandrel.
 
     ``url`` is a path or any fsspec URL. ``JobError`` names the file, what is wrong with it and the cure.
     """
@@ -51,7 +51,7 @@ def _fetched(url: str, build: Callable[[Card, dict[str, Tensor]], T]) -> T | Res
             raise ValueError("the file is empty; export or copy it again")
         if name.lower().endswith(".safetensors") and has_card(content):
             return build(*load_weights(content))
-        return load_foreign(content, name)
+        return load_spandrel(content, name)
     except ValueError as error:
         raise JobError(f"{url}: {error}") from error
     except FileNotFoundError as error:

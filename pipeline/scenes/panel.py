@@ -18,7 +18,7 @@ from pipeline.imaging.image import Image
 from pipeline.imaging.nodata import filled
 from pipeline.imaging.radiometry import clipped_and_stored, in_units, to_tensor
 from pipeline.jobs.job import Radiometry
-from pipeline.processing.fitted_restorer import FittedRestorer
+from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.scenes.block_codec import BlockContent
 from pipeline.scenes.blocks import Rectangle
 from pipeline.scenes.geometry import Panel, Range, reach, widened
@@ -31,7 +31,7 @@ class Panels:
     """``panels(panel, groups)`` restores a rectangle of a scene and adds to the sums."""
 
     scene: Scene
-    fitted: FittedRestorer
+    fitted: AutoTiledRestorer
     radiometry: Radiometry | None
     condition: Condition
     device: torch.device

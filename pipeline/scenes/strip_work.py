@@ -15,7 +15,7 @@ import torch
 from models.contract import Condition
 from pipeline.jobs.job import Job, Radiometry
 from pipeline.ledger.schema import OK, Row
-from pipeline.processing.fitted_restorer import FittedRestorer
+from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.quarantine import StagedError, fault
 from pipeline.recipe.recipe import BuiltRestorer
 from pipeline.scenes import blocks
@@ -42,7 +42,7 @@ class StripWork:
     books: Folder
     scenes: SceneFolders
     built: BuiltRestorer
-    fitted: FittedRestorer
+    fitted: AutoTiledRestorer
     device: torch.device
     device_name: str
 

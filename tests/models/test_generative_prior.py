@@ -90,7 +90,7 @@ def test_finds_what_was_degraded(generator, truth, operators, scale, loss, least
     degraded = noisy(exact)
     condition = Condition(scale=scale, operators=operators, noise_level_B=LEVEL)
     solver = catalog.build_solver("generative_prior", generator=generator, loss=loss, **SEARCH)
-    search = solver.core.search(degraded, condition)
+    search = solver.model.search(degraded, condition)
     for index, found in enumerate(search):
         noise = float((degraded - exact)[index].square().mean().sqrt())
         assert found.residual < (1.0 if loss == "squared" else 1.03) * noise, "the truth explains no more"
@@ -106,7 +106,7 @@ def test_paints_the_half_that_is_missing(generator, truth):
     solver = catalog.build_solver("generative_prior", generator=generator, **SEARCH)
     level = 1.03 * SIGMA  # a little more than what 1,536 draws can come to
     condition = Condition(mask_B1HW=known, noise_level_B=torch.tensor([level]))
-    for index, found in enumerate(solver.core.search(degraded, condition)):
+    for index, found in enumerate(solver.model.search(degraded, condition)):
         assert found.residual <= level
         assert found.steps < SEARCH["iterations"], "a known noise level ends the search"
         assert psnr(found.image_CHW[..., 16:], truth[index, ..., 16:]) > 35
@@ -121,7 +121,7 @@ def test_residual_is_that_of_the_image_it_gives(generator, truth):
     blur = GaussianBlur(sigma=1.5)
     degraded = noisy(blur(truth, RNG))
     solver = catalog.build_solver("generative_prior", generator=generator, restarts=2, iterations=20)
-    (found, _) = solver.core.search(degraded, Condition(operators=(blur,)))
+    (found, _) = solver.model.search(degraded, Condition(operators=(blur,)))
     again = blur(generator(found.code_TZ), RNG)
     expected = math.sqrt(float((again - degraded[:1]).square().mean()))
     assert found.residual == pytest.approx(expected, rel=1e-5)
@@ -164,7 +164,7 @@ def test_larger_images_are_mosaics(generator):
     blur = GaussianBlur(sigma=1.0)
     degraded = noisy(blur(clean, RNG))
     solver = catalog.build_solver("generative_prior", generator=generator, **SEARCH)
-    (found,) = solver.core.search(degraded, Condition(operators=(blur,)))
+    (found,) = solver.model.search(degraded, Condition(operators=(blur,)))
     assert found.code_TZ.shape == (4, 12)
     assert psnr(found.image_CHW, clean[0]) > psnr(degraded, clean) + 10
 
@@ -174,7 +174,7 @@ def test_an_image_does_not_depend_on_its_batch_or_on_the_call(generator, truth):
     degraded = noisy(truth)
     together = solver(degraded)
     assert torch.equal(solver(degraded[1:]), together[1:])
-    assert torch.equal(solver.core.search(degraded, Condition())[0].image_CHW, together[0])
+    assert torch.equal(solver.model.search(degraded, Condition())[0].image_CHW, together[0])
     assert torch.equal(solver(degraded), together)
     assert together.is_inference()
     assert all(not parameter.requires_grad for parameter in generator.parameters())
@@ -268,7 +268,7 @@ def test_errors_name_the_thing_and_the_cure(weights, call, message):
 def test_the_shipped_generator_is_a_prior_by_its_name():
     """Of its own image with half the pixels hidden, far more comes back than the mean of what is seen."""
     restorer = catalog.build_solver("generative_prior", generator="dcgan-photographs", iterations=150)
-    generator = restorer.core.generator
+    generator = restorer.model.generator
     image_1CNN = generator(torch.randn(1, generator.code, generator=RNG.manual_seed(3)))
     mask_11NN = (torch.rand(1, 1, 64, 64, generator=RNG) > 0.5).float()
     restored_1CNN = restorer(image_1CNN * mask_11NN, condition=Condition(mask_B1HW=mask_11NN))

@@ -23,8 +23,8 @@ def stored(light: float) -> float:
     return 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
 
 
-def around(core, **facts) -> Restorer:
-    inner = Restorer(Card(name="probe", summary="A probe.", task="general", **facts), core)
+def around(model, **facts) -> Restorer:
+    inner = Restorer(Card(name="probe", summary="A probe.", task="general", **facts), model)
     return catalog.build_solver("linear_light", restorer=inner)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from models.card import Card
 from models.contract import Condition, RestorerError
-from models.networks import CONDITIONS, NETWORKS, NetworkCore, build_network, card_facts
+from models.networks import CONDITIONS, NETWORKS, NetworkModel, build_network, card_facts
 from models.networks.ffdnet import FFDNet
 from models.restorer import Restorer
 
@@ -133,7 +133,7 @@ class TestContract:
                 parameter.mul_(0.5)
         facts = card_facts(network)
         card = Card(name=name, summary="x", task="general", **facts)
-        restorer = Restorer(card, NetworkCore(network))
+        restorer = Restorer(card, NetworkModel(network))
         for height, width in ((1, 1), (1, 8), (7, 2), (13, 17)):
             image_BCHW = torch.rand(2, network.channels, height, width)
             mask_B1HW = torch.ones(2, 1, height, width)
@@ -245,9 +245,9 @@ def test_layers_start_orthogonal():
 
 def test_one_noise_level_serves_a_batch_and_the_dtype_follows_the_image():
     network, image_BCHW, _, _ = network_and_conditions("ffdnet")
-    core = NetworkCore(network.double())
-    one = core(image_BCHW.double(), Condition(noise_level_B=torch.tensor([0.1])))
-    two = core(image_BCHW.double(), Condition(noise_level_B=torch.tensor([0.1, 0.1])))
+    model = NetworkModel(network.double())
+    one = model(image_BCHW.double(), Condition(noise_level_B=torch.tensor([0.1])))
+    two = model(image_BCHW.double(), Condition(noise_level_B=torch.tensor([0.1, 0.1])))
     assert one.dtype == torch.float64
     assert torch.equal(one, two)
 
@@ -255,7 +255,7 @@ def test_one_noise_level_serves_a_batch_and_the_dtype_follows_the_image():
 def test_missing_noise_level_is_refused():
     network, image_BCHW, _, _ = network_and_conditions("ffdnet")
     with pytest.raises(RestorerError, match="needs the noise level") as caught:
-        NetworkCore(network)(image_BCHW, Condition())
+        NetworkModel(network)(image_BCHW, Condition())
     assert caught.value.reason == "CONDITION_MISSING"
 
 
@@ -268,10 +268,10 @@ def test_missing_mask_is_refused():
 
     image_BCHW = torch.rand(1, 3, 4, 4)
     with pytest.raises(RestorerError, match="needs the mask") as caught:
-        NetworkCore(Inpainter())(image_BCHW, Condition())
+        NetworkModel(Inpainter())(image_BCHW, Condition())
     assert caught.value.reason == "CONDITION_MISSING"
     mask_B1HW = torch.zeros(1, 1, 4, 4)
-    assert not NetworkCore(Inpainter())(image_BCHW, Condition(mask_B1HW=mask_B1HW)).any()
+    assert not NetworkModel(Inpainter())(image_BCHW, Condition(mask_B1HW=mask_B1HW)).any()
 
 
 def test_wrong_names_and_arguments_are_named():
@@ -287,6 +287,6 @@ def test_wrong_names_and_arguments_are_named():
 
 def test_a_core_is_in_evaluation_mode_and_can_be_copied():
     network, image_BCHW, condition, _ = network_and_conditions("ffdnet")
-    core = NetworkCore(network.train())
-    assert not core.network.training
-    assert torch.equal(copy.deepcopy(core)(image_BCHW, condition), core(image_BCHW, condition))
+    model = NetworkModel(network.train())
+    assert not model.network.training
+    assert torch.equal(copy.deepcopy(model)(image_BCHW, condition), model(image_BCHW, condition))

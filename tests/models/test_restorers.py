@@ -26,11 +26,11 @@ def card(**facts):
 def test_pads_to_the_multiple_and_the_minimum_and_crops():
     seen = []
 
-    def core(image, condition):
+    def model(image, condition):
         seen.append((tuple(image.shape[-2:]), tuple(condition.mask_B1HW.shape[-2:])))
         return image
 
-    restorer = Restorer(card(multiple_of=8, minimum_size=20), core)
+    restorer = Restorer(card(multiple_of=8, minimum_size=20), model)
     degraded = scene(1, 13, 26)
     restored = restorer(degraded, condition=Condition(mask_B1HW=torch.ones(1, 1, 13, 26)))
     assert seen == [((24, 32), (24, 32))]
@@ -40,18 +40,18 @@ def test_pads_to_the_multiple_and_the_minimum_and_crops():
 def test_value_range_of_the_network_is_met():
     seen = []
 
-    def core(image, condition):
+    def model(image, condition):
         seen.append((float(image.min()), float(image.max())))
         return image
 
     degraded = torch.linspace(0, 1, 64).reshape(1, 1, 8, 8)
-    restored = Restorer(card(value_range=(-1.0, 1.0)), core)(degraded)
+    restored = Restorer(card(value_range=(-1.0, 1.0)), model)(degraded)
     assert seen == [(-1.0, 1.0)]
     torch.testing.assert_close(restored, degraded)
 
 
 @pytest.mark.parametrize(
-    ("core", "reason"),
+    ("model", "reason"),
     [
         (lambda image, condition: image[..., 1:], "WRONG_SHAPE"),
         (lambda image, condition: image / 0, "NONFINITE_OUTPUT"),
@@ -60,19 +60,19 @@ def test_value_range_of_the_network_is_met():
     ],
     ids=["cropped", "infinite", "flat", "exploded"],
 )
-def test_guard(core, reason):
+def test_guard(model, reason):
     with pytest.raises(RestorerError) as error:
-        Restorer(card(), core)(scene(3, 16, 16))
+        Restorer(card(), model)(scene(3, 16, 16))
     assert error.value.reason == reason
     assert reason in REASONS
 
 
 def test_one_dead_image_of_a_batch_is_noticed():
-    def core(image, condition):
+    def model(image, condition):
         return torch.cat([image[:1], torch.zeros_like(image[1:])])
 
     with pytest.raises(RestorerError, match="flat"):
-        Restorer(card(), core)(scene(3, 16, 16, batch=2))
+        Restorer(card(), model)(scene(3, 16, 16, batch=2))
 
 
 def test_a_flat_image_may_stay_flat_and_impulses_may_go():

@@ -46,8 +46,8 @@ def psnr(image, reference):
     return float(-10 * torch.log10((image - reference).square().mean()))
 
 
-def core(solver, **parameters):
-    return catalog.build_solver(solver, **parameters).core
+def model(solver, **parameters):
+    return catalog.build_solver(solver, **parameters).model
 
 
 def level(value, batch=1):
@@ -70,7 +70,7 @@ def dense(function, shape_in):
 def test_total_variation_equals_scikit_image(weight):
     batch = torch.cat([photograph("astronaut", 48), photograph("coffee", 48)])
     noisy = batch + noise_like(batch, 0.1)
-    ours = core("total_variation", weight=weight)(noisy, Condition())
+    ours = model("total_variation", weight=weight)(noisy, Condition())
     for image, expected in zip(ours, noisy, strict=True):
         theirs = skimage.restoration.denoise_tv_chambolle(expected.numpy(), weight, channel_axis=0)
         np.testing.assert_allclose(image.numpy(), theirs, atol=1e-12)
@@ -86,8 +86,8 @@ def test_total_variation_and_primal_dual_find_the_same_minimum():
         def adjoint(self, image, height, width):
             return image
 
-    chambolle = core("total_variation", weight=0.1, tolerance=0.0, iterations=4000)(noisy, Condition())
-    primal_dual = core("total_variation_deblurring", weight=0.1, iterations=4000)(
+    chambolle = model("total_variation", weight=0.1, tolerance=0.0, iterations=4000)(noisy, Condition())
+    primal_dual = model("total_variation_deblurring", weight=0.1, iterations=4000)(
         noisy, Condition(operators=(Unchanged(),))
     )
     torch.testing.assert_close(primal_dual, chambolle, atol=2e-4, rtol=0)
@@ -96,7 +96,7 @@ def test_total_variation_and_primal_dual_find_the_same_minimum():
 def test_non_local_means_equals_its_formula():
     clean = photograph("astronaut", 14)
     image, patch, reach, sigma, strength = clean + noise_like(clean, 0.1), 1, 2, 0.1, 0.9
-    ours = core("non_local_means", patch=patch, reach=reach, strength=strength)(image, level(sigma))[
+    ours = model("non_local_means", patch=patch, reach=reach, strength=strength)(image, level(sigma))[
         0
     ].numpy()
     padded = np.pad(image[0].numpy(), ((0, 0), (patch + reach,) * 2, (patch + reach,) * 2), mode="reflect")
@@ -119,7 +119,7 @@ def test_non_local_means_equals_its_formula():
 def test_non_local_means_agrees_with_scikit_image():
     clean = photograph("astronaut", 64)
     noisy = clean + noise_like(clean, 0.1)
-    ours = core("non_local_means", patch=2, reach=5, strength=2.0)(noisy, level(0.1))[0]
+    ours = model("non_local_means", patch=2, reach=5, strength=2.0)(noisy, level(0.1))[0]
     theirs = skimage.restoration.denoise_nl_means(
         noisy[0].numpy(), 5, 5, h=0.2, sigma=0.1, fast_mode=True, channel_axis=0
     )
@@ -131,7 +131,7 @@ def test_non_local_means_agrees_with_scikit_image():
 
 def test_bilateral_equals_its_formula():
     image = photograph("coffee", 12)
-    ours = core("bilateral", radius=2, sigma_space=1.3, sigma_range=0.1)(image, Condition())[0].numpy()
+    ours = model("bilateral", radius=2, sigma_space=1.3, sigma_range=0.1)(image, Condition())[0].numpy()
     padded = np.pad(image[0].numpy(), ((0, 0), (2, 2), (2, 2)), mode="reflect")
     expected = np.empty_like(ours)
     for row in range(12):
@@ -148,7 +148,7 @@ def test_bilateral_equals_its_formula():
 def test_median_equals_scipy(radius, monkeypatch):
     monkeypatch.setattr(median, "_MOST_VALUES", 20 * 3 * 49 * 6)  # several strips, the last one smaller
     image = photograph("astronaut", 20)
-    ours = core("median", radius=radius)(image, Condition())[0].numpy()
+    ours = model("median", radius=radius)(image, Condition())[0].numpy()
     theirs = [
         scipy.ndimage.median_filter(band, size=2 * radius + 1, mode="mirror") for band in image[0].numpy()
     ]
@@ -234,7 +234,7 @@ def test_tikhonov_equals_the_dense_solution():
     slopes = dense(gradient, (9, 9))
     matrix = blurring.T @ blurring + 0.01 * slopes.T @ slopes
     expected = np.linalg.solve(matrix, blurring.T @ degraded.flatten().numpy()).reshape(9, 9)
-    ours = core("tikhonov", weight=0.01, iterations=400)(degraded, Condition(operators=(blur,)))
+    ours = model("tikhonov", weight=0.01, iterations=400)(degraded, Condition(operators=(blur,)))
     np.testing.assert_allclose(ours[0, 0].numpy(), expected, atol=2e-4)
 
 
@@ -291,7 +291,7 @@ def test_richardson_lucy_equals_scikit_image_away_from_the_edge():
     kernel = gaussian_kernel(1.0, 2) * np.linspace(0.5, 1.5, 5)
     kernel /= kernel.sum()
     blurred = ZeroEdged(kernel)(photograph(side=64), RNG)
-    ours = core("richardson_lucy", iterations=4)(blurred, Condition(operators=(ZeroEdged(kernel),)))[0, 0]
+    ours = model("richardson_lucy", iterations=4)(blurred, Condition(operators=(ZeroEdged(kernel),)))[0, 0]
     theirs = skimage.restoration.richardson_lucy(blurred[0, 0].numpy(), kernel, num_iter=4, clip=False)
     # Each iteration brings the border, where ours divides by the true sensitivity, two kernels nearer.
     np.testing.assert_allclose(ours.numpy()[18:-18, 18:-18], theirs[18:-18, 18:-18], atol=1e-9)
@@ -300,7 +300,7 @@ def test_richardson_lucy_equals_scikit_image_away_from_the_edge():
 def test_richardson_lucy_keeps_the_flux():
     operator = ZeroEdged(gaussian_kernel(1.0, 2))
     blurred = operator(photograph(side=32), RNG)
-    image = core("richardson_lucy", iterations=7)(blurred, Condition(operators=(operator,)))
+    image = model("richardson_lucy", iterations=7)(blurred, Condition(operators=(operator,)))
     torch.testing.assert_close(operator(image, RNG).sum(), blurred.sum())
 
 
@@ -350,7 +350,7 @@ def holes(kind):
 def test_biharmonic_equals_scikit_image_and_keeps_known_pixels(kind):
     image = torch.cat([photograph("astronaut", 64), photograph("coffee", 64)])[..., :48, :]
     known = ~torch.stack([holes(kind), holes("scattered").flip(0)])[:, None]
-    ours = core("biharmonic_inpainting")(image * known, Condition(mask_B1HW=known.float()))
+    ours = model("biharmonic_inpainting")(image * known, Condition(mask_B1HW=known.float()))
     for index in range(2):
         theirs = skimage.restoration.inpaint_biharmonic(
             (image * known)[index].numpy(), ~known[index, 0].numpy(), channel_axis=0
@@ -378,7 +378,7 @@ def test_biharmonic_equations_are_the_operator_twice():
 def test_both_ways_fill_a_hole_alike(cost, monkeypatch):
     monkeypatch.setattr(biharmonic, "_cost_of_steps", lambda hole, channels: cost)
     image, known = photograph("astronaut", 64)[..., :48, :], ~holes("box")[None, None]
-    ours = core("biharmonic_inpainting")(image * known, Condition(mask_B1HW=known.float()))
+    ours = model("biharmonic_inpainting")(image * known, Condition(mask_B1HW=known.float()))
     theirs = skimage.restoration.inpaint_biharmonic(image[0].numpy(), ~known[0, 0].numpy(), channel_axis=0)
     np.testing.assert_allclose(ours[0].numpy(), theirs, atol=1e-5 if cost == 0 else 1e-9)
 
@@ -407,13 +407,13 @@ def test_total_variation_inpainting_bridges_an_edge_with_less_variation():
     image[..., 12:] = 1.0
     known = torch.ones_like(image)
     known[..., 8:16, 10:15] = 0
-    filled = core("total_variation_inpainting", iterations=2000)(image * known, Condition(mask_B1HW=known))
+    filled = model("total_variation_inpainting", iterations=2000)(image * known, Condition(mask_B1HW=known))
     torch.testing.assert_close(filled, image, atol=0.02, rtol=0)
     natural = photograph(side=40)
     holes = (torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0)) < 0.6).double()
     condition = Condition(mask_B1HW=holes)
-    ours = core("total_variation_inpainting", iterations=2000)(natural * holes, condition)
-    smooth = core("biharmonic_inpainting")(natural * holes, condition)
+    ours = model("total_variation_inpainting", iterations=2000)(natural * holes, condition)
+    smooth = model("biharmonic_inpainting")(natural * holes, condition)
     assert magnitude(gradient(ours)).sum() < magnitude(gradient(smooth)).sum()
     assert torch.equal(ours * holes, natural * holes)
 
@@ -434,7 +434,7 @@ def test_regularisation_by_denoising_nears_its_fixed_point():
     denoiser = catalog.build("wavelet")
 
     def residual(iterations):
-        image = core("regularisation_by_denoising", denoiser=denoiser, iterations=iterations)(
+        image = model("regularisation_by_denoising", denoiser=denoiser, iterations=iterations)(
             degraded, condition
         )
         denoised = denoiser(image, condition=level(3.25 / 255))

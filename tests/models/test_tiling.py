@@ -13,10 +13,10 @@ from models import catalog
 from models.card import Card
 from models.contract import Condition
 from models.networks import NETWORKS as ALL_NETWORKS
-from models.networks import NetworkCore, build_network, card_facts
+from models.networks import NetworkModel, build_network, card_facts
 from models.restorer import Restorer
+from models.tiled_traversal import TiledTraversal
 from models.tiling import Tiling, ramp, spans
-from models.windows import Windows
 from tests.restorer_contract import condition_for, scene
 
 EXACT = [name for name in catalog.RESTORERS if catalog.build(name).card.tile_exact]
@@ -38,8 +38,8 @@ NETWORKS = {
 MULTIPLES = st.sampled_from([1, 2, 4, 8])
 
 
-def probe(core, **facts) -> Restorer:
-    return Restorer(Card(**{"name": "probe", "summary": "A probe.", "task": "general", **facts}), core)
+def probe(model, **facts) -> Restorer:
+    return Restorer(Card(**{"name": "probe", "summary": "A probe.", "task": "general", **facts}), model)
 
 
 def random_network(architecture: str) -> Restorer:
@@ -47,12 +47,12 @@ def random_network(architecture: str) -> Restorer:
     network = build_network(architecture, NETWORKS[architecture])
     for weights in network.parameters():
         weights.data *= 0.6  # random layers in a row must not leave the range that the guard allows
-    return probe(NetworkCore(network.requires_grad_(False)), **card_facts(network))
+    return probe(NetworkModel(network.requires_grad_(False)), **card_facts(network))
 
 
 @settings(deadline=None)  # other work on the same cores is no fault of ours
 @given(st.integers(1, 400), st.integers(1, 60), st.integers(0, 20), MULTIPLES)
-def test_cores_cover_a_side_once_and_windows_see_the_whole_halo(units, core, halo, multiple):
+def test_cores_cover_a_side_once_and_tiles_see_the_whole_halo(units, core, halo, multiple):
     length, core, halo = units * multiple, core * multiple, halo * multiple
     found = spans(length, core, halo, multiple)
     assert [span.first for span in found] == [0, *(span.last for span in found[:-1])]
@@ -91,8 +91,8 @@ def test_catalog_gives_the_pixels_of_the_whole_image(name):
     whole = restorer(degraded, condition=condition)
     for core in (40, 64):
         for pixels in (1, 1 << 14):
-            way = Windows(Tiling.of(restorer.card, core), pixels)
-            tiled = restorer(degraded, condition=condition, way=way)
+            traversal = TiledTraversal(Tiling.of(restorer.card, core), pixels)
+            tiled = restorer(degraded, condition=condition, traversal=traversal)
             difference = float((tiled - whole).abs().max())
             assert torch.equal(tiled, whole), f"{name}: tile {core}, {pixels} pixels: {difference:g}"
 
@@ -106,8 +106,8 @@ def test_networks_give_the_pixels_of_the_whole_image(architecture):
     condition = condition_for(restorer.card, 2, height, width)
     whole = restorer(degraded, condition=condition)
     for core, pixels in itertools.product((16, 50), (1, 20_000)):
-        way = Windows(Tiling.of(restorer.card, core), pixels)
-        tiled = restorer(degraded, condition=condition, way=way)
+        traversal = TiledTraversal(Tiling.of(restorer.card, core), pixels)
+        tiled = restorer(degraded, condition=condition, traversal=traversal)
         difference = float((tiled - whole).abs().max())
         assert torch.equal(tiled, whole), f"{architecture}: tile {core}, {pixels} pixels: {difference:g}"
 
@@ -139,10 +139,10 @@ def test_origins_that_miss_the_multiple_would_be_seen():
     restorer = probe(Halves(), multiple_of=2)
     degraded = scene(1, 33, 45)
     whole = restorer(degraded)
-    assert torch.equal(restorer(degraded, way=Windows(Tiling.of(restorer.card, 9), 1)), whole)
+    assert torch.equal(restorer(degraded, traversal=TiledTraversal(Tiling.of(restorer.card, 9), 1)), whole)
     card = replace(restorer.card, multiple_of=1)
-    misaligned = Windows(Tiling.of(card, 9), 1)
-    assert not torch.equal(restorer(degraded, way=misaligned), whole)
+    misaligned = TiledTraversal(Tiling.of(card, 9), 1)
+    assert not torch.equal(restorer(degraded, traversal=misaligned), whole)
 
 
 def test_too_small_a_halo_would_be_seen():
@@ -150,35 +150,37 @@ def test_too_small_a_halo_would_be_seen():
     degraded, condition = scene(3, 64, 64), Condition(noise_level_B=torch.tensor([0.1]))
     whole = restorer(degraded, condition=condition)
     tiling = Tiling.of(restorer.card, 16)
-    assert torch.equal(restorer(degraded, condition=condition, way=Windows(tiling, 1)), whole)
-    short = Windows(replace(tiling, halo=2), 1)
-    assert not torch.equal(restorer(degraded, condition=condition, way=short), whole)
+    assert torch.equal(restorer(degraded, condition=condition, traversal=TiledTraversal(tiling, 1)), whole)
+    short = TiledTraversal(replace(tiling, halo=2), 1)
+    assert not torch.equal(restorer(degraded, condition=condition, traversal=short), whole)
 
 
 def test_masks_are_cut_and_noise_levels_stay_with_their_image():
-    def core(image, condition):
+    def model(image, condition):
         return image * condition.mask_B1HW + condition.noise_level_B.reshape(-1, 1, 1, 1)
 
-    restorer = probe(core, needs=("mask", "noise_level"))
+    restorer = probe(model, needs=("mask", "noise_level"))
     degraded = scene(3, 30, 41, batch=2)
     mask = (torch.rand(2, 1, 30, 41, generator=torch.Generator().manual_seed(2)) < 0.5).float()
     condition = Condition(noise_level_B=torch.tensor([0.25, 0.5]), mask_B1HW=mask)
-    tiled = restorer(degraded, condition=condition, way=Windows(Tiling.of(restorer.card, 7), 100))
+    tiled = restorer(
+        degraded, condition=condition, traversal=TiledTraversal(Tiling.of(restorer.card, 7), 100)
+    )
     assert torch.equal(tiled, degraded * mask + torch.tensor([0.25, 0.5]).reshape(2, 1, 1, 1))
 
 
 def test_noise_is_estimated_on_the_whole_image():
     seen = []
 
-    def core(image, condition):
+    def model(image, condition):
         seen.append(condition.noise_level_B.tolist())
         return image.clone()
 
     degraded = scene(1, 40, 60)
     degraded[..., 30:] += 0.1 * torch.randn(40, 30, generator=torch.Generator().manual_seed(4))
-    restorer = probe(core, needs=("noise_level",))
+    restorer = probe(model, needs=("noise_level",))
     restorer(degraded)
-    restorer(degraded, way=Windows(Tiling.of(restorer.card, 20), 1))
+    restorer(degraded, traversal=TiledTraversal(Tiling.of(restorer.card, 20), 1))
     assert len(seen) == 1 + 6
     assert all(level == seen[0] for level in seen)
 
@@ -189,12 +191,12 @@ def test_blends_keep_flat_images_and_leave_no_seam():
 
     card = Card(name="probe", summary="A probe.", task="general", halo=None, tile_exact=False)
     restorer = Restorer(card, leaning)
-    blended = Windows(Tiling(64, 32, 1, "feather"), 1)
+    blended = TiledTraversal(Tiling(64, 32, 1, "feather"), 1)
     flat = torch.full((1, 1, 150, 200), 0.25)
-    torch.testing.assert_close(restorer(flat, way=blended), torch.full_like(flat, 0.5))
+    torch.testing.assert_close(restorer(flat, traversal=blended), torch.full_like(flat, 0.5))
     slope = torch.linspace(0, 1, 200).expand(1, 1, 150, 200)
-    steps = restorer(slope, way=blended)[0, 0, 75].diff().abs()
-    cropped = restorer(slope, way=Windows(Tiling(64, 32, 1, "crop"), 1))[0, 0, 75].diff().abs()
+    steps = restorer(slope, traversal=blended)[0, 0, 75].diff().abs()
+    cropped = restorer(slope, traversal=TiledTraversal(Tiling(64, 32, 1, "crop"), 1))[0, 0, 75].diff().abs()
     assert float(steps.max()) < 0.02
     assert float(cropped.max()) > 0.1
 

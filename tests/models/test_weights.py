@@ -127,7 +127,7 @@ def test_weights_of_another_architecture_are_refused(file, arguments, message):
         build_restorer(other, state)
 
 
-def test_missing_and_foreign_tensors_are_named(file):
+def test_missing_and_additional_tensors_are_named(file):
     card, state = load_weights(file)
     with pytest.raises(ValueError, match="expected extra to be absent, found"):
         build_restorer(card, {**state, "extra": torch.zeros(2)})

@@ -22,7 +22,7 @@ from models.networks.rrdbnet import RRDBNet
 from models.weights import build_restorer, load_weights, save_weights
 from pipeline.errors import JobError
 from pipeline.hashing import sha256_hex
-from pipeline.recipe import spandrel_weights as foreign
+from pipeline.recipe import spandrel_weights
 from pipeline.recipe.weights import fetch, fetch_restorer, file_name
 from pipeline.storage.folder import Folder
 from tests.helpers import benchmark, complete, photographs_in
@@ -279,9 +279,9 @@ def test_tensors_without_names_are_refused(tmp_path, content):
 
 def test_without_spandrel_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    safetensors.torch.save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(JobError, match=r"foreign\.safetensors: .*pip install 'restora\[spandrel\]'"):
-        fetch_restorer(str(tmp_path / "foreign.safetensors"))
+    safetensors.torch.save_file({"weight": torch.zeros(3)}, tmp_path / "others.safetensors")
+    with pytest.raises(JobError, match=r"others\.safetensors: .*pip install 'restora\[spandrel\]'"):
+        fetch_restorer(str(tmp_path / "others.safetensors"))
 
 
 def esrgan_state(network: RRDBNet) -> dict[str, torch.Tensor]:
@@ -309,7 +309,7 @@ def esrgan():
 @needs_spandrel
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_foreign_weights_restore_as_our_network_does(esrgan, tmp_path, ending, wrapped):
+def test_spandrel_weights_restore_as_our_network_does(esrgan, tmp_path, ending, wrapped):
     path, state = tmp_path / f"esrgan{ending}", esrgan_state(esrgan)
     if ending == ".safetensors":
         safetensors.torch.save_file(state, path)
@@ -328,7 +328,7 @@ def test_foreign_weights_restore_as_our_network_does(esrgan, tmp_path, ending, w
 
 @needs_spandrel
 def test_size_requirements_become_the_card(tmp_path):
-    spandrel = foreign._spandrel()
+    spandrel = spandrel_weights._spandrel()
     torch.manual_seed(0)
     inner = spandrel.MAIN_REGISTRY["DRUNet"].architecture
     network = importlib.import_module(type(inner).__module__).DRUNet(
@@ -342,7 +342,7 @@ def test_size_requirements_become_the_card(tmp_path):
 
 @needs_spandrel
 def test_an_inpainting_network_fills_the_hole_and_nothing_else(tmp_path):
-    foreign._spandrel()
+    spandrel_weights._spandrel()
     torch.manual_seed(0)
     network = importlib.import_module("spandrel.architectures.LaMa").LaMa(in_nc=4, out_nc=3)
     torch.save(network.state_dict(), tmp_path / "lama.pth")
@@ -357,7 +357,7 @@ def test_an_inpainting_network_fills_the_hole_and_nothing_else(tmp_path):
 
 
 @needs_spandrel
-def test_a_job_runs_foreign_weights(esrgan, tmp_path):
+def test_a_job_runs_spandrel_weights(esrgan, tmp_path):
     torch.save(esrgan_state(esrgan), tmp_path / "esrgan.pth")
     photographs_in(tmp_path / "in", 2, height=32, width=32)
     job = benchmark(

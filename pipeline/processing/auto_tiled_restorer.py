@@ -18,8 +18,8 @@ from torch import Tensor
 
 from models.contract import Condition
 from models.restorer import Restorer
-from models.tiling import CORE, LEAST_CORE, Span, Tiling, windows_of
-from models.windows import Windows
+from models.tiled_traversal import TiledTraversal
+from models.tiling import CORE, LEAST_CORE, Span, Tiling, tiles_of
 from pipeline.hashing import short_hash
 from pipeline.quarantine import is_out_of_memory
 from pipeline.storage.folder import Folder
@@ -31,20 +31,20 @@ CPU_CALL_PIXELS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Capacity:
+class MemoryBudget:
     """What was found to fit."""
 
     pixels: int
-    """Input pixels of one call; a single window always goes."""
+    """Input pixels of one call; a single tile always goes."""
     core: int = CORE
-    """Side of a window's core."""
+    """Side of a tile's core."""
     whole: int | None = None
     """Pixels at which an image no longer goes whole through a restorer that is not tile-exact; ``None``
     where all did."""
 
     @classmethod
-    def of(cls, fields: object) -> Capacity | None:
-        """From JSON; nothing for what is not a capacity."""
+    def of(cls, fields: object) -> MemoryBudget | None:
+        """From JSON; nothing for what is not a budget."""
         if not isinstance(fields, dict) or set(fields) != {"pixels", "core", "whole"}:
             return None
         whole = fields["whole"]
@@ -53,22 +53,22 @@ class Capacity:
             return None
         return cls(**fields)
 
-    def at_most(self, first: Capacity) -> Capacity:
+    def at_most(self, first: MemoryBudget) -> MemoryBudget:
         """Twice as much, but no more than is tried first.
 
         A device that was crowded once would otherwise be held for small for ever; the price is a failed
         call per process.
         """
         whole = None if self.whole is None else 2 * self.whole
-        return Capacity(min(2 * self.pixels, first.pixels), min(2 * self.core, first.core), whole)
+        return MemoryBudget(min(2 * self.pixels, first.pixels), min(2 * self.core, first.core), whole)
 
 
-class FittedRestorer:
-    """``fitted(degraded_BCHW, condition)`` restores a batch in pieces that fit the device.
+class AutoTiledRestorer:
+    """``tiled(degraded_BCHW, condition)`` restores a batch in pieces that fit the device.
 
     Out of memory: half the pixels of a call, then half the tile, down to ``LEAST_CORE``; then the error is
     the caller's. ``digest`` identifies the restorer; ``compiled`` runs its networks through
-    ``torch.compile``; ``cache`` is where capacities are kept, by default the user's.
+    ``torch.compile``; ``cache`` is where budgets are kept, by default the user's.
     """
 
     def __init__(
@@ -89,66 +89,66 @@ class FittedRestorer:
         self._key = (
             f"capacity/{short_hash(digest, restorer.precision, str(compiled), _device_name(device))}.json"
         )
-        first = Capacity(CALL_PIXELS.get(device.type, CPU_CALL_PIXELS))
+        first = MemoryBudget(CALL_PIXELS.get(device.type, CPU_CALL_PIXELS))
         remembered = self._remembered()
-        self.capacity = remembered.at_most(first) if remembered else first
+        self.budget = remembered.at_most(first) if remembered else first
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> tuple[Tensor, dict[str, Any]]:
         """The restored batch, on the same device, and the row's ``tiling`` where an image was cut."""
-        size, before = _padded_size(self.restorer, degraded_BCHW), self.capacity
+        size, before = _padded_size(self.restorer, degraded_BCHW), self.budget
         while (restored_BCHW := self._tried(degraded_BCHW, condition, size)) is None:
             # Not before the failed try has returned: its error holds the tensors of the call.
             if degraded_BCHW.is_cuda:
                 torch.cuda.empty_cache()
-        if self.capacity != before:
+        if self.budget != before:
             self._remember()
         tiling = self._tiling(*size)
         return restored_BCHW, {"tiling": tiling.described()} if tiling and tiling.cuts(*size) else {}
 
     def _tried(self, degraded_BCHW: Tensor, condition: Condition, size: tuple[int, int]) -> Tensor | None:
-        """The restored batch; nothing where it did not fit, and then the capacity is smaller."""
-        windows = Windows(self._tiling(*size), self.capacity.pixels)
+        """The restored batch; nothing where it did not fit, and then the budget is smaller."""
+        traversal = TiledTraversal(self._tiling(*size), self.budget.pixels)
         try:
-            return self.restorer(degraded_BCHW, condition=condition, way=windows)
+            return self.restorer(degraded_BCHW, condition=condition, traversal=traversal)
         except Exception as error:
             smaller = self._smaller(len(degraded_BCHW), *size) if is_out_of_memory(error) else None
             if smaller is None:
                 raise
-            self.capacity = smaller
+            self.budget = smaller
             return None
 
     def _tiling(self, height: int, width: int) -> Tiling | None:
-        card, whole = self.restorer.card, self.capacity.whole
+        card, whole = self.restorer.card, self.budget.whole
         if not card.tile_exact and (whole is None or height * width < whole):
             return None
-        return Tiling.of(card, self.capacity.core)
+        return Tiling.of(card, self.budget.core)
 
-    def _smaller(self, batch: int, height: int, width: int) -> Capacity | None:
-        """The next thing to try; nothing where a single window of the least size is too large."""
+    def _smaller(self, batch: int, height: int, width: int) -> MemoryBudget | None:
+        """The next thing to try; nothing where a single tile of the least size is too large."""
         tiling = self._tiling(height, width)
-        windows = windows_of(tiling, height, width)
-        area = _area(windows)
-        tried = min(self.capacity.pixels, batch * len(windows) * area)
+        tiles = tiles_of(tiling, height, width)
+        area = _area(tiles)
+        tried = min(self.budget.pixels, batch * len(tiles) * area)
         if tried >= 2 * area:
-            return replace(self.capacity, pixels=tried // 2)
+            return replace(self.budget, pixels=tried // 2)
         if tiling is None:
-            blended = Tiling.of(self.restorer.card, self.capacity.core)
-            return replace(self.capacity, whole=height * width) if blended else None
-        for core in _halves(self.capacity.core):
+            blended = Tiling.of(self.restorer.card, self.budget.core)
+            return replace(self.budget, whole=height * width) if blended else None
+        for core in _halves(self.budget.core):
             smaller = Tiling.of(self.restorer.card, core)
-            if smaller is not None and _area(smaller.windows(height, width)) < area:
-                return replace(self.capacity, core=core)
+            if smaller is not None and _area(smaller.tiles(height, width)) < area:
+                return replace(self.budget, core=core)
         return None
 
-    def _remembered(self) -> Capacity | None:
+    def _remembered(self) -> MemoryBudget | None:
         try:
-            return Capacity.of(json.loads(self._cache.read(self._key)))
+            return MemoryBudget.of(json.loads(self._cache.read(self._key)))
         except (OSError, ValueError):
             return None  # never written, or not by us
 
     def _remember(self) -> None:
         try:
-            self._cache.put(self._key, json.dumps(asdict(self.capacity)).encode())
+            self._cache.put(self._key, json.dumps(asdict(self.budget)).encode())
         except OSError:
             return  # a home that cannot be written costs another try in the next process, nothing more
 
@@ -166,8 +166,8 @@ def _device_name(device: torch.device) -> str:
     return f"{found.name}, {found.total_memory >> 20} MiB"  # a slice of a device has its name, not its memory
 
 
-def _area(windows: list[tuple[Span, Span]]) -> int:
-    rows, columns = windows[0]
+def _area(tiles: list[tuple[Span, Span]]) -> int:
+    rows, columns = tiles[0]
     return (rows.stop - rows.start) * (columns.stop - columns.start)
 
 

@@ -1,6 +1,6 @@
-"""A restorer led over its images window by window, and the windows joined.
+"""A model applied to its images tile by tile, and the tiles joined.
 
-Shapes: B batch, C channels, H and W height and width, N windows of a call.
+Shapes: B batch, C channels, H and W height and width, N tiles of a call.
 """
 
 from __future__ import annotations
@@ -11,30 +11,32 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from models.contract import Condition, Core
-from models.tiling import Span, Tiling, ramp, windows_of
+from models.contract import Condition, RestorationModel
+from models.tiling import Span, Tiling, ramp, tiles_of
 
 
 @dataclass(frozen=True)
-class Windows:
-    """A ``models.restorer.Way``: windows of all images of the batch, so many pixels to a call."""
+class TiledTraversal:
+    """A ``models.contract.Traversal``: tiles of all images of the batch, so many pixels to a call."""
 
     tiling: Tiling | None
     """``None`` leaves every image whole."""
     pixels: int
-    """Most input pixels of one call; a single window always goes."""
+    """Most input pixels of one call; a single tile always goes."""
 
-    def __call__(self, core: Core, image_BCHW: Tensor, condition: Condition, scale: int) -> Tensor:
-        """``core`` over all windows; the joined result is where the image is."""
+    def __call__(
+        self, model: RestorationModel, image_BCHW: Tensor, condition: Condition, scale: int
+    ) -> Tensor:
+        """``model`` over all tiles; the joined result is where the image is."""
         batch, _, height, width = image_BCHW.shape
-        windows = windows_of(self.tiling, height, width)
-        read = windows[0]
+        tiles = tiles_of(self.tiling, height, width)
+        read = tiles[0]
         area = (read[0].stop - read[0].start) * (read[1].stop - read[1].start)
-        pieces = [(image, *window) for image in range(batch) for window in windows]
+        pieces = [(image, *tile) for image in range(batch) for tile in tiles]
         canvas: Canvas | None = None
         for call in _batched(pieces, max(self.pixels // area, 1)):
-            restored_NCHW = core(_read(image_BCHW, call), _told(condition, call))
-            if len(call) == len(pieces) and len(windows) == 1:
+            restored_NCHW = model(_read(image_BCHW, call), _condition_of(condition, call))
+            if len(call) == len(pieces) and len(tiles) == 1:
                 return restored_NCHW
             if canvas is None:
                 canvas = Canvas(batch, restored_NCHW, height * scale, width * scale)
@@ -42,7 +44,7 @@ class Windows:
                 if self.tiling is not None and self.tiling.blend == "feather":
                     canvas.blend(image, restored_CHW, rows, columns, self.tiling.halo, scale)
                 else:
-                    canvas.put(image, restored_CHW, rows, columns, scale)
+                    canvas.write(image, restored_CHW, rows, columns, scale)
         assert canvas is not None, "an empty batch"
         return canvas.image_BCHW.to(image_BCHW.device)
 
@@ -53,15 +55,15 @@ class Canvas:
     def __init__(self, batch: int, like_NCHW: Tensor, height: int, width: int) -> None:
         self.image_BCHW = torch.zeros((batch, like_NCHW.shape[1], height, width), dtype=like_NCHW.dtype)
 
-    def put(self, image: int, restored_CHW: Tensor, rows: Span, columns: Span, scale: int) -> None:
-        """Writes a window's core; every pixel is written once."""
+    def write(self, image: int, restored_CHW: Tensor, rows: Span, columns: Span, scale: int) -> None:
+        """Writes a tile's core; every pixel is written once."""
         part_CHW = restored_CHW[:, _kept(rows, scale), _kept(columns, scale)]
         self.image_BCHW[image, :, _core(rows, scale), _core(columns, scale)] = part_CHW
 
     def blend(
         self, image: int, restored_CHW: Tensor, rows: Span, columns: Span, halo: int, scale: int
     ) -> None:
-        """Adds a window with weights that fall towards its neighbours and sum to one everywhere."""
+        """Adds a tile with weights that fall towards its neighbours and sum to one everywhere."""
         _, _, height, width = self.image_BCHW.shape
         weight_H = ramp(rows, height // scale, halo, scale)
         weight_W = ramp(columns, width // scale, halo, scale)
@@ -90,16 +92,16 @@ def _covers(piece: Piece, image_BCHW: Tensor) -> bool:
     return (rows.start, columns.start, rows.stop, columns.stop) == (0, 0, *image_BCHW.shape[-2:])
 
 
-def _told(condition: Condition, call: list[Piece]) -> Condition:
-    """The condition of each window: its image's noise level, and its part of the mask."""
-    told = condition.select([image for image, _, _ in call])
-    if told.mask_B1HW is None:
-        return told
+def _condition_of(condition: Condition, call: list[Piece]) -> Condition:
+    """The condition of each tile: its image's noise level, and its part of the mask."""
+    selected = condition.select([image for image, _, _ in call])
+    if selected.mask_B1HW is None:
+        return selected
     masks = [
         mask[:, _all(rows), _all(columns)]
-        for mask, (_, rows, columns) in zip(told.mask_B1HW, call, strict=True)
+        for mask, (_, rows, columns) in zip(selected.mask_B1HW, call, strict=True)
     ]
-    return replace(told, mask_B1HW=torch.stack(masks))
+    return replace(selected, mask_B1HW=torch.stack(masks))
 
 
 def _all(span: Span, scale: int = 1) -> slice:
