@@ -1,6 +1,6 @@
-"""A generator with its weights: images out of codes, in the value range that everybody else uses.
+"""A generator with its weights: images out of latents, in the value range that everybody else uses.
 
-Shapes: B batch, Z numbers of a code, C channels, N the side of the image.
+Shapes: B batch, Z values of a latent, C channels, N the side of the image.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class ImageGenerator(nn.Module):
         self.network = network.eval().requires_grad_(False)
 
     @property
-    def code(self) -> int:
-        """How many numbers a code has."""
-        return cast(int, self.network.code)
+    def latent(self) -> int:
+        """How many values a latent has."""
+        return cast(int, self.network.latent)
 
     @property
     def channels(self) -> int:
@@ -35,8 +35,8 @@ class ImageGenerator(nn.Module):
         """Height and width of its images."""
         return cast(int, self.network.image_size)
 
-    def forward(self, code_BZ: Tensor) -> Tensor:
-        """BCNN in [0, 1]; codes are drawn from N(0, 1)."""
+    def forward(self, latent_BZ: Tensor) -> Tensor:
+        """BCNN in [0, 1]; latents are drawn from N(0, 1)."""
         low, high = self.card.value_range
-        image_BCNN: Tensor = (self.network(code_BZ) - low) / (high - low)
+        image_BCNN: Tensor = (self.network(latent_BZ) - low) / (high - low)
         return image_BCNN

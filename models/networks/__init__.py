@@ -55,7 +55,7 @@ GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "dcgan": DCGANGenerator,
     "progressive": ProgressiveGenerator,
 }
-"""Each takes keyword arguments. Its instances are called with codes BZ, whose length Z is their ``code``,
+"""Each takes keyword arguments. Its instances are called with latents BZ, whose length Z is their ``latent``,
 and give square images of ``channels`` and ``image_size`` in [-1, 1]."""
 
 

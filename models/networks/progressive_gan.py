@@ -3,7 +3,7 @@
 Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", ICLR 2018,
 section 2, appendix A.1 and table 2.
 
-Shapes: B batch, Z numbers of the code, C channels, N the side of the image, F features.
+Shapes: B batch, Z values of the latent, C channels, N the side of the image, F features.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from models.networks.equalised import (
 
 
 class ProgressiveGenerator(nn.Module):
-    """``generator(code_BZ, image_size=..., fade=...)`` -> BCNN, about [-1, 1], not clipped.
+    """``generator(latent_BZ, image_size=..., fade=...)`` -> BCNN, about [-1, 1], not clipped.
 
     ``image_size`` is a power of two up to the one it was built for (that one, if not given). While a
-    size is faded in, ``fade`` rises from 0 (the picture of half the size, enlarged) to 1. Codes are
+    size is faded in, ``fade`` rises from 0 (the picture of half the size, enlarged) to 1. Latents are
     from N(0, 1) and brought to the sphere. The defaults are the paper's: 23.1 million parameters at
     1024 pixels.
     """
@@ -37,18 +37,18 @@ class ProgressiveGenerator(nn.Module):
         self,
         channels: int = 3,
         image_size: int = 1024,
-        code: int = 512,
+        latent: int = 512,
         features: int = 8192,
         widest: int = 512,
     ) -> None:
         super().__init__()
-        require_at_least("ProgressiveGenerator", 1, channels=channels, code=code, widest=widest)
+        require_at_least("ProgressiveGenerator", 1, channels=channels, latent=latent, widest=widest)
         require_power_of_two("ProgressiveGenerator", 8, image_size=image_size)
         require_at_least("ProgressiveGenerator", image_size // 2, features=features)
-        self.channels, self.image_size, self.code = channels, image_size, code
+        self.channels, self.image_size, self.latent = channels, image_size, latent
         widths = growing_widths(image_size, features, widest)
-        # A quarter of the gain: each of the 4 x 4 places draws on the whole code (as in the paper's code).
-        self.projection = EqualisedLinear(code, widths[0] * 16, RELU_GAIN / 4, bias=False)
+        # A quarter of the gain: each of the 4 x 4 places draws on the whole latent (as in the paper's code).
+        self.projection = EqualisedLinear(latent, widths[0] * 16, RELU_GAIN / 4, bias=False)
         self.projection_bias = nn.Parameter(torch.zeros(widths[0], 1, 1))
         self.first = EqualisedConv2d(widths[0], widths[0])
         self.stages = nn.ModuleList(
@@ -57,15 +57,15 @@ class ProgressiveGenerator(nn.Module):
         )
         self.to_image = nn.ModuleList(EqualisedConv2d(width, channels, 1, gain=1.0) for width in widths)
 
-    def forward(self, code_BZ: Tensor, image_size: int | None = None, fade: float = 1.0) -> Tensor:
-        """The image of each code; ``ValueError`` for a size that the network has not."""
+    def forward(self, latent_BZ: Tensor, image_size: int | None = None, fade: float = 1.0) -> Tensor:
+        """The image of each latent; ``ValueError`` for a size that the network has not."""
         require_share("ProgressiveGenerator", fade=fade)
         size = self.image_size if image_size is None else image_size
         require_power_of_two("ProgressiveGenerator", 4, image_size=size)
         if size > self.image_size:
             raise ValueError(f"ProgressiveGenerator: image_size is at most {self.image_size}, got {size}")
         level = size.bit_length() - 3
-        features_BFHW = before_BFHW = self._smallest(code_BZ)
+        features_BFHW = before_BFHW = self._smallest(latent_BZ)
         for stage in list(self.stages)[:level]:
             assert isinstance(stage, nn.ModuleList)
             before_BFHW = _double(features_BFHW)
@@ -77,8 +77,8 @@ class ProgressiveGenerator(nn.Module):
             return image_BCNN
         return torch.lerp(self.to_image[level - 1](before_BFHW), image_BCNN, fade)
 
-    def _smallest(self, code_BZ: Tensor) -> Tensor:
-        features_BFHW = self.projection(pixel_norm(code_BZ)).view(len(code_BZ), -1, 4, 4)
+    def _smallest(self, latent_BZ: Tensor) -> Tensor:
+        features_BFHW = self.projection(pixel_norm(latent_BZ)).view(len(latent_BZ), -1, 4, 4)
         return _activate(self.first(_activate(features_BFHW + self.projection_bias)))
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from torch import nn
 
+RENAMED_ARGUMENTS = {"code": "latent"}
+"""Old name -> today's, in the cards, recipes and checkpoints that were written with the old one."""
+
 
 def build_named(
     kind: str, table: Mapping[str, Callable[..., nn.Module]], name: str, arguments: Mapping[str, Any]
@@ -15,6 +18,6 @@ def build_named(
     if name not in table:
         raise ValueError(f"unknown {kind} {name!r}; known are {', '.join(sorted(table))}")
     try:
-        return table[name](**arguments)
+        return table[name](**{RENAMED_ARGUMENTS.get(key, key): value for key, value in arguments.items()})
     except TypeError as error:
         raise ValueError(f"{kind} {name!r} cannot be built with {dict(arguments)}: {error}") from None

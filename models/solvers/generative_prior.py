@@ -1,11 +1,11 @@
 """Restoration by search among the images that a generator can make.
 
-Bora, Jalal, Price and Dimakis 2017, "Compressed sensing using generative models": the code z whose image
+Bora, Jalal, Price and Dimakis 2017, "Compressed sensing using generative models": the latent z whose image
 G(z), degraded as the given one was, comes closest to it. With a mask it is the inpainting of Yeh et al.
 2017, "Semantic image inpainting with deep generative models", without their discriminator.
 
 Shapes: B batch, C channels, H and W height and width of the wanted image, R restarts, T tiles of the
-mosaic, Z numbers of a code.
+mosaic, Z values of a latent.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Found:
     """What the search ended with."""
 
     image_CHW: Tensor
-    """The generator's image for the best codes."""
-    code_TZ: Tensor
-    """One code per tile, in reading order."""
+    """The generator's image for the best latents."""
+    latent_TZ: Tensor
+    """One latent per tile, in reading order."""
     residual: float
     """Root mean square of ``A(G(z)) - y`` over the known values, fraction of the value range."""
     steps: int
@@ -44,11 +44,11 @@ class Found:
 class GenerativePrior(Solver):
     """``min_z |A(G(z)) - y|^2 + weight |z|^2`` by Adam, from many starts at once.
 
-    The first half of the steps goes to all starts, the second to the best code of each tile. The search
+    The first half of the steps goes to all starts, the second to the best latent of each tile. The search
     ends as soon as the residual is no larger than noise of the known level would leave.
 
     A generator makes images of one size: smaller ones are cut from the middle of its image, larger ones
-    are a mosaic of its images side by side, each with its own code, whose seams may show. Any linear
+    are a mosaic of its images side by side, each with its own latent, whose seams may show. Any linear
     operators and any mask will do; without either, the nearest image of the generator is found.
     """
 
@@ -57,14 +57,14 @@ class GenerativePrior(Solver):
     generator: ImageGenerator
     """A generator of images (``dcgan``, ``progressive``) by the path or URL of its weights."""
     restarts: int = whole(8, 1, 1000)
-    """Codes from N(0, 1) that the search starts from: it ends in local minima."""
+    """Latents from N(0, 1) that the search starts from: it ends in local minima."""
     iterations: int = whole(400, 1, 100_000)
     """Steps at most."""
     rate: float = number(0.1, 1e-5, 10.0)
-    """Length of a step in units of the codes' standard deviation; it falls to 0 in the second half."""
+    """Length of a step in units of the latents' standard deviation; it falls to 0 in the second half."""
     prior_weight: float | None = number(None, 0.0, 1e9)
-    """Weight of the squared code against the sum over all values; nothing takes the most probable one for
-    noise of a known level and codes from N(0, 1), or 0 where the level is not known."""
+    """Weight of the squared latent against the sum over all values; nothing takes the most probable one for
+    noise of a known level and latents from N(0, 1), or 0 where the level is not known."""
     loss: str = choice("squared", "absolute")
     """What is summed over the values: squares, or absolute values where some pixels are far off."""
     seed: int = whole(0, 0)
@@ -110,49 +110,49 @@ class GenerativePrior(Solver):
         data = DataTerm(degraded_1CHW, condition, absolute=self.loss == "absolute")
         mosaic = Mosaic(*data.size, self.generator.image_size)
         level = 0.0 if condition.noise_level_B is None else float(condition.noise_level_B)
-        numbers = mosaic.tiles * self.generator.code
+        numbers = mosaic.tiles * self.generator.latent
         # As many numbers as were fitted are missing from the residual of the truth.
         enough = level * math.sqrt(max(1 - numbers / data.values, 0))
-        shape = (self.restarts, mosaic.tiles, self.generator.code)
-        code_RTZ = torch.randn(shape, generator=torch.Generator().manual_seed(self.seed))
-        code_RTZ, steps = code_RTZ.to(degraded_1CHW.device), 0
+        shape = (self.restarts, mosaic.tiles, self.generator.latent)
+        latent_RTZ = torch.randn(shape, generator=torch.Generator().manual_seed(self.seed))
+        latent_RTZ, steps = latent_RTZ.to(degraded_1CHW.device), 0
         half = self.iterations // 2
         for rates in ([self.rate] * half, self._falling(self.iterations - half)):
-            code_RTZ, taken = self._descend(code_RTZ, data, mosaic, rates, enough, self._weight(level))
+            latent_RTZ, taken = self._descend(latent_RTZ, data, mosaic, rates, enough, self._weight(level))
             steps += taken
-            code_RTZ = self._best(code_RTZ, data, mosaic)
-        image_1CHW = self._image(code_RTZ, mosaic)
+            latent_RTZ = self._best(latent_RTZ, data, mosaic)
+        image_1CHW = self._image(latent_RTZ, mosaic)
         residual = float(data.root_mean_square(data.residual(image_1CHW)))
-        return Found(image_1CHW[0].to(degraded_1CHW), code_RTZ[0], residual, steps)
+        return Found(image_1CHW[0].to(degraded_1CHW), latent_RTZ[0], residual, steps)
 
     def _falling(self, steps: int) -> list[float]:
         return [self.rate * (1 - step / steps) for step in range(steps)]
 
     def _descend(
         self,
-        code_RTZ: Tensor,
+        latent_RTZ: Tensor,
         data: DataTerm,
         mosaic: Mosaic,
         rates: list[float],
         enough: float,
         weight: float,
     ) -> tuple[Tensor, int]:
-        """The codes after Adam's steps (Kingma and Ba 2015), and how many were taken."""
+        """The latents after Adam's steps (Kingma and Ba 2015), and how many were taken."""
         # Restorers run where nothing records gradients; this one needs its own.
         with torch.inference_mode(False), torch.enable_grad():
-            code_RTZ = code_RTZ.clone().requires_grad_()
-            adam = torch.optim.Adam([code_RTZ])
+            latent_RTZ = latent_RTZ.clone().requires_grad_()
+            adam = torch.optim.Adam([latent_RTZ])
             for step, rate in enumerate(rates):
-                image_RCHW = self._image(code_RTZ, mosaic)
+                image_RCHW = self._image(latent_RTZ, mosaic)
                 residual_RCHW = data.residual(image_RCHW.detach())
                 if enough and float(data.root_mean_square(residual_RCHW).min()) <= enough:
-                    return code_RTZ.detach(), step
+                    return latent_RTZ.detach(), step
                 slope_RCHW = data.gradient(residual_RCHW).to(image_RCHW)
-                (slope_RTZ,) = torch.autograd.grad(image_RCHW, code_RTZ, slope_RCHW)
-                code_RTZ.grad = slope_RTZ + 2 * weight * code_RTZ.detach()
+                (slope_RTZ,) = torch.autograd.grad(image_RCHW, latent_RTZ, slope_RCHW)
+                latent_RTZ.grad = slope_RTZ + 2 * weight * latent_RTZ.detach()
                 adam.param_groups[0]["lr"] = rate
                 adam.step()
-        return code_RTZ.detach(), len(rates)
+        return latent_RTZ.detach(), len(rates)
 
     def _weight(self, level: float) -> float:
         if self.prior_weight is not None:
@@ -160,14 +160,14 @@ class GenerativePrior(Solver):
         # -log p(z | y) times 2 sigma^2 for Gaussian noise; times b = sigma / sqrt(2) for Laplacian noise.
         return level**2 if self.loss == "squared" else level / math.sqrt(8)
 
-    def _best(self, code_RTZ: Tensor, data: DataTerm, mosaic: Mosaic) -> Tensor:
+    def _best(self, latent_RTZ: Tensor, data: DataTerm, mosaic: Mosaic) -> Tensor:
         """1TZ: of each tile the start that explains its part of the image best."""
-        energy_RHW = data.energy(data.residual(self._image(code_RTZ, mosaic)))
+        energy_RHW = data.energy(data.residual(self._image(latent_RTZ, mosaic)))
         best_T = mosaic.sums(energy_RHW).argmin(dim=0)
-        return code_RTZ[best_T, torch.arange(mosaic.tiles, device=best_T.device)][None]
+        return latent_RTZ[best_T, torch.arange(mosaic.tiles, device=best_T.device)][None]
 
-    def _image(self, code_RTZ: Tensor, mosaic: Mosaic) -> Tensor:
-        return mosaic(self.generator(code_RTZ.flatten(0, 1)))
+    def _image(self, latent_RTZ: Tensor, mosaic: Mosaic) -> Tensor:
+        return mosaic(self.generator(latent_RTZ.flatten(0, 1)))
 
 
 def _require_generator(solver: str, generator: object) -> None:

@@ -191,7 +191,7 @@ class Training:
             self._side,
             self._judge,
             adversarial=self._adversarial,
-            latent=generator.code,
+            latent=generator.latent,
             latent_distribution=recipe.codes,
             critic_steps=spec.steps,
             growth=ProgressiveGrowth(

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from models.discriminators import DISCRIMINATORS, build_discriminator
 from models.discriminators.autoencoder import AutoencoderDiscriminator
@@ -15,7 +16,7 @@ from models.discriminators.unet import UNetDiscriminator
 # Adding a discriminator: one line, with arguments small enough to be fast, and the shapes of its logits
 # for a batch of three images of 32 x 32.
 SMALL = {
-    "autoencoder": ({"image_size": 32, "features": 4, "code": 8}, [(3,)]),
+    "autoencoder": ({"image_size": 32, "features": 4, "latent": 8}, [(3,)]),
     "dcgan": ({"image_size": 32, "features": 4}, [(3,)]),
     "multi_scale": ({"features": 4, "layers": 2, "scales": 2, "channels": 3}, [(3, 1, 6, 6), (3, 1, 2, 2)]),
     "patch": ({"features": 4, "channels": 3}, [(3, 1, 2, 2)]),
@@ -134,8 +135,17 @@ class TestAutoencoder:
         expected = -error_BCHW.abs().flatten(1).sum(1) / (3 * 32 * 32)
         torch.testing.assert_close(discriminator(image_BCHW), expected)
 
+    def test_checkpoints_from_before_latents_were_called_so_are_read(self):
+        discriminator, image_BCHW = discriminator_and_images("autoencoder")
+        state = discriminator.state_dict()
+        former = {key.replace("_latent.", "_code."): value for key, value in state.items()}
+        assert {"to_code.weight", "from_code.bias"} < former.keys()
+        other = build_discriminator("autoencoder", {"image_size": 32, "features": 4, "code": 8}).eval()
+        nn.ModuleDict({"wrapped": other}).load_state_dict({f"wrapped.{k}": v for k, v in former.items()})
+        assert torch.equal(other(image_BCHW), discriminator(image_BCHW))
+
     def test_count_by_hand(self):
-        # Widths 64, 128, 192, 256 going down; 64 all the way up; a code of 64 at 8 x 8 pixels.
+        # Widths 64, 128, 192, 256 going down; 64 all the way up; a latent of 64 at 8 x 8 pixels.
         def convolution(inner, outer):
             return 9 * inner * outer + outer
 

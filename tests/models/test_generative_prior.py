@@ -1,4 +1,4 @@
-"""The generative prior on images that its generator can make, whose true code is known."""
+"""The generative prior on images that its generator can make, whose true latent is known."""
 
 import math
 
@@ -29,7 +29,7 @@ CARD = Card(
     halo=None,
     tile_exact=False,
     architecture="dcgan",
-    arguments={"image_size": 32, "code": 12, "features": 8},
+    arguments={"image_size": 32, "latent": 12, "features": 8},
 )
 RNG = torch.Generator()
 SIGMA = 0.03
@@ -122,10 +122,10 @@ def test_residual_is_that_of_the_image_it_gives(generator, truth):
     degraded = noisy(blur(truth, RNG))
     solver = catalog.build_solver("generative_prior", generator=generator, restarts=2, iterations=20)
     (found, _) = solver.model.search(degraded, Condition(operators=(blur,)))
-    again = blur(generator(found.code_TZ), RNG)
+    again = blur(generator(found.latent_TZ), RNG)
     expected = math.sqrt(float((again - degraded[:1]).square().mean()))
     assert found.residual == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(found.image_CHW, generator(found.code_TZ)[0])
+    torch.testing.assert_close(found.image_CHW, generator(found.latent_TZ)[0])
 
 
 def test_gradient_is_that_of_finite_differences():
@@ -165,7 +165,7 @@ def test_larger_images_are_mosaics(generator):
     degraded = noisy(blur(clean, RNG))
     solver = catalog.build_solver("generative_prior", generator=generator, **SEARCH)
     (found,) = solver.model.search(degraded, Condition(operators=(blur,)))
-    assert found.code_TZ.shape == (4, 12)
+    assert found.latent_TZ.shape == (4, 12)
     assert psnr(found.image_CHW, clean[0]) > psnr(degraded, clean) + 10
 
 
@@ -269,7 +269,7 @@ def test_the_shipped_generator_is_a_prior_by_its_name():
     """Of its own image with half the pixels hidden, far more comes back than the mean of what is seen."""
     restorer = catalog.build_solver("generative_prior", generator="dcgan-photographs", iterations=150)
     generator = restorer.model.generator
-    image_1CNN = generator(torch.randn(1, generator.code, generator=RNG.manual_seed(3)))
+    image_1CNN = generator(torch.randn(1, generator.latent, generator=RNG.manual_seed(3)))
     mask_11NN = (torch.rand(1, 1, 64, 64, generator=RNG) > 0.5).float()
     restored_1CNN = restorer(image_1CNN * mask_11NN, condition=Condition(mask_B1HW=mask_11NN))
     seen = (image_1CNN * mask_11NN).sum((2, 3), keepdim=True) / mask_11NN.sum()

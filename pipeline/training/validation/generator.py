@@ -68,8 +68,8 @@ def generated(generator: ImageGenerator, count: int, seed: int, device: torch.de
 
     def draw() -> Tensor:
         if uniform:
-            return torch.rand(generator.code, generator=rng) * 2 - 1
-        return torch.randn(generator.code, generator=rng)
+            return torch.rand(generator.latent, generator=rng) * 2 - 1
+        return torch.randn(generator.latent, generator=rng)
 
     # One by one: torch draws other numbers for a larger tensor.
     code_NZ = torch.stack([draw() for _ in range(count)])
