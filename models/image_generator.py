@@ -1,6 +1,6 @@
 """A generator with its weights: images out of latents, in the value range that everybody else uses.
 
-Shapes: B batch, Z values of a latent, C channels, N the side of the image.
+Shapes: B batch, Z numbers of a latent, C channels, N the side of the image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ImageGenerator(nn.Module):
 
     @property
     def latent(self) -> int:
-        """How many values a latent has."""
+        """How many numbers a latent has."""
         return cast(int, self.network.latent)
 
     @property

@@ -8,9 +8,6 @@ Shapes: B batch, C channels, N the side of the image, F features.
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,8 +19,8 @@ FIRST_SIDE = 8
 class AutoencoderDiscriminator(nn.Module):
     """BCNN in [-1, 1] -> one logit per image, B: minus the mean absolute error of rebuilding it; 0 at best.
 
-    Two convolutions a size with ELU; each halving adds ``features`` to the width; ``latent`` values in the
-    middle. The decoder is as wide everywhere and enlarges by the nearest pixel.
+    Two convolutions a size with ELU; each halving adds ``features`` to the width; a latent of ``latent``
+    numbers in the middle. The decoder is as wide everywhere and enlarges by the nearest pixel.
     ``image_size`` is any power of two from 8.
     """
 
@@ -35,10 +32,10 @@ class AutoencoderDiscriminator(nn.Module):
         sizes = (image_size // FIRST_SIDE).bit_length()
         widths = [features * (place + 1) for place in range(sizes)]
         self.encoder = nn.Sequential(*_encoder(channels, widths), nn.Flatten())
-        self.to_latent = nn.Linear(widths[-1] * FIRST_SIDE**2, latent)
-        self.from_latent = nn.Linear(latent, features * FIRST_SIDE**2)
+        # Named as in checkpoints of before.
+        self.to_code = nn.Linear(widths[-1] * FIRST_SIDE**2, latent)
+        self.from_code = nn.Linear(latent, features * FIRST_SIDE**2)
         self.decoder = nn.Sequential(*_decoder(channels, features, sizes))
-        self.register_load_state_dict_pre_hook(_rename_code)  # type: ignore[no-untyped-call]
 
     def rebuild(self, image_BCNN: Tensor) -> Tensor:
         """What the autoencoder makes of the images, BCNN; ``ValueError`` for images of another size."""
@@ -48,21 +45,14 @@ class AutoencoderDiscriminator(nn.Module):
                 f"AutoencoderDiscriminator: images must be {side} x {side}, "
                 f"got {tuple(image_BCNN.shape[-2:])}"
             )
-        latent_BZ = self.to_latent(self.encoder(image_BCNN))
-        smallest_BFHW = self.from_latent(latent_BZ).unflatten(1, (-1, FIRST_SIDE, FIRST_SIDE))
+        latent_BZ = self.to_code(self.encoder(image_BCNN))
+        smallest_BFHW = self.from_code(latent_BZ).unflatten(1, (-1, FIRST_SIDE, FIRST_SIDE))
         rebuilt_BCNN: Tensor = self.decoder(smallest_BFHW)
         return rebuilt_BCNN
 
     def forward(self, image_BCNN: Tensor) -> Tensor:
         """Logits, B."""
         return -F.l1_loss(self.rebuild(image_BCNN), image_BCNN, reduction="none").mean(dim=(1, 2, 3))
-
-
-def _rename_code(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Checkpoints were once written with ``code`` where it says ``latent`` today."""
-    for layer, tensor in itertools.product(("to", "from"), ("weight", "bias")):
-        if (old := f"{prefix}{layer}_code.{tensor}") in state:
-            state[f"{prefix}{layer}_latent.{tensor}"] = state.pop(old)
 
 
 def _pair(inner: int, outer: int, stride: int = 1) -> list[nn.Module]:

@@ -3,7 +3,7 @@
 Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
 Adversarial Networks", ICLR 2016, section 3 and figure 1.
 
-Shapes: B batch, Z values of the latent, C channels, N the side of the image, F features.
+Shapes: B batch, Z numbers of the latent, C channels, N the side of the image, F features.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class DCGANGenerator(nn.Module):
         return image_BCNN
 
     def draw(self, batch: int, rng: torch.Generator) -> Tensor:
-        """Latents BZ from N(0, 1), on the generator's device."""
+        """Codes BZ from N(0, 1), on the generator's device."""
         return torch.randn(batch, self.latent, generator=rng, device=rng.device)
 
 

@@ -3,7 +3,7 @@
 Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", ICLR 2018,
 section 2, appendix A.1 and table 2.
 
-Shapes: B batch, Z values of the latent, C channels, N the side of the image, F features.
+Shapes: B batch, Z numbers of the latent, C channels, N the side of the image, F features.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ProgressiveGenerator(nn.Module):
     """``generator(latent_BZ, image_size=..., fade=...)`` -> BCNN, about [-1, 1], not clipped.
 
     ``image_size`` is a power of two up to the one it was built for (that one, if not given). While a
-    size is faded in, ``fade`` rises from 0 (the picture of half the size, enlarged) to 1. Latents are
+    size is faded in, ``fade`` rises from 0 (the picture of half the size, enlarged) to 1. Codes are
     from N(0, 1) and brought to the sphere. The defaults are the paper's: 23.1 million parameters at
     1024 pixels.
     """

@@ -5,7 +5,7 @@ G(z), degraded as the given one was, comes closest to it. With a mask it is the 
 2017, "Semantic image inpainting with deep generative models", without their discriminator.
 
 Shapes: B batch, C channels, H and W height and width of the wanted image, R restarts, T tiles of the
-mosaic, Z values of a latent.
+mosaic, Z numbers of a latent.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class GenerativePrior(Solver):
     generator: ImageGenerator
     """A generator of images (``dcgan``, ``progressive``) by the path or URL of its weights."""
     restarts: int = whole(8, 1, 1000)
-    """Latents from N(0, 1) that the search starts from: it ends in local minima."""
+    """Codes from N(0, 1) that the search starts from: it ends in local minima."""
     iterations: int = whole(400, 1, 100_000)
     """Steps at most."""
     rate: float = number(0.1, 1e-5, 10.0)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import nn
 
 from models.discriminators import DISCRIMINATORS, build_discriminator
 from models.discriminators.autoencoder import AutoencoderDiscriminator
@@ -134,15 +133,6 @@ class TestAutoencoder:
         error_BCHW = discriminator.rebuild(image_BCHW) - image_BCHW
         expected = -error_BCHW.abs().flatten(1).sum(1) / (3 * 32 * 32)
         torch.testing.assert_close(discriminator(image_BCHW), expected)
-
-    def test_checkpoints_from_before_latents_were_called_so_are_read(self):
-        discriminator, image_BCHW = discriminator_and_images("autoencoder")
-        state = discriminator.state_dict()
-        former = {key.replace("_latent.", "_code."): value for key, value in state.items()}
-        assert {"to_code.weight", "from_code.bias"} < former.keys()
-        other = build_discriminator("autoencoder", {"image_size": 32, "features": 4, "code": 8}).eval()
-        nn.ModuleDict({"wrapped": other}).load_state_dict({f"wrapped.{k}": v for k, v in former.items()})
-        assert torch.equal(other(image_BCHW), discriminator(image_BCHW))
 
     def test_count_by_hand(self):
         # Widths 64, 128, 192, 256 going down; 64 all the way up; a latent of 64 at 8 x 8 pixels.
