@@ -1,4 +1,4 @@
-"""The few small types that every station hands on: a source, a unit of sources, a part of a scene."""
+"""The few small types that every station hands on: a source, a unit of sources, a strip of a scene."""
 
 from __future__ import annotations
 
@@ -37,14 +37,18 @@ class Unit:
     attempt: int
     """0 the first time; ``retry`` counts up."""
     sources: tuple[Source, ...]
-    part: Part | None = None
-    """What of its one source, where that is a scene: a strip, or the joining of its strips."""
+    strip: StripTask | None = None
+    """What of its one source, where that is a scene: a strip, or the assembly of its strips."""
 
 
 def unit_of(record: dict[str, Any]) -> Unit:
-    """A unit out of one row of the units' file."""
+    """A unit out of one row of the plan's file, or out of its text on the way to a worker.
+
+    The plan's file calls the strip ``part``, as it did before strips had a name of their own.
+    """
     members = tuple(Source(**each) for each in record["sources"])
-    return Unit(record["unit_id"], record["attempt"], members, Part.of(record.get("part")))
+    strip = StripTask.of(record.get("strip", record.get("part")))
+    return Unit(record["unit_id"], record["attempt"], members, strip)
 
 
 def make_unit(recipe_id: str, attempt: int, members: list[Source]) -> Unit:
@@ -53,43 +57,43 @@ def make_unit(recipe_id: str, attempt: int, members: list[Source]) -> Unit:
     return Unit(short_hash(recipe_id, str(attempt), *ids), attempt, tuple(members))
 
 
-JOINING = -1
+ASSEMBLY = -1
 
 
 @dataclass(frozen=True)
-class Part:
-    """A strip of a scene, by its rows, or the joining of its strips."""
+class StripTask:
+    """A strip of a scene, by its rows, or the assembly of its strips."""
 
     cuts: tuple[int, ...]
     """The first row of every strip, and the height of the scene."""
-    index: int = JOINING
-    """Which strip; ``JOINING`` for what comes after the last."""
+    index: int = ASSEMBLY
+    """Which strip; ``ASSEMBLY`` for what comes after the last."""
 
     @classmethod
-    def of(cls, record: Mapping[str, Any] | None) -> Part | None:
+    def of(cls, record: Mapping[str, Any] | None) -> StripTask | None:
         """Out of plain values, as in the plan's file; nothing out of nothing."""
         return None if record is None else cls(tuple(record["cuts"]), record["index"])
 
     @property
-    def joins(self) -> bool:
-        """Whether this is the joining of the strips."""
-        return self.index == JOINING
+    def is_assembly(self) -> bool:
+        """Whether this is the assembly of the strips."""
+        return self.index == ASSEMBLY
 
     @property
     def rows(self) -> tuple[int, int]:
-        """First row of the strip, and the first one after it; all rows for the joining."""
-        return (0, self.cuts[-1]) if self.joins else (self.cuts[self.index], self.cuts[self.index + 1])
+        """First row of the strip, and the first one after it; all rows for the assembly."""
+        return (0, self.cuts[-1]) if self.is_assembly else (self.cuts[self.index], self.cuts[self.index + 1])
 
     @property
-    def strips(self) -> tuple[Part, ...]:
+    def strips(self) -> tuple[StripTask, ...]:
         """All strips of the scene, from above."""
         return tuple(replace(self, index=index) for index in range(len(self.cuts) - 1))
 
     @property
-    def joining(self) -> Part:
-        """The joining of the scene's strips."""
-        return replace(self, index=JOINING)
+    def assembly(self) -> StripTask:
+        """The assembly of the scene's strips."""
+        return replace(self, index=ASSEMBLY)
 
     def unit_id(self, scene_unit: str) -> str:
-        """The name of this unit, out of that of the unit which commits the scene's row: the joining."""
-        return scene_unit if self.joins else short_hash(scene_unit, *map(str, self.rows))
+        """The name of this unit, out of that of the unit which commits the scene's row: the assembly."""
+        return scene_unit if self.is_assembly else short_hash(scene_unit, *map(str, self.rows))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.metrics import Metric
 from pipeline.metrics.accumulating import Accumulating, Section
-from pipeline.metrics.base import Pair
+from pipeline.metrics.base import MetricInputs
 
 EXACT = {"rtol": 0.0, "atol": 1e-12}
 
@@ -24,7 +24,7 @@ def noisy(reference_BCHW: Tensor, sigma: float, seed: int = 0) -> Tensor:
 def check_identical(metric: Metric, reference_BCHW: Tensor) -> None:
     """Identical images give the best score to the last bit; no reference, no best score."""
     score_B = metric(reference_BCHW.clone(), reference_BCHW, None)
-    if metric.protocol.pair is not Pair.ALONE:
+    if metric.protocol.pair is not MetricInputs.ALONE:
         torch.testing.assert_close(score_B, torch.full_like(score_B, metric.protocol.best), **EXACT)
 
 

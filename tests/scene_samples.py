@@ -10,7 +10,7 @@ from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.schema import Row
 from pipeline.storage.folder import Folder
-from pipeline.units import Part, Source, Unit, make_unit
+from pipeline.units import Source, StripTask, Unit, make_unit
 from pipeline.worker.worker import Worker
 from tests.geotiff_samples import geotiff
 from tests.helpers import restore, source_of
@@ -86,7 +86,7 @@ class Archive:
     def units(self, *cuts: int) -> list[Unit]:
         """The strips between these rows."""
         whole = self.scene_unit.unit_id
-        return [Unit(part.unit_id(whole), 0, (self.source,), part) for part in Part(cuts).strips]
+        return [Unit(strip.unit_id(whole), 0, (self.source,), strip) for strip in StripTask(cuts).strips]
 
     def whole(self) -> tuple[Row, bytes]:
         """The scene as any other image: its row and its file."""

@@ -19,7 +19,7 @@ from models.contract import Condition
 from models.operators import OPERATORS
 from models.operators.base import LinearOperator, Operator
 from pipeline.degradation.presets import PRESETS
-from pipeline.degradation.replay import Drawn, Repetition, draws_from
+from pipeline.degradation.replay import Drawn, Replay, draws_from
 from pipeline.errors import JobError
 from pipeline.hashing import canonical_json, seed_of
 from pipeline.jobs.job import DegradationSpec, OperatorSpec
@@ -36,7 +36,7 @@ class Degraded:
     """One mapping an operator: its name and its drawn parameters."""
     condition: Condition
     """What a restorer may know of it."""
-    repetition: Repetition | None = None
+    replay: Replay | None = None
     """How to degrade another image alike; ``None`` where that is not possible or not known."""
 
 
@@ -93,7 +93,7 @@ class Degradation:
             mask_B1HW=None if mask_1HW is None else mask_1HW[None].to(image_1CHW.device),
             operators=tuple(linear),
         )
-        return Degraded(image_1CHW, parameters, condition, Repetition.of(steps))
+        return Degraded(image_1CHW, parameters, condition, Replay.of(steps))
 
     def _draw(self, rng: random.Random) -> list[Operator]:
         return [
@@ -184,4 +184,4 @@ def _generator(seed: int, index: int) -> torch.Generator:
 
 def as_found(image_1CHW: Tensor) -> Degraded:
     """The input of a restore run: what was done to it before, nobody knows."""
-    return Degraded(image_1CHW, [], Condition(), Repetition.to_size(*image_1CHW.shape[-2:]))
+    return Degraded(image_1CHW, [], Condition(), Replay.to_size(*image_1CHW.shape[-2:]))

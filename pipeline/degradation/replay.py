@@ -54,19 +54,19 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Repetition:
-    """``repetition(image_1CHW)`` degrades another image of the reference's size as the first one was."""
+class Replay:
+    """``replay(image_1CHW)`` degrades another image of the reference's size as the first one was."""
 
     steps: tuple[Drawn, ...]
 
     @classmethod
-    def of(cls, steps: Sequence[Drawn]) -> Repetition | None:
+    def of(cls, steps: Sequence[Drawn]) -> Replay | None:
         """``None`` where a step cannot be repeated, as in a chain that draws for itself."""
         possible = all(step.fixed or step.is_noise or step.mask_1HW is not None for step in steps)
         return cls(tuple(steps)) if possible else None
 
     @classmethod
-    def to_size(cls, height: int, width: int) -> Repetition:
+    def to_size(cls, height: int, width: int) -> Replay:
         """For an input of this size of which nothing is known."""
         return cls((Drawn(_Resized(height, width), None, fixed=True),))
 

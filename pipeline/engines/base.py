@@ -29,7 +29,7 @@ class UnitReport:
     @classmethod
     def of(cls, unit: Unit, rows: list[Row]) -> UnitReport:
         """Counts over a unit's rows; a strip of a scene has none, unless the scene was complete with it."""
-        images = len(unit.sources) if unit.part is None else len({row["source_id"] for row in rows})
+        images = len(unit.sources) if unit.strip is None else len({row["source_id"] for row in rows})
         bad = {row["source_id"] for row in rows if row["status"] != OK}
         reasons = Counter(row["reason"] for row in rows if row["status"] != OK)
         return cls(unit.unit_id, images, len(bad), dict(reasons))

@@ -32,8 +32,8 @@ COLUMNS = pa.schema(
         ("finished_at", pa.timestamp("us", tz="UTC")),
     ]
 )
-"""One row a strip. ``sums`` and ``scores``: ``Sums`` and ``Totals`` as JSON; ``blocks``: rectangles of the
-output as JSON."""
+"""One row a strip. ``sums`` and ``scores``: ``StripStatistics`` and ``ScoreTotals`` as JSON; ``blocks``:
+rectangles of the output as JSON."""
 
 
 class StripLedger(Ledger):

@@ -15,8 +15,8 @@ FULL_RANGE = (
 )
 
 
-class Pair(StrEnum):
-    """The two images that a metric compares; ``pipeline.processing.metric_inputs`` makes them."""
+class MetricInputs(StrEnum):
+    """Which two images a metric takes; ``pipeline.processing.metric_inputs`` makes them."""
 
     REFERENCE = "restored and reference"
     INPUT = "restored, degraded again, and the degraded input: a run without references has the score too"
@@ -50,8 +50,9 @@ class MetricProtocol:
     """Height and width below which the score is undefined."""
     fewest_bands: int = 1
     """Channels below which the score is undefined."""
-    pair: Pair = Pair.REFERENCE
-    """What the two images are; "restored" and "reference" stand for them, whichever they are."""
+    pair: MetricInputs = MetricInputs.REFERENCE
+    """Which two images it takes; "restored" and "reference" stand for them, whichever they are. The field's
+    name and value are part of a recipe's identity."""
     version: int = 1
     """Raised whenever the same images would score differently; part of the recipe."""
     parameters: tuple[tuple[str, Any], ...] = ()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pipeline.metrics import valid
 from pipeline.metrics.accumulating import Range, Section
-from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricProtocol, Pair
+from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricInputs, MetricProtocol
 
 _TILE = 32
 _AGAIN = (
@@ -42,13 +42,13 @@ class Consistency:
         higher_is_better=False,
         best=0.0,
         source=_SOURCE,
-        pair=Pair.INPUT,
+        pair=MetricInputs.INPUT,
     )
     grid: ClassVar[int] = 1
     reach: ClassVar[int] = 0
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-        """(B,) float64; the images are those of ``Pair.INPUT``."""
+        """(B,) float64; the images are those of ``MetricInputs.INPUT``."""
         whole = Section.whole(reference_BCHW)
         return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
 
@@ -89,7 +89,7 @@ class ConsistencyWorstTile:
         higher_is_better=False,
         best=0.0,
         source=_SOURCE,
-        pair=Pair.INPUT,
+        pair=MetricInputs.INPUT,
         window=(
             f"tiles of {_TILE} x {_TILE} pixels of the input (or its whole height or width where that is "
             "less), side by side, the last ones moved inside; tiles less than half known do not count"
@@ -99,7 +99,7 @@ class ConsistencyWorstTile:
     reach: ClassVar[int] = 0
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-        """(B,) float64; the images are those of ``Pair.INPUT``."""
+        """(B,) float64; the images are those of ``MetricInputs.INPUT``."""
         if min(reference_BCHW.shape[-2:]) < self.protocol.minimum_size:
             return valid.undefined(reference_BCHW)
         whole = Section.whole(reference_BCHW)

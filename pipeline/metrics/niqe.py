@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.metrics import luma, valid
 from pipeline.metrics.accumulating import Section
-from pipeline.metrics.base import FULL_RANGE, MetricProtocol, Pair
+from pipeline.metrics.base import FULL_RANGE, MetricInputs, MetricProtocol
 from pipeline.metrics.natural_scene import BLOCK, FEATURES, REACH, block_features, whole_blocks
 
 MODEL = "niqe.safetensors"
@@ -47,7 +47,7 @@ class Niqe:
             "blocks of 96 x 96 from the upper left corner, at two sizes (MATLAB bicubic to half), wholly "
             "valid with 10 pixels around; local mean and deviation: Gaussian 7 x 7, sigma 7/6, edges repeated"
         ),
-        pair=Pair.ALONE,
+        pair=MetricInputs.ALONE,
         parameters=(
             (
                 "photographs",

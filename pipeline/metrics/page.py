@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.metrics.base import MetricProtocol, Pair
+from pipeline.metrics.base import MetricInputs, MetricProtocol
 
 _HEAD = """# Metrics
 
@@ -75,4 +75,4 @@ def _better(protocol: MetricProtocol) -> str:
 
 
 def _best(protocol: MetricProtocol) -> str:
-    return f"{protocol.best:g}" if protocol.pair is not Pair.ALONE else "no reference"
+    return f"{protocol.best:g}" if protocol.pair is not MetricInputs.ALONE else "no reference"

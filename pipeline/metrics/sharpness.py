@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.metrics import valid
 from pipeline.metrics.accumulating import Section
-from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricProtocol, Pair
+from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricInputs, MetricProtocol
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Sharpness:
         source="Pech-Pacheco et al., ICPR 2000 (LAPV), square root",
         minimum_size=3,
         window="3 x 3; positions wholly inside the image and the valid mask",
-        pair=Pair.ALONE,
+        pair=MetricInputs.ALONE,
     )
     grid: ClassVar[int] = 1
     reach: ClassVar[int] = 1

@@ -35,10 +35,10 @@ _SOURCE = pa.struct(
 
 SOURCES_SCHEMA = pa.schema(list(_SOURCE))
 
-_PART = pa.struct([("cuts", pa.list_(pa.int64())), ("index", pa.int32())])
+_STRIP = pa.struct([("cuts", pa.list_(pa.int64())), ("index", pa.int32())])
 
 UNITS_SCHEMA = pa.schema(
-    [("unit_id", pa.string()), ("attempt", pa.int32()), ("sources", pa.list_(_SOURCE)), ("part", _PART)]
+    [("unit_id", pa.string()), ("attempt", pa.int32()), ("sources", pa.list_(_SOURCE)), ("part", _STRIP)]
 )
 
 
@@ -113,5 +113,5 @@ def record_of(unit: Unit) -> dict[str, Any]:
         "unit_id": unit.unit_id,
         "attempt": unit.attempt,
         "sources": [vars(source) for source in unit.sources],
-        "part": unit.part and vars(unit.part),
+        "part": unit.strip and vars(unit.strip),
     }

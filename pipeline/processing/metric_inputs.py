@@ -1,4 +1,4 @@
-"""The two images of a metric, and where they count: one function for each ``Pair``.
+"""The two images of a metric, and where they count: one function for each kind of ``MetricInputs``.
 
 Shapes: B batch, C channels, H and W height and width of the restored image, h and w of the degraded input.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.degradation.replay import REACH
 from pipeline.imaging.image import Image
-from pipeline.metrics.base import Metric, Pair
+from pipeline.metrics.base import Metric, MetricInputs
 
 if TYPE_CHECKING:
     from pipeline.degradation.degradation import Degraded
@@ -83,17 +83,19 @@ def alone(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
     return restored_BCHW, restored_BCHW, valid_B1HW
 
 
-PAIRS: dict[Pair, Callable[[Tensor, Sequence[Given], int], Images]] = {
-    Pair.REFERENCE: with_reference,
-    Pair.INPUT: with_input,
-    Pair.ALONE: alone,
+METRIC_INPUTS: dict[MetricInputs, Callable[[Tensor, Sequence[Given], int], Images]] = {
+    MetricInputs.REFERENCE: with_reference,
+    MetricInputs.INPUT: with_input,
+    MetricInputs.ALONE: alone,
 }
-"""How the images of each pair are made from a batch."""
+"""How each kind of inputs is made from a batch."""
 
 
 def of_input(metrics: Mapping[str, AnyMetric]) -> dict[str, AnyMetric]:
     """The metrics of an input that nobody degraded: it is consistent with itself, which is no score."""
-    return {name: metric for name, metric in metrics.items() if metric.protocol.pair is not Pair.INPUT}
+    return {
+        name: metric for name, metric in metrics.items() if metric.protocol.pair is not MetricInputs.INPUT
+    }
 
 
 def valid_mask(cases: Sequence[Given], device: torch.device) -> Tensor | None:
@@ -113,8 +115,8 @@ def valid_output(cases: Sequence[Given], restored_BCHW: Tensor) -> Tensor | None
 
 
 def _degraded_again(restored_1CHW: Tensor, case: Given) -> Tensor:
-    degraded_1Chw, repetition = case.degraded.image_BCHW, case.degraded.repetition
-    again = repetition(restored_1CHW) if repetition is not None else None
+    degraded_1Chw, replay = case.degraded.image_BCHW, case.degraded.replay
+    again = replay(restored_1CHW) if replay is not None else None
     if again is None or again.shape != degraded_1Chw.shape:
         return torch.full_like(degraded_1Chw, torch.nan)
     return again

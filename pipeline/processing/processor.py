@@ -26,10 +26,10 @@ from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import in_units, quantised, to_stored, to_tensor
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.metrics.bands import per_band
-from pipeline.metrics.base import Metric, Pair
+from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case, Loaded, Outcome
-from pipeline.processing.metric_inputs import PAIRS, Images, of_input, valid_output
+from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 
@@ -155,16 +155,16 @@ class Processor:
         metrics: Mapping[str, Metric],
     ) -> list[dict[str, Any]]:
         border = degradation.scale if degradation and degradation.scale > 1 else 0
-        pairs: dict[Pair, Images] = {}
+        inputs: dict[MetricInputs, Images] = {}
         rows: list[dict[str, Any]] = [{} for _ in cases]
         for name, metric in metrics.items():
-            pair = metric.protocol.pair
-            if pair not in pairs:
-                pairs[pair] = PAIRS[pair](image_BCHW, cases, border)
-            for row, score in zip(rows, metric(*pairs[pair]).tolist(), strict=True):
+            kind = metric.protocol.pair
+            if kind not in inputs:
+                inputs[kind] = METRIC_INPUTS[kind](image_BCHW, cases, border)
+            for row, score in zip(rows, metric(*inputs[kind]).tolist(), strict=True):
                 row[name] = None if score != score else score  # NaN means undefined
             if name in self.recipe.job.per_band:
-                for row, of_bands in zip(rows, per_band(metric, *pairs[pair]), strict=True):
+                for row, of_bands in zip(rows, per_band(metric, *inputs[kind]), strict=True):
                     row[f"{name}_bands"] = of_bands
         return rows
 

@@ -24,7 +24,7 @@ from pipeline.scenes.reader import Scene
 
 
 @dataclass(frozen=True)
-class BlockContent:
+class BlockCodec:
     """How the blocks of one scene are written and read."""
 
     header: Header
@@ -33,17 +33,17 @@ class BlockContent:
     has_mask: bool
 
     @classmethod
-    def of(cls, scene: Scene) -> BlockContent:
+    def of(cls, scene: Scene) -> BlockCodec:
         """For the blocks that are made of a scene."""
         return cls(scene.header, scene.dtype, scene.has_mask)
 
-    def packed(self, restored: Image, mask_HW: NDArray[np.bool_] | None) -> bytes:
+    def encode(self, restored: Image, mask_HW: NDArray[np.bool_] | None) -> bytes:
         """The file of a block."""
         samples_CHW = np.ascontiguousarray(all_bands(restored, self.header).transpose(2, 0, 1))
         mask = b"" if mask_HW is None else (mask_HW.astype(np.uint8) * 255).tobytes()
         return samples_CHW.tobytes() + mask + self._moved(restored)
 
-    def restored(self, block: Block, rows: Range, columns: Range) -> NDArray[Any]:
+    def decode(self, block: Block, rows: Range, columns: Range) -> NDArray[Any]:
         """CHW: what the restorer gave, rounded and clipped, for rows and columns of the block."""
         area = slice(*rows), slice(*columns)
         shape = len(self.header.bands), block.height, block.width

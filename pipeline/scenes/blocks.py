@@ -1,4 +1,4 @@
-"""Blocks: rectangles of an output between the restoring of a strip and the joining. Written once."""
+"""Blocks: rectangles of an output between the restoring of a strip and the assembly. Written once."""
 
 from __future__ import annotations
 

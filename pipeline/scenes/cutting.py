@@ -22,7 +22,7 @@ from pipeline.privacy.naming import SourceLocator
 from pipeline.scenes.blocks import WORK, delete_below
 from pipeline.scenes.geometry import strip_cuts
 from pipeline.scenes.reader import Scene
-from pipeline.units import Part, Source, Unit, make_unit
+from pipeline.units import Source, StripTask, Unit, make_unit
 
 _PIXELS_A_BYTE = 8
 """A file with fewer bytes is not looked into: a raster of more pixels a byte is all but empty."""
@@ -45,21 +45,21 @@ class ScenePlan:
         self._found: set[str] = set()
 
     def split(self, units: Iterator[Unit]) -> Iterator[Unit]:
-        """Each unit without its scenes, if anything is left of it; then their strips, or a joining."""
+        """Each unit without its scenes, if anything is left of it; then their strips, or the assembly."""
         for unit in units:
             yield from self._split(unit)
 
     def _split(self, unit: Unit) -> Iterator[Unit]:
-        parts = self._parts(unit)
-        rest = [source for source in unit.sources if source.source_id not in parts]
-        if not parts:
+        scenes = self._scenes_of(unit)
+        rest = [source for source in unit.sources if source.source_id not in scenes]
+        if not scenes:
             yield unit
         elif rest:
             yield make_unit(self._recipe_id, unit.attempt, rest)
         for source in unit.sources:
-            if source.source_id in parts:
+            if source.source_id in scenes:
                 self._found.add(source.source_id)
-                yield from self._units(source, unit.attempt, parts[source.source_id])
+                yield from self._units(source, unit.attempt, scenes[source.source_id])
 
     def clean(self, committed: Committed) -> None:
         """Removes what a run that was killed left of scenes that are done."""
@@ -68,28 +68,28 @@ class ScenePlan:
             if source_id in done and source_id not in self._found:
                 delete_below(self._folder, f"{WORK}/{source_id}")
 
-    def _units(self, source: Source, attempt: int, whole: Part) -> Iterator[Unit]:
-        joining = make_unit(self._recipe_id, attempt, [source])
-        ids = {part: part.unit_id(joining.unit_id) for part in whole.strips}
-        left = [part for part in whole.strips if ids[part] not in self._done]
-        for part in left:
-            yield Unit(ids[part], attempt, (source,), part)
+    def _units(self, source: Source, attempt: int, whole: StripTask) -> Iterator[Unit]:
+        assembly = make_unit(self._recipe_id, attempt, [source])
+        ids = {strip: strip.unit_id(assembly.unit_id) for strip in whole.strips}
+        left = [strip for strip in whole.strips if ids[strip] not in self._done]
+        for strip in left:
+            yield Unit(ids[strip], attempt, (source,), strip)
         if not left:
-            yield Unit(joining.unit_id, attempt, (source,), whole.joining)
+            yield Unit(assembly.unit_id, attempt, (source,), whole.assembly)
 
-    def _parts(self, unit: Unit) -> dict[str, Part]:
+    def _scenes_of(self, unit: Unit) -> dict[str, StripTask]:
         candidates = [source for source in unit.sources if self._may_be_scene(source)]
         if not candidates or not self._streams:
             return {}
         with ThreadPoolExecutor(_READERS) as pool:
-            found = pool.map(self._part, candidates)
-            return {s.source_id: part for s, part in zip(candidates, found, strict=True) if part is not None}
+            found = pool.map(self._cut, candidates)
+            return {s.source_id: cut for s, cut in zip(candidates, found, strict=True) if cut is not None}
 
     def _may_be_scene(self, source: Source) -> bool:
         is_large = source.size >= self._least_bytes and not source.key.lower().endswith(_OTHERS)
         return is_large and not source.group
 
-    def _part(self, source: Source) -> Part | None:
+    def _cut(self, source: Source) -> StripTask | None:
         """How a source is cut; nothing for what is no scene, and for what reading it will complain of."""
         folder, key = self._locator.locate(source)
         try:
@@ -105,7 +105,7 @@ class ScenePlan:
             or scene.block_rows * width * bands > _BLOCK_SAMPLES
         ):
             return None
-        return Part(strip_cuts(height, width, bands, self._job.resources.strip_samples))
+        return StripTask(strip_cuts(height, width, bands, self._job.resources.strip_samples))
 
     def _may_be_raster(self, head: bytes) -> bool:
         """Whether a GeoTIFF may come of it: from one as it is, from others where the job says so."""

@@ -19,7 +19,7 @@ from pipeline.units import Unit
 
 
 @dataclass(frozen=True)
-class SceneFolders:
+class SceneOpener:
     """Where the scenes of a job lie, and what their numbers mean."""
 
     job: Job

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.formats.geotiff.mosaic import Block
-from pipeline.scenes.block_codec import BlockContent
+from pipeline.scenes.block_codec import BlockCodec
 from pipeline.scenes.geometry import Range
 
 
@@ -23,7 +23,7 @@ class Output:
     """Blocks that cover it once."""
 
     blocks: Sequence[Block]
-    content: BlockContent
+    codec: BlockCodec
 
     @cached_property
     def size(self) -> Range:
@@ -33,15 +33,15 @@ class Output:
 
     def pixels(self, rows: Range, columns: Range) -> NDArray[Any]:
         """A rectangle, CHW: what the restorer gave, rounded and clipped."""
-        channels = len(self.content.header.channels)
-        pixels_CHW = np.empty((channels, rows[1] - rows[0], columns[1] - columns[0]), self.content.dtype)
+        channels = len(self.codec.header.channels)
+        pixels_CHW = np.empty((channels, rows[1] - rows[0], columns[1] - columns[0]), self.codec.dtype)
         for block in self.blocks:
             down = _shared(rows, block.top, block.height)
             across = _shared(columns, block.left, block.width)
             if down[0] < down[1] and across[0] < across[1]:
                 its = _from(block.top, down), _from(block.left, across)
                 place = slice(*_from(rows[0], down)), slice(*_from(columns[0], across))
-                pixels_CHW[:, *place] = self.content.restored(block, *its)
+                pixels_CHW[:, *place] = self.codec.decode(block, *its)
         return pixels_CHW
 
 

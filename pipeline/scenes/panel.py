@@ -19,23 +19,23 @@ from pipeline.imaging.nodata import filled
 from pipeline.imaging.radiometry import clipped_and_stored, in_units, to_tensor
 from pipeline.jobs.job import Radiometry
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
-from pipeline.scenes.block_codec import BlockContent
+from pipeline.scenes.block_codec import BlockCodec
 from pipeline.scenes.blocks import Rectangle
 from pipeline.scenes.geometry import Panel, Range, reach, widened
 from pipeline.scenes.reader import Group, Scene
-from pipeline.scenes.strip_statistics import Sums
+from pipeline.scenes.strip_statistics import StripStatistics
 
 
 @dataclass
 class Panels:
-    """``panels(panel, groups)`` restores a rectangle of a scene and adds to the sums."""
+    """``panels(panel, groups)`` restores a rectangle of a scene and adds to the statistics."""
 
     scene: Scene
     fitted: AutoTiledRestorer
     radiometry: Radiometry | None
     condition: Condition
     device: torch.device
-    sums: Sums = field(default_factory=Sums)
+    statistics: StripStatistics = field(default_factory=StripStatistics)
     told: dict[str, Any] = field(default_factory=dict)
     """The row's ``tiling``, where a panel was cut."""
 
@@ -67,16 +67,16 @@ class Panels:
         mask_HW = self.scene.mask(groups, panel.rows, panel.columns)
         if mask_HW is not None:
             mask_HW = mask_HW.repeat(self.scale, 0).repeat(self.scale, 1)
-        data = BlockContent.of(self.scene).packed(restored, mask_HW)
+        data = BlockCodec.of(self.scene).encode(restored, mask_HW)
         top, left = panel.rows[0] * self.scale, panel.columns[0] * self.scale
         return Rectangle(top, left, *restored.size[:2]), data
 
     def _restored(self, panel: Panel, around: Image, core: Image, rows: Range, columns: Range) -> Image:
         scale, (height, width, channels) = self.scale, core.size
-        self.sums.pixels += height * width
+        self.statistics.pixels += height * width
         if core.valid_HW is not None and not core.valid_HW.any():
             return core.with_pixels(np.zeros((height * scale, width * scale, channels), core.domain.dtype))
-        self.sums.valid += height * width if core.valid_HW is None else int(core.valid_HW.sum())
+        self.statistics.valid += height * width if core.valid_HW is None else int(core.valid_HW.sum())
         seen = _window(filled(around), rows, columns, panel.read_rows, panel.read_columns)
         seen_1CHW = to_tensor(replace(seen, valid_HW=None), self.device)
         restored_1CHW, cut = self.fitted(seen_1CHW, self.condition)
@@ -85,10 +85,10 @@ class Panels:
         kept_1CHW = restored_1CHW[
             ..., top * scale : (top + height) * scale, left * scale : (left + width) * scale
         ]
-        extremes = self.sums.add(seen_1CHW[..., top : top + height, left : left + width], kept_1CHW)
+        extremes = self.statistics.add(seen_1CHW[..., top : top + height, left : left + width], kept_1CHW)
         valid_HW = None if core.valid_HW is None else core.valid_HW.repeat(scale, 0).repeat(scale, 1)
         clipped, pixels_HWC = clipped_and_stored(kept_1CHW, core.domain, valid_HW, extremes)
-        self.sums.clipped += clipped
+        self.statistics.clipped += clipped
         return core.with_pixels(pixels_HWC)
 
 

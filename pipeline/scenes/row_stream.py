@@ -1,4 +1,4 @@
-"""The rows of a scene from above, held no longer than they are needed, and read ahead."""
+"""The rows of a scene from above, held no longer than they are needed, and prefetched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.scenes.reader import Group, Scene
 @contextmanager
 def rolling(scene: Scene, needed: Sequence[Range]) -> Iterator[Iterator[Sequence[Group]]]:
     """For each range of rows, in order from above, the groups that hold it. Raises what reading raises."""
-    with ahead(scene.groups(needed[0][0], needed[-1][1])) as coming:
+    with prefetch(scene.groups(needed[0][0], needed[-1][1])) as coming:
 
         def held() -> Iterator[Sequence[Group]]:
             groups: deque[Group] = deque()
@@ -33,8 +33,8 @@ T = TypeVar("T")
 
 
 @contextmanager
-def ahead(items: Generator[T, None, None]) -> Iterator[Iterator[T]]:
-    """The same items, one of them made ahead; all of the generator's code runs on one thread."""
+def prefetch(items: Generator[T, None, None]) -> Iterator[Iterator[T]]:
+    """The same items, the next made while this one is used; the generator runs on one thread."""
     with ThreadPoolExecutor(1, thread_name_prefix="rows") as pool:
 
         def taken() -> Iterator[T]:

@@ -1,8 +1,8 @@
-"""What a worker does with units of scenes: strips that commit on their own, and the joining after the last.
+"""What a worker does with units of scenes: strips that commit on their own, and the assembly after the last.
 
-Whoever commits the last strip joins them, so that no unit ever waits for another; the plan names a joining
-only where it is all that is left. Two workers that finish at the same moment may both join: they write the
-same bytes.
+Whoever commits the last strip assembles them, so that no unit ever waits for another; the plan names an
+assembly only where it is all that is left. Two workers that finish at the same moment may both assemble: they
+write the same bytes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
 from pipeline.ledger.strips import StripLedger
 from pipeline.processing import isolation
+from pipeline.scenes.assembly import Assembly
 from pipeline.scenes.blocks import Blocks, named_by
-from pipeline.scenes.joining import Joining
 from pipeline.scenes.strip_work import StripWork
 from pipeline.units import Unit, make_unit
 
@@ -32,7 +32,7 @@ class Scenes:
 
     run: RunFolder
     strip: StripWork
-    joining: Joining
+    assembly: Assembly
 
     def __post_init__(self) -> None:
         self.ledger, self._folder = self.run.ledger, self.run.folder
@@ -41,30 +41,32 @@ class Scenes:
         self._attempts = Attempts(self._folder)
 
     def __call__(self, unit: Unit) -> list[Row]:
-        """Does a strip, and joins where it was the last; commits both."""
-        assert unit.part is not None
-        if not unit.part.joins:
+        """Does a strip, and assembles the scene where it was the last; commits both."""
+        assert unit.strip is not None
+        if not unit.strip.is_assembly:
             self._once(unit, self._strips)
             if not self._complete(unit):
                 return []
-        joining = self._joining(unit)
-        if not unit.part.joins and self.ledger.rows(joining.unit_id) is not None:
-            return []  # somebody else was as fast, and counts it
+        assembly = self._assembly_unit(unit)
+        if not unit.strip.is_assembly and self.ledger.rows(assembly.unit_id) is not None:
+            return []  # another worker was as fast, and counts it
         try:
-            rows = self._once(joining, self.ledger)
+            rows = self._once(assembly, self.ledger)
         except StorageError:
-            if (found := self.ledger.rows(joining.unit_id)) is not None:
-                return found if unit.part.joins else []  # somebody else joined, and took the blocks away
+            if (found := self.ledger.rows(assembly.unit_id)) is not None:
+                return (
+                    found if unit.strip.is_assembly else []
+                )  # another worker assembled it and removed the blocks
             raise
-        Blocks(self._folder, joining).delete()
+        Blocks(self._folder, assembly).delete()
         return rows
 
     def process(self, unit: Unit) -> list[Row]:
         """Everything but the commit: one row, of the strip or of the scene."""
-        assert unit.part is not None
-        if not unit.part.joins:
+        assert unit.strip is not None
+        if not unit.strip.is_assembly:
             return [self.strip(unit)]
-        return [self.joining(unit, self._strip_rows(unit), self.strip.device)]
+        return [self.assembly(unit, self._strip_rows(unit), self.strip.device)]
 
     def _once(self, unit: Unit, ledger: Ledger) -> list[Row]:
         if (rows := ledger.rows(unit.unit_id)) is not None:
@@ -78,27 +80,27 @@ class Scenes:
         return rows
 
     def _apart(self, unit: Unit) -> list[Row]:
-        assert unit.part is not None
+        assert unit.strip is not None
         seconds = _PATIENCE * self.run.job.resources.image_seconds
         result = isolation.process(self.run, unit, seconds)
         if not isinstance(result, ImageError):
             return result
-        row = self.joining.base(unit) if unit.part.joins else self.strip.base(unit)
+        row = self.assembly.base(unit) if unit.strip.is_assembly else self.strip.base(unit)
         return [
             row
             | {"status": "quarantined", "reason": result.reason, "stage": "process", "message": str(result)}
         ]
 
-    def _joining(self, unit: Unit) -> Unit:
-        assert unit.part is not None
+    def _assembly_unit(self, unit: Unit) -> Unit:
+        assert unit.strip is not None
         return replace(
-            make_unit(self.run.recipe_id, unit.attempt, list(unit.sources)), part=unit.part.joining
+            make_unit(self.run.recipe_id, unit.attempt, list(unit.sources)), strip=unit.strip.assembly
         )
 
     def _strip_ids(self, unit: Unit) -> list[str]:
-        assert unit.part is not None
-        scene = self._joining(unit).unit_id
-        return [part.unit_id(scene) for part in unit.part.strips]
+        assert unit.strip is not None
+        scene = self._assembly_unit(unit).unit_id
+        return [strip.unit_id(scene) for strip in unit.strip.strips]
 
     def _complete(self, unit: Unit) -> bool:
         # From below, where those lie that are done last: mostly one look is enough.

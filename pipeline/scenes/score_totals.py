@@ -18,7 +18,7 @@ _INPUT = "_degraded"
 
 
 @dataclass
-class Totals:
+class ScoreTotals:
     """Of some bands of a scene."""
 
     bands: list[Range] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Totals:
         """Takes in a window."""
         self._merge(metric, metric.protocol.name + (_INPUT if of_input else ""), part_1K)
 
-    def merge(self, others: Totals, metrics: Mapping[str, Accumulating]) -> None:
+    def merge(self, others: ScoreTotals, metrics: Mapping[str, Accumulating]) -> None:
         """Takes in those of other bands."""
         self.bands += others.bands
         for column, part_1K in others.parts.items():
@@ -50,7 +50,7 @@ class Totals:
         return json.dumps({"bands": self.bands, "parts": parts})
 
     @classmethod
-    def from_json(cls, text: str) -> Totals:
+    def from_json(cls, text: str) -> ScoreTotals:
         """Back from ``to_json``."""
         told = json.loads(text)
         parts = {column: torch.tensor([each], dtype=torch.float64) for column, each in told["parts"].items()}

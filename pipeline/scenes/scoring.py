@@ -1,7 +1,7 @@
 """The scores of a scene in strips: from the scene and the blocks of its output, window by window.
 
 They are those of the whole image: of what the restorer gave, rounded and clipped, and of the input. Every
-strip does the windows that look at no other one's output; those across two strips are left to the joining.
+strip does the windows that look at no other one's output; those across two strips are left to the assembly.
 
 Shapes: C channels, H and W height and width of a window.
 """
@@ -23,13 +23,13 @@ from pipeline.imaging.radiometry import in_units, quantised, to_tensor
 from pipeline.jobs.job import Job, Radiometry
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating, Section
-from pipeline.metrics.base import Pair
-from pipeline.processing.metric_inputs import PAIRS, Images, of_input
+from pipeline.metrics.base import MetricInputs
+from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input
 from pipeline.scenes.geometry import Range, steps, widened
 from pipeline.scenes.output import Output
 from pipeline.scenes.reader import Scene
 from pipeline.scenes.row_stream import rolling
-from pipeline.scenes.score_totals import Totals
+from pipeline.scenes.score_totals import ScoreTotals
 
 _ROWS = 192
 """Rows of the output that a window has, about: few, so that few windows lie across two strips."""
@@ -76,9 +76,9 @@ class Scoring:
         return [band for band, (first, last) in shown if rows[0] <= first and last <= rows[1]]
 
     @torch.inference_mode()
-    def __call__(self, output: Output, bands: Sequence[Range]) -> Totals:
+    def __call__(self, output: Output, bands: Sequence[Range]) -> ScoreTotals:
         """``output`` covers what the bands look at."""
-        totals = Totals(list(bands))
+        totals = ScoreTotals(list(bands))
         for window in self._windows(bands):
             for metric, part_1K in self._parts(self.metrics, self._restored(window, output), window):
                 totals.add(metric, part_1K, of_input=False)
@@ -130,13 +130,13 @@ class Scoring:
     def _parts(
         metrics: Mapping[str, Accumulating], image_1CHW: Tensor, window: _Window
     ) -> Iterator[tuple[Accumulating, Tensor]]:
-        pairs: dict[Pair, Images] = {}
+        inputs: dict[MetricInputs, Images] = {}
         for metric in metrics.values():
-            pair = metric.protocol.pair
-            if pair not in pairs:
-                pairs[pair] = PAIRS[pair](image_1CHW, [window], 0)
-            scale = pairs[pair][1].shape[-1] // window.reference_1CHW.shape[-1]
-            yield metric, metric.part(*pairs[pair], window.section.enlarged(scale))
+            kind = metric.protocol.pair
+            if kind not in inputs:
+                inputs[kind] = METRIC_INPUTS[kind](image_1CHW, [window], 0)
+            scale = inputs[kind][1].shape[-1] // window.reference_1CHW.shape[-1]
+            yield metric, metric.part(*inputs[kind], window.section.enlarged(scale))
 
 
 def _runs(bands: Sequence[Range]) -> list[list[Range]]:

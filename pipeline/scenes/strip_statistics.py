@@ -18,7 +18,7 @@ _SAMPLES = 1000
 
 
 @dataclass
-class Sums:
+class StripStatistics:
     """Over the pixels of a strip, or of several."""
 
     pixels: int = 0
@@ -43,7 +43,7 @@ class Sums:
         return low, high
 
     @classmethod
-    def merged(cls, parts: Iterable[Sums]) -> Sums:
+    def merged(cls, parts: Iterable[StripStatistics]) -> StripStatistics:
         """The sums of all of them together."""
         whole = cls()
         for part in parts:
@@ -67,6 +67,6 @@ class Sums:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Sums:
+    def from_json(cls, text: str) -> StripStatistics:
         """Back from ``to_json``."""
         return cls(**json.loads(text))

@@ -19,11 +19,11 @@ from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.quarantine import StagedError, fault
 from pipeline.recipe.recipe import BuiltRestorer
 from pipeline.scenes import blocks
-from pipeline.scenes.block_codec import BlockContent
+from pipeline.scenes.block_codec import BlockCodec
 from pipeline.scenes.blocks import Blocks, Rectangle
 from pipeline.scenes.geometry import Range
 from pipeline.scenes.noise import estimated
-from pipeline.scenes.opener import SceneFolders
+from pipeline.scenes.opener import SceneOpener
 from pipeline.scenes.output import Output
 from pipeline.scenes.panel import Panels
 from pipeline.scenes.reader import Scene
@@ -40,7 +40,7 @@ class StripWork:
 
     job: Job
     books: Folder
-    scenes: SceneFolders
+    opener: SceneOpener
     built: BuiltRestorer
     fitted: AutoTiledRestorer
     device: torch.device
@@ -48,19 +48,19 @@ class StripWork:
 
     def __call__(self, unit: Unit) -> Row:
         """Never raises: a strip that fails is a row too."""
-        assert unit.part is not None
+        assert unit.strip is not None
         row, started = self.base(unit), time.perf_counter()
         try:
-            scene = self.scenes.open(unit)
-            work, told = self._panels(scene, self.scenes.radiometry(unit))
+            scene = self.opener.open(unit)
+            work, told = self._panels(scene, self.opener.radiometry(unit))
             store = Blocks(self.books, unit)
-            rectangles = restore_strip(work, unit.part.rows, _putting(store))
-            scores = self._scores(work, unit.part.rows, store, rectangles)
+            rectangles = restore_strip(work, unit.strip.rows, _putting(store))
+            scores = self._scores(work, unit.strip.rows, store, rectangles)
         except Exception as error:
             return row | fault(error)
         return row | {
             "status": OK,
-            "sums": work.sums.to_json(),
+            "sums": work.statistics.to_json(),
             "scores": scores,
             "condition": json.dumps(told | work.told),
             "blocks": blocks.to_json(rectangles),
@@ -69,8 +69,8 @@ class StripWork:
 
     def base(self, unit: Unit) -> Row:
         """The columns that every strip has."""
-        assert unit.part is not None
-        first, last = unit.part.rows
+        assert unit.strip is not None
+        first, last = unit.strip.rows
         return {
             "source_id": unit.sources[0].source_id,
             "unit_id": unit.unit_id,
@@ -92,7 +92,7 @@ class StripWork:
         scoring = Scoring(work.scene, work.scale, work.radiometry, self.device, metrics)
         with tempfile.TemporaryDirectory(prefix="restora-strip-") as scratch:
             blocks = store.fetch(rectangles, Path(scratch))
-            output = Output(blocks, BlockContent.of(work.scene))
+            output = Output(blocks, BlockCodec.of(work.scene))
             return scoring(output, scoring.within(rows)).to_json()
 
     def _panels(self, scene: Scene, radiometry: Radiometry | None) -> tuple[Panels, Row]:

@@ -24,8 +24,8 @@ from pipeline.processing.batches import BATCH_PIXELS, CPU_BATCH_PIXELS, Batches
 from pipeline.processing.cases import Outcome
 from pipeline.processing.processor import Processor
 from pipeline.quarantine import _FETCH, _write_fault, reason_and_message
-from pipeline.scenes.joining import Joining
-from pipeline.scenes.opener import SceneFolders
+from pipeline.scenes.assembly import Assembly
+from pipeline.scenes.opener import SceneOpener
 from pipeline.scenes.scene_units import Scenes
 from pipeline.scenes.strip_work import StripWork
 from pipeline.units import Source, Unit
@@ -62,7 +62,7 @@ class Worker:
 
         A unit that is committed already, because its answer was lost with a node, is not done again.
         """
-        if unit.part is not None:
+        if unit.strip is not None:
             return self._scenes(unit)
         if (rows := self.ledger.rows(unit.unit_id)) is not None:
             return rows
@@ -78,15 +78,15 @@ class Worker:
     def _scenes(self) -> Scenes:
         """For the units of a restore run's scenes."""
         (built,) = self.recipe.restorers
-        scenes = SceneFolders(self._run.job, self._locator)
+        opener = SceneOpener(self._run.job, self._locator)
         fitted = self._processor.fitted(built.name)
         strip = StripWork(
-            self._run.job, self._run.folder, scenes, built, fitted, self._processor.device, self._device
+            self._run.job, self._run.folder, opener, built, fitted, self._processor.device, self._device
         )
-        joining = Joining(
-            self._run.folder, scenes, built, self.layout, self.recipe.recipe_id, self._row, self._threads
+        assembly = Assembly(
+            self._run.folder, opener, built, self.layout, self.recipe.recipe_id, self._row, self._threads
         )
-        return Scenes(self._run, strip, joining)
+        return Scenes(self._run, strip, assembly)
 
     def _all_rows(self, unit: Unit, *, together: bool) -> list[Row]:
         """Rows of the unit: series that contradict themselves, then all others, each whole or not at all."""
@@ -100,7 +100,7 @@ class Worker:
 
     def process(self, unit: Unit) -> list[Row]:
         """Everything but the commit: objects are in the store when this returns."""
-        if unit.part is not None:
+        if unit.strip is not None:
             return self._scenes.process(unit)
         outputs = Outputs(self.recipe, self.layout)
         objects = Objects(outputs)

@@ -54,16 +54,16 @@ def outcome_of(how: str, restorer: str, metrics=("consistency", "consistency_wor
 @pytest.mark.parametrize("name", FIXED)
 def test_the_reference_degraded_again_is_the_input(name):
     case = case_of(loaded(photograph(3, 64, 96)), degradation(name))
-    again = case.degraded.repetition(case.reference_1CHW)
+    again = case.degraded.replay(case.reference_1CHW)
     assert torch.equal(again, case.degraded.image_BCHW)
-    other = case.degraded.repetition(case.reference_1CHW.flip(-1))
+    other = case.degraded.replay(case.reference_1CHW.flip(-1))
     assert not torch.equal(other, again)
 
 
 @pytest.mark.parametrize(("name", "level"), [("awgn-25", 25 / 255), ("low-light-poisson", None)])
 def test_noise_is_left_in_the_difference(name, level):
     case = case_of(loaded(photograph(3, 128, 128)), degradation(name))
-    noise = case.degraded.image_BCHW - case.degraded.repetition(case.reference_1CHW)
+    noise = case.degraded.image_BCHW - case.degraded.replay(case.reference_1CHW)
     if level is None:  # Poisson: the variance is the mean over the number of photons
         level = (case.reference_1CHW.mean() / case.degraded.parameters[0]["photons"]).sqrt().item()
     assert noise.square().mean().sqrt().item() == pytest.approx(level, rel=0.02)
@@ -72,7 +72,7 @@ def test_noise_is_left_in_the_difference(name, level):
 @pytest.mark.parametrize("name", RANDOM)
 def test_what_cannot_be_repeated_is_undefined(name):
     case = case_of(loaded(photograph(3, 64, 96)), degradation(name))
-    assert case.degraded.repetition is None
+    assert case.degraded.replay is None
     again, degraded, _ = with_input(case.reference_1CHW, [case], 0)
     assert again.shape == degraded.shape
     assert again.isnan().all()
@@ -87,7 +87,7 @@ def test_noise_between_fixed_operators():
         {"op": "bicubic", "scale": 2},
     )
     case = case_of(loaded(photograph(3, 64, 96)), how)
-    assert torch.equal(case.degraded.repetition(case.reference_1CHW), case.degraded.image_BCHW)
+    assert torch.equal(case.degraded.replay(case.reference_1CHW), case.degraded.image_BCHW)
 
 
 def test_random_chains_give_null_scores():

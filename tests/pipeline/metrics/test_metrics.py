@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating
-from pipeline.metrics.base import Pair
+from pipeline.metrics.base import MetricInputs
 from pipeline.metrics.moments import local_moments, shared_mean
 from pipeline.metrics.page import page
 from pipeline.metrics.window import gaussian
@@ -86,7 +86,7 @@ def test_contract_sections(name):
 
 
 def test_every_metric_without_a_reference_can_be_had_of_scenes():
-    without = [metric for metric in METRICS.values() if metric.protocol.pair is not Pair.REFERENCE]
+    without = [metric for metric in METRICS.values() if metric.protocol.pair is not MetricInputs.REFERENCE]
     assert len(without) == 4
     assert all(isinstance(metric, Accumulating) for metric in without)
 

@@ -75,10 +75,10 @@ def test_strips_give_the_file_of_the_ordinary_way_and_tell_no_name(tmp_path, cap
     assert hits(tmp_path / "out") == []
     folder = open_run(job).folder
     units = list(plan_files.read_units(folder))
-    assert [unit.part.rows for unit in units] == [(0, 256), (256, 768), (768, 1300)]
+    assert [unit.strip.rows for unit in units] == [(0, 256), (256, 768), (768, 1300)]
     assert not any(map(worker.Worker(open_run(job)), units[:2]))
     assert folder.keys("scenes", ".raw")
-    assert hits(tmp_path / "out") == [], "blocks and rows of strips that wait to be joined"
+    assert hits(tmp_path / "out") == [], "blocks and rows of strips that wait to be assembled"
     run.execute(open_run(job), options, planned)
     run.compact(open_run(job))
     assert run.verify(open_run(job)).is_whole
@@ -106,7 +106,7 @@ def test_scenes_that_fail_tell_no_name(tmp_path, caplog, capfd, recwarn):
     job = job_on(tmp_path)
     options = run.Options(engine="local")
     planned = run.plan(open_run(job), options)
-    assert all(unit.part is not None for unit in plan_files.read_units(open_run(job).folder))
+    assert all(unit.strip is not None for unit in plan_files.read_units(open_run(job).folder))
     source.put(f"{CANARY}-changed.tif", slide(7))
     source.delete(f"{CANARY}-gone.tif")
     shut = tmp_path / "in" / CANARY / f"{CANARY}-shut.tif"

@@ -47,7 +47,7 @@ def test_strips_give_the_file_and_the_row_of_the_ordinary_way(tmp_path, scenes):
     whole = {row["key"]: row for row in complete(job_on(tmp_path, "whole", WHOLE))}
     job = job_on(tmp_path, "strips", STRIPS)
     run.plan(open_run(job), run.Options(engine="local"))
-    planned = [(unit.sources[0].key, unit.part.rows) for unit in plan_files.read_units(open_run(job).folder)]
+    planned = [(unit.sources[0].key, unit.strip.rows) for unit in plan_files.read_units(open_run(job).folder)]
     assert {key for key, _ in planned} == set(scenes)
     assert len(planned) >= 2 * len(scenes)
     rows = {row["key"]: row for row in complete(job)}
@@ -64,7 +64,7 @@ def test_strips_give_the_file_and_the_row_of_the_ordinary_way(tmp_path, scenes):
 def test_without_the_word_geotiff_they_are_no_scenes_and_are_refused_at_once(tmp_path, scenes):
     job = job_on(tmp_path, "out", STRIPS, output_format=None)
     run.plan(open_run(job), run.Options(engine="local"))
-    assert [unit.part for unit in plan_files.read_units(open_run(job).folder)] == [None]
+    assert [unit.strip for unit in plan_files.read_units(open_run(job).folder)] == [None]
     rows = {row["key"]: (row["reason"], row["stage"]) for row in complete(job)}
     assert rows.pop("cut.jp2")[1] == "decode"
     assert set(rows.values()) == {("UNENCODABLE", "encode")}

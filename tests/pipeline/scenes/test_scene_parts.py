@@ -1,4 +1,4 @@
-"""Scenes, part by part: how they are cut, what strips sum up, and the file that blocks are joined into."""
+"""Scenes, part by part: how they are cut, what strips sum up, and the file that blocks are assembled into."""
 
 import io
 from itertools import pairwise
@@ -17,7 +17,7 @@ from pipeline.formats.geotiff.mosaic import Block, write_mosaic
 from pipeline.scenes.geometry import BAND, panels, reach, row_bands, strip_cuts
 from pipeline.scenes.noise import sample
 from pipeline.scenes.reader import FileBytes
-from pipeline.scenes.strip_statistics import Sums
+from pipeline.scenes.strip_statistics import StripStatistics as Statistics
 from tests.geotiff_samples import RASTERS, restored, source
 
 length = st.integers(1, 5000)
@@ -90,27 +90,33 @@ def panel(value: float) -> torch.Tensor:
 
 
 def test_sums_merge_in_any_order():
-    parts = [Sums(10, 8, 1, 0.25, 0.5), Sums(5, 0, 0), Sums(7, 7, 2, -0.5, 0.25)]
-    whole = Sums(22, 15, 3, -0.5, 0.5)
-    assert Sums.merged(parts) == Sums.merged(reversed(parts)) == whole
-    assert Sums.from_json(Sums.merged(parts[:2]).to_json()) == Sums.merged(parts[:2])
-    assert Sums.from_json(Sums().to_json()) == Sums(), "a strip without a single valid pixel"
+    parts = [
+        Statistics(10, 8, 1, 0.25, 0.5),
+        Statistics(5, 0, 0),
+        Statistics(7, 7, 2, -0.5, 0.25),
+    ]
+    whole = Statistics(22, 15, 3, -0.5, 0.5)
+    assert Statistics.merged(parts) == Statistics.merged(reversed(parts)) == whole
+    assert Statistics.from_json(Statistics.merged(parts[:2]).to_json()) == Statistics.merged(parts[:2])
+    assert Statistics.from_json(Statistics().to_json()) == Statistics(), (
+        "a strip without a single valid pixel"
+    )
 
 
 def test_a_scene_that_came_out_flat_is_found_though_its_panels_look_right():
     """Sea here and land there: each is flat before and after, but not the two together."""
-    sea, land = Sums(), Sums()
+    sea, land = Statistics(), Statistics()
     sea.add(panel(0.2), panel(0.5))
     land.add(panel(0.8), panel(0.5))
     assert sea.fault() is None
     assert land.fault() is None
-    assert Sums.merged([sea, land]).fault().reason == "IMPLAUSIBLE_OUTPUT"
-    kept = Sums()
+    assert Statistics.merged([sea, land]).fault().reason == "IMPLAUSIBLE_OUTPUT"
+    kept = Statistics()
     kept.add(panel(0.8), panel(0.8))
-    assert Sums.merged([sea, kept]).fault() is None
-    same = Sums()
+    assert Statistics.merged([sea, kept]).fault() is None
+    same = Statistics()
     same.add(panel(0.2), panel(0.5))
-    assert Sums.merged([sea, same]).fault() is None, "what was flat may stay flat"
+    assert Statistics.merged([sea, same]).fault() is None, "what was flat may stay flat"
 
 
 @pytest.mark.parametrize("name", RASTERS)
@@ -136,7 +142,7 @@ def test_blocks_become_the_file_that_the_whole_image_becomes(tmp_path, name):
             path = tmp_path / f"{len(blocks)}.raw"
             path.write_bytes(data)
             blocks.append(Block(path, rows[0], columns[0], rows[1] - rows[0], columns[1] - columns[0]))
-    path = tmp_path / "joined.tif"
+    path = tmp_path / "assembled.tif"
     write_mosaic(
         path,
         blocks,

@@ -13,9 +13,9 @@ from pipeline import run
 from pipeline.engines.base import UnitReport
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan_files
-from pipeline.scenes import joining
+from pipeline.scenes import assembly
 from pipeline.storage.folder import Folder
-from pipeline.units import Part, unit_of
+from pipeline.units import StripTask, Unit, unit_of
 from pipeline.worker import worker
 from tests.geotiff_samples import geotiff
 from tests.helpers import complete, encoded, fill, metric_rows, photograph, plan_and_execute, restore
@@ -61,7 +61,7 @@ def test_a_scene_is_planned_in_strips_beside_other_images(tmp_path, expected):
     assert (planned.sources, planned.left, planned.units) == (3, 3, 4)
     ordinary, *strips = units_of(job)
     assert [each.key for each in ordinary.sources] == ["a.png", "z.tif"]
-    assert [each.part.rows for each in strips] == [(0, 256), (256, 768), (768, 1300)]
+    assert [each.strip.rows for each in strips] == [(0, 256), (256, 768), (768, 1300)]
     assert (progress.images, progress.units, progress.quarantined) == (3, 4, 0)
     rows = complete(job)
     assert [(row["key"], row["status"]) for row in rows] == [
@@ -75,14 +75,14 @@ def test_a_scene_is_planned_in_strips_beside_other_images(tmp_path, expected):
 DEATHS = {
     "in the second strip": ("/scenes/", 2, [1, 2]),
     "between strips": ("-strips/", 2, [2]),
-    "before joining": ("-strips/", 3, [-1]),
-    "joined, not committed": ("/scene.tif", 1, [-1]),
+    "before the assembly": ("-strips/", 3, [-1]),
+    "assembled, not committed": ("/scene.tif", 1, [-1]),
 }
-"""Where a run dies: after so many files with this in their path; and the parts that are left then."""
+"""Where a run dies: after so many files with this in their path; and the strips that are left then."""
 
 
 @pytest.mark.slow
-def test_a_kill_repeats_one_strip_or_the_joining(tmp_path):
+def test_a_kill_repeats_one_strip_or_the_assembly(tmp_path):
     fill(tmp_path / "in", {"scene.tif": scene()})
     scores = {"metrics": ["sharpness", "consistency_worst_tile"]}
     whole_job = restore(tmp_path / "in", tmp_path / "whole", **scores)
@@ -103,7 +103,7 @@ def test_a_kill_repeats_one_strip_or_the_joining(tmp_path):
         done = {path: path.stat().st_mtime_ns for path in Path(job.output).rglob("*-strips/*/*")}
         planned, progress = plan_and_execute(job)
         assert (planned.left, progress.images) == (1, 1), name
-        assert [each.part.index for each in units_of(job)] == DEATHS[name][2], name
+        assert [each.strip.index for each in units_of(job)] == DEATHS[name][2], name
         assert {path: path.stat().st_mtime_ns for path in done} == done, f"{name}: a strip was done again"
         (row,) = complete(job)
         assert row["status"] == "ok", name
@@ -122,22 +122,22 @@ def test_what_a_kill_left_of_a_scene_that_is_done_goes_with_the_next_plan(tmp_pa
     assert leftovers(job) == []
 
 
-def test_two_workers_that_join_one_scene_do_not_harm_it(tmp_path, expected, monkeypatch):
+def test_two_workers_that_assemble_one_scene_do_not_harm_it(tmp_path, expected, monkeypatch):
     """The second finds the blocks gone while it writes, for the first has committed."""
     job = job_on(tmp_path)
     run.plan(open_run(job), run.Options(engine="local"))
     first, second = (worker.Worker(open_run(job)) for _ in range(2))
     *strips, last = units_of(job)
     assert not any(map(first, strips))
-    write_mosaic = joining.write_mosaic
+    write_mosaic = assembly.write_mosaic
 
     def overtaken(*arguments, **options):
-        monkeypatch.setattr(joining, "write_mosaic", write_mosaic)
+        monkeypatch.setattr(assembly, "write_mosaic", write_mosaic)
         (row,) = second(last)
         assert row["status"] == "ok"
         write_mosaic(*arguments, **options)
 
-    monkeypatch.setattr(joining, "write_mosaic", overtaken)
+    monkeypatch.setattr(assembly, "write_mosaic", overtaken)
     assert [row["status"] for row in first(last)] in ([], ["ok"])
     (row,) = complete(job)
     assert row["status"] == "ok"
@@ -156,7 +156,7 @@ def test_blocks_that_are_lost_are_made_again(tmp_path, expected):
     with pytest.raises(ValueError, match=r"1 strips of scene\.tif are gone .* run the same command again"):
         replica(first)
     planned = run.plan(open_run(job), options)
-    assert [each.part.index for each in units_of(job)] == [2]
+    assert [each.strip.index for each in units_of(job)] == [2]
     run.execute(open_run(job), options, planned)
     assert Folder(job.output).read("scene.tif") == expected
 
@@ -260,7 +260,7 @@ def test_what_goes_as_any_other_image(tmp_path, fields, why):
     fill(tmp_path / "in", {"scene.tif": scene()})
     job = job_on(tmp_path, **fields)
     planned = run.plan(open_run(job), run.Options(engine="local"))
-    assert (planned.units, [unit.part for unit in units_of(job)]) == (1, [None]), why
+    assert (planned.units, [unit.strip for unit in units_of(job)]) == (1, [None]), why
 
 
 def test_a_scene_that_is_too_large_for_memory_is_not_fetched(tmp_path, monkeypatch):
@@ -301,13 +301,20 @@ def test_a_unit_travels_to_a_worker_as_text(tmp_path):
     assert UnitReport.of(units[0], []).images == 0
 
 
-def test_parts_name_their_units():
-    part = Part((0, 256, 1300))
-    first, second = part.strips
-    names = {each.unit_id("scene") for each in (first, second, part)}
+def test_a_unit_of_the_plan_file_is_the_unit_that_travels():
+    """The file calls the strip ``part``; plans that were written so are still read."""
+    record = {"unit_id": "1", "attempt": 0, "sources": [], "part": {"cuts": [0, 256, 768], "index": 1}}
+    assert unit_of(record) == Unit("1", 0, (), StripTask((0, 256, 768), 1))
+    assert unit_of(record | {"part": None}).strip is None
+
+
+def test_strips_name_their_units():
+    task = StripTask((0, 256, 1300))
+    first, second = task.strips
+    names = {each.unit_id("scene") for each in (first, second, task)}
     assert len(names) == 3
-    assert part.unit_id("scene") == "scene", "the joining commits the scene's own unit"
-    assert Part((0, 256, 768)).strips[0].unit_id("scene") == first.unit_id("scene"), (
+    assert task.unit_id("scene") == "scene", "the assembly commits the scene's own unit"
+    assert StripTask((0, 256, 768)).strips[0].unit_id("scene") == first.unit_id("scene"), (
         "rows decide, not the rest"
     )
-    assert first.joining == second.joining == part
+    assert first.assembly == second.assembly == task

@@ -17,19 +17,19 @@ from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.strips import StripLedger
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating
-from pipeline.metrics.base import Pair
-from pipeline.scenes.block_codec import BlockContent
+from pipeline.metrics.base import MetricInputs
+from pipeline.scenes.block_codec import BlockCodec
 from pipeline.scenes.geometry import steps
 from pipeline.scenes.output import Output
 from pipeline.scenes.reader import Group, Scene
-from pipeline.scenes.score_totals import Totals
+from pipeline.scenes.score_totals import ScoreTotals
 from pipeline.scenes.scoring import Scoring
 from pipeline.storage.folder import Folder
 from pipeline.worker.worker import Worker
 from tests.geotiff_samples import geotiff
 from tests.scene_samples import KINDS, TILED, Archive, ground, holes
 
-NAMES = [name for name, metric in METRICS.items() if metric.protocol.pair is not Pair.REFERENCE]
+NAMES = [name for name, metric in METRICS.items() if metric.protocol.pair is not MetricInputs.REFERENCE]
 
 
 def alike(tmp_path, data: bytes, *cuts: int, rel: float = 1e-9, metrics=NAMES, **fields) -> dict:
@@ -115,7 +115,7 @@ def test_a_scene_too_small_for_a_metric_has_no_score_of_it(tmp_path):
 
 
 def test_strips_do_what_they_can_alone_and_any_worker_the_rest(tmp_path):
-    """Windows across two strips are the joining's; what the strips said is in their rows."""
+    """Windows across two strips are those of the assembly; what the strips said is in their rows."""
     fields = {"metrics": ["consistency"], "resources": {"scene_pixels": 1000}}
     data = geotiff(ground(1, "uint8", 1200, 200), **TILED)
     row, _ = Archive.of(tmp_path, data, "whole", **fields).whole()
@@ -130,7 +130,7 @@ def test_strips_do_what_they_can_alone_and_any_worker_the_rest(tmp_path):
     counted = {}
     for unit in (first, second, third):
         (strip,) = strips.rows(unit.unit_id)
-        parts = Totals.from_json(strip["scores"]).parts
+        parts = ScoreTotals.from_json(strip["scores"]).parts
         counted[strip["first_row"]] = parts["consistency"][0, 0].item() / 200 if parts else 0
     assert counted[500] == 0, "no window fits into 100 rows"
     assert 300 <= counted[0] < 500
@@ -170,7 +170,7 @@ def test_a_metric_that_cannot_be_had_of_strips_is_empty_and_named(tmp_path, monk
     again, _ = Archive.of(tmp_path, data, "strips", metrics=metrics).in_strips(0, 50, 130)
     assert again.get("median_value") is None
     assert again["sharpness"] == pytest.approx(row["sharpness"], rel=1e-9)
-    assert again["message"] == "no median_value: not to be had of a scene in strips"
+    assert again["message"] == "no median_value: not available for a scene in strips"
     assert not isinstance(METRICS["median_value"], Accumulating)
 
 
@@ -180,7 +180,7 @@ def test_a_scene_is_never_held_as_a_whole(tmp_path, monkeypatch):
     Folder(str(tmp_path)).put("scene.tif", geotiff(samples, **TILED))
     (tmp_path / "0.raw").write_bytes(samples.tobytes())
     scene = Scene(Folder(str(tmp_path)), "scene.tif", Limits(10**8))
-    output = Output([Block(tmp_path / "0.raw", 0, 0, 4000, 600)], BlockContent.of(scene))
+    output = Output([Block(tmp_path / "0.raw", 0, 0, 4000, 600)], BlockCodec.of(scene))
     monkeypatch.setattr("pipeline.scenes.scoring._SAMPLES", 1 << 15)
     pieces, held = [], []
     image, pixels = Scene.image, Output.pixels
@@ -218,6 +218,6 @@ def test_steps_cover_a_side_and_none_is_shorter(length, step):
 
 def test_totals_travel_as_text_to_the_last_bit():
     part = torch.tensor([[1 / 3, -np.inf, np.nan, 1e-300]], dtype=torch.float64)
-    again = Totals.from_json(Totals([(0, 96)], {"niqe": part}).to_json())
+    again = ScoreTotals.from_json(ScoreTotals([(0, 96)], {"niqe": part}).to_json())
     assert again.bands == [(0, 96)]
     assert again.parts["niqe"].numpy().tobytes() == part.numpy().tobytes()

@@ -1,4 +1,4 @@
-"""The joining: what the strips committed becomes one file and one row."""
+"""Assembly: what the strips committed becomes one file and one row."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from pipeline.ledger.layout import Layout
 from pipeline.ledger.schema import OK, Row
 from pipeline.quarantine import StagedError, fault
 from pipeline.recipe.recipe import BuiltRestorer
-from pipeline.scenes.block_codec import BlockContent
+from pipeline.scenes.block_codec import BlockCodec
 from pipeline.scenes.blocks import Blocks, named_by
-from pipeline.scenes.opener import SceneFolders
+from pipeline.scenes.opener import SceneOpener
 from pipeline.scenes.output import Output
 from pipeline.scenes.reader import Scene
-from pipeline.scenes.score_totals import Totals
+from pipeline.scenes.score_totals import ScoreTotals
 from pipeline.scenes.scoring import Scoring, scored_in_strips
-from pipeline.scenes.strip_statistics import Sums
+from pipeline.scenes.strip_statistics import StripStatistics
 from pipeline.storage.folder import Folder
 from pipeline.units import Source, Unit
 from pipeline.version import code_version
 
 
 @dataclass(frozen=True)
-class Joining:
-    """``joining(unit, strips, device)`` writes the output of a scene; the scene's row, scores included.
+class Assembly:
+    """``assembly(unit, strips, device)`` writes the output of a scene; the scene's row, scores included.
 
     Everything but the commit.
     """
 
     books: Folder
-    scenes: SceneFolders
+    opener: SceneOpener
     built: BuiltRestorer
     layout: Layout
     recipe_id: str
@@ -57,7 +57,7 @@ class Joining:
         """Never raises: a scene that fails is a row too. ``strips`` are the rows of all of them."""
         row, started = self.base(unit), time.perf_counter()
         try:
-            scene = self.scenes.open(unit)
+            scene = self.opener.open(unit)
             height, width = scene.size
             row |= {"height": height, "width": width, "channels": len(scene.header.channels)}
             row |= {"dtype": scene.dtype, "source_bytes": scene.bytes, "source_sha256": scene.sha256()}
@@ -65,7 +65,7 @@ class Joining:
             rectangles = [each for strip in strips for each in named_by(strip)]
             with tempfile.TemporaryDirectory(prefix="restora-scene-") as scratch:
                 blocks = Blocks(self.books, unit).fetch(rectangles, Path(scratch))
-                output = Output(blocks, BlockContent.of(scene))
+                output = Output(blocks, BlockCodec.of(scene))
                 row |= self._scores(unit, scene, strips, output, device)
                 row |= self._stored(unit, scene, output, row["source_sha256"], Path(scratch, "scene.tif"))
         except Exception as error:
@@ -79,9 +79,9 @@ class Joining:
 
     def _unscored(self) -> str | None:
         """Which scores the row does not have, where the job wants them."""
-        had = scored_in_strips(self.scenes.job)
-        names = [name for name in self.scenes.job.metrics if name not in had]
-        return f"no {' and no '.join(names)}: not to be had of a scene in strips" if names else None
+        had = scored_in_strips(self.opener.job)
+        names = [name for name in self.opener.job.metrics if name not in had]
+        return f"no {' and no '.join(names)}: not available for a scene in strips" if names else None
 
     def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:
         """What the pixels were and what was done to them; raises what makes the scene fail as a whole."""
@@ -89,19 +89,19 @@ class Joining:
             if strip["status"] != OK:
                 where = f"rows {strip['first_row']} to {strip['last_row'] - 1}"
                 raise StagedError(strip["reason"], strip["stage"], f"{where}: {strip['message']}")
-        sums = Sums.merged(Sums.from_json(strip["sums"]) for strip in strips)
-        if sums.valid == 0:
+        statistics = StripStatistics.merged(StripStatistics.from_json(strip["sums"]) for strip in strips)
+        if statistics.valid == 0:
             raise ImageError("ALL_NODATA", "not one pixel of the raster holds data in every band")
-        if found := sums.fault():
+        if found := statistics.fault():
             raise StagedError(found.reason, "restore", f"{self.built.name} gave {found.what}")
         told = [json.loads(strip["condition"]).items() for strip in strips]
-        domain = self.scenes.domain(unit, scene)
+        domain = self.opener.domain(unit, scene)
         return {
             "data_low": domain.low,
             "data_high": domain.high,
             "data_range_rule": domain.rule,
-            "nodata_share": 1.0 - sums.valid / sums.pixels,
-            "clipped_pixels": sums.clipped,
+            "nodata_share": 1.0 - statistics.valid / statistics.pixels,
+            "clipped_pixels": statistics.clipped,
             "condition": json.dumps(
                 {key: value for each in told for key, value in each} | {"strips": len(strips)}
             ),
@@ -111,10 +111,10 @@ class Joining:
         self, unit: Unit, scene: Scene, strips: Sequence[Row], output: Output, device: torch.device
     ) -> Row:
         """What the strips said, and of the windows across them what is still to be said."""
-        metrics = scored_in_strips(self.scenes.job)
+        metrics = scored_in_strips(self.opener.job)
         scale = output.size[0] // scene.size[0]
-        scoring = Scoring(scene, scale, self.scenes.radiometry(unit), device, metrics)
-        told = [Totals.from_json(strip["scores"]) for strip in strips if strip.get("scores")]
+        scoring = Scoring(scene, scale, self.opener.radiometry(unit), device, metrics)
+        told = [ScoreTotals.from_json(strip["scores"]) for strip in strips if strip.get("scores")]
         # A strip of an older version may have had other bands, or none: all of its rows are scored again.
         told = [each for each in told if set(each.bands).issubset(scoring.bands)]
         done = {band for each in told for band in each.bands}
