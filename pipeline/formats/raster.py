@@ -10,7 +10,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors, refuse_pixels
 from pipeline.formats.geotiff.format import image_of
 from pipeline.formats.geotiff.gdal import gdal, opened
-from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples
 from pipeline.imaging.image import Image
 
@@ -65,7 +65,7 @@ def driver_of(data: bytes) -> str | None:
     return next((driver for magic, driver in _DRIVERS.items() if data.startswith(magic)), None)
 
 
-def header_of(raster: Any, mask: bool = True) -> Header:
+def header_of(raster: Any, mask: bool = True) -> RasterHeader:
     """The header of an open raster, with or without its mask.
 
     Raises ``ImageError`` with ``BAD_GEOREF``, or ``UNENCODABLE`` where a GeoTIFF cannot say the same.

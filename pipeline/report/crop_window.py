@@ -13,7 +13,7 @@ SHORTEST = 40
 
 
 @dataclass(frozen=True)
-class Window:
+class CropWindow:
     """Fractions of the image's height and width, so that it fits images of any scale."""
 
     top: float
@@ -30,7 +30,7 @@ class Window:
         return image_HWC[top:bottom, left:right]
 
 
-def most_different(disagreement_HW: NDArray[np.float64]) -> Window:
+def most_different(disagreement_HW: NDArray[np.float64]) -> CropWindow:
     """The square with the largest sum of disagreement, away from the outermost pixels where it can be."""
     height, width = disagreement_HW.shape
     side = min(max(min(height, width) // 4, SHORTEST), LONGEST, height, width)
@@ -42,7 +42,7 @@ def most_different(disagreement_HW: NDArray[np.float64]) -> Window:
     )
     inner = sums[margin_y : height - side + 1 - margin_y, margin_x : width - side + 1 - margin_x]
     top, left = np.unravel_index(int(np.argmax(inner)), inner.shape)
-    return Window(
+    return CropWindow(
         top=float(top + margin_y) / height,
         left=float(left + margin_x) / width,
         height=side / height,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.formats.geotiff.format import HEADER
-from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.format import RASTER_HEADER
+from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.imaging.image import Image
 from pipeline.report.pixels import Pixels
 
@@ -62,8 +62,10 @@ class Display:
 
 def _colours(image: Image) -> tuple[tuple[int, ...], str]:
     """The bands to show, and what to say of them; nothing where all are shown as they come."""
-    channels, header = image.size[2], image.metadata.entries.get(HEADER)
-    declared = header.colours if isinstance(header, Header) and len(header.channels) == channels else None
+    channels, header = image.size[2], image.metadata.entries.get(RASTER_HEADER)
+    declared = (
+        header.colours if isinstance(header, RasterHeader) and len(header.channels) == channels else None
+    )
     if channels < 3:
         return (0,), "band 1" if channels == 2 else ""
     if channels == 3 and declared in (None, (0, 1, 2)):

@@ -17,7 +17,7 @@ from pipeline.report.drawings import distribution_figures, gain_figures, input_s
 from pipeline.report.headline import headline
 from pipeline.report.ranking import Ranking, by_place, rankings
 from pipeline.report.run_facts import QUARANTINE_SHOWN, fact_lines, quarantine, run_facts
-from pipeline.report.run_provenance import Provenance
+from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import Sample, sheets_that_fit
 from pipeline.report.sheets import Sheet, magma, make_sheet
 from pipeline.results.statistics import cells, protocols, scores_of, worst
@@ -33,7 +33,7 @@ def build_page(
     summary: pa.Table,
     comparisons: pa.Table | None,
     samples: Sequence[Sample],
-    provenance: Provenance,
+    provenance: RunProvenance,
 ) -> str:
     """The report as HTML text: no request leaves it, nothing needs JavaScript.
 

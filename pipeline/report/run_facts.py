@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import REASONS
 from pipeline.report.notation import count, duration
-from pipeline.report.run_provenance import Provenance
+from pipeline.report.run_provenance import RunProvenance
 
 QUARANTINE_SHOWN = 50
 NOTES_SHOWN = 3
@@ -81,7 +81,7 @@ def _notes(table: pa.Table) -> list[str]:
     return [f"{each['message']} ({count(each['count_all'], 'image')})" for each in counts]
 
 
-def fact_lines(facts: RunFacts, provenance: Provenance) -> list[tuple[str, str]]:
+def fact_lines(facts: RunFacts, provenance: RunProvenance) -> list[tuple[str, str]]:
     """Name and text of each fact in the page's head; what is unknown is left out."""
     lines = [
         ("Images", f"{facts.images:,}"),
@@ -109,7 +109,7 @@ def _listed(names: list[str], noun: str) -> str:
     return ", ".join(names) if len(names) <= 6 else count(len(names), noun)
 
 
-def _throughput(facts: RunFacts, provenance: Provenance) -> str:
+def _throughput(facts: RunFacts, provenance: RunProvenance) -> str:
     rows = facts.rows if provenance.rows_done is None else provenance.rows_done
     if not provenance.seconds or not rows:
         return ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Provenance:
+class RunProvenance:
     """Everything is optional; what is missing is left out of the page."""
 
     commands: Sequence[str] = ()

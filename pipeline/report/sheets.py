@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.crop_window import Window, most_different
+from pipeline.report.crop_window import CropWindow, most_different
 from pipeline.report.pixels import Pixels, data_uri, displayable, fitted, resized
 from pipeline.report.sample import RESTORERS_SHOWN, Sample
 
@@ -38,7 +38,7 @@ class Sheet:
 
     sample: Sample
     pictures: list[Picture]
-    window: Window
+    window: CropWindow
     brightest: int
     """Grey levels at the bright end of the difference maps."""
     against: str

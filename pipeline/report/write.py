@@ -26,7 +26,7 @@ from pipeline.processing.cases import Loaded, Outcome
 from pipeline.processing.processor import Processor
 from pipeline.report.display import Display
 from pipeline.report.page import build_page
-from pipeline.report.run_provenance import Provenance
+from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import Pick, Sample, pick_samples
 from pipeline.results.statistics import compare
 from pipeline.results.tables import read_metrics, read_summary
@@ -112,7 +112,7 @@ def _scores(outcome: Outcome, metrics: tuple[str, ...]) -> dict[str, float]:
     return {name: outcome.fields[name] for name in metrics if outcome.fields.get(name) is not None}
 
 
-def _provenance(run: RunFolder) -> Provenance:
+def _provenance(run: RunFolder) -> RunProvenance:
     record = RunRecord.read(run.folder)
     facts: dict[str, Any] = {}
     if record is not None:
@@ -123,7 +123,7 @@ def _provenance(run: RunFolder) -> Provenance:
             "seconds": record.seconds,
             "rows_done": record.images * len(run.recipe.combinations),
         }
-    return Provenance(commands=_commands(run), versions=_versions(), hardware=_hardware(), **facts)
+    return RunProvenance(commands=_commands(run), versions=_versions(), hardware=_hardware(), **facts)
 
 
 def _commands(run: RunFolder) -> list[str]:

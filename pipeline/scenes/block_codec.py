@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.formats.geotiff.format import all_bands
-from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.mosaic import Block
 from pipeline.imaging.image import Image
 from pipeline.scenes.geometry import Range
@@ -27,7 +27,7 @@ from pipeline.scenes.reader import Scene
 class BlockCodec:
     """How the blocks of one scene are written and read."""
 
-    header: Header
+    header: RasterHeader
     """Of the source: the bands, which of them is the opacity, and the value of no data."""
     dtype: str
     has_mask: bool

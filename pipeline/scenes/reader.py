@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors
 from pipeline.formats.geotiff.directory import BYTE_ORDERS, HEIGHT, WIDTH, Directory, read_directory
-from pipeline.formats.geotiff.format import HEADER, GeoTiff, header_of
+from pipeline.formats.geotiff.format import RASTER_HEADER, GeoTiff, header_of
 from pipeline.formats.geotiff.gdal import opened_file
-from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.limits import check_directory
 from pipeline.formats.geotiff.profile import profile_entries
 from pipeline.formats.geotiff.reading import check_raster, data_mask, has_own_mask, read_mask, read_part
@@ -85,12 +85,12 @@ class Scene:
             check_directory(directory, limits, self.bytes)
         self._driver = driver or "GTiff"
         with self._opened() as raster:
-            self.header: Header = self._header_of(raster, directory)
+            self.header: RasterHeader = self._header_of(raster, directory)
             self.has_mask = has_own_mask(raster)
             self.dtype = str(raster.dtypes[0])
             self.block_rows = max(each[0] for each in raster.block_shapes)
 
-    def _header_of(self, raster: Any, directory: Directory | None) -> Header:
+    def _header_of(self, raster: Any, directory: Directory | None) -> RasterHeader:
         if directory is None:
             return raster_header_of(raster, mask=False)
         return header_of(raster, directory, mask=False)
@@ -158,7 +158,7 @@ class Scene:
         return Image(
             pixels_HWC=samples_HWC,
             domain=self.header.domain(self.dtype),
-            metadata=Metadata(GeoTiff.name, {HEADER: self.header, **profile_entries(self.header)}),
+            metadata=Metadata(GeoTiff.name, {RASTER_HEADER: self.header, **profile_entries(self.header)}),
             valid_HW=None if valid_HW is None or valid_HW.all() else valid_HW,
             alpha_HW=alpha_HW,
         )

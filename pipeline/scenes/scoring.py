@@ -44,7 +44,7 @@ def scored_in_strips(job: Job) -> dict[str, Accumulating]:
 
 
 @dataclass(frozen=True)
-class _Window:
+class _ScoredWindow:
     """A part of a scene as a restore run sees its images; more is shown than counts."""
 
     reference: Image
@@ -94,7 +94,7 @@ class Scoring:
         margin = max(metric.reach for metric in self.metrics.values()) + REACH
         return widened(side, margin, self.scene.size[axis])
 
-    def _windows(self, bands: Sequence[Range]) -> Iterator[_Window]:
+    def _windows(self, bands: Sequence[Range]) -> Iterator[_ScoredWindow]:
         for run in _runs(bands):
             with rolling(self.scene, [self._shown(rows, 0) for rows in run]) as coming:
                 for rows, groups in zip(run, coming, strict=True):
@@ -109,12 +109,12 @@ class Scoring:
         samples = len(self.scene.header.channels) * (rows[1] - rows[0]) * self.scale**2
         return steps(self.scene.size[1], max(_SAMPLES // samples // self._grid, 1) * self._grid)
 
-    def _window(self, image: Image, section: Section) -> _Window:
+    def _window(self, image: Image, section: Section) -> _ScoredWindow:
         # What lies outside the data is not filled: no score looks at it.
         reference_1CHW = to_tensor(replace(image, valid_HW=None), self.device)
-        return _Window(image, reference_1CHW, as_found(reference_1CHW), section)
+        return _ScoredWindow(image, reference_1CHW, as_found(reference_1CHW), section)
 
-    def _restored(self, window: _Window, output: Output) -> Tensor:
+    def _restored(self, window: _ScoredWindow, output: Output) -> Tensor:
         """1CHW, the numbers that are scored of an image in memory, to the last bit for whole numbers."""
         (top, left), (height, width, _) = window.section.origin, window.reference.size
         rows, columns = (
@@ -128,7 +128,7 @@ class Scoring:
 
     @staticmethod
     def _parts(
-        metrics: Mapping[str, Accumulating], image_1CHW: Tensor, window: _Window
+        metrics: Mapping[str, Accumulating], image_1CHW: Tensor, window: _ScoredWindow
     ) -> Iterator[tuple[Accumulating, Tensor]]:
         inputs: dict[MetricInputs, Images] = {}
         for metric in metrics.values():

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Format
-from pipeline.formats.geotiff.format import HEADER, GeoTiff
-from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.format import RASTER_HEADER, GeoTiff
+from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.layout import Layout
@@ -46,8 +46,8 @@ class Outputs:
     def left_out(self, image: Image) -> str | None:
         """What an image loses in the format that it is stored in, for its row."""
         name = self._format(image).name
-        header = image.metadata.entries.get(HEADER)
-        if name == GeoTiff.name or not isinstance(header, Header) or not header.has_georeference:
+        header = image.metadata.entries.get(RASTER_HEADER)
+        if name == GeoTiff.name or not isinstance(header, RasterHeader) or not header.has_georeference:
             return None
         return f"{name} leaves out the georeference; output_format geotiff keeps it"
 

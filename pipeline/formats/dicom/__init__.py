@@ -1,1 +1,1 @@
-"""DICOM, read and written as derived images."""
+"""DICOM: objects are read whole and written as derived images, whose headers say what was done."""

@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from pipeline.formats.dicom.dataset import text
-from pipeline.formats.dicom.pixels import Layout
+from pipeline.formats.dicom.pixels import PixelLayout
 
 CLASSIC = {
     "1.2.840.10008.5.1.4.1.1.1": "Computed Radiography",
@@ -54,7 +54,7 @@ def is_lossy(dataset: Dataset) -> bool:
     return declared == "01" or (declared != "00" and dataset.file_meta.TransferSyntaxUID in LOSSY_METHODS)
 
 
-def why_read_only(dataset: Dataset, layout: Layout) -> tuple[str, str] | None:
+def why_read_only(dataset: Dataset, layout: PixelLayout) -> tuple[str, str] | None:
     """Reason code and text where no derived image can be written; ``None`` for classic objects."""
     if text(dataset, "SOPClassUID") not in CLASSIC:
         return "UNSUPPORTED_SOP_CLASS", "SOPClassUID is none of the classic images; it can be scored only"

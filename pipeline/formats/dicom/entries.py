@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HEADER = "dicom_header"
+DICOM_HEADER = "dicom_header"
 """Metadata entry: the object as bytes without its pixel data; holds what identifies the patient."""
 
 PADDING = "dicom_padding"

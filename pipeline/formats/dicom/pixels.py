@@ -26,7 +26,7 @@ RESCALE_TYPES = frozenset({"OD", "HU", "MGML", "Z_EFF", "ED", "EDW", "PCT"})
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelLayout:
     """What the header says of the pixels."""
 
     rows: int
@@ -39,7 +39,7 @@ class Layout:
     photometric: str
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Layout:
+    def of(cls, dataset: Dataset) -> PixelLayout:
         """``ImageError("UNREADABLE")`` where an attribute is missing or impossible."""
         layout = cls(
             rows=whole_number(dataset, "Rows"),
@@ -93,7 +93,7 @@ class Layout:
         return turned
 
 
-def read_stored(dataset: Dataset, layout: Layout) -> NDArray[Any]:
+def read_stored(dataset: Dataset, layout: PixelLayout) -> NDArray[Any]:
     """HWC in the native byte order: grey as stored, colours as RGB, palettes looked up."""
     syntax = transfer_syntax(dataset)
     if not syntax.is_encapsulated and len(dataset["PixelData"].value) < layout.native_bytes:
@@ -118,7 +118,7 @@ def read_stored(dataset: Dataset, layout: Layout) -> NDArray[Any]:
     return _sign_extended(_channels_last(samples, layout), layout)
 
 
-def _sign_extended(stored_HWC: NDArray[Any], layout: Layout) -> NDArray[Any]:
+def _sign_extended(stored_HWC: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
     """Negative values of writers that leave the bits above BitsStored at zero (PS3.5 8.1.1 allows it).
 
     Other contents of those bits stay, for ``check_bits`` to find: pydicom would drop them in silence.
@@ -131,7 +131,7 @@ def _sign_extended(stored_HWC: NDArray[Any], layout: Layout) -> NDArray[Any]:
     return np.where(unextended_HWC, wide_HWC - 2 * (high + 1), wide_HWC).astype(stored_HWC.dtype)
 
 
-def _channels_last(samples: NDArray[Any], layout: Layout) -> NDArray[Any]:
+def _channels_last(samples: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
     colours = 3 if samples.shape[-1:] == (3,) and samples.ndim > 2 - (layout.samples == 1) else 1
     if layout.samples == 1 and layout.photometric != "PALETTE COLOR":
         colours = 1
@@ -140,8 +140,8 @@ def _channels_last(samples: NDArray[Any], layout: Layout) -> NDArray[Any]:
     return np.ascontiguousarray(samples_HWC, dtype=samples.dtype.newbyteorder("="))
 
 
-def domain_of(dataset: Dataset, layout: Layout, dtype: np.dtype[Any]) -> Domain:
-    """Range from BitsStored, physical scale from the rescale elements, as seen after ``Layout.turned``."""
+def domain_of(dataset: Dataset, layout: PixelLayout, dtype: np.dtype[Any]) -> Domain:
+    """Range from BitsStored, physical scale from the rescale elements; both of what ``turned`` gives."""
     if layout.photometric == "PALETTE COLOR":
         return Domain.of_integers(dtype.name)
     low, high = (float(limit) for limit in layout.range)
@@ -162,7 +162,7 @@ def _unit(dataset: Dataset) -> str:
 
 
 def padding_mask(
-    dataset: Dataset, layout: Layout, stored_HWC: NDArray[Any], *, is_lossy: bool
+    dataset: Dataset, layout: PixelLayout, stored_HWC: NDArray[Any], *, is_lossy: bool
 ) -> NDArray[np.bool_] | None:
     """True at padding (PS3.3 C.7.5.1.1.2), per channel; ``None`` where there is none.
 
@@ -179,14 +179,14 @@ def padding_mask(
     return mask_HWC if mask_HWC.any() else None
 
 
-def _stored_value(dataset: Dataset, keyword: str, layout: Layout) -> int:
+def _stored_value(dataset: Dataset, keyword: str, layout: PixelLayout) -> int:
     """An attribute in the representation of the pixels, whichever of US and SS the writer chose."""
     value, bits = whole_number(dataset, keyword), layout.bits_allocated
     value &= (1 << bits) - 1
     return value - (1 << bits) if layout.is_signed and value >> bits - 1 else value
 
 
-def check_bits(layout: Layout, stored_HWC: NDArray[Any], padding_HWC: NDArray[np.bool_] | None) -> None:
+def check_bits(layout: PixelLayout, stored_HWC: NDArray[Any], padding_HWC: NDArray[np.bool_] | None) -> None:
     """Refuses pixels that BitsStored cannot hold: clipping them would change the image in silence."""
     if layout.photometric == "PALETTE COLOR":
         return

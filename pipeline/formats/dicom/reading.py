@@ -12,8 +12,8 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
 from pipeline.formats.dicom.classes import is_lossy, why_read_only
 from pipeline.formats.dicom.dataset import PIXEL_KEYWORDS, check_whole, header_bytes, read_dataset
-from pipeline.formats.dicom.entries import HEADER, PADDING, READ_ONLY
-from pipeline.formats.dicom.pixels import Layout, check_bits, domain_of, padding_mask, read_stored
+from pipeline.formats.dicom.entries import DICOM_HEADER, PADDING, READ_ONLY
+from pipeline.formats.dicom.pixels import PixelLayout, check_bits, domain_of, padding_mask, read_stored
 from pipeline.formats.dicom.silence import silence
 from pipeline.formats.gaps import pack_gaps
 from pipeline.imaging.image import Image, Metadata
@@ -26,12 +26,12 @@ def read_image(data: bytes, limits: Limits) -> Image:
         check_whole(dataset)
         _check_has_pixels(dataset)
         header = header_bytes(data, dataset)
-        layout = Layout.of(dataset)
+        layout = PixelLayout.of(dataset)
         layout.check(limits)
         stored_HWC = read_stored(dataset, layout)
         padding_HWC = padding_mask(dataset, layout, stored_HWC, is_lossy=is_lossy(dataset))
         check_bits(layout, stored_HWC, padding_HWC)
-        entries: dict[str, Any] = {HEADER: header}
+        entries: dict[str, Any] = {DICOM_HEADER: header}
         if reason := why_read_only(dataset, layout):
             entries[READ_ONLY] = reason
         valid_HW: NDArray[np.bool_] | None = None

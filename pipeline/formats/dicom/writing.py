@@ -27,9 +27,9 @@ from pipeline.formats.base import refuse_pixels
 from pipeline.formats.dicom.classes import LOSSY_METHODS, is_lossy
 from pipeline.formats.dicom.dataset import read_dataset
 from pipeline.formats.dicom.derivation import derive
-from pipeline.formats.dicom.entries import HEADER, PADDING, READ_ONLY
+from pipeline.formats.dicom.entries import DICOM_HEADER, PADDING, READ_ONLY
 from pipeline.formats.dicom.geometry import move_geometry
-from pipeline.formats.dicom.pixels import Layout
+from pipeline.formats.dicom.pixels import PixelLayout
 from pipeline.formats.dicom.silence import silence
 from pipeline.formats.gaps import put_back_gaps
 from pipeline.formats.grid import Grid
@@ -57,7 +57,7 @@ def write_image(image: Image) -> bytes:
 @contextmanager
 def _refusals(image: Image) -> Iterator[None]:
     entries = image.metadata.entries
-    if HEADER not in entries or image.alpha_HW is not None:
+    if DICOM_HEADER not in entries or image.alpha_HW is not None:
         raise refuse_pixels(
             image, "DICOM", "images derived from a DICOM object", "choose output_format png or tiff"
         )
@@ -76,10 +76,10 @@ def _refusals(image: Image) -> Iterator[None]:
             ) from None
 
 
-def _opened(image: Image) -> tuple[FileDataset, Layout, Grid]:
+def _opened(image: Image) -> tuple[FileDataset, PixelLayout, Grid]:
     """The source's header. Raises ``ImageError`` where the image is none of it."""
-    dataset = read_dataset(image.metadata.entries[HEADER])
-    layout = Layout.of(dataset)
+    dataset = read_dataset(image.metadata.entries[DICOM_HEADER])
+    layout = PixelLayout.of(dataset)
     channels = layout.samples if layout.samples > 1 else layout.frames
     dtype = f"{'' if layout.is_signed else 'u'}int{layout.bits_allocated}"
     if image.size[2] != channels or image.domain.dtype != dtype:
@@ -103,7 +103,7 @@ def _write(image: Image) -> bytes:
     return _file(dataset, stored_HWC, layout)
 
 
-def _stored(image: Image, layout: Layout, grid: Grid) -> NDArray[Any]:
+def _stored(image: Image, layout: PixelLayout, grid: Grid) -> NDArray[Any]:
     """Within the stored range, in the stored polarity, with the source's padding in its places."""
     low, high = image.domain.storable
     stored_HWC = layout.turned(np.clip(image.pixels_HWC, int(low), int(high)))
@@ -113,7 +113,7 @@ def _stored(image: Image, layout: Layout, grid: Grid) -> NDArray[Any]:
     return put_back_gaps(stored_HWC, packed, grid, (layout.rows, layout.columns))
 
 
-def _keep_loss(dataset: Dataset, layout: Layout) -> None:
+def _keep_loss(dataset: Dataset, layout: PixelLayout) -> None:
     """An image that lost something stays marked as such, also where its writer forgot to (C.7.6.1.1.5)."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if not is_lossy(dataset):
@@ -133,7 +133,7 @@ def _swap_words(dataset: Dataset) -> None:
             element.value = np.frombuffer(element.value, f">u{size}").astype(f"<u{size}").tobytes()
 
 
-def _file(dataset: FileDataset, stored_HWC: NDArray[Any], layout: Layout) -> bytes:
+def _file(dataset: FileDataset, stored_HWC: NDArray[Any], layout: PixelLayout) -> bytes:
     source_syntax: UID = dataset.file_meta.TransferSyntaxUID
     syntax = source_syntax if source_syntax in KEPT_SYNTAXES else ExplicitVRLittleEndian
     if layout.samples > 1:

@@ -1,1 +1,1 @@
-"""GeoTIFF, with its georeference, tiles and overviews."""
+"""GeoTIFF: rasters with their georeference and masks, written as cloud-optimised files."""

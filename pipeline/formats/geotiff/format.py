@@ -15,7 +15,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors, refuse_pixels
 from pipeline.formats.geotiff.directory import GDAL_NODATA, Directory, read_directory
 from pipeline.formats.geotiff.gdal import gdal, opened
-from pipeline.formats.geotiff.header import BLUE, GREEN, RED, Band, Header
+from pipeline.formats.geotiff.header import BLUE, GREEN, RED, Band, RasterHeader
 from pipeline.formats.geotiff.limits import DTYPES, check_directory
 from pipeline.formats.geotiff.profile import profile_entries, with_profile
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples, valid_pixels
@@ -24,8 +24,8 @@ from pipeline.formats.geotiff.writing import write_cog
 from pipeline.formats.grid import Grid
 from pipeline.imaging.image import Image, Metadata, Provenance
 
-HEADER = "geotiff_header"
-"""Metadata entry: the ``Header``."""
+RASTER_HEADER = "geotiff_header"
+"""Metadata entry: the ``RasterHeader``."""
 _GREY, _ALPHA = 1, 6
 
 
@@ -83,7 +83,7 @@ class GeoTiff:
         )
 
 
-def image_of(samples_HWC: NDArray[Any], header: Header, format_name: str) -> Image:
+def image_of(samples_HWC: NDArray[Any], header: RasterHeader, format_name: str) -> Image:
     """The image of a raster's samples; raises ``ImageError("ALL_NODATA", ...)``."""
     alpha_HW = None
     if header.alpha is not None:
@@ -92,13 +92,13 @@ def image_of(samples_HWC: NDArray[Any], header: Header, format_name: str) -> Ima
     return Image(
         pixels_HWC=samples_HWC,
         domain=header.domain(samples_HWC.dtype.name),
-        metadata=Metadata(format_name, {HEADER: header, **profile_entries(header)}),
+        metadata=Metadata(format_name, {RASTER_HEADER: header, **profile_entries(header)}),
         valid_HW=valid_pixels(samples_HWC, alpha_HW, header),
         alpha_HW=alpha_HW,
     )
 
 
-def apart_from_nodata(image: Image, header: Header) -> NDArray[Any]:
+def apart_from_nodata(image: Image, header: RasterHeader) -> NDArray[Any]:
     """The pixels, valid ones moved by one step where they happen to equal the value that means no data."""
     nodata = header.nodata_value(image.domain.dtype)
     if nodata is None or nodata != nodata:
@@ -116,7 +116,7 @@ def apart_from_nodata(image: Image, header: Header) -> NDArray[Any]:
     return np.where(hit_HWC, neighbour, image.pixels_HWC)
 
 
-def header_of(raster: Any, directory: Directory, mask: bool = True) -> Header:
+def header_of(raster: Any, directory: Directory, mask: bool = True) -> RasterHeader:
     """The header of an open raster, with or without its mask. Raises ``ImageError("BAD_GEOREF", ...)``."""
     if directory.names_coordinate_system and not raster.crs and not raster.gcps[1]:
         raise ImageError("BAD_GEOREF", "the raster names a coordinate system that GDAL cannot make sense of")
@@ -132,25 +132,25 @@ def header_of(raster: Any, directory: Directory, mask: bool = True) -> Header:
     return replace(header, tags={**header.tags, "": tags}) if tags else header
 
 
-def _header_of(image: Image) -> Header:
+def _header_of(image: Image) -> RasterHeader:
     """The header that came with the image; a plain one for what was no raster."""
-    known = image.metadata.entries.get(HEADER)
-    if isinstance(known, Header):
+    known = image.metadata.entries.get(RASTER_HEADER)
+    if isinstance(known, RasterHeader):
         return known if image.alpha_HW is not None else _without_alpha(known)
     height, width, channels = image.size
     colours = [RED, GREEN, BLUE] if channels == 3 else [_GREY]
     kinds = (colours + [0] * channels)[:channels]
     alpha = None if image.alpha_HW is None else channels
     kinds += [] if alpha is None else [_ALPHA]
-    plain = Header(height, width, tuple(Band(interpretation=kind) for kind in kinds), alpha)
+    plain = RasterHeader(height, width, tuple(Band(interpretation=kind) for kind in kinds), alpha)
     return with_profile(plain, image.metadata.entries)
 
 
-def _without_alpha(header: Header) -> Header:
+def _without_alpha(header: RasterHeader) -> RasterHeader:
     return replace(header, bands=header.channels, alpha=None)
 
 
-def all_bands(image: Image, header: Header) -> NDArray[Any]:
+def all_bands(image: Image, header: RasterHeader) -> NDArray[Any]:
     """Samples as they are stored, HWC: opacity at its place, valid pixels never the value of no data."""
     pixels_HWC = apart_from_nodata(image, header)
     if image.alpha_HW is None or header.alpha is None:
@@ -158,11 +158,11 @@ def all_bands(image: Image, header: Header) -> NDArray[Any]:
     return np.insert(pixels_HWC, header.alpha, image.alpha_HW, axis=2)
 
 
-def _holds(header: Header) -> str:
+def _holds(header: RasterHeader) -> str:
     return f"the {len(header.channels)} bands of its source in {', '.join(DTYPES)}"
 
 
-def signed(header: Header, provenance: Provenance | None) -> Header:
+def signed(header: RasterHeader, provenance: Provenance | None) -> RasterHeader:
     """The header with the tags that say how the pixels came to be."""
     if provenance is None:
         return header

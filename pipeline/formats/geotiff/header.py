@@ -43,7 +43,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Header:
+class RasterHeader:
     """A raster without its pixels."""
 
     height: int
@@ -139,5 +139,5 @@ class Header:
 
 
 def packed_mask(mask_HW: NDArray[np.bool_]) -> bytes:
-    """For ``Header.mask``."""
+    """For ``RasterHeader.mask``."""
     return zlib.compress(np.packbits(mask_HW).tobytes(), 1)

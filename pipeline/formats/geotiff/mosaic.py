@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from pipeline.formats.geotiff.gdal import configured
-from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.writing import TYPES, add, add_raw, copy_as_cog, placeholder, virtual_raster
 
 
@@ -34,7 +34,7 @@ class Block:
 def write_mosaic(
     path: Path,
     blocks: Sequence[Block],
-    header: Header,
+    header: RasterHeader,
     dtype: str,
     *,
     mask: bool,
@@ -60,7 +60,7 @@ def write_mosaic(
 class _Rectangles:
     """The blocks as rasters of their own, in GDAL's memory: a few hundred bytes of description each."""
 
-    def __init__(self, library: Any, header: Header, dtype: str, mask: bool) -> None:
+    def __init__(self, library: Any, header: RasterHeader, dtype: str, mask: bool) -> None:
         self._library, self._header, self._dtype, self._mask = library, header, dtype, mask
         self._found: list[tuple[Block, str, str]] = []
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.formats.base import ICC_PROFILE, XMP
-from pipeline.formats.geotiff.header import Header
+from pipeline.formats.geotiff.header import RasterHeader
 
 DOMAIN, PROFILE = "COLOR_PROFILE", "SOURCE_ICC_PROFILE"
 _XMP = "xml:XMP"
 
 
-def profile_entries(header: Header) -> dict[str, bytes]:
+def profile_entries(header: RasterHeader) -> dict[str, bytes]:
     """Both as the other formats know them, so that they go along into those."""
     entries = {}
     profile = header.tags.get(DOMAIN, {}).get(PROFILE)
@@ -25,7 +25,7 @@ def profile_entries(header: Header) -> dict[str, bytes]:
     return entries
 
 
-def with_profile(header: Header, entries: Mapping[str, Any]) -> Header:
+def with_profile(header: RasterHeader, entries: Mapping[str, Any]) -> RasterHeader:
     """The header with what another format read."""
     tags, documents = dict(header.tags), dict(header.documents)
     if ICC_PROFILE in entries:

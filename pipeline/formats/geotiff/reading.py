@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
-from pipeline.formats.geotiff.header import Band, ControlPoint, Header, Tags, packed_mask
+from pipeline.formats.geotiff.header import Band, ControlPoint, RasterHeader, Tags, packed_mask
 from pipeline.formats.geotiff.limits import DTYPES, MOST_SAMPLES_A_PIXEL, refused_dtype
 from pipeline.formats.geotiff.profile import DOMAIN, PROFILE
 
@@ -46,14 +46,14 @@ def read_header(
     has_transform: bool,
     coordinate_epoch: float | None = None,
     mask: bool = True,
-) -> Header:
+) -> RasterHeader:
     """The header; the arguments are what rasterio does not tell, and whether to read the file's mask too.
 
     Raises ``ImageError("BAD_GEOREF", ...)``.
     """
     points, points_crs = raster.gcps
     mask_HW = read_mask(raster) if mask and has_own_mask(raster) else None
-    return Header(
+    return RasterHeader(
         height=raster.height,
         width=raster.width,
         bands=tuple(_band(raster, index) for index in range(1, raster.count + 1)),
@@ -99,7 +99,7 @@ def read_mask(
 
 
 def valid_pixels(
-    samples_HWC: NDArray[Any], alpha_HW: NDArray[Any] | None, header: Header
+    samples_HWC: NDArray[Any], alpha_HW: NDArray[Any] | None, header: RasterHeader
 ) -> NDArray[np.bool_] | None:
     """True where every band holds data: mask, opacity, nodata value, finite; ``None`` if everywhere.
 
@@ -115,7 +115,7 @@ def data_mask(
     samples_HWC: NDArray[Any],
     alpha_HW: NDArray[Any] | None,
     mask_HW: NDArray[np.bool_] | None,
-    header: Header,
+    header: RasterHeader,
 ) -> NDArray[np.bool_]:
     """True where every band holds data, of a part of the raster; the file's own mask is given."""
     valid_HW = np.ones(samples_HWC.shape[:2], bool)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.formats.geotiff.header import ControlPoint, Header
+from pipeline.formats.geotiff.header import ControlPoint, RasterHeader
 from pipeline.formats.grid import Grid
 
 
-def scaled(header: Header, grid: Grid) -> Header:
+def scaled(header: RasterHeader, grid: Grid) -> RasterHeader:
     """The header for an image of the grid's size over the same ground."""
     scale = grid.factor
     resized = replace(header, height=grid.size[0], width=grid.size[1])

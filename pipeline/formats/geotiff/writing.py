@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ImageError
 from pipeline.formats.geotiff.directory import GDAL_METADATA, read_directory
 from pipeline.formats.geotiff.gdal import configured
-from pipeline.formats.geotiff.header import Band, Header
+from pipeline.formats.geotiff.header import Band, RasterHeader
 
 TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "float32": "Float32"}
 """NumPy's names of the types of samples, and GDAL's."""
@@ -31,7 +31,7 @@ _BAND_DEFAULT = "RESTORA_BAND"
 
 
 def write_cog(
-    samples_HWC: NDArray[Any], mask_HW: NDArray[np.bool_] | None, header: Header, level: int
+    samples_HWC: NDArray[Any], mask_HW: NDArray[np.bool_] | None, header: RasterHeader, level: int
 ) -> bytes:
     """The file; the same arguments give the same bytes. ``header`` has the samples' size.
 
@@ -66,7 +66,7 @@ def write_cog(
 
 
 def copy_as_cog(
-    library: Any, description: str, header: Header, path: str, level: int, threads: int = 1
+    library: Any, description: str, header: RasterHeader, path: str, level: int, threads: int = 1
 ) -> None:
     """A virtual raster as a file at ``path``, but for ``placeholder``; threads compress, in order."""
     with library.open(description, "r+", driver="VRT") as raster:
@@ -93,7 +93,7 @@ def _options(level: int, threads: int) -> dict[str, Any]:
     }
 
 
-def virtual_raster(header: Header, dtype: str, fill: Fill, fill_mask: Fill | None, *, raw: bool) -> str:
+def virtual_raster(header: RasterHeader, dtype: str, fill: Fill, fill_mask: Fill | None, *, raw: bool) -> str:
     """The header over samples that lie elsewhere: ``fill`` says of each band where. As text, for GDAL.
 
     ``raw``: in files without a format of their own, else in other rasters.
@@ -115,7 +115,7 @@ def virtual_raster(header: Header, dtype: str, fill: Fill, fill_mask: Fill | Non
     return ElementTree.tostring(root, "unicode")
 
 
-def _add_control_points(root: ElementTree.Element, header: Header) -> None:
+def _add_control_points(root: ElementTree.Element, header: RasterHeader) -> None:
     if not header.control_points:
         return
     points = add(root, "GCPList", Projection=header.control_points_crs)
@@ -142,11 +142,11 @@ def add(
     return element
 
 
-def _epoch(header: Header) -> dict[str, str]:
+def _epoch(header: RasterHeader) -> dict[str, str]:
     return {} if header.coordinate_epoch is None else {"coordinateEpoch": repr(header.coordinate_epoch)}
 
 
-def _describe(raster: Any, header: Header, library: Any) -> None:
+def _describe(raster: Any, header: RasterHeader, library: Any) -> None:
     """What GDAL's own calls set: everything that is text."""
     for domain, tags in header.tags.items():
         raster.update_tags(ns=domain or None, **tags)

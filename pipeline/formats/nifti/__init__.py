@@ -1,1 +1,1 @@
-"""NIfTI volumes."""
+"""NIfTI: volumes whose header, affine and extensions go along."""

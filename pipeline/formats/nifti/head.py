@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-HEADER = "nifti_header"
+NIFTI_HEADER = "nifti_header"
 """Metadata entry: everything before the samples as bytes: header, extensions and what lies between."""
 
 ZIPPED = "nifti_zipped"

@@ -21,7 +21,7 @@ _TYPES = frozenset("iuf")
 
 
 @dataclass(frozen=True)
-class Header:
+class NiftiHeader:
     """Fields of the header that reading and writing need."""
 
     fields: Any
@@ -55,7 +55,7 @@ class Header:
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(head: bytes) -> Header:
+def read_header(head: bytes) -> NiftiHeader:
     """Raises ``ImageError`` with ``UNREADABLE`` or ``UNSUPPORTED_DTYPE``, naming fields and no values."""
     kind = Nifti1Header if version_of(head) == 1 else Nifti2Header
     if len(head) < kind.sizeof_hdr:
@@ -70,7 +70,7 @@ def read_header(head: bytes) -> Header:
     if slope == 0 or not math.isfinite(slope) or not math.isfinite(intercept):
         slope, intercept = 0.0, 0.0
     calibrated = _calibrated(fields, slope or 1.0, intercept)
-    return Header(fields, shape, _dtype(fields), offset, slope or None, intercept, calibrated)
+    return NiftiHeader(fields, shape, _dtype(fields), offset, slope or None, intercept, calibrated)
 
 
 def _offset(declared: float, least: int) -> int:
@@ -103,7 +103,7 @@ def _calibrated(fields: Any, slope: float, intercept: float) -> tuple[float, flo
     return (first, last) if first < last else None
 
 
-def move_grid(header: Header, grid: Grid) -> Header:
+def move_grid(header: NiftiHeader, grid: Grid) -> NiftiHeader:
     """The header with sizes, steps and affines of the output's grid; the rest of it untouched.
 
     An affine maps voxel centres, so that its origin moves by ``grid.shift`` voxels along both axes.
@@ -123,7 +123,7 @@ def move_grid(header: Header, grid: Grid) -> Header:
                 fields[name] = row
         fields["pixdim"][1:3] /= float(grid.factor)
         _drop_slice_times(fields)
-    return Header(fields, header.shape, header.dtype, header.offset, None, 0.0, None)
+    return NiftiHeader(fields, header.shape, header.dtype, header.offset, None, 0.0, None)
 
 
 def _qform(fields: Any) -> Any:
@@ -142,7 +142,7 @@ def _drop_slice_times(fields: Any) -> None:
             fields[name] = 0
 
 
-def write_header(header: Header) -> bytes:
+def write_header(header: NiftiHeader) -> bytes:
     """The structure's bytes, in the byte order it was read in."""
     binary: bytes = header.fields.binaryblock
     return binary

@@ -17,8 +17,8 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, refuse_pixels
 from pipeline.formats.gaps import pack_gaps, put_back_gaps
 from pipeline.formats.grid import Grid
-from pipeline.formats.nifti.head import GAPS, GZIP, HEADER, ZIPPED, head_of
-from pipeline.formats.nifti.header import Header, move_grid, read_header, write_header
+from pipeline.formats.nifti.head import GAPS, GZIP, NIFTI_HEADER, ZIPPED, head_of
+from pipeline.formats.nifti.header import NiftiHeader, move_grid, read_header, write_header
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _EXACT_IN_FLOAT = 2**53
@@ -41,7 +41,7 @@ def read_volume(data: bytes, limits: Limits) -> Image:
     samples_HWC = np.ascontiguousarray(
         stored.reshape(*header.shape[:2], -1, order="F"), dtype=header.dtype.newbyteorder("=")
     )
-    entries: dict[str, Any] = {HEADER: content[: header.offset], ZIPPED: data.startswith(GZIP)}
+    entries: dict[str, Any] = {NIFTI_HEADER: content[: header.offset], ZIPPED: data.startswith(GZIP)}
     valid_HW = None
     if header.dtype.kind == "f" and not (finite_HWC := np.isfinite(samples_HWC)).all():
         entries[GAPS] = pack_gaps(samples_HWC, ~finite_HWC)
@@ -63,19 +63,19 @@ def write_volume(image: Image) -> bytes:
     samples_HWC = image.pixels_HWC
     if GAPS in entries:
         samples_HWC = put_back_gaps(samples_HWC, entries[GAPS], grid, header.size)
-    moved = write_header(move_grid(header, grid)) + entries[HEADER][header.length :]
+    moved = write_header(move_grid(header, grid)) + entries[NIFTI_HEADER][header.length :]
     content = moved + samples_HWC.astype(header.dtype).tobytes(order="F")
     return _zipped(content) if entries[ZIPPED] else content
 
 
-def _header_and_grid(image: Image) -> tuple[Header, Grid]:
+def _header_and_grid(image: Image) -> tuple[NiftiHeader, Grid]:
     """Of the source. Raises ``ImageError`` where the image is none of this header."""
     entries = image.metadata.entries
-    if HEADER not in entries or image.alpha_HW is not None:
+    if NIFTI_HEADER not in entries or image.alpha_HW is not None:
         raise refuse_pixels(
             image, "NIfTI", "volumes that came from a NIfTI file", "choose output_format png or tiff"
         )
-    header = read_header(entries[HEADER])
+    header = read_header(entries[NIFTI_HEADER])
     channels = math.prod(header.shape[2:])
     if image.size[2] != channels or image.domain.dtype != header.dtype.newbyteorder("=").name:
         raise refuse_pixels(
@@ -87,7 +87,7 @@ def _header_and_grid(image: Image) -> tuple[Header, Grid]:
     return header, Grid.between(header.size, image.size[:2])
 
 
-def _domain(header: Header, samples_HWC: NDArray[Any]) -> Domain:
+def _domain(header: NiftiHeader, samples_HWC: NDArray[Any]) -> Domain:
     """From the header's display range where it has one, else from zero to the volume's greatest value.
 
     No integer type tells the range of an MR volume, and fastMRI (Zbontar et al. 2018, arXiv:1811.08839,

@@ -1,1 +1,1 @@
-"""Plain TIFF."""
+"""TIFF without a georeference: photographs, scans and microscopy of 8 and 16 bits."""

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from pipeline.report import Pick, Provenance, Sample, build_page, pick_samples
+from pipeline.report import Pick, RunProvenance, Sample, build_page, pick_samples
 from pipeline.report.crop_window import most_different
 from pipeline.report.figures import Distribution, Interval, distributions, gains
 from pipeline.report.notation import decimals_for, duration, number
@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 def page_of(table, samples=(), metric="psnr_y", **provenance):
     comparisons = compare(table, metric) if metric else None
-    return build_page(table, summarise(table), comparisons, samples, Provenance(**provenance))
+    return build_page(table, summarise(table), comparisons, samples, RunProvenance(**provenance))
 
 
 def rows_of(scores_by_restorer, *, degraded=20.0, **names):
@@ -188,7 +188,7 @@ def test_best_is_claimed_only_where_the_paired_interval_excludes_zero():
 
 def test_nobody_is_called_best_where_nothing_was_compared():
     table = metric_table(rows_of(STRONG_AND_WEAK))
-    page = Page(build_page(table, summarise(table), None, [], Provenance()))
+    page = Page(build_page(table, summarise(table), None, [], RunProvenance()))
     assert "strong comes first on set under bicubic-x4 at 32.62 dB psnr_y." in page.text
     assert not any("mark" in (mark.get("class") or "") for mark in page.all("tr"))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.card import Card
 from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.directory import read_directory
-from pipeline.formats.geotiff.format import HEADER, GeoTiff, all_bands, signed
+from pipeline.formats.geotiff.format import RASTER_HEADER, GeoTiff, all_bands, signed
 from pipeline.formats.geotiff.mosaic import Block, write_mosaic
 from pipeline.scenes.geometry import BAND, panels, reach, row_bands, strip_cuts
 from pipeline.scenes.noise import sample
@@ -129,7 +129,7 @@ def test_a_directory_is_read_from_a_file_as_from_its_bytes(name):
 def test_blocks_become_the_file_that_the_whole_image_becomes(tmp_path, name):
     """All that a GeoTIFF may hold, to the byte; blocks of any size, compressed by two threads."""
     image = restored(GeoTiff().decode(source(name), Limits()))
-    header = image.metadata.entries[HEADER]
+    header = image.metadata.entries[RASTER_HEADER]
     samples_CHW, mask_HW = all_bands(image, header).transpose(2, 0, 1), header.own_mask()
     _, height, width = samples_CHW.shape
     blocks = []

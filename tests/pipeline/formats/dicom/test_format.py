@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ImageError
-from pipeline.formats.dicom.entries import HEADER, READ_ONLY
+from pipeline.formats.dicom.entries import DICOM_HEADER, READ_ONLY
 from pipeline.formats.dicom.format import Dicom
 from pipeline.imaging.image import Image
 from tests.dicom_samples import (
@@ -175,5 +175,5 @@ def test_images_travel_between_processes():
     image = restored("693_UNCR.dcm")
     again = pickle.loads(pickle.dumps(image))
     assert FORMAT.encode(again) == FORMAT.encode(image)
-    assert isinstance(image.metadata.entries[HEADER], bytes)
-    assert len(image.metadata.entries[HEADER]) < 20_000
+    assert isinstance(image.metadata.entries[DICOM_HEADER], bytes)
+    assert len(image.metadata.entries[DICOM_HEADER]) < 20_000

@@ -12,7 +12,7 @@ import tifffile
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode, encode
-from pipeline.formats.geotiff.format import HEADER
+from pipeline.formats.geotiff.format import RASTER_HEADER
 from tests.geotiff_referees import (
     complaints,
     described,
@@ -98,7 +98,7 @@ def test_every_place_on_the_ground_stays_where_it_was_in_an_image_with_rational_
 
 
 def test_rational_polynomials_by_hand():
-    header = decode(encode(restored(decode(source("rational")), 4))).metadata.entries[HEADER]
+    header = decode(encode(restored(decode(source("rational")), 4))).metadata.entries[RASTER_HEADER]
     # The first pixel's centre, 0, becomes 1.5 where four pixels stand for one.
     assert float(header.rational["LINE_OFF"]) == 4 * 24.25 + 1.5
     assert float(header.rational["SAMP_OFF"]) == 4 * 39.75 + 1.5
@@ -108,10 +108,10 @@ def test_rational_polynomials_by_hand():
 
 def test_a_cut_and_a_shrunk_raster_keep_their_upper_left_corner():
     image = decode(source("rotated"))
-    old = image.metadata.entries[HEADER].transform
+    old = image.metadata.entries[RASTER_HEADER].transform
     cut = image.cropped(48, 80)
     for made, factor in [(cut, 1), (cut.with_pixels(cut.pixels_HWC[::4, ::4]), 4)]:
-        new = decode(encode(made)).metadata.entries[HEADER].transform
+        new = decode(encode(made)).metadata.entries[RASTER_HEADER].transform
         assert (new[0], new[3]) == (old[0], old[3])
         np.testing.assert_allclose(np.delete(new, [0, 3]), factor * np.delete(old, [0, 3]), rtol=1e-15)
 

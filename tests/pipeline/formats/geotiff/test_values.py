@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS, decode, encode
-from pipeline.formats.geotiff.format import HEADER
+from pipeline.formats.geotiff.format import RASTER_HEADER
 from tests.geotiff_samples import MADE, NAMES, geotiff, ground, restored, source
 
 rasterio = pytest.importorskip("rasterio", reason="restora[geo] is not installed")
@@ -103,7 +103,7 @@ def test_tags_of_an_earlier_run_are_replaced():
     twice = restored(decode(encode(restored(decode(source("tagged"))))))
     other = replace(MADE, restorer="another")
     written = decode(encode(replace(twice, metadata=replace(twice.metadata, provenance=other))))
-    tags = written.metadata.entries[HEADER].tags
+    tags = written.metadata.entries[RASTER_HEADER].tags
     assert tags[""]["RESTORE_MODEL"] == "another"
     assert tags[""]["SENSOR"] == "MSI"
     assert tags["PROVIDER"] == {"PRODUCT": "L2A", "BASELINE": "04.00"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
-from pipeline.formats.nifti.head import HEADER
+from pipeline.formats.nifti.head import NIFTI_HEADER
 from pipeline.imaging.image import Domain, Image, Metadata
 from tests.nifti_samples import FORMAT, SAMPLES, enlarged, made, nibabel, opened, read, refused, unscaled
 
@@ -179,7 +179,7 @@ def test_any_header_gives_an_image_or_an_image_error(changes):
 def test_images_travel_and_only_volumes_become_volumes():
     image = read(SAMPLES["example4d.nii.gz"].read_bytes())
     assert FORMAT.encode(pickle.loads(pickle.dumps(image))) == FORMAT.encode(image)
-    assert HEADER in image.metadata.entries
+    assert NIFTI_HEADER in image.metadata.entries
     assert "patient" not in repr(image)
     plain = Image(np.zeros((4, 4, 1), np.uint8), Domain.of_integers("uint8"), Metadata("png"))
     fewer = replace(image, pixels_HWC=image.pixels_HWC[:, :, :3])
