@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,16 +84,33 @@ Output = Annotated[
 ]
 
 
-def run_options(
-    engine: EngineName,
-    ray_address: str | None,
-    workers: int | None,
-    limit: int | None,
-    *,
-    retry: bool = False,
-) -> Options:
-    """How to run, as ``pipeline.run`` takes it."""
-    from pipeline.run import Options
+@dataclass(frozen=True)
+class Running:
+    """How to run, as opposed to what."""
 
-    name = "local" if engine is EngineName.LOCAL else "ray"
-    return Options(engine=name, ray_address=ray_address, workers=workers, limit=limit, retry=retry)  # type: ignore[arg-type]
+    engine: Engine = EngineName.RAY
+    ray_address: RayAddress = None
+    workers: Workers = None
+
+    def options(self, *, limit: int | None = None, retry: bool = False) -> Options:
+        """As ``pipeline.run`` takes it."""
+        from pipeline.run import Options
+
+        return Options(
+            engine="local" if self.engine is EngineName.LOCAL else "ray",
+            ray_address=self.ray_address,
+            workers=self.workers,
+            limit=limit,
+            retry=retry,
+        )
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Which images of SOURCE, and as what they are written."""
+
+    pattern: Pattern = "*"
+    private: Private = None
+    series: Series = SeriesPolicy.STACK
+    output_format: OutputFormat = None
+    profile: Profile = None

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from flows.cli.arguments import (
-    Destination,
-    Engine,
-    EngineName,
-    Limit,
-    Output,
-    OutputFormat,
-    Pattern,
-    Private,
-    Profile,
-    RayAddress,
-    Series,
-    SeriesPolicy,
-    Source,
-    Workers,
-    run_options,
-)
+from flows.cli.arguments import Collection, Destination, Limit, Output, Profile, Running, Source
+from flows.cli.option_groups import spread
 
 RESTORE_METRICS = ("consistency", "consistency_worst_tile")
 
 
+@spread
 def benchmark(
     job: Annotated[Path, typer.Argument(metavar="JOB.toml", help="A job; see conf/ for some to start from.")],
-    engine: Engine = EngineName.RAY,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
+    running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
     """Run a job: degrade, restore and score every image, and rank the restorers.
@@ -42,10 +26,10 @@ def benchmark(
     from flows.cli.session import run_job
     from pipeline.jobs.job import Job
 
-    options = run_options(engine, ray_address, workers, limit)
-    raise typer.Exit(run_job(Job.from_toml(job), options))
+    raise typer.Exit(run_job(Job.from_toml(job), running.options(limit=limit)))
 
 
+@spread
 def restore(
     source: Source,
     dest: Destination,
@@ -68,37 +52,21 @@ def restore(
             "the radiometry was moved; none for no scores.",
         ),
     ] = list(RESTORE_METRICS),  # noqa: B006 - typer copies it
-    pattern: Pattern = "*",
-    private: Private = None,
-    series: Series = SeriesPolicy.STACK,
-    output_format: OutputFormat = None,
-    profile: Profile = None,
-    engine: Engine = EngineName.RAY,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
+    collection: Collection = Collection(),  # noqa: B008 - frozen
+    running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
     """Restore images as they are: each becomes DEST/<its key>; tables and report go to DEST/_restora."""
-    from flows.addresses import dataset_of, profile_for, restorer_of
-    from flows.cli.session import run_job
-    from pipeline.jobs.job import Job
+    from flows.addresses import restorer_of
 
-    job = Job.parse(
-        {
-            "name": "restore",
-            "kind": "restore",
-            "output": dest,
-            "output_profile": profile_for(dest, profile),
-            "datasets": [dataset_of(source, pattern, profile, private, series)],
-            "restorers": [restorer_of(restorer, noise_level)],
-            "metrics": [] if metric == ["none"] else metric,
-            "output_format": output_format,
-        },
-        where="restore",
-    )
-    raise typer.Exit(run_job(job, run_options(engine, ray_address, workers, limit)))
+    fields = {
+        "restorers": [restorer_of(restorer, noise_level)],
+        "metrics": [] if metric == ["none"] else metric,
+    }
+    _run("restore", source, dest, collection, running, limit, fields)
 
 
+@spread
 def degrade(
     source: Source,
     dest: Destination,
@@ -106,62 +74,59 @@ def degrade(
         str, typer.Option("--degradation", metavar="NAME", help="A preset of `restora list degradations`.")
     ],
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other noise.")] = 0,
-    pattern: Pattern = "*",
-    private: Private = None,
-    series: Series = SeriesPolicy.STACK,
-    output_format: OutputFormat = None,
-    profile: Profile = None,
-    engine: Engine = EngineName.RAY,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
+    collection: Collection = Collection(),  # noqa: B008 - frozen
+    running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
     """Degrade images: each becomes DEST/<its key>; what was drawn is in the table."""
-    from flows.addresses import dataset_of, profile_for
-    from flows.cli.session import run_job
-    from pipeline.jobs.job import Job
-
-    job = Job.parse(
-        {
-            "name": "degrade",
-            "kind": "degrade",
-            "output": dest,
-            "output_profile": profile_for(dest, profile),
-            "datasets": [dataset_of(source, pattern, profile, private, series)],
-            "degradations": [degradation],
-            "seed": seed,
-            "output_format": output_format,
-        },
-        where="degrade",
-    )
-    raise typer.Exit(run_job(job, run_options(engine, ray_address, workers, limit)))
+    fields = {"degradations": [degradation], "seed": seed}
+    _run("degrade", source, dest, collection, running, limit, fields)
 
 
-def retry(
-    out: Output,
-    profile: Profile = None,
-    engine: Engine = EngineName.RAY,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
-) -> None:
+@spread
+def retry(out: Output, profile: Profile = None, running: Running = Running()) -> None:  # noqa: B008
     """Try the quarantined images of a run again, and only those."""
     from flows.addresses import open_output
     from flows.cli.session import run_job
 
-    options = run_options(engine, ray_address, workers, None, retry=True)
-    raise typer.Exit(run_job(open_output(out, profile).job, options))
+    raise typer.Exit(run_job(open_output(out, profile).job, running.options(retry=True)))
 
 
+@spread
 def demo(
     dest: Annotated[Path, typer.Argument(metavar="[DEST]", help="A folder on this disk.")] = Path("out/demo"),
-    engine: Engine = EngineName.RAY,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
+    running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
     """Denoise six photographs with three restorers, in about a minute: what all of this is about."""
     from flows.cli.demo import demo_job
     from flows.cli.session import run_job
 
-    job = demo_job(dest)
-    raise typer.Exit(run_job(job, run_options(engine, ray_address, workers, limit)))
+    raise typer.Exit(run_job(demo_job(dest), running.options(limit=limit)))
+
+
+def _run(
+    kind: str,
+    source: str,
+    dest: str,
+    collection: Collection,
+    running: Running,
+    limit: int | None,
+    fields: dict[str, Any],
+) -> None:
+    """Runs the job of one SOURCE and one DEST that a command line describes."""
+    from flows.addresses import dataset_of, profile_for
+    from flows.cli.session import run_job
+    from pipeline.jobs.job import Job
+
+    described = {
+        "name": kind,
+        "kind": kind,
+        "output": dest,
+        "output_profile": profile_for(dest, collection.profile),
+        "output_format": collection.output_format,
+        "datasets": [
+            dataset_of(source, collection.pattern, collection.profile, collection.private, collection.series)
+        ],
+    }
+    raise typer.Exit(run_job(Job.parse(described | fields, where=kind), running.options(limit=limit)))
