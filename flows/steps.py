@@ -67,7 +67,7 @@ def plan(opened: RunFolder, options: Options) -> PlanSummary:
     """Lists the stores and subtracts what is done."""
     planned = run.plan(opened, options)
     get_run_logger().info(
-        "%d sources, %d done before, %d to do in %d units; %d changed or went away",
+        "%d sources, %d done already, %d to do in %d units; %d changed or were deleted",
         *(planned.sources, planned.done, planned.left, planned.units, planned.removed),
     )
     return planned
@@ -85,7 +85,7 @@ def execute(opened: RunFolder, options: Options, planned: PlanSummary) -> None:
         bar(progress)
 
     if planned.done:
-        logger.info("going on where an earlier run stopped: %d images are done", planned.done)
+        logger.info("continuing where an earlier run stopped: %d images are done", planned.done)
     progress = run.execute(opened, options, planned, on_progress)
     for reason in explained(progress.reasons):
         logger.warning("quarantined: %s", reason.strip())

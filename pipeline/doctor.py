@@ -1,4 +1,4 @@
-"""What is installed, what is seen and what is reachable: one finding per check, each with its cure."""
+"""What is installed, found and reachable: one finding per check, each with its cure."""
 
 from __future__ import annotations
 
@@ -46,15 +46,16 @@ class Known:
 
 KNOWN_BAD: tuple[Known, ...] = (
     Known("fastapi", ">=0.151", "Prefect 3.8's server does not start with it", "pip install 'fastapi<0.151'"),
+    Known("prefect", "<3.8.8", "older than the oldest tested version", "pip install 'prefect>=3.8.8,<4'"),
+    Known("prefect", ">=4", "the flows need Prefect 3", "pip install 'prefect>=3.8.8,<4'"),
     Known(
-        "prefect", "<3.8.8", "older than what the flows were tested with", "pip install 'prefect>=3.8.8,<4'"
+        "ray",
+        ">=2.64",
+        "it has no longer the arguments of map_batches that the engine sets",
+        "pip install 'ray<2.64'",
     ),
-    Known("prefect", ">=4", "the flows are written for Prefect 3", "pip install 'prefect>=3.8.8,<4'"),
-    Known("ray", ">=2.64", "removes arguments of map_batches that the engine sets", "pip install 'ray<2.64'"),
-    Known(
-        "ray", "<2.60", "older than what the engine was tested with", "pip install 'ray[data]>=2.60,<2.64'"
-    ),
-    Known("torch", "<2.11", "older than what the models were tested with", "pip install 'torch>=2.11'"),
+    Known("ray", "<2.60", "older than the oldest tested version", "pip install 'ray[data]>=2.60,<2.64'"),
+    Known("torch", "<2.11", "older than the oldest tested version", "pip install 'torch>=2.11'"),
 )
 """Combinations that broke while this project was built."""
 
@@ -86,7 +87,7 @@ def packages(known_bad: tuple[Known, ...] = KNOWN_BAD) -> Iterator[Finding]:
 
 def _absent(name: str) -> Finding:
     if name == "restora":
-        return Finding("warning", name, "runs from a folder, not installed", "pip install -e .")
+        return Finding("warning", name, "not installed; it runs from its folder", "pip install -e .")
     return Finding("bad", name, "not installed", f"pip install {name}")
 
 
@@ -98,9 +99,9 @@ def _accelerator() -> Finding:
     import torch
 
     if not torch.cuda.is_available():
-        return Finding("ok", "gpu", f"torch sees none; {os.cpu_count()} CPU cores")
+        return Finding("ok", "gpu", f"none found by torch; {os.cpu_count()} CPU cores")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return Finding("ok", "gpu", f"torch sees {len(names)}: {', '.join(names)}")
+    return Finding("ok", "gpu", f"{len(names)} found by torch: {', '.join(names)}")
 
 
 def cluster(address: str | None) -> Iterator[Finding]:
@@ -117,20 +118,18 @@ def cluster(address: str | None) -> Iterator[Finding]:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
     except JobError as error:
-        yield Finding("bad", "ray", str(error), "check the address, or leave it out to start Ray here")
+        yield Finding(
+            "bad", "ray", str(error), "check the address, or leave it out and Ray starts on this machine"
+        )
         return
     finally:
         SESSION.stop()
     cpus, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
-    yield Finding(
-        "ok",
-        "ray cluster",
-        f"{address or 'started on this machine'}; nodes: {nodes}, CPUs: {cpus:g}, GPUs: {gpus:g}",
-    )
+    # Of a Ray that starts here, CPUs are slots, of which there are more than cores: not worth a word.
+    size = f"nodes: {nodes}, CPUs: {cpus:g}" if address else f"CPU cores: {os.cpu_count()}"
+    yield Finding("ok", "ray", f"{address or 'starts on this machine'}; {size}, GPUs: {gpus:g}")
     if not address and torch.cuda.is_available() and not gpus:
-        yield Finding(
-            "warning", "ray gpus", "torch sees a GPU, Ray does not", "unset CUDA_VISIBLE_DEVICES, or set it"
-        )
+        yield Finding("warning", "ray gpus", "torch finds a GPU, Ray does not", "unset CUDA_VISIBLE_DEVICES")
 
 
 def reach(url: str, profile: str | None = None) -> Finding:
@@ -144,14 +143,14 @@ def reach(url: str, profile: str | None = None) -> Finding:
         folder.put(key, data)
         step = "read"
         if folder.read(key) != data:
-            return Finding("bad", url, "gave back other bytes than were written", "do not use this store")
+            return Finding("bad", url, "it returned other bytes than were written", "use another store")
         step = "delete"
         folder.delete(key)
     except RestoraError as error:
         return Finding("bad", url, str(error), _STORAGE_CURE)
     except Exception as error:  # stores raise whatever their client raises
         return Finding("bad", url, f"cannot {step}: {describe(error)}", _STORAGE_CURE)
-    return Finding("ok", url, "listed, written, read and deleted")
+    return Finding("ok", url, "listing, writing, reading and deleting work")
 
 
 _STORAGE_CURE = "check the address, and the credentials in the environment or the profile"

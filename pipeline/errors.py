@@ -19,7 +19,7 @@ class JobError(RestoraError):
 
 
 class StorageError(RestoraError):
-    """A store that cannot be reached, listed or written; nobody's image is to blame."""
+    """A store that cannot be reached, listed or written; no image is to blame."""
 
 
 class RunStopped(RestoraError):  # noqa: N818 - not a fault of the program but a decision
@@ -48,38 +48,39 @@ def describe(error: BaseException) -> str:
 
 
 REASONS: dict[str, str] = {
-    "EMPTY": "the object has no bytes",
-    "NOT_FOUND": "the object was listed but is gone",
-    "CHANGED": "the object changed between listing and reading",
-    "UNREADABLE": "no known format reads the bytes",
+    "EMPTY": "the file has no bytes",
+    "NOT_FOUND": "the file was listed, but is gone",
+    "CHANGED": "the file changed between listing and reading; the next run takes its new version",
+    "UNREADABLE": "no known format reads the file",
     "TRUNCATED": "the pixel data end early",
-    "ANIMATED": "more than one frame",
-    "UNSUPPORTED_COLOUR": "a colour space that cannot be restored without loss, such as CMYK",
-    "UNSUPPORTED_DTYPE": "a pixel type whose value range the header does not tell",
-    "TOO_LARGE": "more pixels than the job's limit",
+    "ANIMATED": "the file holds more than one frame",
+    "UNSUPPORTED_COLOUR": "a colour space that cannot be restored without loss, such as CMYK; convert to RGB",
+    "UNSUPPORTED_DTYPE": "a pixel type whose value range the header does not say",
+    "TOO_LARGE": "more pixels than limits.max_pixels of the job",
     "TOO_SMALL": "fewer pixels than the degradation, restorer or metric needs",
     "BAND_MISMATCH": "more or fewer channels than the restorer takes",
-    "CONDITION_MISSING": "the restorer needs a noise level, mask or operator that is not known",
-    "NONFINITE_INPUT": "NaN or infinite values in the image",
+    "CONDITION_MISSING": "the restorer needs a noise level, mask or operator, and none is known of this image",
+    "NONFINITE_INPUT": "the image has NaN or infinite values",
     "NONFINITE_OUTPUT": "the restorer gave NaN or infinite values",
-    "IMPLAUSIBLE_OUTPUT": "the restorer gave a flat or wildly out-of-range image",
-    "WRONG_SHAPE": "the restorer gave an image of another size",
-    "OUT_OF_MEMORY": "did not fit the device even alone",
+    "IMPLAUSIBLE_OUTPUT": "the restorer gave a flat image, or one far outside the value range",
+    "WRONG_SHAPE": "the restorer gave an image of another size than its card says",
+    "OUT_OF_MEMORY": "the image does not fit the device's memory, even alone",
     "BAD_GEOREF": "the georeference is damaged or contradicts itself",
     "BAD_GEOMETRY": "the header lacks the geometry that a derived image needs",
-    "RADIOMETRY_UNKNOWN": "physical units are wanted, and the file does not say how to get them",
-    "ALL_NODATA": "not one valid pixel",
-    "NO_PIXELS": "the object holds no image",
+    "RADIOMETRY_UNKNOWN": "the job wants physical units, and the file does not say how to get them; "
+    "give scale and offset in the dataset's radiometry",
+    "ALL_NODATA": "the image has not one valid pixel",
+    "NO_PIXELS": "the file holds no image",
     "UNSUPPORTED_TRANSFER_SYNTAX": "no permissively licensed decoder reads this compression",
     "UNSUPPORTED_SOP_CLASS": "a kind of DICOM object that can be read and scored, but not restored",
     "SERIES_INCONSISTENT": "images of one series contradict each other",
     "SERIES_INCOMPLETE": "another image of its series failed, and a series is restored whole or not at all",
-    "NOT_PRIVATE": "a medical image in a dataset that is not declared private",
-    "UNENCODABLE": "the output format cannot hold the pixels",
-    "READ_FAILED": "the store failed to hand the object over, after retries",
-    "WRITE_FAILED": "the store failed to take the object, after retries",
-    "CRASHED": "processing this image killed the process",
-    "TIMED_OUT": "processing this image alone took longer than the job's limit",
-    "INTERNAL": "an unexpected error: a fault of this program or of a library",
+    "NOT_PRIVATE": "a medical image in a dataset that does not say private = true or false",
+    "UNENCODABLE": "the output format cannot hold the pixels; choose another output_format",
+    "READ_FAILED": "the store did not give the file, even after retries; restora retry takes it again",
+    "WRITE_FAILED": "the store did not take the file, even after retries; restora retry takes it again",
+    "CRASHED": "processing this image alone ended its process",
+    "TIMED_OUT": "processing this image alone took longer than resources.image_seconds of the job",
+    "INTERNAL": "an unexpected error: a fault of this program or of a library; please report it",
 }
 """Quarantine reason codes and what they mean; the report and the documentation print them."""

@@ -1,4 +1,4 @@
-"""What can be named in a job, as plain records: for ``restora list``, completion and documentation."""
+"""What a job can name, as plain records: for ``restora list``, completion and documentation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Record = dict[str, Any]
 def take_inventory(kind: str) -> list[Record]:
     """The records of one of ``KINDS``; ``JobError`` with the nearest name for another."""
     if kind not in KINDS:
-        raise JobError(f'unknown list "{kind}"; {did_you_mean(kind, KINDS)}')
+        raise JobError(f'there is no list of "{kind}"; {did_you_mean(kind, KINDS)}')
     return KINDS[kind]()
 
 

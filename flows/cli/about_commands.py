@@ -12,11 +12,11 @@ from flows.cli.arguments import Profile, RayAddress
 
 def list_names(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="restorers, degradations, metrics, formats, solvers.")
+        str, typer.Argument(metavar="KIND", help="restorers, degradations, metrics, formats or solvers.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: a JSON array of objects.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array, for programs.")] = False,
 ) -> None:
-    """List what a job can name, with what one must know to choose."""
+    """List what a job can name, and what to know before choosing."""
     from flows.cli.console import OUT
     from pipeline.inventory import take_inventory
 
@@ -32,15 +32,17 @@ def doctor(
     storage: Annotated[
         str | None,
         typer.Option(
-            "--storage", metavar="URL", help="A folder to list, and to put, read and delete an object in."
+            "--storage",
+            metavar="URL",
+            help="A folder to try: list it, then write, read and delete a small file in it.",
         ),
     ] = None,
     profile: Profile = None,
     ray_address: RayAddress = None,
 ) -> None:
-    """Check the installation: versions that do not work together, Ray, GPUs, storage.
+    """Check versions that do not work together, extras, Ray, GPUs and storage; say the cure of what is wrong.
 
-    Exits with 1 where something is bad.
+    The exit code is 1 where something is bad.
     """
     from flows.addresses import profile_for
     from flows.cli.console import OUT, say

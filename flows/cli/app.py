@@ -34,7 +34,7 @@ class Commands(TyperGroup):
             with on_first_signal(_interrupt):
                 return super().invoke(ctx)
         except Interrupted:
-            complain(f"stopped; what is committed stays. The same command goes on: {_this_command()}")
+            complain(f"stopped; what is committed stays. To continue: {_this_command()}")
             raise typer.Exit(1) from None
         except RestoraError as error:
             if ctx.params.get("debug"):
@@ -47,7 +47,7 @@ class Commands(TyperGroup):
             if ctx.params.get("debug"):
                 ERR.print_exception()
             complain(f"unexpected {type(error).__name__}: {error}", style="bold red")
-            complain(f"for the whole story: {_this_command('--debug')}")
+            complain(f"to see where it came from: {_this_command('--debug')}")
             raise typer.Exit(1) from None
 
 
@@ -56,7 +56,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: restora demo. Every run can be stopped and started again: it goes on where it was.",
+    epilog="Start with: restora demo. Any run can be stopped; the same command continues it.",
 )
 
 RUN, LOOK, MAKE, HIDE, ABOUT = (
@@ -116,12 +116,12 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def restora(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Restores image archives: degrade, restore, score, on Ray, with a committed row for every image."""
+    """Restores image archives: degrades, restores and scores every image on Ray, and commits a row for each."""
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ class SeriesPolicy(StrEnum):
 Engine = Annotated[
     EngineName,
     typer.Option(
-        "--engine", help="ray: a pool of workers, here or on a cluster. local: one, in this process."
+        "--engine", help="ray: several workers, on this machine or a cluster. local: one, in this process."
     ),
 ]
 RayAddress = Annotated[
@@ -38,49 +38,69 @@ RayAddress = Annotated[
     typer.Option(
         "--ray-address",
         metavar="HOST:PORT",
-        help="A running Ray cluster; without it RAY_ADDRESS, or Ray is started here.",
+        help="A running Ray cluster to join. Without it: RAY_ADDRESS if it is set, else Ray starts here.",
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, metavar="N", help="Replicas; without it one per GPU, or one per core."),
+    typer.Option(
+        "--workers", min=1, metavar="N", help="How many workers. Without it: one per GPU, or one per core."
+    ),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N images of the listing.")
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", help="Take only the first N images of the listing."),
 ]
 Profile = Annotated[
     str | None,
-    typer.Option("--profile", help="Named profile of the credentials file, for s3:// addresses."),
+    typer.Option("--profile", help="Profile of the credentials file, for s3:// addresses."),
 ]
 Pattern = Annotated[
     str,
-    typer.Option("--pattern", metavar="GLOB", help="Which objects of SOURCE, by name or whole key."),
+    typer.Option(
+        "--pattern",
+        metavar="GLOB",
+        help="Which files of SOURCE, by name or by path below it: '*.png', '2024/*'.",
+    ),
 ]
 Private = Annotated[
     bool | None,
     typer.Option(
         "--private/--not-private",
-        help="Whether names and headers may identify somebody; must be said of DICOM and NIfTI.",
+        help="Whether names and headers may identify a person. DICOM and NIfTI need one of the two.",
     ),
 ]
 Series = Annotated[
     SeriesPolicy,
     typer.Option(
         "--series",
-        help="DICOM series: slices side by side; together wherever they lie; or every image for itself.",
+        help="DICOM series. stack: slices of one volume, whole or not at all. together: whole or not at all, "
+        "at any position. single: each image alone.",
     ),
 ]
 OutputFormat = Annotated[
     str | None,
-    typer.Option("--output-format", metavar="FORMAT", help="png, tiff ...; without it each image's own."),
+    typer.Option(
+        "--output-format",
+        metavar="FORMAT",
+        help="png, tiff, ...; see `restora list formats`. Without it: the format of each source.",
+    ),
 ]
 Source = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="A folder: a path or any fsspec URL; or one image on this disk."),
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder (a path or any fsspec URL such as s3://bucket/scans), or one image on this disk.",
+    ),
 ]
-Destination = Annotated[str, typer.Argument(metavar="DEST", help="A folder: a path or any fsspec URL.")]
+Destination = Annotated[
+    str, typer.Argument(metavar="DEST", help="The folder to write to: a path or any fsspec URL.")
+]
 Output = Annotated[
-    str, typer.Argument(metavar="OUT", help="The output of a benchmark, or DEST of restore or degrade.")
+    str,
+    typer.Argument(
+        metavar="OUT", help="The output folder of a run: `output` of the job, or DEST of restore or degrade."
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The job of ``restora demo``: photographs that come with scikit-image, so that nothing is downloaded."""
+"""The job of ``restora demo``: photographs inside scikit-image's wheel, so that nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def copy_photographs(folder: Path) -> None:
     for name in PHOTOGRAPHS:
         shipped = Path(package.origin).parent / "data" / name
         if not shipped.is_file():
-            raise RunStopped(f"{shipped}: not there; install scikit-image from a wheel")
+            raise RunStopped(
+                f"{shipped}: the picture is missing; pip install --force-reinstall scikit-image brings it back"
+            )
         copy = folder / f"{shipped.stem}.png"
         if not copy.exists():
             _put_middle(shipped, copy)

@@ -12,26 +12,30 @@ from flows.cli.arguments import Output, Profile
 
 def key(
     path: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Where to; without it, where it is looked for.")
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="The file to write. Without it: where runs look for the key."),
     ] = None,
 ) -> None:
     """Make the key of private datasets, which turns names into opaque ids and back.
 
-    Without it no id can be traced to its image, and no run on a private dataset goes on: keep a copy.
+    Without it no id can be traced to its image and no run on a private dataset can continue: keep a copy.
     """
     from flows.cli.console import say
     from pipeline.privacy.key import VARIABLE, key_file, make_key
 
     path = path or key_file()
     make_key(path)
-    say(f"key      {path.absolute()}, readable by you alone; keep a copy, and never beside the results")
-    say(f"         {VARIABLE} says where it lies, on every machine that plans or works")
+    say(f"key      {path.absolute()}, readable by you alone; keep a copy, but not beside the results")
+    say(f"         set {VARIABLE} to its path on every machine that plans or works")
 
 
 def seal(
-    address: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder: a path or any fsspec URL.")],
+    address: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="The folder of a private dataset: a path or any fsspec URL."),
+    ],
 ) -> None:
-    """Print an address as only the key opens it, to stand as `uri` in a job that a scheduler shows."""
+    """Encrypt an address with the key, for `uri` of a private dataset in a job that a scheduler shows."""
     from pipeline.privacy.key import load_key
     from pipeline.storage.folder import absolute_url
 
@@ -43,12 +47,13 @@ def whois(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]...", help="Keys of the tables, or names of restored objects; without any, all."
+            metavar="[ID]...",
+            help="Values of `key` in the tables, or names of restored files. Without any: all.",
         ),
     ] = None,
     profile: Profile = None,
 ) -> None:
-    """Print which image is behind an opaque id: id, dataset, address. Needs the key; runs here alone."""
+    """Print which image an opaque id stands for: id, dataset, address. Needs the key."""
     from flows.addresses import open_output
     from pipeline.errors import JobError
     from pipeline.planning.whois import resolve_ids
@@ -62,4 +67,6 @@ def whois(
             # Not through the console, which could wrap it.
             typer.echo(f"{source.key}\t{source.dataset}\t{address}")
     if wanted:
-        raise JobError(f"{', '.join(sorted(wanted))}: no private image of the last plan has this id")
+        raise JobError(
+            f"{', '.join(sorted(wanted))}: no private image of the last run has this id; restora whois OUT lists all"
+        )

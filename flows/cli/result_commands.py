@@ -8,7 +8,10 @@ from flows.cli.arguments import Output, Profile
 
 
 def verify(out: Output, profile: Profile = None) -> None:
-    """Prove a run: every source exactly once, every object there with its hash."""
+    """Prove that a run is whole: every source has rows exactly once, every stored file has its hash.
+
+    Reads all stored files. The exit code is 1 where something is missing, doubled or damaged.
+    """
     from flows.addresses import open_output
     from flows.cli.console import say
     from flows.cli.session import FAILED, complain_of
@@ -20,11 +23,11 @@ def verify(out: Output, profile: Profile = None) -> None:
     if not verification.is_whole:
         complain_of(verification)
         raise typer.Exit(FAILED)
-    say("whole: every source once, every object there with its hash")
+    say("whole: every source once, every stored file with its hash")
 
 
 def table(out: Output, profile: Profile = None) -> None:
-    """Print the ranking of the restorers, by the first metric of the job."""
+    """Print the ranking of the restorers by the first metric of the job, from the run's tables."""
     from flows.addresses import open_output
     from flows.cli.session import show_ranking
 
@@ -32,7 +35,10 @@ def table(out: Output, profile: Profile = None) -> None:
 
 
 def report(out: Output, profile: Profile = None) -> None:
-    """Write the tables and the report again, from the ledger; prints the report's address."""
+    """Write the tables and the report again from the ledger, and print the report's address.
+
+    Works for a run that was stopped, too: the report then shows what is done.
+    """
     from flows.addresses import open_output
     from flows.cli.console import say
     from pipeline.report.write import write_report

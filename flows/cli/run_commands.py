@@ -15,7 +15,7 @@ RESTORE_METRICS = ("consistency", "consistency_worst_tile")
 
 @spread
 def benchmark(
-    job: Annotated[Path, typer.Argument(metavar="JOB.toml", help="A job; see conf/ for some to start from.")],
+    job: Annotated[Path, typer.Argument(metavar="JOB.toml", help="A job: what to run on what.")],
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
@@ -36,27 +36,35 @@ def restore(
     restorer: Annotated[
         str,
         typer.Option(
-            "--restorer", metavar="NAME_OR_URL", help="A name of `restora list restorers`, or weights."
+            "--restorer",
+            metavar="NAME_OR_URL",
+            help="A name from `restora list restorers`, or the path or URL of weights.",
         ),
     ],
     noise_level: Annotated[
         float | None,
-        typer.Option("--noise-level", help="Known noise, in 1/255 of the range; else it is estimated."),
+        typer.Option(
+            "--noise-level",
+            help="Known noise, in 1/255 of the value range. Without it: estimated from each image.",
+        ),
     ] = None,
     metric: Annotated[
         list[str],
         typer.Option(
             "--metric",
             metavar="NAME",
-            help="A score that needs no reference; may be given again. Without it those that say how far "
-            "the radiometry was moved; none for no scores.",
+            help="A score that needs no reference; repeat it for several. Without it: two that say how far "
+            "the radiometry moved. `--metric none`: no scores.",
         ),
     ] = list(RESTORE_METRICS),  # noqa: B006 - typer copies it
     collection: Collection = Collection(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
-    """Restore images as they are: each becomes DEST/<its key>; tables and report go to DEST/_restora."""
+    """Restore a folder of images, or one: each becomes DEST/<its path>; tables and report go to DEST/_restora.
+
+    Running it again does only what is new, changed or missing.
+    """
     from flows.addresses import restorer_of
 
     fields = {
@@ -71,21 +79,29 @@ def degrade(
     source: Source,
     dest: Destination,
     degradation: Annotated[
-        str, typer.Option("--degradation", metavar="NAME", help="A preset of `restora list degradations`.")
+        str, typer.Option("--degradation", metavar="NAME", help="A preset from `restora list degradations`.")
     ],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other noise.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Another seed draws other noise and other parameters.")
+    ] = 0,
     collection: Collection = Collection(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
-    """Degrade images: each becomes DEST/<its key>; what was drawn is in the table."""
+    """Degrade a folder of images, or one: each becomes DEST/<its path>; what was drawn is in the table.
+
+    Running it again does only what is new, changed or missing.
+    """
     fields = {"degradations": [degradation], "seed": seed}
     _run("degrade", source, dest, collection, running, limit, fields)
 
 
 @spread
 def retry(out: Output, profile: Profile = None, running: Running = Running()) -> None:  # noqa: B008
-    """Try the quarantined images of a run again, and only those."""
+    """Try the quarantined images of a run again, and only those.
+
+    An image that was replaced since needs no retry: the same command as before takes its new version.
+    """
     from flows.addresses import open_output
     from flows.cli.session import run_job
 
@@ -94,11 +110,16 @@ def retry(out: Output, profile: Profile = None, running: Running = Running()) ->
 
 @spread
 def demo(
-    dest: Annotated[Path, typer.Argument(metavar="[DEST]", help="A folder on this disk.")] = Path("out/demo"),
+    dest: Annotated[
+        Path, typer.Argument(metavar="[DEST]", help="The folder to write to, on this disk.")
+    ] = Path("out/demo"),
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
-    """Denoise six photographs with three restorers, in about a minute: what all of this is about."""
+    """Degrade, restore and score six photographs with three restorers, in about a minute.
+
+    Downloads nothing. The report that it names at the end shows what every benchmark shows.
+    """
     from flows.cli.demo import demo_job
     from flows.cli.session import run_job
 

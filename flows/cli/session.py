@@ -63,7 +63,8 @@ def verdict(job: Job, table: TableSummary, verification: Verification) -> int:
 
 def complain_of(verification: Verification) -> None:
     """The first problems of a run that is not whole."""
-    complain(f"not whole: {verification.problem_count} problems", style="bold red")
+    count = verification.problem_count
+    complain(f"not whole: {count:,} {'problem' if count == 1 else 'problems'}", style="bold red")
     for problem in verification.problems:
         complain(f"  {problem}")
 
@@ -82,9 +83,9 @@ def show_ranking(run_folder: RunFolder) -> None:
 
 def _announce(planned: PlanSummary) -> None:
     if planned.done and planned.left:
-        say(f"going on: {planned.done:,} of {planned.sources:,} images were done before")
+        say(f"continuing: {planned.done:,} of {planned.sources:,} images are done already")
     if planned.removed:
-        say(f"{planned.removed:,} images changed or went away since; their old rows leave the tables")
+        say(f"{planned.removed:,} images changed or were deleted since; their old rows leave the tables")
 
 
 def _nothing_to_do(planned: PlanSummary, finished: Finished, options: Options) -> str:

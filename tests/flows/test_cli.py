@@ -80,10 +80,10 @@ def test_benchmark_runs_says_so_and_the_second_time_does_nothing(tmp_path, image
     put_photographs(images, 4)  # writes the three again, which makes them new versions
     again = invoke("benchmark", path, "--engine", "local")
     assert "4 of 4 images" in again.stdout
-    assert "3 images changed or went away" in again.stdout
+    assert "3 images changed or were deleted" in again.stdout
 
 
-def test_books_can_be_read_from_another_folder(tmp_path, images, monkeypatch):
+def test_a_run_can_be_read_from_another_folder(tmp_path, images, monkeypatch):
     assert invoke("benchmark", job_file(tmp_path, images), "--engine", "local").exit_code == 0
     monkeypatch.chdir(tmp_path)
     verified = invoke("verify", "out")
@@ -96,7 +96,7 @@ def test_books_can_be_read_from_another_folder(tmp_path, images, monkeypatch):
     assert report.stdout.strip() == str(tmp_path / "out" / "report" / "index.html")
 
 
-def test_too_many_quarantined_images_end_with_3_and_retry_mends_them(tmp_path, images):
+def test_too_many_quarantined_images_end_with_3_and_retry_takes_only_them(tmp_path, images):
     (images / "bad.png").touch()
     path = job_file(tmp_path, images)
     done = invoke("benchmark", path, "--engine", "local")
@@ -215,13 +215,13 @@ def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images
     os.kill(process.pid, number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"The same command goes on: restora benchmark {path}" in errors
+    assert f"To continue: restora benchmark {path}" in errors
     assert "Traceback" not in errors
     committed = len(list(ledger.rglob("*.parquet")))
     assert 0 < committed < 30
     done = invoke("benchmark", path, "--engine", "local")
     assert done.exit_code == 0, done.stderr
-    assert f"going on: {committed} of 30 images were done before" in done.stdout
+    assert f"continuing: {committed} of 30 images are done already" in done.stdout
     assert f"{30 - committed} of {30 - committed} images" in done.stdout
 
 
