@@ -24,14 +24,16 @@ class UnitReport:
     quarantined: int
     """Images with at least one quarantined row."""
     reasons: dict[str, int] = field(default_factory=dict)
-    """Quarantined rows by reason code."""
+    """Quarantined images by reason code; one with two reasons counts under both."""
 
     @classmethod
     def of(cls, unit: Unit, rows: list[Row]) -> UnitReport:
         """Counts over a unit's rows; a strip of a scene has none, unless the scene was complete with it."""
         images = len(unit.sources) if unit.strip is None else len({row["source_id"] for row in rows})
         bad = {row["source_id"] for row in rows if row["status"] != OK}
-        reasons = Counter(row["reason"] for row in rows if row["status"] != OK)
+        reasons = Counter(
+            reason for _, reason in {(row["source_id"], row["reason"]) for row in rows if row["status"] != OK}
+        )
         return cls(unit.unit_id, images, len(bad), dict(reasons))
 
     def to_json(self) -> str:
