@@ -59,7 +59,7 @@ REASONS: dict[str, str] = {
     "TOO_LARGE": "more pixels than limits.max_pixels of the job",
     "TOO_SMALL": "fewer pixels than the degradation, restorer or metric needs",
     "BAND_MISMATCH": "more or fewer channels than the restorer takes",
-    "CONDITION_MISSING": "the restorer needs a noise level, mask or operator, and none is known of this image",
+    "CONDITION_MISSING": "the restorer needs a noise level, mask or operator, and none is known here",
     "NONFINITE_INPUT": "the image has NaN or infinite values",
     "NONFINITE_OUTPUT": "the restorer gave NaN or infinite values",
     "IMPLAUSIBLE_OUTPUT": "the restorer gave a flat image, or one far outside the value range",

@@ -121,7 +121,7 @@ def restora(
         bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Restores image archives: degrades, restores and scores every image on Ray, and commits a row for each."""
+    """Restores image archives: degrades, restores and scores every image on Ray, a table row for each."""
 
 
 def main() -> None:

@@ -42,9 +42,7 @@ def copy_photographs(folder: Path) -> None:
     for name in PHOTOGRAPHS:
         shipped = Path(package.origin).parent / "data" / name
         if not shipped.is_file():
-            raise RunStopped(
-                f"{shipped}: the picture is missing; pip install --force-reinstall scikit-image brings it back"
-            )
+            raise RunStopped(f"{shipped}: the picture is missing; pip install --force-reinstall scikit-image")
         copy = folder / f"{shipped.stem}.png"
         if not copy.exists():
             _put_middle(shipped, copy)

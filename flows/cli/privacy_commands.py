@@ -67,6 +67,4 @@ def whois(
             # Not through the console, which could wrap it.
             typer.echo(f"{source.key}\t{source.dataset}\t{address}")
     if wanted:
-        raise JobError(
-            f"{', '.join(sorted(wanted))}: no private image of the last run has this id; restora whois OUT lists all"
-        )
+        raise JobError(f"{', '.join(sorted(wanted))}: no private image of the last run has this id")

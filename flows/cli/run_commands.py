@@ -61,7 +61,7 @@ def restore(
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
-    """Restore a folder of images, or one: each becomes DEST/<its path>; tables and report go to DEST/_restora.
+    """Restore images: each becomes DEST/<its path>; tables and report go to DEST/_restora.
 
     Running it again does only what is new, changed or missing.
     """
@@ -88,7 +88,7 @@ def degrade(
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
-    """Degrade a folder of images, or one: each becomes DEST/<its path>; what was drawn is in the table.
+    """Degrade images: each becomes DEST/<its path>; what was drawn is in the table.
 
     Running it again does only what is new, changed or missing.
     """
