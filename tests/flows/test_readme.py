@@ -1,0 +1,53 @@
+"""The README as a newcomer takes it: its first job, its query, and its links."""
+
+import re
+import tomllib
+
+import duckdb
+import pytest
+
+from flows.cli.app import COMMANDS
+from flows.cli.demo import copy_photographs
+from tests.flows.command import ROOT, restora
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+def test_first_job_and_its_query_run_as_they_stand(tmp_path):
+    copy_photographs(tmp_path / "out" / "demo" / "images")
+    job = blocks("toml")[0]
+    name = tomllib.loads(job)["name"]
+    (tmp_path / f"{name}.toml").write_text(job, encoding="utf-8")
+    assert f"restora benchmark {name}.toml" in README
+    done = restora("benchmark", f"{name}.toml", "--engine", "local", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (query,) = blocks("sql")
+    table = f"out/{name}/tables/metrics.parquet"
+    assert table in query
+    rows = duckdb.sql(query.replace(table, str(tmp_path / table))).fetchall()
+    shown = [
+        [each.strip() for each in line.split("|")[1:-1]]
+        for line in README.splitlines()
+        if "| bicubic-x4" in line
+    ]
+    assert [list(map(str, row)) for row in rows] == shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_to_one(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+def test_every_command_is_in_the_table():
+    table = README.partition("## Commands")[2].partition("\n## ")[0]
+    assert not [name for name, *_ in COMMANDS if f"`restora {name}" not in table]
