@@ -94,13 +94,13 @@ def timed(work: Callable[[], object]) -> dict:
 
 def make(folder: Path, height: int, width: int) -> dict:
     """The scene, the network's weights, and files of samples to write from."""
-    from pipeline.formats.geotiff.header import Band, Header
+    from pipeline.formats.geotiff.header import Band, RasterHeader
     from pipeline.formats.geotiff.mosaic import write_mosaic
 
     (folder / "in").mkdir()
     (folder / "blocks").mkdir()
     write_weights(folder / "light.safetensors")
-    header = Header(
+    header = RasterHeader(
         height, width, (Band(),) * BANDS, crs="EPSG:32632", transform=(5e5, 10.0, 0.0, 4e6, 0.0, -10.0)
     )
     blocks = tiles_of(folder, height, width)
@@ -216,11 +216,11 @@ def network(folder: Path, height: int, width: int) -> dict:
 
 def write(folder: Path, height: int, width: int) -> dict:
     """GDAL's COG driver on every tile, from files of samples, and the file put into its store."""
-    from pipeline.formats.geotiff.header import Band, Header
+    from pipeline.formats.geotiff.header import Band, RasterHeader
     from pipeline.formats.geotiff.mosaic import write_mosaic
     from pipeline.storage.folder import Folder
 
-    header = Header(height, width, (Band(),) * BANDS)
+    header = RasterHeader(height, width, (Band(),) * BANDS)
 
     def work() -> None:
         path = folder / "written.tif"

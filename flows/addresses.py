@@ -1,4 +1,7 @@
-"""Jobs with addresses that mean the same from every folder and on every machine that shares the store."""
+"""Jobs with addresses that mean the same from every folder and on every machine that shares the store.
+
+Imports inside functions keep torch, Ray and tables out of the start-up of every command.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Draw images from a trained generator."""
+"""Draw images from a trained generator.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the scheduler.
+"""
 
 from __future__ import annotations
 

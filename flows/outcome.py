@@ -1,4 +1,7 @@
-"""What there is to say of a run that came to its end, in one line each."""
+"""What there is to say of a run that came to its end, in one line each.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the scheduler.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a run shows in Prefect's UI: the summary table, and a page with figures and addresses."""
+"""What a run shows in Prefect's UI: the summary table, and a page with figures and addresses.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the scheduler.
+"""
 
 from __future__ import annotations
 

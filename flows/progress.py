@@ -1,4 +1,7 @@
-"""How far a run is, in one line: the same on a terminal, in a log and in Prefect's UI."""
+"""How far a run is, in one line: the same on a terminal, in a log and in Prefect's UI.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the scheduler.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A run's rankings, from its tables, and as plain rows."""
+"""A run's rankings, from its tables, and as plain rows.
+
+Imports inside functions keep torch, Ray and tables out of the start-up of every command.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 What is done is known from the ledger alone, so nothing of Prefect's is cached or kept: a retried task and
 a re-run flow find what is left and go on.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the scheduler.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Train a network, publish its weights, and hold them against the catalog."""
+"""Train a network, publish its weights, and hold them against the catalog.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the scheduler.
+"""
 
 from __future__ import annotations
 

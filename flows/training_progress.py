@@ -1,4 +1,7 @@
-"""How far a training is, in one line: the same on a terminal and in Prefect's log."""
+"""How far a training is, in one line: the same on a terminal and in Prefect's log.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the scheduler.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from models.card import Card
+from models.catalog import describe
 
 _HEAD = """# Restorers
 
@@ -75,8 +76,6 @@ def _shown(value: object) -> str:
 
 def main() -> None:
     """Prints the page."""
-    from models.catalog import describe
-
     print(page(describe()), end="")
 
 

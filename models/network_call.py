@@ -10,13 +10,10 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from models.contract import Condition, RestorationModel
+from models.contract import Condition, RestorationModel
 
 _MOST_IMAGES = 8
 """From 16 images on, 1 x 1 convolutions of a single thread change. On a CPU more gain no speed."""

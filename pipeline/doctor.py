@@ -1,4 +1,7 @@
-"""What is installed, found and reachable: one finding per check, each with its cure."""
+"""What is installed, found and reachable: one finding per check, each with its cure.
+
+Imports inside functions keep torch, Ray and tables out of the start-up of every command.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a job can name, as plain records: for ``restora list``, completion and documentation."""
+"""What a job can name, as plain records: for ``restora list``, completion and documentation.
+
+Imports inside functions keep torch, Ray and tables out of the start-up of every command.
+"""
 
 from __future__ import annotations
 

@@ -33,6 +33,129 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+ORDER = (
+    ("run", "doctor"),
+    ("training", "report"),
+    ("results", "engines"),
+    ("worker", "planning"),
+    ("scenes",),
+    ("processing",),
+    ("quarantine",),
+    ("ledger",),
+    ("recipe",),
+    ("inventory", "distances", "privacy"),
+    ("formats",),
+    ("degradation", "imaging"),
+    ("metrics", "jobs", "storage", "units"),
+    ("hashing", "version", "errors"),
+)
+"""The stations of pipeline/: each may import what stands in a later row, wherever in a file it does so."""
+RANK = {name: row for row, names in enumerate(ORDER) for name in names}
+OURS = ("models", "pipeline", "flows")
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of ours that a file imports, late and for types alone too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in OURS:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found.update(name if name in MODULES else str(node.module) for name in names)
+    return found
+
+
+def station_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+STATIONS = [path for path in FILES if path.is_relative_to(ROOT / "pipeline") and "." in module_of(path)]
+
+
+@pytest.mark.parametrize("path", STATIONS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_stations_import_downwards_only(path):
+    mine = station_of(module_of(path))
+    others = {module for module in imported_modules(path) if module.startswith("pipeline.")}
+    upwards = [
+        module
+        for module in sorted(others)
+        if station_of(module) != mine and RANK[station_of(module)] <= RANK[mine]
+    ]
+    assert not upwards, f"{mine} stands in row {RANK[mine]} of ORDER, and these not below it: {upwards}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {module: imported_modules(path) - {module} for module, path in MODULES.items()}
+    circles = [sorted(circle) for circle in strongly_connected(graph) if len(circle) > 1]
+    assert circles == []
+
+
+def strongly_connected(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Sets of modules that all reach one another."""
+
+    def reached(start: str) -> set[str]:
+        seen, waiting = set(), [start]
+        while waiting:
+            for other in graph.get(waiting.pop(), ()):
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+        return seen
+
+    reach = {module: reached(module) for module in graph}
+    return [{other for other in reach[m] if m in reach.get(other, ())} | {m} for m in graph]
+
+
+def test_the_search_for_circles_finds_one():
+    found = strongly_connected({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
+    assert {"a", "b", "c"} in found
+    assert {"d"} in found
+
+
+LATE = [path for path in FILES if not path.is_relative_to(ROOT / "flows" / "cli")]
+
+
+@pytest.mark.parametrize("path", LATE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_late_import_of_ours_says_that_it_is_for_start_up(path):
+    text = path.read_text(encoding="utf-8")
+    module = ast.parse(text)
+    at_once = {id(node) for node in module.body}
+    late = [
+        node.module
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and id(node) not in at_once and node.module.split(".")[0] in OURS
+    ]
+    assert not late or "start-up" in text, f"imports {late} late and does not say why"
+
+
+def test_commands_and_prefect_flows_do_not_import_one_another():
+    commands = {module for module in MODULES if module.startswith("flows.cli")}
+    prefect = {
+        module for module, path in MODULES.items() if "prefect" in imported(path) and module not in commands
+    }
+    assert len(commands) > 5
+    assert len(prefect) > 5
+    for one, other in ((commands, prefect), (prefect, commands)):
+        for module in one:
+            assert not imported_modules(MODULES[module]) & other, module
+
+
+def test_every_folder_says_which_station_it_is():
+    for path in FILES:
+        if path.name == "__init__.py":
+            said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            assert said, f"{path}: one sentence"
+
+
 def test_there_are_files_to_look_at():
     assert len(FILES) > 50
 
@@ -68,19 +191,3 @@ def modules_named(path: Path) -> set[str]:
     froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     return plain | {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
-
-
-def test_commands_and_prefect_flows_do_not_import_one_another():
-    commands = sorted((ROOT / "flows" / "cli").glob("*.py"))
-    scheduled = [path for path in sorted((ROOT / "flows").glob("*.py")) if "prefect" in imported(path)]
-    beside = [path for path in sorted((ROOT / "flows").glob("*.py")) if path not in scheduled]
-    assert commands
-    assert scheduled
-    wrong = [
-        (path.name, name)
-        for path in (*commands, *scheduled, *beside)
-        for name in modules_named(path)
-        if (path not in commands and name.startswith("flows.cli"))
-        or (path not in scheduled and name.split(".")[:2] in [["flows", each.stem] for each in scheduled])
-    ]
-    assert not wrong

@@ -1,1 +1,4 @@
-"""The ``restora`` command."""
+"""The ``restora`` command.
+
+Commands import what they need when they run, so that start-up, and every ``--help``, stays short.
+"""

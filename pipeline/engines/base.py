@@ -1,4 +1,7 @@
-"""Engines: how units reach workers. What they do with them is the worker's affair, and the same."""
+"""Engines: how units reach workers. What they do with them is the worker's affair, and the same.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the driver.
+"""
 
 from __future__ import annotations
 

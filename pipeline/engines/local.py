@@ -1,4 +1,7 @@
-"""The local engine: a plain loop over one worker in this process."""
+"""The local engine: a plain loop over one worker in this process.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the driver.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Ray schedules, applies back-pressure and restarts actors and lost nodes; what is done is known from the
 ledger alone. A row of the dataset is one unit, addresses only: no pixels cross the object store.
+
+Imports for types alone, or inside functions, keep torch out of the start-up of the driver.
 """
 
 from __future__ import annotations

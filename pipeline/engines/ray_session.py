@@ -94,7 +94,7 @@ def _connect(address: str | None) -> None:
         )
         return
     _require_listener(address)
-    # The nodes run this very code, whatever is installed on them.
+    # The nodes run this very code, whatever is installed on them. Here, for the start-up of the driver.
     import models
     import pipeline
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Format
-
-if TYPE_CHECKING:
-    pass
-
 
 HEAD_BYTES = 1 << 16
 """Of every object that may belong to a series; the few with longer headers are read as a whole."""

@@ -6,20 +6,17 @@ Shapes: B batch, C channels, H and W height and width of the restored image, h a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.degradation.degradation import Degraded
 from pipeline.degradation.replay import REACH
 from pipeline.imaging.image import Image
 from pipeline.metrics.base import Metric, MetricInputs
-
-if TYPE_CHECKING:
-    from pipeline.degradation.degradation import Degraded
-
 
 AnyMetric = TypeVar("AnyMetric", bound=Metric)
 

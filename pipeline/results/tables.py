@@ -50,7 +50,7 @@ class TableSummary:
 
 def compact(run: RunFolder) -> TableSummary:
     """Writes ``tables/metrics.parquet`` and ``tables/summary.parquet`` from ledger and plan."""
-    # Here, because it brings scipy.stats, which a run with nothing to do should not wait for.
+    # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
     from pipeline.results.distance_table import DistanceTable
     from pipeline.results.statistics import summarise
 

@@ -7,17 +7,15 @@ import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pipeline.formats.geotiff.mosaic import Block
 from pipeline.ledger.schema import Row
 from pipeline.storage.folder import Folder
-
-if TYPE_CHECKING:
-    from pipeline.units import Unit
+from pipeline.units import Unit
 
 WORK = "scenes"
-"""Folder of the books that holds nothing once a run is finished."""
+"""Folder below the run folder that holds nothing once a run is finished."""
 
 
 class Rectangle(NamedTuple):
@@ -32,13 +30,13 @@ class Rectangle(NamedTuple):
 class Blocks:
     """The blocks of one attempt at one scene."""
 
-    def __init__(self, books: Folder, unit: Unit) -> None:
-        self._books = books
+    def __init__(self, folder: Folder, unit: Unit) -> None:
+        self._folder = folder
         self._prefix = f"{WORK}/{unit.sources[0].source_id}/{unit.attempt}"
 
     def put(self, where: Rectangle, data: bytes) -> None:
         """Stores a block; the same rectangle always holds the same bytes."""
-        self._books.put(self._key(where), data)
+        self._folder.put(self._key(where), data)
 
     def fetch(self, rectangles: Sequence[Rectangle], scratch: Path, threads: int = 4) -> list[Block]:
         """The blocks as files: where they are, if that is a disk, else copies in ``scratch``."""
@@ -47,20 +45,20 @@ class Blocks:
 
     def stored(self) -> frozenset[Rectangle]:
         """Those that are there."""
-        keys = self._books.keys(self._prefix, ".raw")
+        keys = self._folder.keys(self._prefix, ".raw")
         names = (key.rsplit("/", 1)[-1].removesuffix(".raw") for key in keys)
         return frozenset(Rectangle(*map(int, name.split("-"))) for name in names)
 
     def delete(self) -> None:
         """Removes them all."""
-        delete_below(self._books, self._prefix)
+        delete_below(self._folder, self._prefix)
 
     def _fetch(self, where: Rectangle, scratch: Path) -> Block:
         key = self._key(where)
-        path = Path(self._books.root, key)
-        if not self._books.is_local:
+        path = Path(self._folder.root, key)
+        if not self._folder.is_local:
             path = scratch / key.replace("/", "-")
-            with self._books.open(key) as source, path.open("wb") as target:
+            with self._folder.open(key) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 22)
         return Block(path, *where)
 
@@ -68,12 +66,12 @@ class Blocks:
         return f"{self._prefix}/{'-'.join(map(str, where))}.raw"
 
 
-def delete_below(books: Folder, prefix: str) -> None:
+def delete_below(folder: Folder, prefix: str) -> None:
     """Removes every block under a prefix."""
-    for key in books.keys(prefix, ".raw"):
-        books.delete(key)
-    if books.is_local:
-        shutil.rmtree(Path(books.root, prefix), ignore_errors=True)
+    for key in folder.keys(prefix, ".raw"):
+        folder.delete(key)
+    if folder.is_local:
+        shutil.rmtree(Path(folder.root, prefix), ignore_errors=True)
 
 
 def to_json(rectangles: Iterable[Rectangle]) -> str:

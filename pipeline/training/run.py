@@ -1,4 +1,7 @@
-"""A training from outside: the same call for the command line and the flows, whatever engine."""
+"""A training from outside: the same call for the command line and the flows, whatever engine.
+
+Imports inside functions keep torch, Ray and tables out of the start-up of every command.
+"""
 
 from __future__ import annotations
 

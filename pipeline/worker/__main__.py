@@ -14,6 +14,7 @@ from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.storage.folder import Folder
 from pipeline.units import unit_of
+from pipeline.worker.worker import Worker
 
 MEMORY_SHARE = 0.75
 """Address space that the process may use, as a share of this machine's memory."""
@@ -21,7 +22,6 @@ MEMORY_SHARE = 0.75
 
 def main() -> None:
     """The subprocess's side."""
-    from pipeline.worker.worker import Worker  # the worker imports this module
 
     request = json.load(sys.stdin)
     _limit_memory()

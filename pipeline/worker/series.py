@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from pipeline.errors import ImageError
 from pipeline.formats.series import FORMATS_OF_SERIES, HEAD_BYTES, READERS
+from pipeline.ledger.layout import Layout
 from pipeline.ledger.schema import OK, QUARANTINED, Row
 from pipeline.storage.folder import Folder
-
-if TYPE_CHECKING:
-    from pipeline.ledger.layout import Layout
-    from pipeline.units import Source, Unit
-
+from pipeline.units import Source, Unit
 
 ReadHead = Callable[["Source"], bytes]
 
