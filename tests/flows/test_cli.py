@@ -13,8 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import COMMANDS, app
+from flows.cli.session import run_job
+from models import catalog
+from pipeline.run import Options
 from tests.flows.command import COMMAND, ENV, ROOT, restora
 from tests.flows.photographs import job_fields, put_job, put_photographs
+from tests.helpers import benchmark, photographs_in
 
 
 @pytest.fixture
@@ -252,3 +256,21 @@ def test_every_example_of_the_help_is_a_command_line_that_parses(tmp_path):
         assert words[:2] == ["restora", name]
         done = invoke(*words[1:], "--help")
         assert done.exit_code == 0, example
+
+
+def test_a_run_builds_its_networks_once(tmp_path, monkeypatch):
+    built = []
+    build = catalog.build
+
+    def counted(name, *rest, **options):
+        built.append(name)
+        return build(name, *rest, **options)
+
+    monkeypatch.setattr(catalog, "build", counted)
+    photographs_in(tmp_path / "in", 2)
+    job = benchmark(tmp_path / "in", tmp_path / "out", restorers=["ffdnet-colour", "identity"])
+    assert run_job(job, Options(engine="local")) == 0
+    assert sorted(built) == ["ffdnet-colour", "identity"], "planned, restored, scored, verified and reported"
+    built.clear()
+    assert run_job(job, Options(engine="local")) == 0
+    assert sorted(built) == ["ffdnet-colour", "identity"], "to know that nothing is left"
