@@ -43,23 +43,19 @@ def _place(error: BaseException) -> str:
     return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "unknown place"
 
 
-_FETCH = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"}
-
-
-def _write_fault(error: Exception) -> Row:
-    return {"reason": "WRITE_FAILED", "message": describe(error)}
-
-
 _STAGES = {
     **dict.fromkeys(("READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"), "fetch"),
+    **dict.fromkeys(("CRASHED", "TIMED_OUT"), "process"),
     "RADIOMETRY_UNKNOWN": "degrade",
     **dict.fromkeys(("UNENCODABLE", "BAD_GEOMETRY"), "encode"),
 }
-"""As in the rows of images; every other ``ImageError`` comes from decoding."""
+"""Reason of an ``ImageError`` -> the stage it comes from; all others come from decoding."""
+_CERTAIN = frozenset({"fetch", "process"})
+"""Stages whose reasons no other stage gives: they hold wherever the error was met."""
 
 
 class StagedError(Exception):
-    """A fault whose stage is known where it happens: storing, or a strip's that its scene inherits."""
+    """An error whose stage is known where it is raised: storing, or a strip's that its scene inherits."""
 
     def __init__(self, reason: str, stage: str, message: str) -> None:
         super().__init__(message)
@@ -71,11 +67,22 @@ class StagedError(Exception):
         return cls("WRITE_FAILED", "write", describe(error))
 
 
-def fault(error: Exception) -> Row:
-    """The columns that say what went wrong."""
+def quarantine_columns(error: Exception, stage: str | None = None) -> Row:
+    """The columns of a row that say what went wrong, and where.
+
+    ``stage`` is where the error was met: ``decode``, ``degrade``, ``restore``, ``score``, ``encode`` or
+    ``process``; without one, the reason tells it.
+    """
     if isinstance(error, StagedError):
         reason, stage, message = error.reason, error.stage, str(error)
     else:
         reason, message = reason_and_message(error)
-        stage = _STAGES.get(reason, "decode") if isinstance(error, ImageError) else "restore"
+        stage = _stage(error, stage)
     return {"status": QUARANTINED, "reason": reason, "stage": stage, "message": message}
+
+
+def _stage(error: Exception, met: str | None) -> str:
+    if not isinstance(error, ImageError):
+        return met or "restore"
+    own = _STAGES.get(error.reason, "decode")
+    return own if met is None or own in _CERTAIN else met

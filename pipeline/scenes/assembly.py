@@ -22,7 +22,7 @@ from pipeline.imaging.image import Provenance
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.schema import OK, Row
-from pipeline.quarantine import StagedError, fault
+from pipeline.quarantine import StagedError, quarantine_columns
 from pipeline.recipe.recipe import BuiltRestorer
 from pipeline.scenes.block_codec import BlockCodec
 from pipeline.scenes.blocks import Blocks, named_by
@@ -69,7 +69,7 @@ class Assembly:
                 row |= self._scores(unit, scene, strips, output, device)
                 row |= self._stored(unit, scene, output, row["source_sha256"], Path(scratch, "scene.tif"))
         except Exception as error:
-            return row | fault(error)
+            return row | quarantine_columns(error)
         seconds = sum(strip["seconds"] for strip in strips) + time.perf_counter() - started
         return row | {"status": OK, "seconds": seconds, "message": self._unscored()}
 

@@ -17,6 +17,7 @@ from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
 from pipeline.ledger.strips import StripLedger
 from pipeline.processing import isolation
+from pipeline.quarantine import quarantine_columns
 from pipeline.scenes.assembly import Assembly
 from pipeline.scenes.blocks import Blocks, named_by
 from pipeline.scenes.strip_work import StripWork
@@ -86,10 +87,7 @@ class Scenes:
         if not isinstance(result, ImageError):
             return result
         row = self.assembly.base(unit) if unit.strip.is_assembly else self.strip.base(unit)
-        return [
-            row
-            | {"status": "quarantined", "reason": result.reason, "stage": "process", "message": str(result)}
-        ]
+        return [row | quarantine_columns(result, "process")]
 
     def _assembly_unit(self, unit: Unit) -> Unit:
         assert unit.strip is not None

@@ -16,7 +16,7 @@ from models.contract import Condition
 from pipeline.jobs.job import Job, Radiometry
 from pipeline.ledger.schema import OK, Row
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
-from pipeline.quarantine import StagedError, fault
+from pipeline.quarantine import StagedError, quarantine_columns
 from pipeline.recipe.recipe import BuiltRestorer
 from pipeline.scenes import blocks
 from pipeline.scenes.block_codec import BlockCodec
@@ -57,7 +57,7 @@ class StripWork:
             rectangles = restore_strip(work, unit.strip.rows, _putting(store))
             scores = self._scores(work, unit.strip.rows, store, rectangles)
         except Exception as error:
-            return row | fault(error)
+            return row | quarantine_columns(error)
         return row | {
             "status": OK,
             "sums": work.statistics.to_json(),

@@ -17,13 +17,13 @@ from pipeline.errors import ImageError
 from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.redaction import Redactor
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import OK, QUARANTINED, Row
+from pipeline.ledger.schema import OK, Row
 from pipeline.privacy.naming import SourceLocator
 from pipeline.processing import isolation
 from pipeline.processing.batches import BATCH_PIXELS, CPU_BATCH_PIXELS, Batches
 from pipeline.processing.cases import Outcome
 from pipeline.processing.processor import Processor
-from pipeline.quarantine import _FETCH, _write_fault, reason_and_message
+from pipeline.quarantine import StagedError, quarantine_columns
 from pipeline.scenes.assembly import Assembly
 from pipeline.scenes.opener import SceneOpener
 from pipeline.scenes.scene_units import Scenes
@@ -140,22 +140,19 @@ class Worker:
         row |= {"height": height, "width": width, "channels": channels, "dtype": image.domain.dtype}
         row |= outcome.fields
         if outcome.error is not None:
-            return row | _fault(outcome.error, outcome.stage)
+            return row | quarantine_columns(outcome.error, outcome.stage)
         try:
             row |= objects.stored(outcome)
         except ImageError as error:
-            return row | _fault(error, "encode")
+            return row | quarantine_columns(error, "encode")
         except Exception as error:
-            return row | {"status": QUARANTINED, "stage": "write"} | _write_fault(error)
+            return row | quarantine_columns(StagedError.of_writing(error))
         return row | {"status": OK}
 
     def _quarantined(self, source: Source, unit: Unit, error: Exception) -> list[Row]:
         """An image that failed before any combination: a row for each that it owes."""
-        stage = "fetch" if isinstance(error, ImageError) and error.reason in _FETCH else "decode"
-        if isinstance(error, ImageError) and error.reason in ("CRASHED", "TIMED_OUT"):
-            stage = "process"
         return [
-            self._row(source, unit, degradation, restorer) | _fault(error, stage)
+            self._row(source, unit, degradation, restorer) | quarantine_columns(error, "decode")
             for degradation, restorer in self.recipe.combinations
         ]
 
@@ -176,11 +173,6 @@ class Worker:
             "code_version": code_version(),
             "finished_at": datetime.now(UTC),
         }
-
-
-def _fault(error: Exception, stage: str) -> Row:
-    reason, message = reason_and_message(error)
-    return {"status": QUARANTINED, "reason": reason, "stage": stage, "message": message}
 
 
 def _device_name(device: str) -> str:
