@@ -1,4 +1,4 @@
-"""How the pixel grid of an output lies on the grid of its source."""
+"""How the pixel grid of an output is placed on the grid of its source."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ class Grid:
 
     @property
     def shift(self) -> float:
-        """Where the centre of the output's first pixel lies, in source pixels from the first's centre."""
+        """Where the centre of the output's first pixel is, in source pixels from the first's centre."""
         return float((1 / self.factor - 1) / 2)

@@ -23,7 +23,7 @@ _DRIVERS = {
 }
 """First bytes -> the one driver that may read the file."""
 MAGIC_BYTES = max(map(len, _DRIVERS))
-"""How many bytes of a file tell its driver."""
+"""How many bytes of a file that name its driver."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Raster:
             return image_of(read_samples(raster), header_of(raster), self.name)
 
     def check(self, image: Image) -> NoReturn:
-        """Refuses: a GeoTIFF under the name of a JPEG 2000 file would be found by nobody."""
+        """Refuses: a GeoTIFF under the name of a JPEG 2000 file would not be found."""
         raise refuse_pixels(
             image, "raster", "JPEG 2000 and NITF, which are only read", "choose output_format geotiff"
         )

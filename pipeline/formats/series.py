@@ -12,6 +12,7 @@ HEAD_BYTES = 1 << 16
 """Of every object that may belong to a series; the few with longer headers are read as a whole."""
 
 READERS = 16
+"""Threads that read the heads of objects."""
 
 
 @runtime_checkable
@@ -19,7 +20,7 @@ class SeriesFormat(Format, Protocol):
     """A format whose objects say to which series they belong."""
 
     def series_of(self, head: bytes) -> str:
-        """The name of the series out of an object's first bytes; empty where they do not tell it."""
+        """The name of the series out of an object's first bytes; empty where they do not hold it."""
         ...
 
     def ends_in(self, head: bytes) -> bool:

@@ -24,7 +24,7 @@ def in_units(image: Image, radiometry: Radiometry | None) -> Image:
 
     The step from stored to physical values is the job's, else the file's. Raises ``ImageError`` with
     ``RADIOMETRY_UNKNOWN`` where neither says it, where the bands of the file differ, and where nothing
-    that the file can hold lies in the range.
+    that the file can hold is in the range.
     """
     if radiometry is None:
         return image
@@ -34,8 +34,8 @@ def in_units(image: Image, radiometry: Radiometry | None) -> Image:
     if ends[1] <= least or ends[0] >= most:
         raise ImageError(
             "RADIOMETRY_UNKNOWN",
-            f"no {image.domain.dtype} of this file's scale lies between {radiometry.low:g} and "
-            f"{radiometry.high:g}; mend radiometry in the job",
+            f"no {image.domain.dtype} of this file's scale is between {radiometry.low:g} and "
+            f"{radiometry.high:g}; correct radiometry in the job",
         )
     domain = replace(image.domain, low=ends[0], high=ends[1], rule="job")
     return replace(image, domain=domain)

@@ -59,7 +59,7 @@ class MetricProtocol:
 
 
 class Metric(Protocol):
-    """Scores a batch on whatever device it lies.
+    """Scores a batch on whatever device it is.
 
     Takes float32 BCHW in [0, 1] (restored may leave the range), border already cut, and a
     B1HW mask of valid pixels or ``None``. Returns (B,) float; NaN where the score is undefined, for

@@ -1,4 +1,4 @@
-"""Which images the report shows, and their pixels once somebody has made them again."""
+"""Which images the report shows, and their pixels once they are made again."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Assembly:
             raise ImageError("ALL_NODATA", "not one pixel of the raster holds data in every band")
         if found := statistics.fault():
             raise StagedError(found.reason, "restore", f"{self.built.name} gave {found.what}")
-        told = [json.loads(strip["condition"]).items() for strip in strips]
+        known = [json.loads(strip["condition"]).items() for strip in strips]
         domain = self.opener.domain(unit, scene)
         return {
             "data_low": domain.low,
@@ -103,7 +103,7 @@ class Assembly:
             "nodata_share": 1.0 - statistics.valid / statistics.pixels,
             "clipped_pixels": statistics.clipped,
             "condition": json.dumps(
-                {key: value for each in told for key, value in each} | {"strips": len(strips)}
+                {key: value for each in known for key, value in each} | {"strips": len(strips)}
             ),
         }
 
@@ -114,12 +114,12 @@ class Assembly:
         metrics = scored_in_strips(self.opener.job)
         scale = output.size[0] // scene.size[0]
         scoring = Scoring(scene, scale, self.opener.radiometry(unit), device, metrics)
-        told = [ScoreTotals.from_json(strip["scores"]) for strip in strips if strip.get("scores")]
+        done = [ScoreTotals.from_json(strip["scores"]) for strip in strips if strip.get("scores")]
         # A strip of an older version may have had other bands, or none: all of its rows are scored again.
-        told = [each for each in told if set(each.bands).issubset(scoring.bands)]
-        done = {band for each in told for band in each.bands}
-        totals = scoring(output, [band for band in scoring.bands if band not in done])
-        for each in told:
+        done = [each for each in done if set(each.bands).issubset(scoring.bands)]
+        bands = {band for each in done for band in each.bands}
+        totals = scoring(output, [band for band in scoring.bands if band not in bands])
+        for each in done:
             totals.merge(each, metrics)
         return totals.scores(metrics)
 

@@ -19,7 +19,7 @@ WORK = "scenes"
 
 
 class Rectangle(NamedTuple):
-    """Where a block lies in the output."""
+    """The place of a block in the output."""
 
     top: int
     left: int

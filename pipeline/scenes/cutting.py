@@ -36,7 +36,7 @@ _ATTEMPTS = 2
 """Each of them is several where the store itself tries again."""
 _SCENES = (*GeoTiff.extensions, *Raster.extensions)
 _OTHERS = tuple({end for each in FORMATS.values() for end in each.extensions}.difference(_SCENES))
-"""Endings of objects that nobody looks into: most archives are large photographs."""
+"""Endings of objects that are not looked into: most archives are large photographs."""
 
 
 class ScenePlan:

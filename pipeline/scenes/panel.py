@@ -36,7 +36,7 @@ class Panels:
     condition: Condition
     device: torch.device
     statistics: StripStatistics = field(default_factory=StripStatistics)
-    told: dict[str, Any] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
     """The row's ``tiling``, where a panel was cut."""
 
     @property
@@ -57,7 +57,7 @@ class Panels:
         return widened(reach(rows, height, self.fitted.restorer.card), self.margin, height)
 
     def __call__(self, panel: Panel, groups: Sequence[Group]) -> tuple[Rectangle, bytes]:
-        """The block of the output, and where it lies. Raises ``ImageError`` and ``RestorerError``."""
+        """The block of the output, and its place. Raises ``ImageError`` and ``RestorerError``."""
         height, width = self.scene.size
         rows = widened(panel.read_rows, self.margin, height)
         columns = widened(panel.read_columns, self.margin, width)
@@ -80,7 +80,7 @@ class Panels:
         seen = _window(filled(around), rows, columns, panel.read_rows, panel.read_columns)
         seen_1CHW = to_tensor(replace(seen, valid_HW=None), self.device)
         restored_1CHW, cut = self.fitted(seen_1CHW, self.condition)
-        self.told |= cut
+        self.known |= cut
         top, left = panel.rows[0] - panel.read_rows[0], panel.columns[0] - panel.read_columns[0]
         kept_1CHW = restored_1CHW[
             ..., top * scale : (top + height) * scale, left * scale : (left + width) * scale

@@ -52,9 +52,11 @@ class ScoreTotals:
     @classmethod
     def from_json(cls, text: str) -> ScoreTotals:
         """Back from ``to_json``."""
-        told = json.loads(text)
-        parts = {column: torch.tensor([each], dtype=torch.float64) for column, each in told["parts"].items()}
-        return cls([(first, last) for first, last in told["bands"]], parts)
+        record = json.loads(text)
+        parts = {
+            column: torch.tensor([each], dtype=torch.float64) for column, each in record["parts"].items()
+        }
+        return cls([(first, last) for first, last in record["bands"]], parts)
 
     def _merge(self, metric: Accumulating, column: str, part_1K: Tensor) -> None:
         so_far = self.parts.get(column)

@@ -110,7 +110,7 @@ class Scoring:
         return steps(self.scene.size[1], max(_SAMPLES // samples // self._grid, 1) * self._grid)
 
     def _window(self, image: Image, section: Section) -> _ScoredWindow:
-        # What lies outside the data is not filled: no score looks at it.
+        # What is outside the data is not filled: no score looks at it.
         reference_1CHW = to_tensor(replace(image, valid_HW=None), self.device)
         return _ScoredWindow(image, reference_1CHW, as_found(reference_1CHW), section)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.guard import Fault, find_fault, limits
 
 _NEARLY_FLAT = 1e-3
-"""Range of all restored values up to which samples of the input are kept, for the guard to judge."""
+"""Range of all restored values up to which samples of the input are kept, for the guard."""
 _SAMPLES = 1000
 """Values of a panel that are kept then."""
 

@@ -52,7 +52,7 @@ class StripWork:
         row, started = self.base(unit), time.perf_counter()
         try:
             scene = self.opener.open(unit)
-            work, told = self._panels(scene, self.opener.radiometry(unit))
+            work, known = self._panels(scene, self.opener.radiometry(unit))
             store = Blocks(self.books, unit)
             rectangles = restore_strip(work, unit.strip.rows, _putting(store))
             scores = self._scores(work, unit.strip.rows, store, rectangles)
@@ -62,7 +62,7 @@ class StripWork:
             "status": OK,
             "sums": work.statistics.to_json(),
             "scores": scores,
-            "condition": json.dumps(told | work.told),
+            "condition": json.dumps(known | work.known),
             "blocks": blocks.to_json(rectangles),
             "seconds": time.perf_counter() - started,
         }
@@ -96,17 +96,17 @@ class StripWork:
             return scoring(output, scoring.within(rows)).to_json()
 
     def _panels(self, scene: Scene, radiometry: Radiometry | None) -> tuple[Panels, Row]:
-        """The work on panels, and what the restorer is told, for the row."""
-        condition, told = Condition(), Row()
+        """The work on panels, and what is known to the restorer, for the row."""
+        condition, known = Condition(), Row()
         if self.built.spec.noise_level is not None:
             condition = Condition(noise_level_B=torch.full((1,), self.built.spec.noise_level / 255))
-            told = {"noise_level": "given"}
+            known = {"noise_level": "given"}
         elif "noise_level" in self.built.restorer.card.needs:
             level_B, windows = estimated(scene, radiometry, self.device)
             condition = Condition(noise_level_B=level_B)
             if windows != 1:
-                told = {"noise_level": f"estimated: median of {windows} windows"}
-        return Panels(scene, self.fitted, radiometry, condition, self.device), told
+                known = {"noise_level": f"estimated: median of {windows} windows"}
+        return Panels(scene, self.fitted, radiometry, condition, self.device), known
 
 
 def _putting(store: Blocks) -> Callable[[Rectangle, bytes], None]:

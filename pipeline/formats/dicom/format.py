@@ -52,7 +52,7 @@ class Dicom:
         """A derived image with new UIDs, whatever the pixels: also a mere copy is one.
 
         ``ImageError`` with the reason of the entry ``READ_ONLY``, ``BAD_GEOMETRY`` where the grid
-        changes and the header does not say where it lies, or ``UNENCODABLE``.
+        changes and the header does not say where it is, or ``UNENCODABLE``.
         """
         written: bytes = _part("writing").write_image(image)
         return written

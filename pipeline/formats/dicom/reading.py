@@ -52,4 +52,4 @@ def _check_has_pixels(dataset: FileDataset) -> None:
     if not any(keyword in dataset for keyword in PIXEL_KEYWORDS):
         raise ImageError("NO_PIXELS", "the DICOM object holds no PixelData, such as a report or a directory")
     if "PixelData" not in dataset:
-        raise ImageError("UNSUPPORTED_DTYPE", "floating point pixels, whose range no attribute tells")
+        raise ImageError("UNSUPPORTED_DTYPE", "floating point pixels, whose range no attribute gives")

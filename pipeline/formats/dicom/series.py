@@ -130,7 +130,7 @@ def stacked(members: Sequence[Member]) -> tuple[int, ...]:
     if same:
         raise ImageError(
             "SERIES_INCONSISTENT",
-            f"{same} of {len(members)} slices lie where another lies; of times and echoes write "
+            f"{same} of {len(members)} slices have the place of another; of times and echoes write "
             'series = "together" in the dataset',
         )
     return order

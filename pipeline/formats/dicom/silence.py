@@ -18,7 +18,7 @@ with suppress(ImportError):
 
 
 class _Silence:
-    """Warnings ignored while anybody is inside; filters are of the process, and readers are threads."""
+    """Warnings ignored while any thread is inside; filters are of the process, and readers are threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

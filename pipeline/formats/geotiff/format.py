@@ -62,7 +62,7 @@ class GeoTiff:
             return image_of(read_samples(raster), header_of(raster, directory), self.name)
 
     def check(self, image: Image) -> None:
-        """The bands of its source, on a grid that lies on the source's; and GDAL is there."""
+        """The bands of its source, on a grid that fits the source's; and GDAL is there."""
         gdal("UNENCODABLE")
         header = _header_of(image)
         if image.domain.dtype not in DTYPES or len(header.channels) != image.size[2]:

@@ -18,7 +18,7 @@ _CONFIGURATION = {
     "GTIFF_IGNORE_READ_ERRORS": "NO",
     # libjpeg only warns of data that end early, and fills the rest with grey.
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",
-    # The virtual raster that is encoded points at samples in memory and comes from nobody's file.
+    # The virtual raster that is encoded points at samples in memory and comes from no file.
     "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "ALL",
     "PROJ_NETWORK": "OFF",
     # Bytes of decoded blocks in the whole process; GDAL's own choice is a share of the machine's memory.

@@ -47,7 +47,7 @@ def read_header(
     coordinate_epoch: float | None = None,
     mask: bool = True,
 ) -> RasterHeader:
-    """The header; the arguments are what rasterio does not tell, and whether to read the file's mask too.
+    """The header; the arguments are what rasterio does not say, and whether to read the file's mask too.
 
     Raises ``ImageError("BAD_GEOREF", ...)``.
     """

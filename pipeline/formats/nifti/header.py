@@ -1,6 +1,6 @@
 """The header of a NIfTI volume: what its fields say, and what another grid changes in them.
 
-Fields that do not change keep their bytes: the header's structure is patched, never made anew.
+Fields that do not change keep their bytes: the header's structure is patched, never made again.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _offset(declared: float, least: int) -> int:
     if offset == 0:
         return least
     if offset < least:
-        raise ImageError("UNREADABLE", "vox_offset lies inside the header")
+        raise ImageError("UNREADABLE", "vox_offset points inside the header")
     return offset
 
 
@@ -136,7 +136,7 @@ def _qform(fields: Any) -> Any:
 
 
 def _drop_slice_times(fields: Any) -> None:
-    """Where the slices were acquired along an axis that has another size now, their times are nobody's."""
+    """Where the slices were acquired along an axis that has another size now, their times no longer hold."""
     if int(fields["dim_info"]) >> 4 & 3 in (1, 2):
         for name in ("slice_start", "slice_end", "slice_code", "slice_duration"):
             fields[name] = 0

@@ -90,7 +90,7 @@ def _header_and_grid(image: Image) -> tuple[NiftiHeader, Grid]:
 def _domain(header: NiftiHeader, samples_HWC: NDArray[Any]) -> Domain:
     """From the header's display range where it has one, else from zero to the volume's greatest value.
 
-    No integer type tells the range of an MR volume, and fastMRI (Zbontar et al. 2018, arXiv:1811.08839,
+    No integer type gives the range of an MR volume, and fastMRI (Zbontar et al. 2018, arXiv:1811.08839,
     sec. 5.2) takes the greatest value of the whole volume: one range for all slices, zero staying zero.
     """
     scales, offsets = ((header.slope,), (header.intercept,)) if header.slope else ((), ())

@@ -57,7 +57,7 @@ def _raw_tags(page: tifffile.TiffPage, data: bytes) -> dict[int, Tag]:
     for tag in page.tags:
         end = tag.valueoffset + tag.valuebytecount
         if end > len(data):
-            raise ImageError("TRUNCATED", "a tag of the TIFF file lies behind its end")
+            raise ImageError("TRUNCATED", "a tag of the TIFF file points behind its end")
         tags[tag.code] = Tag(tag.code, int(tag.dtype), tag.count, data[tag.valueoffset : end])
     return tags
 
