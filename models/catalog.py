@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from models.card import Card
 from models.image_generator import ImageGenerator
+from models.names import is_address, unknown
 from models.restorer import Restorer
 from models.solvers.biharmonic import BiharmonicInpainting
 from models.solvers.bilateral import Bilateral
@@ -39,8 +39,6 @@ from models.weights import SHIPPED, build_part, build_restorer, load_weights, sh
 
 Part = Restorer | ImageGenerator
 """What a solver may be built around."""
-WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
-"""Endings by which the address of a file of weights is told from a name."""
 
 SOLVERS: dict[str, type[Solver]] = {
     each.name: each
@@ -76,8 +74,22 @@ def build_solver(solver: str, fetch: Callable[[str], Part] = read_part, /, **par
 def build(name: str) -> Restorer:
     """A new restorer of the catalog; ``ValueError`` with the nearest name for an unknown one."""
     if name not in RESTORERS:
-        raise ValueError(_unknown("restorer", name, RESTORERS))
+        raise ValueError(unknown("restorer", name, RESTORERS))
     return RESTORERS[name]()
+
+
+def find_part(name: str, fetch: Callable[[str], Part] = read_part) -> Part:
+    """What a solver is built around: of the catalog, shipped, or in the file that ``fetch`` reads.
+
+    Raises ``ValueError`` with the nearest name for what is neither a name nor the address of weights.
+    """
+    if name in RESTORERS:
+        return build(name)
+    if name in SHIPPED:
+        return build_part(*load_weights(shipped_path(name)))
+    if is_address(name):
+        return fetch(name)
+    raise ValueError(unknown("restorer or generator", name, {*RESTORERS, *SHIPPED}))
 
 
 def describe() -> list[Card]:
@@ -108,13 +120,13 @@ def _identity_of_part(part: Part) -> str:
 
 def _solver(name: str, solver: str, fetch: Callable[[str], Part], /, **parameters: Any) -> Restorer:
     if solver not in SOLVERS:
-        raise ValueError(_unknown("solver", solver, SOLVERS))
+        raise ValueError(unknown("solver", solver, SOLVERS))
     known = {each.name: each for each in dataclasses.fields(SOLVERS[solver])}
     for parameter, value in parameters.items():
         if parameter not in known:
-            raise ValueError(f"{solver}: {_unknown('parameter', parameter, known)}")
+            raise ValueError(f"{solver}: {unknown('parameter', parameter, known)}")
         if known[parameter].type in ("Restorer", "ImageGenerator") and isinstance(value, str):
-            parameters[parameter] = _part(value, fetch)
+            parameters[parameter] = find_part(value, fetch)
     if missing := [each.name for each in known.values() if _required(each) and each.name not in parameters]:
         raise ValueError(
             f"{solver}: give {' and '.join(missing)}, a name of the catalog or a file of weights"
@@ -131,16 +143,6 @@ def _solver(name: str, solver: str, fetch: Callable[[str], Part], /, **parameter
     return Restorer(card, model)
 
 
-def _part(value: str, fetch: Callable[[str], Part]) -> Part:
-    if value in RESTORERS:
-        return build(value)
-    if value in SHIPPED:
-        return build_part(*load_weights(shipped_path(value)))
-    if "/" in value or value.lower().endswith(WEIGHTS):
-        return fetch(value)
-    raise ValueError(_unknown("restorer", value, {*RESTORERS, *SHIPPED}))
-
-
 def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING
 
@@ -148,13 +150,6 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 def _shipped(name: str) -> Restorer:
     card, state = load_weights(shipped_path(name))
     return build_restorer(dataclasses.replace(card, name=name), state)
-
-
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1)
-    cure = f'did you mean "{nearest[0]}"?' if nearest else f"there are {', '.join(names) or 'none'}"
-    return f'unknown {kind} "{name}"; {cure}'
 
 
 def _restorer(name: str, solver: str, **parameters: Any) -> tuple[str, Callable[[], Restorer]]:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from models.names import unknown
 from pipeline.errors import JobError
-from pipeline.jobs.toml_errors import did_you_mean
 
 Record = dict[str, Any]
 """Field -> value; every record of one kind has the same fields, all fit for JSON."""
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 def take_inventory(kind: str) -> list[Record]:
     """The records of one of ``KINDS``; ``JobError`` with the nearest name for another."""
     if kind not in KINDS:
-        raise JobError(f'there is no list of "{kind}"; {did_you_mean(kind, KINDS)}')
+        raise JobError(unknown("list", kind, KINDS))
     return KINDS[kind]()
 
 

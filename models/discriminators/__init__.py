@@ -17,7 +17,7 @@ from models.discriminators.patch import PatchDiscriminator
 from models.discriminators.progressive import ProgressiveDiscriminator
 from models.discriminators.srgan import SRGANDiscriminator
 from models.discriminators.unet import UNetDiscriminator
-from models.networks.registry import build_named
+from models.registry import build_named
 
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
     "autoencoder": AutoencoderDiscriminator,

@@ -5,7 +5,6 @@ Adding one is its file, its line in one of the tables, and its line in the contr
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from models.losses.structural_similarity import SSIM
 from models.losses.total_variation import TotalVariation
 from models.losses.vanilla import Vanilla
 from models.losses.wasserstein import Wasserstein
+from models.registry import build_named
 
 __all__ = [
     "ADVERSARIAL",
@@ -44,7 +44,7 @@ __all__ = [
 
 Penalty = GradientPenalty | R1
 
-LOSSES: dict[str, type[Any]] = {
+LOSSES: dict[str, Callable[..., Any]] = {
     "charbonnier": Charbonnier,
     "frequency": Frequency,
     "l1": L1,
@@ -69,7 +69,7 @@ ADVERSARIAL: dict[str, type[Adversarial]] = {
 }
 """Built with keywords; see ``models.losses.adversarial.Adversarial``."""
 
-PENALTIES: dict[str, type[Penalty]] = {
+PENALTIES: dict[str, Callable[..., Penalty]] = {
     "gradient": GradientPenalty,
     "r1": R1,
 }
@@ -78,38 +78,20 @@ PENALTIES: dict[str, type[Penalty]] = {
 
 def build_loss(name: str, arguments: Mapping[str, Any]) -> Loss | MaskedLoss:
     """The loss of this name; ``ValueError`` naming what is unknown or wrong."""
-    built: Loss | MaskedLoss = _build("loss", LOSSES, name, arguments)
+    built: Loss | MaskedLoss = build_named("loss", LOSSES, name, arguments)
     return built
 
 
 def build_adversarial(name: str, arguments: Mapping[str, Any]) -> Adversarial:
     """The adversarial loss of this name; ``ValueError`` naming what is unknown or wrong."""
-    built: Adversarial = _build("adversarial loss", ADVERSARIAL, name, arguments)
-    return built
+    return build_named("adversarial loss", ADVERSARIAL, name, arguments)
 
 
 def build_penalty(name: str, arguments: Mapping[str, Any]) -> Penalty:
     """The penalty of this name; ``ValueError`` naming what is unknown or wrong."""
-    built: Penalty = _build("penalty", PENALTIES, name, arguments)
-    return built
+    return build_named("penalty", PENALTIES, name, arguments)
 
 
 def build_feature_matching(arguments: Mapping[str, Any]) -> FeatureMatching:
     """Feature matching, a loss of the generator that asks the discriminator; ``ValueError`` as above."""
-    built: FeatureMatching = _build(
-        "loss", {"feature_matching": FeatureMatching}, "feature_matching", arguments
-    )
-    return built
-
-
-def _build(
-    kind: str, table: Mapping[str, Callable[..., Any]], name: str, arguments: Mapping[str, Any]
-) -> Any:
-    if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        cure = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(table))}"
-        raise ValueError(f"unknown {kind} {name!r}; {cure}")
-    try:
-        return table[name](**arguments)
-    except TypeError as error:
-        raise ValueError(f"{kind} {name!r} cannot be built with {dict(arguments)}: {error}") from None
+    return build_named("loss", {"feature_matching": FeatureMatching}, "feature_matching", arguments)

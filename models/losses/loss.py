@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from models.parameters import Range, require
+
 
 class Loss(Protocol):
     """``loss(restored_BCHW, target_BCHW)``: images in [0, 1] -> a scalar that falls as they grow alike.
@@ -35,8 +37,4 @@ class MaskedLoss(Protocol):
 
 def require_number(owner: str, low: float, high: float = math.inf, **values: Any) -> None:
     """``ValueError`` naming the argument unless each value is a finite number in [low, high]."""
-    for name, value in values.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not low <= value <= high:
-            allowed = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
-            raise ValueError(f"{owner}: {name} must be a number, {allowed}; got {value!r}")
+    require(owner, Range(low, high), **values)

@@ -24,10 +24,10 @@ from models.networks.msrresnet import MSRResNet
 from models.networks.nafnet import NAFNet
 from models.networks.pix2pix_unet import Pix2PixUNet
 from models.networks.progressive_gan import ProgressiveGenerator
-from models.networks.registry import build_named
 from models.networks.rrdbnet import RRDBNet
 from models.networks.srresnet import SRResNet
 from models.networks.srvgg import SRVGG
+from models.registry import build_named
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "deblurgan": DeblurGAN,

@@ -1,42 +1,33 @@
-"""Checks of what a network is built with, in words a person can act on."""
+"""What the arguments of networks may be; each raises ``ValueError`` as ``models.parameters.require``."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
+from models.parameters import PowerOfTwo, Range, Words, require
+
 
 def require_at_least(network: str, least: int, **values: Any) -> None:
-    """``ValueError`` naming the argument unless each value is a whole number >= ``least``."""
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{network}: {name} must be a whole number of {least} or more, got {value!r}")
+    """Whole numbers of ``least`` or more."""
+    require(network, Range(least, whole=True), **values)
 
 
 def require_one_of(network: str, allowed: Collection[Any], **values: Any) -> None:
-    """``ValueError`` naming the argument unless each value is one of ``allowed``."""
-    for name, value in values.items():
-        if value not in allowed:
-            choices = ", ".join(map(str, allowed))
-            raise ValueError(f"{network}: {name} must be one of {choices}; got {value!r}")
+    """One of ``allowed``."""
+    require(network, Words(tuple(allowed)), **values)
 
 
 def require_power_of_two(network: str, least: int, **values: Any) -> None:
-    """``ValueError`` naming the argument unless each value is a power of two >= ``least``."""
-    for name, value in values.items():
-        if not isinstance(value, int) or value < least or value & (value - 1):
-            raise ValueError(f"{network}: {name} must be a power of two of {least} or more, got {value!r}")
+    """Powers of two of ``least`` or more."""
+    require(network, PowerOfTwo(least), **values)
 
 
 def require_share(network: str, **values: Any) -> None:
-    """``ValueError`` naming the argument unless each value is in [0, 1]."""
-    for name, value in values.items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"{network}: {name} must be in [0, 1], got {value!r}")
+    """In [0, 1]."""
+    require(network, Range(0, 1), **values)
 
 
 def require_fraction(network: str, **values: Any) -> None:
-    """``ValueError`` naming the argument unless each value is in [0, 1)."""
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{network}: {name} must be in [0, 1), got {value!r}")
+    """In [0, 1)."""
+    require(network, Range(0, 1, below=True), **values)

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from models.operators.draws import each_image
 from models.operators.mask import Masking
-from models.operators.parameters import require_choice, require_number
+from models.parameters import Checked, choice, number
 
 
 def fractal(height: int, width: int, exponent: float, rng: Generator) -> Tensor:
@@ -37,14 +37,10 @@ class Clouds(Masking):
 
     name: ClassVar[str] = "clouds"
 
-    share: float = 0.3
+    share: float = number(0.3, 0, 0.9)
     """Share of the pixels hidden, to the pixel, in [0, 0.9]."""
-    exponent: float = 3.5
+    exponent: float = number(3.5, 1, 6)
     """Of the field's power spectrum, in [1, 6]: the larger, the smoother the clouds."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "share", 0, 0.9)
-        require_number(self, "exponent", 1, 6)
 
     def mask(self, height: int, width: int, rng: Generator) -> Tensor:
         """1HW float32 on ``rng``'s device: 1 where a pixel stays known."""
@@ -55,22 +51,17 @@ class Clouds(Masking):
 
 
 @dataclass(frozen=True)
-class Haze:
+class Haze(Checked):
     """Scattering (Koschmieder 1924): ``y = x t + airlight (1 - t)`` with ``t = exp(-density depth)``."""
 
     name: ClassVar[str] = "haze"
 
-    density: float = 1.0
+    density: float = number(1.0, 0, 10)
     """Optical thickness at depth 1, in [0, 10]."""
-    airlight: float = 0.9
+    airlight: float = number(0.9, 0, 1)
     """Brightness of the haze itself, fraction of the range, in [0, 1]."""
-    depth: str = "random"
+    depth: str = choice("random", "vertical", "flat")
     """Of the scene in [0, 1]: "random" (a smooth fractal), "vertical" (far above, near below), "flat" (1)."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "density", 0, 10)
-        require_number(self, "airlight", 0, 1)
-        require_choice(self, "depth", ("random", "vertical", "flat"))
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The hazy image, same shape."""

@@ -17,12 +17,12 @@ from torch import Generator, Tensor
 
 from models.operators.banded import Separable
 from models.operators.convolution import Convolution, require_kernel_fits
-from models.operators.parameters import require_number, require_odd
 from models.operators.resample import gaussian_weights
+from models.parameters import Checked, number, odd
 
 
 @dataclass(frozen=True)
-class GaussianBlur:
+class GaussianBlur(Checked):
     """Isotropic Gaussian blur in two banded passes. Linear, with an exact ``prox``.
 
     Raises ``ValueError`` for an image smaller than the kernel.
@@ -30,15 +30,10 @@ class GaussianBlur:
 
     name: ClassVar[str] = "gaussian_blur"
 
-    sigma: float
+    sigma: float = number(low=0, high=100, above=True)
     """Standard deviation in pixels, in (0, 100]."""
-    size: int | None = None
+    size: int | None = odd(None)
     """Side of the kernel in pixels, odd; ``None`` cuts the Gaussian at 4 sigma, as SciPy does."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "sigma", 0, 100, above=True)
-        if self.size is not None:
-            require_odd(self, "size")
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The blurred image, same size."""
@@ -67,20 +62,14 @@ class AnisotropicGaussianBlur(Convolution):
 
     name: ClassVar[str] = "anisotropic_gaussian_blur"
 
-    sigma_x: float
+    sigma_x: float = number(low=0, high=50, above=True)
     """Standard deviation along the first axis in pixels, in (0, 50]."""
-    sigma_y: float
+    sigma_y: float = number(low=0, high=50, above=True)
     """Standard deviation along the second axis in pixels, in (0, 50]."""
-    angle: float = 0.0
+    angle: float = number(0.0, -360, 360)
     """Of the first axis against the image's x axis, in degrees towards +y (down), in [-360, 360]."""
-    size: int | None = None
+    size: int | None = odd(None)
     """Side of the kernel in pixels, odd; ``None`` cuts the Gaussian at 4 times the larger sigma."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_ellipse(self)
-        if self.size is not None:
-            require_odd(self, "size")
 
     def kernel(self) -> Tensor:
         """KK float64."""
@@ -97,22 +86,16 @@ class GeneralisedGaussianBlur(Convolution):
 
     name: ClassVar[str] = "generalised_gaussian_blur"
 
-    sigma_x: float
+    sigma_x: float = number(low=0, high=50, above=True)
     """Width along the first axis in pixels, in (0, 50]."""
-    sigma_y: float
+    sigma_y: float = number(low=0, high=50, above=True)
     """Width along the second axis in pixels, in (0, 50]."""
-    beta: float = 1.0
+    beta: float = number(1.0, 0.1, 20)
     """Exponent, in [0.1, 20]."""
-    angle: float = 0.0
+    angle: float = number(0.0, -360, 360)
     """Of the first axis against the image's x axis, in degrees towards +y (down), in [-360, 360]."""
-    size: int = 21
+    size: int = odd(21)
     """Side of the kernel in pixels, odd."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_ellipse(self)
-        require_number(self, "beta", 0.1, 20)
-        require_odd(self, "size")
 
     def kernel(self) -> Tensor:
         """KK float64."""
@@ -126,22 +109,16 @@ class PlateauBlur(Convolution):
 
     name: ClassVar[str] = "plateau_blur"
 
-    sigma_x: float
+    sigma_x: float = number(low=0, high=50, above=True)
     """Width along the first axis in pixels, in (0, 50]."""
-    sigma_y: float
+    sigma_y: float = number(low=0, high=50, above=True)
     """Width along the second axis in pixels, in (0, 50]."""
-    beta: float = 1.0
+    beta: float = number(1.0, 0.1, 20)
     """Exponent, in [0.1, 20]: the larger, the steeper the plateau's edge."""
-    angle: float = 0.0
+    angle: float = number(0.0, -360, 360)
     """Of the first axis against the image's x axis, in degrees towards +y (down), in [-360, 360]."""
-    size: int = 21
+    size: int = odd(21)
     """Side of the kernel in pixels, odd."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_ellipse(self)
-        require_number(self, "beta", 0.1, 20)
-        require_odd(self, "size")
 
     def kernel(self) -> Tensor:
         """KK float64."""
@@ -155,15 +132,10 @@ class Sinc(Convolution):
 
     name: ClassVar[str] = "sinc"
 
-    cutoff: float
+    cutoff: float = number(low=0, high=math.pi, above=True)
     """Cut-off frequency in radians per pixel, in (0, pi]."""
-    size: int = 21
+    size: int = odd(21)
     """Side of the kernel in pixels, odd."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "cutoff", 0, math.pi, above=True)
-        require_odd(self, "size")
 
     def kernel(self) -> Tensor:
         """KK float64."""
@@ -180,12 +152,8 @@ class DefocusBlur(Convolution):
 
     name: ClassVar[str] = "defocus"
 
-    radius: float
+    radius: float = number(low=0, high=100, above=True)
     """Of the disc in pixels, in (0, 100]."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "radius", 0, 100, above=True)
 
     def kernel(self) -> Tensor:
         """KK float64."""
@@ -221,12 +189,6 @@ class KernelBlur(Convolution):
 
 def _radius_of(sigma: float, size: int | None) -> int:
     return int(4 * sigma + 0.5) if size is None else size // 2
-
-
-def _require_ellipse(operator: AnisotropicGaussianBlur | GeneralisedGaussianBlur | PlateauBlur) -> None:
-    require_number(operator, "sigma_x", 0, 50, above=True)
-    require_number(operator, "sigma_y", 0, 50, above=True)
-    require_number(operator, "angle", -360, 360)
 
 
 def _axes(radius: int) -> tuple[Tensor, Tensor]:

@@ -9,24 +9,21 @@ from torch import Generator, Tensor
 
 from models.operators.base import Operator
 from models.operators.draws import each_image, integer
-from models.operators.parameters import require_number
 from models.operators.resample import require_multiple
+from models.parameters import Checked, whole
 
 SHRINKERS = ("area", "bilinear", "bicubic")
 """What images are resized with inside a chain, without antialiasing."""
 
 
 @dataclass(frozen=True)
-class RandomChain:
+class RandomChain(Checked):
     """Draws operators for every image and applies them; clips to [0, 1] after each, 8 bits at the end."""
 
     name: ClassVar[str]
 
-    scale: int = 4
+    scale: int = whole(4, 1, 8)
     """How many times smaller the result is, a whole number in [1, 8]."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "scale", 1, 8, whole=True)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The degraded image; ``ValueError`` where its sides are no multiples of ``scale``."""

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Generator, Tensor
 
-from models.operators.parameters import ROUNDINGS, require_choice, require_number
+from models.operators.parameters import ROUNDINGS
+from models.parameters import Checked, choice, number, whole
 
 Codec = Callable[[NDArray[np.generic]], NDArray[np.generic]]
 
@@ -41,19 +42,15 @@ def _by_planes(codec: Codec, pixels_HWC: NDArray[np.generic]) -> NDArray[np.gene
 
 
 @dataclass(frozen=True)
-class Jpeg:
+class Jpeg(Checked):
     """Baseline JPEG by libjpeg, 8 bits per sample."""
 
     name: ClassVar[str] = "jpeg"
 
-    quality: int
+    quality: int = whole(low=1, high=100)
     """libjpeg's quality, a whole number in [1, 100]."""
-    subsampling: str = "4:2:0"
+    subsampling: str = choice("4:2:0", "4:2:2", "4:4:4")
     """Of the chroma of RGB images: "4:2:0" (half of both sides), "4:2:2" (half the width), "4:4:4"."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "quality", 1, 100, whole=True)
-        require_choice(self, "subsampling", ("4:2:0", "4:2:2", "4:4:4"))
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The decoded image; ``ValueError`` for one of more than 65500 rows or columns."""
@@ -69,19 +66,15 @@ class Jpeg:
 
 
 @dataclass(frozen=True)
-class Jpeg2000:
+class Jpeg2000(Checked):
     """JPEG 2000 by OpenJPEG with the irreversible 9/7 wavelet, 8 or 16 bits per sample."""
 
     name: ClassVar[str] = "jpeg2000"
 
-    ratio: float
+    ratio: float = number(low=1, high=1000)
     """Size of the raw pixels / size of the code stream, in [1, 1000]."""
-    dtype: str = "uint8"
+    dtype: str = choice("uint8", "uint16")
     """"uint8", or "uint16" (as Sentinel-2 products), which is coded band by band."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "ratio", 1, 1000)
-        require_choice(self, "dtype", ("uint8", "uint16"))
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The decoded image, same shape."""

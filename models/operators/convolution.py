@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from models.operators.parameters import require_choice
+from models.parameters import Checked, Words
 
 BORDERS = ("symmetric", "circular")
 """What lies beyond the border: the mirrored image with its edge pixel repeated, or the image again."""
@@ -32,7 +32,7 @@ def require_kernel_fits(name: str, side: int, height: int, width: int) -> None:
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Convolution(Checked):
     """The same kernel over every channel. Linear; ``prox`` is exact with circular borders.
 
     Raises ``ValueError`` for an image smaller than the kernel.
@@ -40,11 +40,8 @@ class Convolution:
 
     name: ClassVar[str]
 
-    border: str = field(default="symmetric", kw_only=True)
+    border: str = field(default="symmetric", kw_only=True, metadata={"allowed": Words(BORDERS)})
     """One of ``BORDERS``."""
-
-    def __post_init__(self) -> None:
-        require_choice(self, "border", BORDERS)
 
     def kernel(self) -> Tensor:
         """KK float64, K odd, sum 1; a true convolution, so an impulse becomes this very picture."""

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from models.operators.parameters import require_choice, require_number
+from models.parameters import Checked, choice, number
 
 # ITU-T T.81, tables K.1 and K.2.
 _LUMINANCE = (
@@ -39,7 +39,7 @@ _TO_YCBCR = (
 
 
 @dataclass(frozen=True)
-class DifferentiableJpeg:
+class DifferentiableJpeg(Checked):
     """JPEG with gradients, on any device: close to ``jpeg`` of the same quality, not equal to it.
 
     Three channels are coded as RGB; any other number band by band, as grey. The result is not clipped.
@@ -47,14 +47,10 @@ class DifferentiableJpeg:
 
     name: ClassVar[str] = "differentiable_jpeg"
 
-    quality: float
+    quality: float = number(low=1, high=100)
     """libjpeg's quality, in [1, 100]; need not be whole."""
-    subsampling: str = "4:2:0"
+    subsampling: str = choice("4:2:0", "4:4:4")
     """Of the chroma of RGB images: "4:2:0" or "4:4:4"."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "quality", 1, 100)
-        require_choice(self, "subsampling", ("4:2:0", "4:4:4"))
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The decoded image, same shape."""

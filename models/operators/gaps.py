@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from models.operators.draws import uniform
 from models.operators.mask import Masking
-from models.operators.parameters import require_number
+from models.parameters import number
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,14 @@ class ScanLineGaps(Masking):
 
     name: ClassVar[str] = "scan_line_gaps"
 
-    share: float = 0.22
+    share: float = number(0.22, 0, 0.45)
     """Mean share of the pixels that is lost, in [0, 0.45]."""
-    period: float = 32.0
+    period: float = number(32.0, 2, 10_000)
     """Distance from gap to gap in lines, in [2, 10000]."""
-    tilt: float = 8.0
+    tilt: float = number(8.0, -45, 45)
     """Angle of the gaps against the rows in degrees, in [-45, 45]."""
-    wedge: float = 0.5
+    wedge: float = number(0.5, 0, 1)
     """How much wider than in the middle a gap is at the image's wide side, in [0, 1]; 1 starts at nadir."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "share", 0, 0.45)
-        require_number(self, "period", 2, 10_000)
-        require_number(self, "tilt", -45, 45)
-        require_number(self, "wedge", 0, 1)
 
     def mask(self, height: int, width: int, rng: Generator) -> Tensor:
         """1HW float32 on ``rng``'s device: 1 where a pixel stays known."""

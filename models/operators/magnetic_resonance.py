@@ -10,14 +10,14 @@ import torch
 from torch import Generator, Tensor
 
 from models.operators.draws import each_image
-from models.operators.parameters import require_choice, require_number
+from models.parameters import Checked, choice, number, whole
 
 ENCODINGS = ("rows", "columns")
 """The image axis that is phase encoded: "rows" puts the ghosts above and below."""
 
 
 @dataclass(frozen=True)
-class Motion:
+class Motion(Checked):
     """A patient who moves between phase-encoding lines (Zaitsev et al. 2015, Motion artifacts in MRI).
 
     Lines are acquired one after the other from one end of k-space to the other. After every movement the
@@ -27,17 +27,12 @@ class Motion:
 
     name: ClassVar[str] = "mr_motion"
 
-    shift: float = 2.0
+    shift: float = number(2.0, 0, 100)
     """Standard deviation of each displacement along each axis in pixels, in [0, 100]."""
-    movements: int = 5
+    movements: int = whole(5, 1, 1000)
     """How often the patient moves during the acquisition, in [1, 1000]."""
-    encoding: str = "rows"
+    encoding: str = choice(*ENCODINGS)
     """One of ``ENCODINGS``."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "shift", 0, 100)
-        require_number(self, "movements", 1, 1000, whole=True)
-        require_choice(self, "encoding", ENCODINGS)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The image with ghosts, same size; all channels of an image see the same movements."""

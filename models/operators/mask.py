@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from models.operators.draws import integer, uniform
-from models.operators.parameters import require_choice, require_number
+from models.parameters import Checked, choice, number
 
 # Masks are drawn by NumPy: hundreds of small strokes cost it a quarter of what they cost torch.
 Drawing = NDArray[np.bool_]
 """HW: true where a pixel is hidden."""
 
 
-class Masking:
+class Masking(Checked):
     """Multiplies each image of a batch with a mask of its own, the same for all channels."""
 
     def mask(self, height: int, width: int, rng: Generator) -> Tensor:
@@ -73,14 +73,10 @@ class Mask(Masking):
 
     name: ClassVar[str] = "mask"
 
-    share: float = 0.25
+    share: float = number(0.25, 0, 0.9)
     """Share of the pixels to hide, in [0, 0.9]."""
-    shape: str = "boxes"
+    shape: str = choice("boxes", "strokes")
     """"boxes" or "strokes"."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "share", 0, 0.9)
-        require_choice(self, "shape", ("boxes", "strokes"))
 
     def mask(self, height: int, width: int, rng: Generator) -> Tensor:
         """1HW float32 on ``rng``'s device: 1 where a pixel stays known."""
@@ -119,14 +115,10 @@ class BoxMask(Masking):
 
     name: ClassVar[str] = "box_mask"
 
-    side: float = 0.5
+    side: float = number(0.5, 0, 0.95)
     """Sides of the rectangle as a fraction of the image's, in [0, 0.95]."""
-    position: str = "centre"
+    position: str = choice("centre", "random")
     """"centre" or "random"."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "side", 0, 0.95)
-        require_choice(self, "position", ("centre", "random"))
 
     def mask(self, height: int, width: int, rng: Generator) -> Tensor:
         """1HW float32 on ``rng``'s device: 1 where a pixel stays known."""
@@ -173,11 +165,8 @@ class IrregularMask(Masking):
 
     name: ClassVar[str] = "irregular_mask"
 
-    thickness: str = "medium"
+    thickness: str = choice("medium", "thin", "thick")
     """"thin", "medium" or "thick"."""
-
-    def __post_init__(self) -> None:
-        require_choice(self, "thickness", tuple(_THICKNESSES))
 
     def mask(self, height: int, width: int, rng: Generator) -> Tensor:
         """1HW float32 on ``rng``'s device: 1 where a pixel stays known."""

@@ -12,14 +12,14 @@ from torch import Generator, Tensor
 
 from models.operators.blur import KernelBlur
 from models.operators.convolution import require_kernel_fits
-from models.operators.parameters import require_number
+from models.parameters import Checked, number
 
 STEPS = 2000
 """Points of a trajectory."""
 
 
 @dataclass(frozen=True)
-class MotionBlur:
+class MotionBlur(Checked):
     """Blur along a random camera path (Boracchi and Foi 2012; Kupyn et al. 2018, 3.4): one path per image.
 
     A particle moves at constant speed; its velocity is disturbed by Gaussian shake, by a pull back to
@@ -30,17 +30,12 @@ class MotionBlur:
 
     name: ClassVar[str] = "motion_blur"
 
-    length: float = 30.0
+    length: float = number(30.0, 1, 200)
     """Length of the path in pixels at full exposure, in [1, 200]; DeblurGAN uses 60."""
-    shake: float = 0.005
+    shake: float = number(0.005, 0, 1)
     """How restless the path is, in [0, 1]; 0 is a straight line. DeblurGAN uses 0.005 or up to 0.1."""
-    exposure: float = 1.0
+    exposure: float = number(1.0, 0.001, 1)
     """Share of the path during which the shutter is open, in [0.001, 1]."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "length", 1, 200)
-        require_number(self, "shake", 0, 1)
-        require_number(self, "exposure", 0.001, 1)
 
     @property
     def side(self) -> int:

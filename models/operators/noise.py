@@ -13,36 +13,25 @@ import torch
 from torch import Generator, Tensor
 
 from models.operators.draws import each_image, normal_like, poisson_like
-from models.operators.parameters import (
-    ROUNDINGS,
-    per_band,
-    require_choice,
-    require_flag,
-    require_number,
-    require_numbers,
-)
+from models.operators.parameters import ROUNDINGS, per_band
+from models.parameters import Checked, choice, flag, number
 
 LEVELS = 255.0
 """Units of every ``sigma`` in the value range: sigma 25 is 25/255 of it."""
 
 
 @dataclass(frozen=True)
-class GaussianNoise:
+class GaussianNoise(Checked):
     """Additive white Gaussian noise: unclipped float as in the papers, or put on an integer grid."""
 
     name: ClassVar[str] = "gaussian_noise"
 
-    sigma: float
+    sigma: float = number(low=0, high=LEVELS)
     """Standard deviation in 1/255 of the value range, in [0, 255]."""
-    rounding: str = "none"
+    rounding: str = choice(*ROUNDINGS)
     """"none" leaves values outside [0, 1]; "uint8" or "uint16" round and clip to that grid."""
-    grey: bool = False
+    grey: bool = flag(False)
     """Whether all channels get the same noise."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "sigma", 0, LEVELS)
-        require_choice(self, "rounding", tuple(ROUNDINGS))
-        require_flag(self, "grey")
 
     @property
     def noise_level(self) -> float:
@@ -59,7 +48,7 @@ class GaussianNoise:
 
 
 @dataclass(frozen=True)
-class CorrelatedNoise:
+class CorrelatedNoise(Checked):
     """Gaussian noise with a random covariance between the channels, drawn per image (Zhang et al. 2021, 3.4).
 
     The covariance is ``sigma^2 Q diag(u) Q'``: Q a random rotation, each u uniform in [0, 1].
@@ -67,11 +56,8 @@ class CorrelatedNoise:
 
     name: ClassVar[str] = "correlated_noise"
 
-    sigma: float
+    sigma: float = number(low=0, high=LEVELS)
     """Largest standard deviation in 1/255 of the value range, in [0, 255]."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "sigma", 0, LEVELS)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The noisy image, same shape."""
@@ -88,19 +74,15 @@ class CorrelatedNoise:
 
 
 @dataclass(frozen=True)
-class PoissonNoise:
+class PoissonNoise(Checked):
     """Shot noise: ``Poisson(photons x) / photons``; mean x, variance x / photons. Negative x count as 0."""
 
     name: ClassVar[str] = "poisson_noise"
 
-    photons: float
+    photons: float = number(low=0.1, high=1e6)
     """Expected count of a pixel of value 1, in [0.1, 1e6]."""
-    grey: bool = False
+    grey: bool = flag(False)
     """Whether all channels get the same noise, that of their mean."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "photons", 0.1, 1e6)
-        require_flag(self, "grey")
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The noisy image, same shape."""
@@ -115,19 +97,15 @@ class PoissonNoise:
 
 
 @dataclass(frozen=True)
-class PoissonGaussianNoise:
+class PoissonGaussianNoise(Checked):
     """A raw sensor: ``gain Poisson(x / gain) + sigma n``; variance gain x + sigma^2 (Foi et al. 2008)."""
 
     name: ClassVar[str] = "poisson_gaussian_noise"
 
-    gain: float | tuple[float, ...]
+    gain: float | tuple[float, ...] = number(low=1e-6, high=1, per_band=True)
     """Value of one electron, fraction of the range, in [1e-6, 1]: one number, or one per band."""
-    sigma: float | tuple[float, ...]
+    sigma: float | tuple[float, ...] = number(low=0, high=LEVELS, per_band=True)
     """Read noise in 1/255 of the range, in [0, 255]: one number, or one per band."""
-
-    def __post_init__(self) -> None:
-        require_numbers(self, "gain", 1e-6, 1)
-        require_numbers(self, "sigma", 0, LEVELS)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The noisy image, same shape."""
@@ -144,7 +122,7 @@ class PoissonGaussianNoise:
 
 
 @dataclass(frozen=True)
-class Speckle:
+class Speckle(Checked):
     """Fully developed speckle of coherent imaging: the image times a Gamma variable of mean 1.
 
     Intensity: Gamma(L, 1/L), variance 1/L (Goodman). Amplitude: its square root.
@@ -152,14 +130,10 @@ class Speckle:
 
     name: ClassVar[str] = "speckle"
 
-    looks: float
+    looks: float = number(low=0.1, high=1e4)
     """Number of looks L in [0.1, 1e4]; need not be whole (equivalent number of looks)."""
-    domain: str = "intensity"
+    domain: str = choice("intensity", "amplitude")
     """What the pixels are: "intensity" or "amplitude"."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "looks", 0.1, 1e4)
-        require_choice(self, "domain", ("intensity", "amplitude"))
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The noisy image, same shape."""
@@ -172,19 +146,15 @@ class Speckle:
 
 
 @dataclass(frozen=True)
-class SaltAndPepper:
+class SaltAndPepper(Checked):
     """Impulse noise: a share of the samples becomes 0 or 1, each sample for itself."""
 
     name: ClassVar[str] = "salt_and_pepper"
 
-    share: float
+    share: float = number(low=0, high=1)
     """Share of samples hit, in [0, 1]."""
-    salt: float = 0.5
+    salt: float = number(0.5, 0, 1)
     """Share of those that become 1, in [0, 1]."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "share", 0, 1)
-        require_number(self, "salt", 0, 1)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The noisy image, same shape."""
@@ -198,7 +168,7 @@ class SaltAndPepper:
 
 
 @dataclass(frozen=True)
-class RicianNoise:
+class RicianNoise(Checked):
     """Magnitude MRI: ``sqrt((x + sigma n1)^2 + (sigma n2)^2)`` (Gudbjartsson and Patz 1995).
 
     The mean of the squares is x^2 + 2 sigma^2.
@@ -206,11 +176,8 @@ class RicianNoise:
 
     name: ClassVar[str] = "rician_noise"
 
-    sigma: float
+    sigma: float = number(low=0, high=LEVELS)
     """Standard deviation of the real and of the imaginary part, in 1/255 of the range, in [0, 255]."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "sigma", 0, LEVELS)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The noisy image, same shape."""

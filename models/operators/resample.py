@@ -15,7 +15,8 @@ import torch
 from torch import Generator, Tensor
 
 from models.operators.banded import BandedMatrix, Separable, sampled
-from models.operators.parameters import ROUNDINGS, per_band, require_choice, require_number, require_numbers
+from models.operators.parameters import ROUNDINGS, per_band
+from models.parameters import Checked, choice, number, whole
 
 
 def imresize(
@@ -110,7 +111,7 @@ def axis_weights(
 
 
 @dataclass(frozen=True)
-class _Downscale:
+class _Downscale(Checked):
     """Makes an image ``scale`` times smaller, with antialiasing.
 
     Linear with ``rounding`` "none"; with "uint8" or "uint16" the result is what MATLAB gives for images
@@ -121,14 +122,10 @@ class _Downscale:
     name: ClassVar[str]
     kernel: ClassVar[str]
 
-    scale: int
+    scale: int = whole(low=1, high=64)
     """How many times smaller, a whole number >= 1."""
-    rounding: str = "none"
+    rounding: str = choice(*ROUNDINGS)
     """"none", or the integer grid between and after the two passes: "uint8", "uint16"."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "scale", 1, 64, whole=True)
-        require_choice(self, "rounding", tuple(ROUNDINGS))
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The smaller image."""
@@ -200,7 +197,7 @@ class Nearest(_Downscale):
 
 
 @dataclass(frozen=True)
-class Mtf:
+class Mtf(Checked):
     """A sensor with ``scale`` times larger pixels: Gaussian blur by its transfer function, then decimation.
 
     The Gaussian's frequency response is ``mtf`` at the Nyquist frequency of the smaller image, so
@@ -210,14 +207,10 @@ class Mtf:
 
     name: ClassVar[str] = "mtf"
 
-    scale: int
+    scale: int = whole(low=1, high=64)
     """How many times smaller, a whole number >= 1."""
-    mtf: float | tuple[float, ...] = 0.3
+    mtf: float | tuple[float, ...] = number(0.3, 0.01, 0.999, per_band=True)
     """Response at Nyquist in [0.01, 0.999]: one number, or one per band."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "scale", 1, 64, whole=True)
-        require_numbers(self, "mtf", 0.01, 0.999)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The smaller image."""

@@ -8,30 +8,24 @@ from typing import ClassVar
 from torch import Generator, Tensor
 
 from models.operators.banded import Separable
-from models.operators.parameters import require_choice, require_flag, require_number
 from models.operators.resample import KERNELS, axis_weights
+from models.parameters import Checked, choice, flag, whole
 
 
 @dataclass(frozen=True)
-class Resize:
+class Resize(Checked):
     """``imresize`` to ``height`` x ``width``. Linear, with an exact ``prox``."""
 
     name: ClassVar[str] = "resize"
 
-    height: int
+    height: int = whole(low=1, high=65536)
     """Rows of the result, in [1, 65536]."""
-    width: int
+    width: int = whole(low=1, high=65536)
     """Columns of the result, in [1, 65536]."""
-    kernel: str = "bicubic"
+    kernel: str = choice(*KERNELS)
     """One of "bicubic", "lanczos", "bilinear", "area", "nearest"."""
-    antialias: bool = True
+    antialias: bool = flag(True)
     """Whether the kernel is widened when shrinking."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "height", 1, 65536, whole=True)
-        require_number(self, "width", 1, 65536, whole=True)
-        require_choice(self, "kernel", KERNELS)
-        require_flag(self, "antialias")
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The image in its new size, not clipped."""

@@ -11,32 +11,26 @@ from torch import Generator, Tensor
 from models.operators.draws import each_image
 from models.operators.mask import Masking
 from models.operators.noise import LEVELS
-from models.operators.parameters import require_choice, require_number
+from models.parameters import Checked, choice, number, whole
 
 DIRECTIONS = ("columns", "rows")
 """Which lines share a detector: columns for a push-broom scanner, rows for a whisk-broom scanner."""
 
 
 @dataclass(frozen=True)
-class Stripes:
+class Stripes(Checked):
     """Unequal detectors: ``y = (1 + gain g) x + sigma o`` with normal g and o per detector and channel."""
 
     name: ClassVar[str] = "stripes"
 
-    gain: float = 0.0
+    gain: float = number(0.0, 0, 1)
     """Standard deviation of the detectors' gains, in [0, 1]."""
-    sigma: float = 5.0
+    sigma: float = number(5.0, 0, LEVELS)
     """Standard deviation of the detectors' offsets in 1/255 of the value range, in [0, 255]."""
-    direction: str = "columns"
+    direction: str = choice(*DIRECTIONS)
     """One of ``DIRECTIONS``."""
-    detectors: int = 0
+    detectors: int = whole(0, 0, 100_000)
     """Detectors that take turns, line after line (16 in Landsat TM); 0 gives every line its own."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "gain", 0, 1)
-        require_number(self, "sigma", 0, LEVELS)
-        require_choice(self, "direction", DIRECTIONS)
-        require_number(self, "detectors", 0, 100_000, whole=True)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The striped image, not clipped."""
@@ -59,14 +53,10 @@ class DeadColumns(Masking):
 
     name: ClassVar[str] = "dead_columns"
 
-    share: float = 0.02
+    share: float = number(0.02, 0, 0.9)
     """Chance of a line to be dead, in [0, 0.9]."""
-    direction: str = "columns"
+    direction: str = choice(*DIRECTIONS)
     """One of ``DIRECTIONS``."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "share", 0, 0.9)
-        require_choice(self, "direction", DIRECTIONS)
 
     def mask(self, height: int, width: int, rng: Generator) -> Tensor:
         """1HW float32 on ``rng``'s device: 1 where a pixel stays known."""

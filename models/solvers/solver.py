@@ -6,9 +6,8 @@ Shapes: B batch, C channels, H and W height and width.
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -16,10 +15,13 @@ from torch import Tensor
 from models.card import Card
 from models.contract import Condition
 from models.noise_level import estimate_noise_level
+from models.parameters import Checked, choice, number, whole
+
+__all__ = ["Solver", "choice", "noise_level_of", "number", "whole"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solver(ABC):
+class Solver(Checked, ABC):
     """Base of all solvers. Fields are parameters, declared with ``number``, ``whole`` or ``choice``.
 
     Raises ``ValueError`` naming the parameter, its value and what is allowed.
@@ -31,13 +33,10 @@ class Solver(ABC):
     """Goes up whenever the same parameters give other pixels: part of the identity of results."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for each in dataclasses.fields(self):
-            allowed = each.metadata.get("allowed")
-            if allowed is None:
-                continue
             value = getattr(self, each.name)
-            allowed.check(self.name, each.name, value)
-            if isinstance(allowed, Range) and not allowed.integer and value is not None:
+            if each.metadata.get("is_float") and value is not None:
                 object.__setattr__(self, each.name, float(value))  # 1 and 1.0 are one identity
 
     @abstractmethod
@@ -51,60 +50,6 @@ class Solver(ABC):
     def parameters(self) -> dict[str, Any]:
         """Field names to values, in the order of declaration."""
         return {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-
-
-def number(default: float | None, low: float, high: float = math.inf) -> Any:
-    """A float parameter between ``low`` and ``high``, both included; a default of None allows None."""
-    return field(default=default, metadata={"allowed": Range(low, high, False, default is None)})
-
-
-def whole(default: int | None, low: int, high: float = math.inf) -> Any:
-    """An integer parameter between ``low`` and ``high``, both included; a default of None allows None."""
-    return field(default=default, metadata={"allowed": Range(low, high, True, default is None)})
-
-
-def choice(default: str, *others: str) -> Any:
-    """A parameter that is one of a few words, the default first."""
-    return field(default=default, metadata={"allowed": Words((default, *others))})
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers that a parameter may take."""
-
-    low: float
-    high: float
-    integer: bool
-    optional: bool
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.integer else "a number"
-        bounds = f">= {self.low:g}" if math.isinf(self.high) else f"from {self.low:g} to {self.high:g}"
-        return f"{kind} {bounds}" + (", or nothing" if self.optional else "")
-
-    def check(self, solver: str, parameter: str, value: object) -> None:
-        """Raises ``ValueError`` unless the value is allowed."""
-        if value is None and self.optional:
-            return
-        kinds = (int,) if self.integer else (int, float)
-        if isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high:
-            return
-        raise ValueError(f"{solver}: {parameter} must be {self}; got {value!r}")
-
-
-@dataclass(frozen=True)
-class Words:
-    """Words that a parameter may take."""
-
-    words: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "one of " + ", ".join(self.words)
-
-    def check(self, solver: str, parameter: str, value: object) -> None:
-        """Raises ``ValueError`` unless the value is allowed."""
-        if value not in self.words:
-            raise ValueError(f"{solver}: {parameter} must be {self}; got {value!r}")
 
 
 def noise_level_of(condition: Condition, degraded_BCHW: Tensor) -> Tensor:

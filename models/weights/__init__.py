@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from models.card import Card
 from models.image_generator import ImageGenerator
+from models.names import unknown
 from models.networks import GENERATORS, NetworkModel, build_generator, build_network
 from models.restorer import Restorer
 
@@ -39,9 +40,9 @@ SHIPPED: dict[str, str] = {
 
 
 def shipped_path(name: str) -> Path:
-    """Where the weights of a shipped restorer lie; ``ValueError`` for an unknown name."""
+    """The file of a shipped restorer or generator; ``ValueError`` for an unknown name."""
     if name not in SHIPPED:
-        raise ValueError(f"no weights called {name!r} are shipped; there are {', '.join(sorted(SHIPPED))}")
+        raise ValueError(unknown("shipped weights", name, SHIPPED))
     return Path(__file__).parent / SHIPPED[name]
 
 

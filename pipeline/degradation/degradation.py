@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from models.contract import Condition
+from models.names import unknown
 from models.operators import OPERATORS
 from models.operators.base import LinearOperator, Operator
 from pipeline.degradation.presets import PRESETS
@@ -23,7 +24,6 @@ from pipeline.degradation.replay import Drawn, Replay, draws_from
 from pipeline.errors import JobError
 from pipeline.hashing import canonical_json, seed_of
 from pipeline.jobs.job import DegradationSpec, OperatorSpec
-from pipeline.jobs.toml_errors import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def build_degradation(spec: DegradationSpec, where: str = "degradation") -> Degr
     """The degradation of a job's entry; ``JobError`` names the path, the fault and the cure."""
     if spec.operators is None:
         if spec.name not in PRESETS:
-            raise JobError(f'{where}: unknown preset "{spec.name}"; {did_you_mean(spec.name, PRESETS)}')
+            raise JobError(f"{where}: {unknown('preset', spec.name, PRESETS)}")
         operators = tuple(OperatorSpec(**fields) for fields in PRESETS[spec.name].operators)
         return Degradation(spec.name, operators)
     for index, operator in enumerate(spec.operators):
@@ -133,12 +133,12 @@ def _check(spec: OperatorSpec, where: str) -> None:
 
 def _build(name: str, parameters: Mapping[str, Any]) -> Operator:
     if name not in OPERATORS:
-        raise JobError(f'unknown operator "{name}"; {did_you_mean(name, OPERATORS)}')
+        raise JobError(unknown("operator", name, OPERATORS))
     kind: Any = OPERATORS[name]
     fields = {each.name: each for each in dataclasses.fields(kind)}
     for parameter in parameters:
         if parameter not in fields:
-            raise JobError(f'{name} has no parameter "{parameter}"; {did_you_mean(parameter, fields)}')
+            raise JobError(f"{name}: {unknown('parameter', parameter, fields)}")
     try:
         operator: Operator = kind(**{n: _frozen(v) for n, v in parameters.items()})
     except TypeError as error:

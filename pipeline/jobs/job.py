@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from models.names import WEIGHTS as WEIGHTS
 from pipeline.errors import JobError
 from pipeline.jobs.datasets import Dataset as Dataset
 from pipeline.jobs.datasets import Frozen
@@ -22,9 +23,6 @@ from pipeline.jobs.toml_errors import explained, path_of, read_toml
 NO_DEGRADATION = "none"
 NO_RESTORER = "none"
 """What the tables call their absence."""
-WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
-"""Endings of files of weights, which make an address out of what could be a name; all but the first are
-PyTorch's."""
 RESERVED = {"degraded", NO_DEGRADATION, NO_RESTORER}
 
 

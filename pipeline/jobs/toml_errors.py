@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from models.names import did_you_mean
 from pipeline.errors import JobError
 
 WORDS = {
@@ -64,13 +64,6 @@ def explained(fault: ErrorDetails, known: Iterable[str]) -> str:
 def path_of(fault: ErrorDetails) -> str:
     """Where the fault is: ``datasets[0].uri``."""
     return re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"]))
-
-
-def did_you_mean(value: str, known: Iterable[str]) -> str:
-    """The nearest known name as a question, else the list of all."""
-    names = sorted(known)
-    near = difflib.get_close_matches(value, names, n=1, cutoff=0.6)
-    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(names)}"
 
 
 def shown(value: Any) -> str:

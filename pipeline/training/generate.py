@@ -6,8 +6,8 @@ import io
 
 import PIL.Image
 
+from models import catalog
 from models.image_generator import ImageGenerator
-from models.weights import SHIPPED, shipped_path
 from pipeline.errors import JobError
 from pipeline.recipe.weights import fetch_part
 from pipeline.storage.folder import Folder
@@ -28,7 +28,10 @@ def generate(
     are the same, but for rounding, whatever their number. ``JobError`` where the weights cannot be fetched
     or are no generator's.
     """
-    generator = fetch_part(str(shipped_path(weights)) if weights in SHIPPED else weights)
+    try:
+        generator = catalog.find_part(weights, fetch_part)
+    except ValueError as error:
+        raise JobError(str(error)) from error
     if not isinstance(generator, ImageGenerator):
         raise JobError(
             f"{weights}: {generator.card.name} restores images and generates none; "

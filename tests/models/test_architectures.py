@@ -285,7 +285,10 @@ def test_dropout_of_pix2pix_is_drawn_in_training_only():
             r"NAFNet: encoders and decoders .*\(1, 1\) and \(1,\)",
         ),
         (lambda: NAFNet(local_window=8), "NAFNet: local_window must be a whole number of 16 or more, got 8"),
-        (lambda: Pix2PixUNet(dropout=1.0), r"Pix2PixUNet: dropout must be in \[0, 1\), got 1.0"),
+        (
+            lambda: Pix2PixUNet(dropout=1.0),
+            "dropout must be a number from 0 to below 1, got 1.0",
+        ),
         (lambda: Pix2PixUNet(levels=1), "Pix2PixUNet: levels must be a whole number of 2 or more, got 1"),
         (lambda: DeblurGANv2(encoder_width=0), r"DeblurGANv2: encoder_width must be in \(0, 4\], got 0"),
     ],

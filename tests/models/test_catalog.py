@@ -14,7 +14,7 @@ from models.weights import shipped_path
     ("call", "message"),
     [
         (lambda: catalog.build("bicubic-x44"), 'unknown restorer "bicubic-x44"; did you mean "bicubic-x4"?'),
-        (lambda: catalog.build("zzz"), "there are bicubic, "),
+        (lambda: catalog.build("zzz"), "known are bicubic, "),
         (lambda: catalog.build_solver("total_variaton"), 'did you mean "total_variation"?'),
         (
             lambda: catalog.build_solver("total_variation", wieght=1),
@@ -27,7 +27,7 @@ from models.weights import shipped_path
         (lambda: catalog.build_solver("total_variation", weight="much"), "got 'much'"),
         (
             lambda: catalog.build_solver("median", radius=1.5),
-            "radius must be a whole number from 1 to 10; got 1.5",
+            "radius must be a whole number from 1 to 10, got 1.5",
         ),
         (lambda: catalog.build_solver("median", radius=True), "got True"),
         (lambda: catalog.build_solver("wiener", balance=float("nan")), "got nan"),
@@ -41,7 +41,7 @@ from models.weights import shipped_path
             "denoiser must be a restorer that takes",
         ),
         (lambda: catalog.build_solver("plug_and_play"), "plug_and_play: give denoiser"),
-        (lambda: catalog.build_solver("identity", strength=1), "there are none"),
+        (lambda: catalog.build_solver("identity", strength=1), "known are none"),
     ],
 )
 def test_errors_name_the_thing_and_the_cure(call, message):

@@ -241,7 +241,7 @@ def test_jobs_take_the_file_of_a_generator(tmp_path, weights, truth):
         (lambda path: catalog.build_solver("generative_prior"), "generative_prior: give generator, a name"),
         (
             lambda path: catalog.build_solver("generative_prior", generator="dcgam"),
-            'unknown restorer "dcgam"',
+            'unknown restorer or generator "dcgam"',
         ),
         (
             lambda path: catalog.build_solver("generative_prior", generator="ffdnet-colour"),

@@ -147,7 +147,7 @@ class TestContract:
         argument, least = ("layers", 3) if name == "ffdnet" else ("channels", 1)
         with pytest.raises(ValueError, match=rf"{argument} must be .*{least} or more, got {least - 1}"):
             build_network(name, {**SMALL[name], argument: least - 1})
-        with pytest.raises(ValueError, match=rf"'{name}' cannot be built with .*nonsense"):
+        with pytest.raises(ValueError, match=rf'"{name}": unknown argument "nonsense"'):
             build_network(name, {**SMALL[name], "nonsense": 1})
 
 
@@ -275,9 +275,9 @@ def test_missing_mask_is_refused():
 
 
 def test_wrong_names_and_arguments_are_named():
-    with pytest.raises(ValueError, match=r"unknown network 'ffdnett'; known are .*, ffdnet, "):
+    with pytest.raises(ValueError, match=r'unknown network "ffdnett"; did you mean "ffdnet"'):
         build_network("ffdnett", {})
-    with pytest.raises(ValueError, match=r"'ffdnet' cannot be built with \{'width': 3\}"):
+    with pytest.raises(ValueError, match=r'"ffdnet": unknown argument "width"; known are ch'):
         build_network("ffdnet", {"width": 3})
     with pytest.raises(ValueError, match="layers must be 3 or more, got 2"):
         build_network("ffdnet", {"layers": 2})

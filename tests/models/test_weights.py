@@ -139,7 +139,7 @@ def test_missing_and_additional_tensors_are_named(file):
 def test_unknown_shipped_name_is_refused():
     with pytest.raises(
         ValueError,
-        match="no weights called 'ffdnet-blue' are shipped; there are dcgan-photographs, despeckle, ",
+        match='unknown shipped weights "ffdnet-blue"; did you mean "ffdnet-colour"',
     ):
         shipped_path("ffdnet-blue")
 

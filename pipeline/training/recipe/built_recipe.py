@@ -12,12 +12,12 @@ from torch import nn
 from models.card import TASKS
 from models.discriminators import build_discriminator
 from models.losses import build_adversarial, build_loss, build_penalty
+from models.names import unknown
 from models.networks import build_generator, build_network, card_facts
 from models.weights import load_weights
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.errors import JobError, describe
 from pipeline.hashing import seed_of
-from pipeline.jobs.toml_errors import did_you_mean
 from pipeline.metrics import METRICS
 from pipeline.recipe.weights import fetch
 from pipeline.training.recipe.recipe import TrainingRecipe
@@ -128,10 +128,10 @@ def _degradations(specs: Any, where: str) -> tuple[Degradation, ...]:
 
 def _check_names(recipe: TrainingRecipe) -> None:
     if recipe.task not in TASKS:
-        raise JobError(f'task: unknown task "{recipe.task}"; {did_you_mean(recipe.task, TASKS)}')
+        raise JobError(f"task: {unknown('task', recipe.task, TASKS)}")
     for index, name in enumerate(recipe.validation.metrics):
         if name not in METRICS:
-            raise JobError(f'validation.metrics[{index}]: unknown "{name}"; {did_you_mean(name, METRICS)}')
+            raise JobError(f"validation.metrics[{index}]: {unknown('metric', name, METRICS)}")
     sides = {"optimiser": recipe.optimiser}
     if recipe.discriminator is not None:
         sides["discriminator.optimiser"] = recipe.discriminator.optimiser

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from models.names import unknown
 
 Schedule = Callable[[int, int], float]
 """``schedule(step, total)``: the factor of step 0, 1, ... of ``total``."""
@@ -74,9 +75,7 @@ def build_schedule(name: str, arguments: Mapping[str, Any]) -> Schedule:
     the curve is then that of the rest.
     """
     if name not in SCHEDULES:
-        near = difflib.get_close_matches(name, SCHEDULES, n=1)
-        cure = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(SCHEDULES)}"
-        raise ValueError(f"unknown schedule {name!r}; {cure}")
+        raise ValueError(unknown("schedule", name, SCHEDULES))
     given = dict(arguments)
     warm_up = given.pop("warm_up", 0.0)
     _require(name, warm_up, "warm_up")

@@ -146,7 +146,7 @@ class TestPenalties:
 
 
 def test_wrong_names_are_put_right():
-    with pytest.raises(ValueError, match=r"unknown penalty 'gradients'; did you mean \"gradient\""):
+    with pytest.raises(ValueError, match=r'unknown penalty "gradients"; did you mean "gradient"'):
         build_penalty("gradients", {})
 
 

@@ -197,7 +197,7 @@ def test_without_the_extra_the_cure_is_named(monkeypatch):
         ({"distance": "cosine"}, "distance must be one of l1, mse; got 'cosine'"),
         ({"layers": {}}, "layers must name one layer or more"),
         ({"layers": {"block16": 1.0}}, r"unknown layers \['block16'\]; known are block0 to block15"),
-        ({"layers": {"block0": -1.0}}, "block0 must be a number, 0 or more; got -1.0"),
+        ({"layers": {"block0": -1.0}}, "block0 must be a number of 0 or more, got -1.0"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

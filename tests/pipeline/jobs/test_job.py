@@ -132,7 +132,7 @@ MEANING_FAULTS = [
     ),
     (
         {"degradations": [{"name": "d", "operators": [{"op": "gaussian_noise", "sgima": 1}]}]},
-        r'degradations\[0\]\.operators\[0\]: gaussian_noise has no parameter "sgima"; did you mean "sigma"',
+        r'degradations\[0\]\.operators\[0\]: gaussian_noise: unknown parameter "sgima"; did you mean "sigma"',
     ),
     (
         {"degradations": [{"name": "d", "operators": [{"op": "gaussian_noise"}]}]},

@@ -84,6 +84,6 @@ def test_an_unknown_distance_is_refused_with_the_nearest_name(tmp_path):
     job = benchmark(tmp_path / "in", tmp_path / "out", distances=["frechet_lite"])
     assert isinstance(job, Job)
     with pytest.raises(
-        JobError, match=r'distances\[0\]: unknown "frechet_lite"; did you mean "frechet_lite0"'
+        JobError, match=r'distances\[0\]: unknown distance "frechet_lite"; did you mean "frechet_lite0"'
     ):
         run.plan(open_run(job), run.Options(engine="local"))

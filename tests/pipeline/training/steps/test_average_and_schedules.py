@@ -99,7 +99,7 @@ class TestSchedules:
     @pytest.mark.parametrize(
         ("name", "arguments", "message"),
         [
-            ("cosin", {}, r"unknown schedule 'cosin'; did you mean \"cosine\""),
+            ("cosin", {}, 'unknown schedule "cosin"; did you mean "cosine"'),
             ("zzz", {}, "known are constant, cosine, linear_decay, multi_step"),
             ("cosine", {"period": 3}, r"schedule 'cosine' cannot be built with \{'period': 3\}"),
             ("cosine", {"cycles": 0}, "cycles must be a whole number of 1 or more, got 0"),
