@@ -13,10 +13,7 @@ import json
 import pickle
 import re
 import sys
-import types
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +27,7 @@ from models.contract import Condition
 from models.restorer import Restorer
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex
-
-_NEED_TORCHVISION = {"RestoreFormer"}
-"""Architectures of spandrel that call torchvision. All of it imports it, and LaMa never calls it."""
+from pipeline.recipe.torchvision_stub import CALLED_BY, importable_torchvision, torchvision_works
 
 
 def has_card(content: bytes) -> bool:
@@ -127,8 +122,11 @@ def _described(state: dict[str, Any]) -> Any:
     except Exception as error:  # each architecture of spandrel fails in its own way
         fault = " ".join(str(error).split())[:200]
         raise JobError(f"spandrel cannot build the model of these weights: {fault}") from error
-    if _torchvision_stands_in() and model.architecture.id in _NEED_TORCHVISION:
-        raise JobError(f"{model.architecture.id} needs a torchvision that works beside torch; install one")
+    if model.architecture.id in CALLED_BY and not torchvision_works():
+        raise JobError(
+            f"{model.architecture.id} needs a torchvision that works beside this torch; install the release "
+            "and build that belong to it"
+        )
     return model.float()
 
 
@@ -167,38 +165,5 @@ def _spandrel() -> Any:
         return imported
     if importlib.util.find_spec("spandrel") is None:
         raise JobError("weights without a card of ours need spandrel: pip install 'restora[spandrel]'")
-    with _torchvision():
+    with importable_torchvision():
         return importlib.import_module("spandrel")
-
-
-@contextmanager
-def _torchvision() -> Iterator[None]:
-    """A stand-in for three names of torchvision while spandrel is imported, where there is no working one.
-
-    Its compiled part fits one build of torch only, and fails to import beside any other.
-    """
-    try:
-        importlib.import_module("torchvision.transforms.functional")
-    except Exception:  # ImportError where it is absent, RuntimeError where it does not fit
-        names = [name for name in sys.modules if name.partition(".")[0] == "torchvision"]
-        for name in names:
-            del sys.modules[name]
-    else:
-        yield
-        return
-    stand_ins = {name: types.ModuleType(name) for name in _TORCHVISION}
-    vars(stand_ins[_TORCHVISION[-1]]).update(dict.fromkeys(("normalize", "rotate", "InterpolationMode")))
-    sys.modules.update(stand_ins)
-    try:
-        yield
-    finally:
-        for name in _TORCHVISION:
-            del sys.modules[name]
-
-
-_TORCHVISION = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
-
-
-def _torchvision_stands_in() -> bool:
-    lama = sys.modules["spandrel.architectures.LaMa.__arch.LaMa"]
-    return vars(lama)["rotate"] is None
