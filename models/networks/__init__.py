@@ -24,9 +24,11 @@ from models.networks.msrresnet import MSRResNet
 from models.networks.nafnet import NAFNet
 from models.networks.pix2pix_unet import Pix2PixUNet
 from models.networks.progressive_gan import ProgressiveGenerator
+from models.networks.restormer import Restormer
 from models.networks.rrdbnet import RRDBNet
 from models.networks.srresnet import SRResNet
 from models.networks.srvgg import SRVGG
+from models.networks.swinir import SwinIR
 from models.registry import build_named
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -41,9 +43,11 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "msrresnet": MSRResNet,
     "nafnet": NAFNet,
     "pix2pix_unet": Pix2PixUNet,
+    "restormer": Restormer,
     "rrdbnet": RRDBNet,
     "srresnet": SRResNet,
     "srvgg": SRVGG,
+    "swinir": SwinIR,
 }
 """Each takes keyword arguments, the ``arguments`` of a card. Its instances are called with an image
 and then whatever their attribute ``conditions`` names, in that order (none, if they have no such

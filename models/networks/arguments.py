@@ -31,3 +31,8 @@ def require_share(network: str, **values: Any) -> None:
 def require_fraction(network: str, **values: Any) -> None:
     """In [0, 1)."""
     require(network, Range(0, 1, below=True), **values)
+
+
+def require_positive(network: str, **values: Any) -> None:
+    """Above 0."""
+    require(network, Range(0, above=True), **values)

@@ -52,6 +52,12 @@ class Window:
         """Before a pixel unshuffle or a convolution whose kernel is its stride."""
         return Window(self.first * factor, self.last * factor + factor - 1)
 
+    def before_attention(self, size: int, shift: int = 0) -> Window:
+        """Before attention within windows of ``size`` samples, the first of which begins at ``shift``."""
+        first = (self.first - shift) // size * size + shift
+        last = (self.last - shift) // size * size + shift + size - 1
+        return Window(first, last)
+
     def __or__(self, other: Window) -> Window:
         return Window(min(self.first, other.first), max(self.last, other.last))
 

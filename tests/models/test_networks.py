@@ -28,9 +28,11 @@ SMALL = {
     "msrresnet": {"features": 8, "blocks": 2, "scale": 4},
     "nafnet": {"features": 4, "encoders": [1, 2], "middle": 1, "decoders": [1, 1], "local_window": 24},
     "pix2pix_unet": {"features": 4, "levels": 3},
+    "restormer": {"features": 4, "blocks": [1, 2, 1, 1], "refinement": 1, "heads": [1, 2, 2, 4]},
     "rrdbnet": {"features": 8, "growth": 4, "blocks": 1, "scale": 2},
     "srresnet": {"features": 8, "blocks": 2, "scale": 2},
     "srvgg": {"features": 8, "layers": 3, "scale": 4},
+    "swinir": {"features": 8, "blocks": [2, 3], "heads": 2, "window": 4, "scale": 2},
 }
 
 

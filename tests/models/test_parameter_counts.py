@@ -41,6 +41,9 @@ PUBLISHED = [
     ("nafnet", {"features": 64, **SIDD}, 115.98),
     ("deblurgan", {}, 11.38),
     ("pix2pix_unet", {}, 54.41),
+    ("restormer", {}, 26.1),
+    ("swinir", {}, 11.9),
+    ("swinir", {"features": 240, "blocks": [6] * 9, "heads": 8, "bottleneck": True, "tail": "nearest"}, 28.0),
     ("lama", {}, 27.0),
     ("lama", {"blocks": 18}, 51.0),
 ]
@@ -99,6 +102,33 @@ class TestCountsByHand:
         shapes += [(4 * f + 2 * f, 2 * f, 3), (2 * f, 2 * f, 3), (2 * f + f, f, 3), (f, f // 2, 3)]
         gated = sum(convolution(inner, 2 * outer, kernel) for inner, outer, kernel in shapes)
         assert count(build_without_memory("gated_unet", {})) == gated + convolution(f // 2, 3, 3)
+
+    @pytest.mark.parametrize(("scale", "thousands"), [(2, 878), (3, 886), (4, 897)])
+    def test_lightweight_swinir_without_its_tables_of_biases(self, scale, thousands):
+        # The paper leaves out the biases of relative positions: 15 x 15 offsets, 6 heads, 24 blocks.
+        light = {"features": 60, "blocks": [6] * 4, "tail": "pixel_shuffle_direct", "scale": scale}
+        assert round((count(build_without_memory("swinir", light)) - 225 * 6 * 24) / 1e3) == thousands
+
+    def test_swinir_for_denoising(self):
+        c = 180
+        block = 4 * c + convolution(c, 3 * c, 1) + convolution(c, c, 1) + 225 * 6
+        block += convolution(c, 2 * c, 1) + convolution(2 * c, c, 1)
+        groups = 6 * (6 * block + convolution(c, c, 3))
+        ends = convolution(3, c, 3) + 2 * 2 * c + convolution(c, c, 3) + convolution(c, 3, 3)
+        found = count(build_without_memory("swinir", {"scale": 1, "tail": "residual"}))
+        assert found == groups + ends == 11_504_163
+
+    def test_restormer(self):
+        def block(c, heads):
+            hidden = int(2.66 * c)
+            attention = heads + 3 * c * c + 9 * 3 * c + c * c
+            return 4 * c + attention + 2 * hidden * c + 9 * 2 * hidden + hidden * c
+
+        total = 9 * 3 * 48 + 4 * block(48, 1) + 9 * 48 * 24 + 6 * block(96, 2) + 9 * 96 * 48
+        total += 6 * block(192, 4) + 9 * 192 * 96 + 8 * block(384, 8) + 9 * 384 * 768 + 384 * 192
+        total += 6 * block(192, 4) + 9 * 192 * 384 + 192 * 96 + 6 * block(96, 2) + 9 * 96 * 192
+        total += (4 + 4) * block(96, 1) + 9 * 96 * 3
+        assert count(build_without_memory("restormer", {})) == total == 26_126_644
 
     def test_mobile_encoder_is_mobilenet_v2_without_its_last_layers(self):
         # 3,504,872 parameters with classifier (1280 -> 1000) and the convolution before it (320 -> 1280).

@@ -32,6 +32,7 @@ NETWORKS = {
     "rrdbnet": {"features": 16, "growth": 8, "blocks": 1, "scale": 2},
     "srresnet": {"features": 16, "blocks": 1, "scale": 2},
     "srvgg": {"features": 16, "layers": 2, "scale": 2},
+    "swinir": {"features": 8, "blocks": [2], "heads": 2, "window": 4, "scale": 2},
 }
 """Small forms of every network that promises exact tiles: every kind of layer is in them."""
 
@@ -118,7 +119,7 @@ def test_every_network_that_promises_exact_tiles_is_tried():
     assert promised == set(NETWORKS)
 
 
-@pytest.mark.parametrize("architecture", ["ffdnet", "drunet"])
+@pytest.mark.parametrize("architecture", ["ffdnet", "drunet", "swinir"])
 def test_an_image_has_the_same_bits_alone_and_in_a_batch(architecture):
     restorer = random_network(architecture)
     batch = scene(3, 20, 26, batch=3).repeat(6, 1, 1, 1)

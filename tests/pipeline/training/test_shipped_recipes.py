@@ -21,6 +21,8 @@ SHIPPED = [
     "drunet-colour",
     "nafnet-denoise",
     "nafnet-motion",
+    "restormer-denoise",
+    "swinir-x4",
     "srresnet-x2",
     "srresnet-x4",
     "srgan-x4",
@@ -51,6 +53,8 @@ SHIPPED = [
     "srvgg-x2-small",
     "srvgg-x4-small",
     "ffdnet-grey-small",
+    "restormer-denoise-small",
+    "swinir-x2-small",
 ]
 
 SMALL = {  # what makes each network a matter of milliseconds
@@ -66,6 +70,13 @@ SMALL = {  # what makes each network a matter of milliseconds
     "msrresnet": ("arguments.features=4", "arguments.blocks=1"),
     "srvgg": ("arguments.features=4", "arguments.layers=1"),
     "srresnet": ("arguments.features=4", "arguments.blocks=1"),
+    "restormer": (
+        "arguments.features=4",
+        "arguments.blocks=[1, 1, 1, 1]",
+        "arguments.refinement=1",
+        "arguments.heads=[1, 1, 1, 1]",
+    ),
+    "swinir": ("arguments.features=8", "arguments.blocks=[1, 2]", "arguments.heads=2"),
     "rrdbnet": ("arguments.features=4", "arguments.growth=2", "arguments.blocks=1"),
     "deblurgan": ("arguments.features=2", "arguments.blocks=1"),
     "deblurgan_v2": ("arguments.features=4", "arguments.pyramid=4", "arguments.encoder_width=0.1"),
