@@ -20,6 +20,7 @@ from models.operators.bsrgan import Bsrgan
 from models.operators.compression import Jpeg, Jpeg2000
 from models.operators.differentiable_jpeg import DifferentiableJpeg
 from models.operators.gaps import ScanLineGaps
+from models.operators.kspace import KSpaceUndersampling
 from models.operators.magnetic_resonance import Motion
 from models.operators.mask import BoxMask, IrregularMask, Mask
 from models.operators.motion import MotionBlur
@@ -48,7 +49,7 @@ _LISTED: tuple[type[Operator], ...] = (
     # sensor and atmosphere
     Stripes, Haze,
     # magnetic resonance
-    Motion,
+    Motion, KSpaceUndersampling,
     # compression
     Jpeg, Jpeg2000, DifferentiableJpeg,
     # masks

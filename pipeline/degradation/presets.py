@@ -44,6 +44,14 @@ def _strokes(thickness: str) -> Preset:
     )
 
 
+def _kspace(acceleration: int, centre: float) -> Preset:
+    return Preset(
+        f"every {acceleration}th line of k-space and the central {centre:.0%}, at random as fastMRI's knees, "
+        "zero-filled",
+        ({"op": "kspace_undersampling", "acceleration": acceleration, "centre": centre},),
+    )
+
+
 def _sensor(name: str, mtf: tuple[float, ...]) -> Preset:
     return Preset(
         f"4 times larger pixels through the MTF of {name} (at Nyquist, Vivone et al. 2015)",
@@ -109,6 +117,8 @@ PRESETS: dict[str, Preset] = {
         "a patient who moves 2 to 6 times by about 1 pixel during the acquisition",
         {"op": "mr_motion", "shift": 1.0, "movements": [2, 6]},
     ),
+    "mri-x4": _kspace(4, 0.08),
+    "mri-x8": _kspace(8, 0.04),
     "mask": _preset("a quarter of all pixels missing", {"op": "mask", "share": 0.25}),
     "inpaint-thin": _strokes("thin"),
     "inpaint-medium": _strokes("medium"),

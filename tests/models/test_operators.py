@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from models.operators import OPERATORS, LinearOperator, Operator
+from models.operators.kspace import birdcage
 from tests.operator_contract import check_operator, random_image, seeded
 
 EXAMPLES: list[tuple[str, dict]] = [
@@ -51,6 +52,12 @@ EXAMPLES: list[tuple[str, dict]] = [
     ("rician_noise", {"sigma": 10.0}),
     ("mr_motion", {"shift": 2.0, "movements": 3}),
     ("mr_motion", {"encoding": "columns"}),
+    ("kspace_undersampling", {"acceleration": 4}),
+    (
+        "kspace_undersampling",
+        {"acceleration": 8, "centre": 0.04, "pattern": "equispaced", "encoding": "rows"},
+    ),
+    ("kspace_undersampling", {"sensitivities": birdcage(3, 4)}),
     ("stripes", {"gain": 0.02, "sigma": 4.0}),
     ("stripes", {"direction": "rows", "detectors": 16}),
     ("haze", {"density": 1.5}),
@@ -84,6 +91,13 @@ REFUSED: list[tuple[str, dict, str]] = [
     ("mr_motion", {"shift": -1.0}, "shift"),
     ("mr_motion", {"movements": 2.5}, "movements"),
     ("mr_motion", {"encoding": "slices"}, "encoding"),
+    ("kspace_undersampling", {"acceleration": 1}, "acceleration"),
+    ("kspace_undersampling", {"acceleration": 4, "centre": 0.3}, "centre"),
+    ("kspace_undersampling", {"pattern": "radial"}, "pattern"),
+    ("kspace_undersampling", {"encoding": "slices"}, "encoding"),
+    ("kspace_undersampling", {"sensitivities": ((1.0, 0.0),)}, "sensitivities"),
+    ("kspace_undersampling", {"sensitivities": ((((1.0, math.nan),),),)}, "sensitivities"),
+    ("kspace_undersampling", {"sensitivities": ((((1.0, 0.0),),), (((1.0, 0.0),) * 2,))}, "sensitivities"),
     ("gaussian_blur", {"sigma": 0}, "sigma"),
     ("gaussian_blur", {"sigma": math.nan}, "sigma"),
     ("gaussian_blur", {"sigma": 1.0, "size": 4}, "size"),
