@@ -170,7 +170,7 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("wiener", "wiener"),
         _restorer("unsupervised-wiener", "unsupervised_wiener"),
         _restorer("richardson-lucy", "richardson_lucy"),
-        _restorer("richardson-lucy-tv", "richardson_lucy", total_variation=0.002),
+        _restorer("richardson-lucy-tv", "richardson_lucy", total_variation=0.002, stop=0.9),
         _restorer("tikhonov", "tikhonov"),
         _restorer("total-variation-deblurring", "total_variation_deblurring"),
         _restorer("total-variation", "total_variation"),

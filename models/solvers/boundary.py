@@ -18,9 +18,3 @@ def _mirrored_index(length: int, amount: int, device: torch.device) -> Tensor:
     period = max(2 * (length - 1), 1)
     folded = torch.arange(-amount, length + amount, device=device) % period
     return torch.minimum(folded, period - folded) if length > 1 else torch.zeros_like(folded)
-
-
-def double_mirrored(image_BCHW: Tensor) -> Tensor:
-    """Twice the size, mirrored about the edges (``a b c | c b a``): periodic without a jump."""
-    wide_BCHW = torch.cat([image_BCHW, image_BCHW.flip(-1)], dim=-1)
-    return torch.cat([wide_BCHW, wide_BCHW.flip(-2)], dim=-2)

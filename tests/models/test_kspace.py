@@ -6,13 +6,13 @@ import torch
 from skimage.data import camera
 
 from models import catalog
+from models.contract import Condition, RestorerError
 from models.operators.kspace import (
     FixedKSpaceUndersampling,
     KSpaceUndersampling,
     birdcage,
     sensitivity_maps,
 )
-from models.restorer import Condition, RestorerError
 from tests.operator_contract import check_operator, seeded
 
 
