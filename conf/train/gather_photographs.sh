@@ -1,10 +1,11 @@
 #!/bin/sh
-# Gathers the photographs of photographs.tsv into FOLDER/train and FOLDER/validate, as PNG.
+# Gathers the photographs of photographs.tsv into FOLDER/train, more, validate and held-out, as PNG.
 #
 #     conf/train/gather_photographs.sh FOLDER
 #
 # Debian packages are fetched with apt-get and unpacked into FOLDER/packages: nothing is installed.
-# Needs apt-get, dpkg, and a python3 (or $PYTHON) that has Pillow and scikit-image.
+# Needs the package lists of Debian 13 (elsewhere: APT_CONFIG that names a sources list of it), apt-get,
+# dpkg, and a python3 (or $PYTHON) that has Pillow and scikit-image.
 set -eu
 
 folder=${1:?usage: gather_photographs.sh FOLDER}

@@ -1,10 +1,12 @@
 """Turns unpacked packages into the training set: ``shrink_photographs.py photographs.tsv FOLDER``.
 
 JPEG works on 8 x 8 blocks and cameras leave noise: a photograph for training is made smaller by 2
-at least, and to a longer side of 1600 pixels at most, which removes most of both.
+at least, and to a longer side of 1600 pixels at most, which removes most of both. Those of
+scikit-image, which validate, stay as they are.
 """
 
 import csv
+import hashlib
 import sys
 from pathlib import Path
 
@@ -14,11 +16,17 @@ import skimage
 LONGEST = 1600
 
 
-def find(folder: Path, package: str, name: str) -> Path:
-    """The file of a Debian package below ``FOLDER/packages``, or of the installed scikit-image."""
-    if package == "scikit-image":
-        return Path(skimage.__file__).parent / "data" / name
-    return next((folder / "packages" / package).rglob(name))
+def find(folder: Path, package: str, name: str, sha256: str) -> Path:
+    """The file of a Debian package below ``FOLDER/packages``, or of the installed scikit-image.
+
+    ``SystemExit`` where no file of that name has the digest: another version of the package.
+    """
+    is_installed = package == "scikit-image"
+    base = Path(skimage.__file__).parent / "data" if is_installed else folder / "packages" / package
+    for path in sorted(base.rglob(name)):
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            return path
+    raise SystemExit(f"{package}: no {name} with SHA-256 {sha256}; see gather_photographs.sh for the versions")
 
 
 def shrink(photograph: PIL.Image.Image) -> PIL.Image.Image:
@@ -29,14 +37,14 @@ def shrink(photograph: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def main(table: Path, folder: Path) -> None:
-    """Writes ``FOLDER/train`` and ``FOLDER/validate``."""
+    """Writes ``FOLDER/train``, ``more``, ``validate`` and ``held-out``."""
     with table.open(newline="") as lines:
         rows = list(csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t"))
-    for use, package, name, *_ in rows:
-        photograph = PIL.Image.open(find(folder, package, name)).convert("RGB")
+    for use, package, name, _, _, sha256 in rows:
+        photograph = PIL.Image.open(find(folder, package, name, sha256)).convert("RGB")
         target = folder / use / f"{Path(name).stem}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        (shrink(photograph) if use == "train" else photograph).save(target)
+        (photograph if use == "validate" else shrink(photograph)).save(target)
         print(use, target.name)
 
 

@@ -12,7 +12,8 @@ from pipeline.errors import JobError
 def read_sources(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
     """Package, file, licence and author of each image, out of a tab-separated table.
 
-    Lines are use, package, file, licence, author; ``#`` starts a comment. Extensions do not count.
+    Lines are use, package, file, licence, author, and what else one wants to note (ours: SHA-256 of the
+    file); ``#`` starts a comment. Extensions do not count.
     Raises ``JobError`` where an image is not in the table: nothing is trained on unknown terms.
     """
     try:
@@ -20,7 +21,7 @@ def read_sources(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
             rows = list(csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t"))
     except OSError as error:
         raise JobError(f"data.sources: cannot read {table}: {error.strerror}") from None
-    known = {Path(name).stem: (package, name, licence, author) for _, package, name, licence, author in rows}
+    known = {Path(name).stem: (package, name, licence, author) for _, package, name, licence, author, *_ in rows}
     names = list(names)
     if unknown := [name for name in names if Path(name).stem not in known]:
         raise JobError(

@@ -177,6 +177,8 @@ def test_every_listed_photograph_has_a_licence_that_lets_us_publish():
     lines = (ROOT / "conf/train/photographs.tsv").read_text().splitlines()
     rows = list(csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t"))
     assert rows
-    assert all(len(row) == 5 and row[0] in {"train", "validate"} for row in rows)
-    allowed = ("CC0-1.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "public domain")
+    assert all(row[0] in {"train", "more", "validate", "held-out"} for row in rows)
+    assert all(re.fullmatch("[0-9a-f]{64}", row[5]) and len(row) == 6 for row in rows)
+    assert len({row[2] for row in rows}) == len(rows), "a photograph has one use"
+    allowed = ("BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "public domain")
     assert all(row[3] in allowed for row in rows)
