@@ -26,7 +26,9 @@ def find(folder: Path, package: str, name: str, sha256: str) -> Path:
     for path in sorted(base.rglob(name)):
         if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
             return path
-    raise SystemExit(f"{package}: no {name} with SHA-256 {sha256}; see gather_photographs.sh for the versions")
+    raise SystemExit(
+        f"{package}: no {name} of SHA-256 {sha256}; gather_photographs.sh says which Debian has it"
+    )
 
 
 def shrink(photograph: PIL.Image.Image) -> PIL.Image.Image:

@@ -21,7 +21,7 @@ def read_sources(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
             rows = list(csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t"))
     except OSError as error:
         raise JobError(f"data.sources: cannot read {table}: {error.strerror}") from None
-    known = {Path(name).stem: (package, name, licence, author) for _, package, name, licence, author, *_ in rows}
+    known = {Path(row[2]).stem: row[1:5] for row in rows}
     names = list(names)
     if unknown := [name for name in names if Path(name).stem not in known]:
         raise JobError(
