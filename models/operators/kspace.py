@@ -23,8 +23,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from models.operators.draws import each_image, integer
-from models.operators.magnetic_resonance import ENCODINGS
-from models.operators.parameters import require_choice, require_number
+from models.parameters import Checked, Range, choice, require, whole
 
 PATTERNS = ("random", "equispaced")
 """Which lines are measured outside the centre, as fastMRI draws them."""
@@ -34,7 +33,7 @@ Sensitivities = tuple[tuple[tuple[tuple[float, float], ...], ...], ...]
 
 
 @dataclass(frozen=True)
-class KSpaceUndersampling:
+class KSpaceUndersampling(Checked):
     """Draws the measured lines of each image; ``drawn`` gives the linear operator of one.
 
     ``random`` measures each outer line with the chance that makes the expected number of lines
@@ -43,13 +42,13 @@ class KSpaceUndersampling:
 
     name: ClassVar[str] = "kspace_undersampling"
 
-    acceleration: int = 4
+    acceleration: int = whole(4, 2, 32)
     """How many times fewer lines are measured, in [2, 32]."""
     centre: float = 0.08
     """Share of the lines in the fully sampled centre, in (0, 1 / acceleration]; of fastMRI 0.08 and 0.04."""
-    pattern: str = "random"
+    pattern: str = choice(*PATTERNS)
     """One of ``PATTERNS``."""
-    encoding: str = "columns"
+    encoding: str = choice("columns", "rows")
     """The image axis that is phase encoded: "columns" (fastMRI's) folds the image sideways."""
     sensitivities: Sensitivities = field(default=(), repr=False)
     """Of each coil, rows x columns of (real, imaginary); empty: one coil that sees all alike. A small grid
@@ -57,10 +56,8 @@ class KSpaceUndersampling:
     of squares."""
 
     def __post_init__(self) -> None:
-        require_number(self, "acceleration", 2, 32, whole=True)
-        require_number(self, "centre", 0, 1 / self.acceleration, above=True)
-        require_choice(self, "pattern", PATTERNS)
-        require_choice(self, "encoding", ENCODINGS)
+        super().__post_init__()
+        require(self.name, Range(0, 1 / self.acceleration, above=True), centre=self.centre)
         _require_maps(self.name, self.sensitivities)
 
     def drawn(self, rng: Generator) -> FixedKSpaceUndersampling:

@@ -22,12 +22,14 @@ from pipeline.jobs.job import Dataset
 from pipeline.planning.plan_files import SOURCES
 from pipeline.privacy.naming import SourceLocator
 from pipeline.storage.folder import Folder
+from pipeline.storage.remote import retried
 from pipeline.units import Group, Source
 
 _ALONE = tuple(
     end for each in FORMATS.values() if not isinstance(each, SeriesFormat) for end in (*each.extensions, "/")
 )
 """Endings of objects that belong to no series: nobody looks into them."""
+_ATTEMPTS = 3
 
 
 class SeriesIndex:
@@ -85,19 +87,26 @@ def _series_at(folder: Folder, key: str, source: Source) -> str:
     would be restored without its series, and nobody would see it.
     """
     try:
-        head = folder.head(key, HEAD_BYTES)
-        whole = folder.read(key) if _is_cut(head) else head
+        head, whole = retried(lambda: _read_head(folder, key), _ATTEMPTS)
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         return ""
     except Exception as error:
+        # The error's own text may hold the name of a private object.
+        what = type(error.__cause__ or error).__name__ if source.sealed else describe(error)
         raise StorageError(
-            f"datasets: cannot look into {source.key} of {source.dataset!r}, which may belong to a series: "
-            f"{describe(error)}; run the same command again"
-        ) from error
+            f'dataset "{source.dataset}": {source.key} cannot be read to see to which series it belongs: '
+            f"{what}; check the store, and run the same command again"
+        ) from (None if source.sealed else error)
     try:
         return next((each.series_of(whole) for each in FORMATS_OF_SERIES if each.recognises(head)), "")
     except Exception:  # a damaged header: reading the image will say what is wrong with it
         return ""
+
+
+def _read_head(folder: Folder, key: str) -> tuple[bytes, bytes]:
+    """The first bytes of an object, and as many as it takes to tell its series."""
+    head = folder.head(key, HEAD_BYTES)
+    return head, folder.read(key) if _is_cut(head) else head
 
 
 def _is_cut(head: bytes) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline import run
 from pipeline.errors import StorageError
-from pipeline.ledger.run_folder import open_for
+from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan_files
 from pipeline.storage.disk import Disk
 from tests.geotiff_samples import geotiff
@@ -38,8 +38,9 @@ def job(tmp_path):
 
 def planned(job) -> list[bool]:
     """Whether each unit is a strip."""
-    run.plan(job, run.Options(engine="local"))
-    return [unit.strip is not None for unit in plan_files.units(open_for(job).folder)]
+    opened = open_run(job)
+    run.plan(opened, run.Options(engine="local"))
+    return [unit.strip is not None for unit in plan_files.read_units(opened.folder)]
 
 
 @pytest.mark.parametrize("call", ["head", "open"])
