@@ -1,9 +1,9 @@
 """Seconds per training step beside a bare torch loop, and of two workers beside one.
 
 ``python benchmarks/training.py``. First, ours beside a loop written by hand, in one process with one thread
-of mathematics, blocks of steps in turn: the same networks, losses and optimisers. Ours cuts, turns and
+of mathematics, blocks of steps in turn: the same networks, losses and optimizers. Ours cuts, turns and
 degrades its samples as it goes, averages the weights, guards against NaN, follows a schedule and reads its
-losses; the loop's batches lie ready in memory and it does nothing else. ``waits`` is the share of our time
+losses; the loop's batches are ready in memory and it does nothing else. ``waits`` is the share of our time
 that steps waited for their samples.
 
 Then, processes with one core each and the same number of samples per worker: one alone; two that know nothing
@@ -33,10 +33,10 @@ import torch.nn.functional as F
 
 from models.discriminators import build_discriminator
 from pipeline.training.data.collection import Collection
-from pipeline.training.recipe.built_recipe import Parts, started
+from pipeline.training.recipe.built_recipe import BuiltRecipe, started
 from pipeline.training.recipe.recipe import TrainingRecipe
-from pipeline.training.step_meter import Meter
-from pipeline.training.trainer import Training
+from pipeline.training.step_meter import StepMeter
+from pipeline.training.trainer import Trainer
 from pipeline.training.world import World
 
 WARM_UP = 3
@@ -74,7 +74,7 @@ def super_resolver(folder: str, workers: int) -> TrainingRecipe:
         batch=8 * workers,
         data={"crop": 96},
         network={"architecture": "msrresnet"},
-        optimiser=ADAM,
+        optimizer=ADAM,
     )
 
 
@@ -84,10 +84,10 @@ def dcgan(folder: str, workers: int) -> TrainingRecipe:
         folder,
         kind="generation",
         batch=32 * workers,
-        data={"crop": 128, "shrink": 2},
+        data={"crop": 128, "downsample": 2},
         network={"architecture": "dcgan", "value_range": [-1.0, 1.0]},
-        optimiser=ADAM,
-        discriminator={"architecture": "dcgan", "adversarial": {"name": "vanilla"}, "optimiser": ADAM},
+        optimizer=ADAM,
+        discriminator={"architecture": "dcgan", "adversarial": {"name": "vanilla"}, "optimizer": ADAM},
     )
 
 
@@ -101,12 +101,12 @@ def recipe(folder: str, **fields: Any) -> TrainingRecipe:
     )
 
 
-def training_of(parsed: TrainingRecipe, world: World | None = None) -> Training:
-    parts, data = Parts.of(parsed), parsed.data
+def training_of(parsed: TrainingRecipe, world: World | None = None) -> Trainer:
+    built, data = BuiltRecipe.of(parsed), parsed.data
     collection = Collection.read(
         data.datasets, channels=3, smallest=data.crop, most_bytes=1e9, most_pixels=10**8
     )
-    return Training(parts, collection, world)
+    return Trainer(built, collection, world)
 
 
 def beside_bare(name: str, parsed: TrainingRecipe, chosen: argparse.Namespace) -> None:
@@ -139,11 +139,11 @@ def timed(contestant: Callable[[int], None], steps: int) -> tuple[float, float]:
 class OurSteps:
     """``ours(steps)``, with what the run's loop does around each."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Trainer) -> None:
         self._training, self.waits = training, list[float]()
 
     def __call__(self, steps: int) -> None:
-        meter = Meter(self._training.world)
+        meter = StepMeter(self._training.world)
         for number in range(1, steps + 1):
             meter.add(*self._training.step())
             if number % READ_EVERY == 0 or number == steps:
@@ -153,48 +153,50 @@ class OurSteps:
 class BareRestoration:
     """What one would write by hand for pairs."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Trainer) -> None:
         parsed = training.recipe
         self._network = started(parsed).to(memory_format=torch.channels_last)
-        self._optimiser = torch.optim.Adam(
-            self._network.parameters(), parsed.optimiser.learning_rate, parsed.optimiser.betas
+        self._optimizer = torch.optim.Adam(
+            self._network.parameters(), parsed.optimizer.learning_rate, parsed.optimizer.betas
         )
         self._batches = [training.samples.examples(step)[0] for step in range(4)]
 
     def __call__(self, steps: int) -> None:
         for step in range(steps):
             example = self._batches[step % len(self._batches)]
-            self._optimiser.zero_grad()
+            self._optimizer.zero_grad()
             F.l1_loss(self._network(example.degraded_BCHW), example.target_BCHW).backward()
-            self._optimiser.step()
+            self._optimizer.step()
 
 
 class BareGeneration:
     """What one would write by hand for DCGAN: generator's step, then discriminator's on its images."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Trainer) -> None:
         parsed = training.recipe
         spec = parsed.discriminator
         assert spec is not None
         self._generator: Any = started(parsed).to(memory_format=torch.channels_last)
-        self._judge = build_discriminator(spec.architecture, spec.arguments)
-        rates = parsed.optimiser.learning_rate, parsed.optimiser.betas
-        self._optimisers = [torch.optim.Adam(n.parameters(), *rates) for n in (self._generator, self._judge)]
+        self._discriminator = build_discriminator(spec.architecture, spec.arguments)
+        rates = parsed.optimizer.learning_rate, parsed.optimizer.betas
+        self._optimizers = [
+            torch.optim.Adam(n.parameters(), *rates) for n in (self._generator, self._discriminator)
+        ]
         self._batches = [training.samples.clean(step)[0] * 2 - 1 for step in range(4)]
 
     def __call__(self, steps: int) -> None:
         for step in range(steps):
             real_BCNN = self._batches[step % len(self._batches)]
-            fake_BCNN = self._generator(torch.randn(len(real_BCNN), self._generator.code))
-            self._optimisers[0].zero_grad()
-            self._judge.requires_grad_(False)
-            F.softplus(-self._judge(fake_BCNN)).mean().backward()
-            self._judge.requires_grad_(True)
-            self._optimisers[0].step()
-            self._optimisers[1].zero_grad()
-            real, fake = self._judge(real_BCNN), self._judge(fake_BCNN.detach())
+            fake_BCNN = self._generator(torch.randn(len(real_BCNN), self._generator.latent))
+            self._optimizers[0].zero_grad()
+            self._discriminator.requires_grad_(False)
+            F.softplus(-self._discriminator(fake_BCNN)).mean().backward()
+            self._discriminator.requires_grad_(True)
+            self._optimizers[0].step()
+            self._optimizers[1].zero_grad()
+            real, fake = self._discriminator(real_BCNN), self._discriminator(fake_BCNN.detach())
             (F.softplus(-real).mean() + F.softplus(fake).mean()).backward()
-            self._optimisers[1].step()
+            self._optimizers[1].step()
 
 
 WAYS = {"alone": 1, "apart": 2, "in step": 2, "gloo": 2}

@@ -34,8 +34,8 @@ GAMES: dict[str, tuple[str, ...]] = {
         'discriminator.arguments.normalisation="instance"',
         'discriminator.penalty={ name = "gradient", weight = 10.0 }',
         "discriminator.steps=2",
-        "discriminator.optimiser.betas=[0.0, 0.9]",
-        "optimiser.betas=[0.0, 0.9]",
+        "discriminator.optimizer.betas=[0.0, 0.9]",
+        "optimizer.betas=[0.0, 0.9]",
     ),
 }
 """Game -> what it needs beside its name: the papers' normalisation, penalty and momentum."""
@@ -76,7 +76,7 @@ def played(game: str, chosen: argparse.Namespace) -> list[dict[str, Any]]:
         f"length={{ steps = {chosen.steps} }}",
         f"data.datasets={dataset}",
         f"data.crop={CROP}",
-        f"data.shrink={CROP // side}",
+        f"data.downsample={CROP // side}",
         f"network.arguments.image_size={side}",
         f"discriminator.arguments.image_size={side}",
         f"discriminator.adversarial.name={game}",
@@ -85,7 +85,7 @@ def played(game: str, chosen: argparse.Namespace) -> list[dict[str, Any]]:
         *GAMES[game],
     )
     recipe = TrainingRecipe.from_toml(RECIPE, given)
-    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": None})})
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"attribution": None})})
     out = chosen.out / game
     train(absolute(recipe), str(out), TrainingOptions(engine="local", threads=1))
     found: list[dict[str, Any]] = pq.read_table(

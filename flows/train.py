@@ -23,32 +23,32 @@ from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
-    from pipeline.training.loop import Finished, Told
+    from pipeline.training.loop import ProgressEvent, TrainingResult
 
 SECONDS_BETWEEN_LINES = 30.0
 
 
 @task(**RETRIED)
-def fit(recipe: TrainingRecipe, output: str, options: TrainingOptions, profile: str | None) -> Finished:
+def fit(recipe: TrainingRecipe, output: str, options: TrainingOptions, profile: str | None) -> TrainingResult:
     """Trains from wherever the run was; a retry goes on from the newest checkpoint."""
     logger = get_run_logger()
     shown = float("-inf")
 
-    def told(news: Told) -> None:
+    def on_progress(event: ProgressEvent) -> None:
         nonlocal shown
-        if news.message:
-            logger.info("%s", news.message)
-        elif news.share >= 1.0 or time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
+        if event.message:
+            logger.info("%s", event.message)
+        elif event.share >= 1.0 or time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
             shown = time.monotonic()
-            logger.info("%s", line(news))
+            logger.info("%s", line(event))
 
-    return run.train(run.absolute(recipe), output, options, profile=profile, told=told)
+    return run.train(run.absolute(recipe), output, options, profile=profile, on_progress=on_progress)
 
 
 @task(cache_policy=NO_CACHE)
-def publish(finished: Finished, shelf: str, profile: str | None) -> str:
-    """Puts the weights on the shelf, then into its index."""
-    return run.publish(finished.weights, shelf, profile)
+def publish(finished: TrainingResult, registry: str, profile: str | None) -> str:
+    """Copies the weights into the registry, then notes them in its index."""
+    return run.publish(finished.weights, registry, profile)
 
 
 @flow(name="train", log_prints=False)
@@ -56,17 +56,19 @@ def train(
     recipe: TrainingRecipe,
     output: str,
     options: TrainingOptions = TrainingOptions(),  # noqa: B008 - frozen, and shown in the UI
-    shelf: str | None = None,
+    registry: str | None = None,
     against: Job | None = None,
     run_options: Options = Options(),  # noqa: B008
     profile: str | None = None,
+    shelf: str | None = None,
 ) -> State[Any] | str:
-    """Trains; then publishes into the folder ``shelf``; then runs the benchmark ``against`` with the weights.
+    """Trains; then publishes into the weights registry; then runs the benchmark ``against`` with the weights.
 
-    Running it again goes on from the newest checkpoint.
+    Running it again goes on from the newest checkpoint. ``shelf`` is what deployments called ``registry`` before.
     """
     finished = fit(recipe, output, options, profile)
-    weights = publish(finished, shelf, profile) if shelf is not None else finished.weights
+    registry = registry or shelf
+    weights = publish(finished, registry, profile) if registry is not None else finished.weights
     scores = "\n".join(f"| {name} | {score:.4f} |" for name, score in finished.scores.items())
     create_markdown_artifact(
         f"Weights: `{weights}`\n\nReport: `{output}/report.html`\n\n| score | |\n| --- | --- |\n{scores}",

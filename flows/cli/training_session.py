@@ -13,7 +13,7 @@ from flows.cli.signals import on_first_signal
 from flows.training_progress import line
 
 if TYPE_CHECKING:
-    from pipeline.training.loop import Told
+    from pipeline.training.loop import ProgressEvent
     from pipeline.training.options import TrainingOptions
     from pipeline.training.recipe.recipe import TrainingRecipe
 
@@ -28,7 +28,7 @@ def run_training(
     profile: str | None = None,
     publish: str | None = None,
 ) -> None:
-    """Trains, says how it goes and where everything lies. Raises what ``pipeline.training.run`` raises."""
+    """Trains, says how it goes and where the results are. Raises what ``pipeline.training.run`` raises."""
     from pipeline.training import run
 
     asked = threading.Event()
@@ -39,7 +39,7 @@ def run_training(
             out,
             options,
             profile=profile_for(out, profile),
-            told=_shown(),
+            on_progress=_show_progress(),
             stopping=asked.is_set,
         )
     say(f"{recipe.name}: {finished.steps:,} steps in {finished.seconds / 60:.1f} min", style="bold")
@@ -51,19 +51,19 @@ def run_training(
     say(f"table    {out}/table.parquet")
     say(f"report   {out}/report.html")
     if publish is not None:
-        say(f"shelf    {run.publish(finished.weights, publish, profile)}")
+        say(f"registry {run.publish(finished.weights, publish, profile)}")
 
 
-def _shown() -> Callable[[Told], None]:
+def _show_progress() -> Callable[[ProgressEvent], None]:
     """Messages always, a line of progress every few seconds."""
     last = float("-inf")
 
-    def show(told: Told) -> None:
+    def show(event: ProgressEvent) -> None:
         nonlocal last
-        if told.message:
-            say(f"{time.strftime('%H:%M:%S')} {told.message}")
-        elif time.monotonic() - last >= SECONDS_BETWEEN_LINES or told.share >= 1.0:
+        if event.message:
+            say(f"{time.strftime('%H:%M:%S')} {event.message}")
+        elif time.monotonic() - last >= SECONDS_BETWEEN_LINES or event.share >= 1.0:
             last = time.monotonic()
-            OUT.print(f"{time.strftime('%H:%M:%S')} {line(told)}", markup=False, soft_wrap=True)
+            OUT.print(f"{time.strftime('%H:%M:%S')} {line(event)}", markup=False, soft_wrap=True)
 
     return show

@@ -70,6 +70,10 @@ def build_network(architecture: str, arguments: dict[str, Any]) -> nn.Module:
 
 def build_generator(name: str, arguments: dict[str, Any]) -> nn.Module:
     """A generator with its initial weights; ``ValueError`` naming what is unknown or wrong."""
+    if "code" in arguments:  # as cards of before spell it
+        if "latent" in arguments:
+            raise ValueError(f"generator {name!r}: code and latent are the same argument; give latent alone")
+        arguments = {"latent" if each == "code" else each: value for each, value in arguments.items()}
     return build_named("generator", GENERATORS, name, arguments)
 
 

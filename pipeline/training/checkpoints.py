@@ -17,8 +17,15 @@ from pipeline.errors import JobError, RunStopped, StorageError, describe
 from pipeline.hashing import sha256_hex
 from pipeline.recipe.differences import differences
 from pipeline.storage.folder import Folder
+from pipeline.training.recipe.renamed import with_current_names
 
 POINTER = "newest.json"
+RENAMED_STATE = {
+    "average": "ema",
+    "optimiser": "optimizer",
+    "discriminator_optimiser": "discriminator_optimizer",
+}
+"""Entries of a checkpoint as they were spelt -> their names today."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Checkpoints:
         return max(scored, key=lambda entry: (entry.score, entry.step), default=None)
 
     def uri(self, entry: Entry) -> str:
-        """Where it lies."""
+        """Its address."""
         return self._folder.uri(entry.key)
 
     def check_writable(self) -> None:
@@ -81,10 +88,10 @@ class Checkpoints:
                 state: dict[str, Any] = torch.load(
                     io.BytesIO(content), map_location=device, weights_only=True
                 )
-                return state
+                return _with_current_names(state)
         raise RunStopped(
             f"{self._folder.url}: none of the checkpoints that {POINTER} names is whole; "
-            "delete the folder to begin anew, or restore it from a copy"
+            "delete the folder to start again, or restore it from a copy"
         )
 
     def save(self, state: dict[str, Any], step: int, score: float | None = None) -> Entry:
@@ -121,7 +128,8 @@ class Checkpoints:
         if not self._folder.exists(POINTER):
             return False
         content = json.loads(self._folder.read(POINTER))
-        if changed := list(differences(content["identity"], json.loads(json.dumps(self._identity)))):
+        stored = with_current_names(content["identity"])
+        if changed := list(differences(stored, json.loads(json.dumps(self._identity)))):
             raise JobError(
                 f"{self._folder.url} holds checkpoints of another recipe or of other images:\n"
                 + "\n".join(f"  {line}" for line in changed)
@@ -136,3 +144,7 @@ class Checkpoints:
         except FileNotFoundError:
             return None
         return content if sha256_hex(content) == entry.sha256 else None
+
+
+def _with_current_names(state: dict[str, Any]) -> dict[str, Any]:
+    return {RENAMED_STATE.get(name, name): value for name, value in state.items()}

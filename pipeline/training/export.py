@@ -17,9 +17,9 @@ from models.networks import card_facts
 from models.weights import load_weights, save_weights
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.storage.folder import Folder
-from pipeline.training.data.attribution import read_sources
+from pipeline.training.data.attribution import read_attribution
 from pipeline.training.data.collection import Collection
-from pipeline.training.recipe.built_recipe import Parts, build_trained
+from pipeline.training.recipe.built_recipe import BuiltRecipe, build_trained
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.world import World
 
@@ -65,23 +65,23 @@ def export(folder: Folder, recipe: TrainingRecipe, card: Card, state: dict[str, 
     return folder.uri(key)
 
 
-def publish(weights: Folder, key: str, shelf: Folder) -> str:
-    """Copies a file of weights to a folder of such files, and its card into the folder's ``index.json``.
+def publish(weights: Folder, key: str, registry: Folder) -> str:
+    """Copies a file of weights to the weights registry, and its card into the registry's ``index.json``.
 
     The weights go first: what the index names is there. Returns the address.
     """
     content = weights.read(key)
     card, _ = load_weights(content)
-    index = json.loads(shelf.read(INDEX)) if shelf.exists(INDEX) else {}
-    shelf.put(key, content)
+    index = json.loads(registry.read(INDEX)) if registry.exists(INDEX) else {}
+    registry.put(key, content)
     index[card.name] = {
         "file": key,
         "sha256": sha256_hex(content),
         "bytes": len(content),
         "card": json.loads(replace(card, weights_sha256=sha256_hex(content)).to_json()),
     }
-    shelf.put(INDEX, json.dumps(dict(sorted(index.items())), indent=1).encode())
-    return shelf.uri(key)
+    registry.put(INDEX, json.dumps(dict(sorted(index.items())), indent=1).encode())
+    return registry.uri(key)
 
 
 def hardware(device: torch.device) -> str:
@@ -94,11 +94,11 @@ def hardware(device: torch.device) -> str:
     return f"{torch.get_num_threads()} threads on {names[0] if names else platform.machine()}"
 
 
-def facts_of(parts: Parts, collection: Collection, world: World) -> dict[str, Any]:
+def facts_of(built: BuiltRecipe, collection: Collection, world: World) -> dict[str, Any]:
     """What a card says of a training, but for how far it came: recipe, data, hardware."""
-    recipe = parts.recipe
+    recipe = built.recipe
     protocol = recipe.identity()
-    protocol["degradations"] = [each.specification() for each in parts.degradations]
+    protocol["degradations"] = [each.specification() for each in built.degradations]
     facts: dict[str, Any] = {
         "recipe": protocol,
         "recipe_sha256": sha256_hex(canonical_json(protocol).encode()),
@@ -108,7 +108,7 @@ def facts_of(parts: Parts, collection: Collection, world: World) -> dict[str, An
         "hardware": f"{world.size} x {hardware(world.device)}" if world.size > 1 else hardware(world.device),
         "torch": torch.__version__,
     }
-    if recipe.data.sources is not None:
+    if recipe.data.attribution is not None:
         names = [each.name.rpartition("/")[2] for each in collection.pictures]
-        facts["photographs"] = read_sources(Path(recipe.data.sources), names)
+        facts["photographs"] = read_attribution(Path(recipe.data.attribution), names)
     return facts

@@ -20,12 +20,12 @@ from pipeline.storage.folder import Folder
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.data.collection import Collection
 from pipeline.training.export import card_of, export, facts_of, stored_state
-from pipeline.training.recipe.built_recipe import Parts, start_of
+from pipeline.training.recipe.built_recipe import BuiltRecipe, start_of
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.report import write_report
-from pipeline.training.run_log import Journal
-from pipeline.training.step_meter import Meter
-from pipeline.training.trainer import Training
+from pipeline.training.run_log import RunLog
+from pipeline.training.step_meter import StepMeter
+from pipeline.training.trainer import Trainer
 from pipeline.training.validation.generator import GeneratorValidation
 from pipeline.training.validation.restorer import RestorerValidation, Validated
 from pipeline.training.world import World
@@ -37,8 +37,8 @@ ROWS = 2000
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a run tells of itself while it goes on."""
+class ProgressEvent:
+    """What a run reports while it goes on."""
 
     step: int
     share: float
@@ -51,7 +51,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrainingResult:
     """How a run ended."""
 
     weights: str
@@ -64,67 +64,72 @@ class Finished:
     """Images that were not trained on."""
 
 
-OnTold = Callable[[Told], None]
+ProgressCallback = Callable[[ProgressEvent], None]
 
 
 class Loop:
     """``loop()`` takes a run to its end, from wherever it was; raises ``RunStopped`` where it ends early."""
 
     def __init__(
-        self, recipe: TrainingRecipe, output: Folder, world: World, told: OnTold, stopping: Callable[[], bool]
+        self,
+        recipe: TrainingRecipe,
+        output: Folder,
+        world: World,
+        on_progress: ProgressCallback,
+        stopping: Callable[[], bool],
     ) -> None:
         self._recipe, self._output, self._world = recipe, output, world
-        self._tell, self._stopping = told, stopping
-        parts = Parts.of(recipe)
-        collection = self._collected(parts)
+        self._report, self._stopping = on_progress, stopping
+        built = BuiltRecipe.of(recipe)
+        collection = self._collected(built)
         identity = recipe.identity() | {"data_sha256": collection.digest}
         if (start := start_of(recipe)) is not None:
             identity["network"]["start"] = sha256_hex(start)
         self._skipped = collection.skipped
-        self._facts = facts_of(parts, collection, world)
+        self._facts = facts_of(built, collection, world)
         self._checkpoints = Checkpoints(output.child("checkpoints"), identity, keep=recipe.checkpoints.keep)
-        self._journal = Journal(output, identity)
-        self._training = Training(parts, collection, world)
-        self._meter = Meter(world)
+        self._run_log = RunLog(output, identity)
+        self._trainer = Trainer(built, collection, world)
+        self._step_meter = StepMeter(world)
         self._validate: Callable[[Any], Validated] | None = None
         self._checked_at = self._kept_at = time.monotonic()
         self._last_row = -1
 
-    def __call__(self) -> Finished:
+    def __call__(self) -> TrainingResult:
         """Trains; what it returns is the same on every worker but for ``scores``, which the first one has."""
-        training = self._training
+        trainer = self._trainer
         self._resume()
         try:
-            while training.progress < 1.0:
-                self._meter.add(*training.step())
+            while trainer.progress < 1.0:
+                self._step_meter.add(*trainer.step())
                 self._guard_and_look()
             return self._finish()
         finally:
-            training.close()
+            trainer.close()
 
     def _resume(self) -> None:
         if self._world.leads:
             self._checkpoints.check_writable()
         state = self._checkpoints.load(self._world.device)
         if state is not None:
-            self._training.load_state_dict(state)
-            self._say(f"going on from step {self._training.position.step}")
+            self._trainer.load_state_dict(state)
+            self._say(f"going on from step {self._trainer.position.step}")
         if self._world.leads:
-            self._journal.resume(self._training.position.step)
-            self._journal.skipped(self._skipped)
+            self._run_log.resume(self._trainer.position.step)
+            self._run_log.skipped(self._skipped)
             if self._skipped:
                 first = next(f"{name}: {why}" for name, why in self._skipped.items())
                 self._say(f"{len(self._skipped)} images left out, see skipped.json; the first: {first}")
 
     def _guard_and_look(self) -> None:
-        step = self._training.position.step
+        step = self._trainer.position.step
         if (
             step % READ_EVERY
-            and self._training.progress < 1.0
+            and self._trainer.progress < 1.0
             and (self._world.size > 1 or not self._stopping())
         ):
             return
-        values = self._meter.read()
+        values = self._step_meter.read()
         self._count_failures(values)
         self._record(values)
         recipe = self._recipe
@@ -135,22 +140,22 @@ class Loop:
         begun = time.perf_counter()
         if keep:
             self._keep()
-        if check and not stop and self._training.progress < 1.0:
+        if check and not stop and self._trainer.progress < 1.0:
             self._look()
-        self._meter.pause(time.perf_counter() - begun)
-        if stop and self._training.progress < 1.0:
+        self._step_meter.pause(time.perf_counter() - begun)
+        if stop and self._trainer.progress < 1.0:
             raise RunStopped(f"stopped at step {step}; {self._last_kept()}. The same command goes on")
 
     def _due(self, steps: int | None, minutes: float, since: float) -> bool:
         """By steps, or by the first worker's clock."""
         if steps is not None:
             # Looked at every few steps only: due where a multiple was passed since the last look.
-            step = self._training.position.step
+            step = self._trainer.position.step
             return step // steps > max(0, step - READ_EVERY) // steps
         return self._world.leads and time.monotonic() - since >= 60.0 * minutes
 
     def _count_failures(self, values: dict[str, float]) -> None:
-        position = self._training.position
+        position = self._trainer.position
         failed = round((1.0 - values.pop("finite")) * values.pop("steps"))
         losses = [value for name, value in values.items() if name.startswith("loss")]
         if not all(map(math.isfinite, losses)):
@@ -159,60 +164,60 @@ class Loop:
         if position.failed >= self._recipe.guard.limit:
             raise RunStopped(
                 f"stopped at step {position.step}: {position.failed} steps had losses or gradients that are "
-                f"not finite; {self._last_kept()}. Lower the learning rate or clip the gradient, and begin "
-                "anew in another OUT"
+                f"not finite; {self._last_kept()}. Lower the learning rate or clip the gradient, and start "
+                "again in another OUT"
             )
 
     def _record(self, values: dict[str, float]) -> None:
-        position, length = self._training.position, self._recipe.length
+        position, length = self._trainer.position, self._recipe.length
         rate = values["steps_per_second"]
         values["images_per_second"] = rate * self._recipe.batch
-        values |= self._training.learning_rates()
+        values |= self._trainer.learning_rates()
         left: float | None = None
         if length.steps is not None and rate:
             left = (length.steps - position.step) / rate
         elif length.minutes is not None:
             left = max(0.0, 60.0 * length.minutes - position.seconds)
         if self._world.leads:
-            if self._training.progress * ROWS >= self._last_row + 1 or self._training.progress >= 1.0:
-                self._last_row = int(self._training.progress * ROWS)
-                self._journal.add({"step": position.step, "seconds": position.seconds, **values})
-            self._tell(Told(position.step, min(1.0, self._training.progress), left, values))
+            if self._trainer.progress * ROWS >= self._last_row + 1 or self._trainer.progress >= 1.0:
+                self._last_row = int(self._trainer.progress * ROWS)
+                self._run_log.add({"step": position.step, "seconds": position.seconds, **values})
+            self._report(ProgressEvent(position.step, min(1.0, self._trainer.progress), left, values))
 
     def _keep(self) -> None:
         self._kept_at = time.monotonic()
-        if self._world.leads and not self._training.position.failed:
-            self._checkpoints.save(self._training.state_dict(), self._training.position.step)
-            self._journal.write()
+        if self._world.leads and not self._trainer.position.failed:
+            self._checkpoints.save(self._trainer.state_dict(), self._trainer.position.step)
+            self._run_log.write()
 
     def _look(self) -> None:
         """Validation, sheet, weights so far."""
         self._checked_at = time.monotonic()
         if self._world.leads:
-            step = self._training.position.step
+            step = self._trainer.position.step
             validated = self._deliver(finished=False)
             self._checkpoints.scored(step, validated.merit)
-            self._journal.write()
-            write_report(self._journal, self._recipe)
+            self._run_log.write()
+            write_report(self._run_log, self._recipe)
             shown = " ".join(f"{n.removeprefix('validation_')} {v:.3f}" for n, v in validated.columns.items())
             self._say(f"step {step}: {shown or 'no scores'}")
         self._world.wait()
 
-    def _finish(self) -> Finished:
+    def _finish(self) -> TrainingResult:
         scores: dict[str, float] = {}
-        position = self._training.position
+        position = self._trainer.position
         if self._world.leads:
             self._keep()
             scores = self._deliver(finished=True).columns
-            self._journal.write()
-            write_report(self._journal, self._recipe)
+            self._run_log.write()
+            write_report(self._run_log, self._recipe)
         self._world.wait()
         address = self._output.uri(f"{self._recipe.name}.safetensors")
-        return Finished(address, position.step, position.seconds, scores, len(self._skipped))
+        return TrainingResult(address, position.step, position.seconds, scores, len(self._skipped))
 
     def _deliver(self, *, finished: bool) -> Validated:
-        recipe, position = self._recipe, self._training.position
-        state = stored_state(self._training.delivered(), recipe.export)
+        recipe, position = self._recipe, self._trainer.position
+        state = stored_state(self._trainer.delivered(), recipe.export)
         validated = self._validated(state)
         facts = self._facts | {
             "finished": finished,
@@ -221,31 +226,31 @@ class Loop:
             "validation": validated.described(),
         }
         export(self._output, recipe, card_of(recipe, facts), state)
-        self._journal.sheet(position.step, validated.sheet)
-        self._journal.add({"step": position.step, "seconds": position.seconds, **validated.columns})
+        self._run_log.sheet(position.step, validated.sheet)
+        self._run_log.add({"step": position.step, "seconds": position.seconds, **validated.columns})
         return validated
 
     def _validated(self, state: dict[str, Any]) -> Validated:
-        recipe, parts, device = self._recipe, self._training.parts, self._world.device
+        recipe, built, device = self._recipe, self._trainer.built, self._world.device
         if recipe.kind == "generation":
             if self._validate is None:
                 self._validate = GeneratorValidation(
-                    self._training.samples, count=recipe.validation.generated, seed=recipe.seed, device=device
+                    self._trainer.samples, count=recipe.validation.generated, seed=recipe.seed, device=device
                 )
-            part = build_part(card_of(recipe, {"recipe": {"codes": recipe.codes}}), state)
+            part = build_part(card_of(recipe, {"recipe": {"latents": recipe.latents}}), state)
             assert isinstance(part, ImageGenerator)
             return self._validate(part.to(device))
         if self._validate is None:
             self._validate = RestorerValidation(
-                recipe.validation, parts.validation, channels=parts.channels, seed=recipe.seed, device=device
+                recipe.validation, built.validation, channels=built.channels, seed=recipe.seed, device=device
             )
         return self._validate(build_restorer(card_of(recipe), state))
 
-    def _collected(self, parts: Parts) -> Collection:
+    def _collected(self, built: BuiltRecipe) -> Collection:
         data = self._recipe.data
         return Collection.read(
             data.datasets,
-            channels=parts.channels,
+            channels=built.channels,
             smallest=data.crop,
             most_bytes=data.memory_gigabytes * 1e9,
             most_pixels=data.max_pixels,
@@ -259,5 +264,7 @@ class Loop:
 
     def _say(self, message: str) -> None:
         if self._world.leads:
-            position = self._training.position
-            self._tell(Told(position.step, min(1.0, self._training.progress), None, message=message))
+            position = self._trainer.position
+            self._report(
+                ProgressEvent(position.step, min(1.0, self._trainer.progress), None, message=message)
+            )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pipeline.storage.folder import Folder
 from pipeline.training.recipe.recipe import TrainingRecipe
-from pipeline.training.run_log import Journal, Row
+from pipeline.training.run_log import Row, RunLog
 
 REPORT = "report.html"
 SHEETS = 6
@@ -33,21 +33,21 @@ table { border-collapse: collapse; } td, th { padding: 0.2rem 0.8rem; text-align
 """
 
 
-def write_report(journal: Journal, recipe: TrainingRecipe) -> str:
+def write_report(run_log: RunLog, recipe: TrainingRecipe) -> str:
     """Writes the page beside the table; returns its address."""
-    figures = [_curve(title, journal.rows, prefixes) for title, prefixes in CURVES]
-    scores = sorted({name for row in journal.rows for name in row if name.startswith("validation_")})
-    figures += [_curve(name.removeprefix("validation_"), journal.rows, (name,)) for name in scores]
+    figures = [_curve(title, run_log.rows, prefixes) for title, prefixes in CURVES]
+    scores = sorted({name for row in run_log.rows for name in row if name.startswith("validation_")})
+    figures += [_curve(name.removeprefix("validation_"), run_log.rows, (name,)) for name in scores]
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(recipe.name)}</title>",
         f"<style>{STYLE}</style><h1>{html.escape(recipe.name)}</h1><p>{html.escape(recipe.summary)}</p>",
-        _last(journal.rows),
+        _last(run_log.rows),
         *(figure for figure in figures if figure),
-        *_sheets(journal.folder, journal.sheets(), recipe),
+        *_sheets(run_log.folder, run_log.sheets(), recipe),
         "</html>",
     ]
-    journal.folder.put(REPORT, "\n".join(parts).encode())
-    return journal.folder.uri(REPORT)
+    run_log.folder.put(REPORT, "\n".join(parts).encode())
+    return run_log.folder.uri(REPORT)
 
 
 def _curve(title: str, rows: Sequence[Row], prefixes: tuple[str, ...]) -> str:
@@ -85,7 +85,7 @@ def _sheets(folder: Folder, keys: Sequence[str], recipe: TrainingRecipe) -> list
     if not keys:
         return []
     places = {round(i * (len(keys) - 1) / max(1, SHEETS - 1)) for i in range(SHEETS)}
-    what = "degraded, restored, true" if recipe.kind == "restoration" else "the same codes each time"
+    what = "degraded, restored, true" if recipe.kind == "restoration" else "the same latents each time"
     shown = [f"<h2>Samples: {what}</h2>"]
     for place in sorted(places):
         key = keys[place]

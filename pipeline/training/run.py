@@ -14,7 +14,7 @@ from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
-    from pipeline.training.loop import Finished, OnTold
+    from pipeline.training.loop import ProgressCallback, TrainingResult
 
 
 def train(
@@ -23,9 +23,9 @@ def train(
     options: TrainingOptions,
     *,
     profile: str | None = None,
-    told: OnTold = lambda _: None,
+    on_progress: ProgressCallback = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
-) -> Finished:
+) -> TrainingResult:
     """Trains until the recipe's length is done, going on from the newest checkpoint below ``output``.
 
     ``stopping`` is asked now and then; where it says so, the run writes a checkpoint and raises
@@ -35,7 +35,7 @@ def train(
     if options.engine == "ray":
         from pipeline.training.engines.ray_train import train_on_ray
 
-        return train_on_ray(recipe, folder, options, told, stopping)
+        return train_on_ray(recipe, folder, options, on_progress, stopping)
     if recipe.workers[0] > 1:
         raise JobError(
             f"resources.workers: {recipe.workers[0]} at least, but the local engine has one; "
@@ -43,15 +43,15 @@ def train(
         )
     from pipeline.training.engines.local import train_here
 
-    return train_here(recipe, folder, options, told, stopping)
+    return train_here(recipe, folder, options, on_progress, stopping)
 
 
-def publish(weights: str, shelf: str, profile: str | None = None) -> str:
-    """Copies a file of weights into a folder of them and its ``index.json``; returns its new address."""
-    from pipeline.training.export import publish as put_on_shelf
+def publish(weights: str, registry: str, profile: str | None = None) -> str:
+    """Copies a file of weights into the registry, a folder with an ``index.json``; returns its address."""
+    from pipeline.training.export import publish as publish_to
 
     place, _, key = weights.rpartition("/")
-    return put_on_shelf(Folder(place or "."), key, Folder(shelf, profile))
+    return publish_to(Folder(place or "."), key, Folder(registry, profile))
 
 
 def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
@@ -59,7 +59,7 @@ def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
     data, validation, network = recipe.data, recipe.validation, recipe.network
     if network.start is not None:
         network = network.model_copy(update={"start": absolute_url(network.start)})
-    sources = absolute_url(data.sources) if data.sources is not None else None
+    attribution = absolute_url(data.attribution) if data.attribution is not None else None
     return recipe.model_copy(
         update={
             "data": data.model_copy(
@@ -67,7 +67,7 @@ def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
                     "datasets": tuple(
                         e.model_copy(update={"uri": absolute_url(e.uri)}) for e in data.datasets
                     ),
-                    "sources": sources,
+                    "attribution": attribution,
                 }
             ),
             "validation": validation.model_copy(

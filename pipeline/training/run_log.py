@@ -27,8 +27,8 @@ GAP = 4
 Row = dict[str, Any]
 
 
-class Journal:
-    """The books of one run; rows after the checkpoint that a run goes on from are forgotten."""
+class RunLog:
+    """Table, sheets and lists of one run; rows after the checkpoint that a run goes on from are forgotten."""
 
     def __init__(self, folder: Folder, identity: dict[str, Any]) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""What is told of the steps between two lines of a run's table: means, rates, waits. One reading each."""
+"""Means, rates and waits of the steps between two rows of a run's table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.training.world import World
 
 
-class Meter:
+class StepMeter:
     """``meter.add(losses)`` after every step; ``meter.read()`` now and then."""
 
     def __init__(self, world: World) -> None:
@@ -36,7 +36,7 @@ class Meter:
         self._started += seconds
 
     def read(self) -> dict[str, float]:
-        """Means over the steps since the last reading and over the workers; begins anew.
+        """Means over the steps since the last reading and over the workers; starts again at zero.
 
         Beside the losses: ``steps``, ``steps_per_second`` and ``input_wait_share``.
         """

@@ -1,6 +1,6 @@
 """A training: everything that changes from step to step, and how it changes. No files, no engine.
 
-``step()`` is a function of the state and the step's number alone: samples, degradations, codes and dropout
+``step()`` is a function of the state and the step's number alone: samples, degradations, latents and dropout
 are seeded by seed and step, so that the state needs no random numbers and the position is the step.
 """
 
@@ -20,9 +20,15 @@ from pipeline.hashing import seed_of
 from pipeline.training.data.collection import Collection
 from pipeline.training.data.prefetch import Prefetch
 from pipeline.training.data.samples import Samples
-from pipeline.training.recipe.built_recipe import Parts, optimiser, started
-from pipeline.training.recipe.sections import Optimiser
-from pipeline.training.steps import GenerationStep, MovingAverage, RestorationStep, Side, build_schedule
+from pipeline.training.recipe.built_recipe import BuiltRecipe, optimizer, started
+from pipeline.training.recipe.sections import Optimizer
+from pipeline.training.steps import (
+    GenerationStep,
+    MovingAverage,
+    NetworkUpdate,
+    RestorationStep,
+    build_schedule,
+)
 from pipeline.training.steps.growth import ProgressiveGrowth
 from pipeline.training.world import World
 
@@ -42,26 +48,26 @@ class Position:
     """Steps in a row whose gradients were not finite."""
 
 
-class Training:
-    """One run on one worker: networks, average, optimisers, position; ``step()`` takes all of them on."""
+class Trainer:
+    """One run on one worker: networks, moving average, optimizers, position; ``step()`` moves them all."""
 
-    def __init__(self, parts: Parts, collection: Collection, world: World | None = None) -> None:
-        self.parts, self.recipe, self.world = parts, parts.recipe, world or World()
+    def __init__(self, built: BuiltRecipe, collection: Collection, world: World | None = None) -> None:
+        self.built, self.recipe, self.world = built, built.recipe, world or World()
         recipe, device = self.recipe, self.world.device
         self.position = Position()
         self.network = started(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = MovingAverage(self.network, recipe.average) if recipe.average is not None else None
-        self._side = self._sided(self.network, recipe.optimiser)
+        self.ema = MovingAverage(self.network, recipe.ema_decay) if recipe.ema_decay is not None else None
+        self._network_update = self._update_of(self.network, recipe.optimizer)
         self.discriminator: nn.Module | None = None
-        self._judge: Side | None = None
+        self._discriminator_update: NetworkUpdate | None = None
         self._adversarial: Adversarial | None = None
         if (spec := recipe.discriminator) is not None:
             torch.manual_seed(seed_of(str(recipe.seed), "discriminator"))
             self.discriminator = build_discriminator(spec.architecture, spec.arguments).to(device)
-            self._judge = self._sided(self.discriminator, spec.optimiser)
+            self._discriminator_update = self._update_of(self.discriminator, spec.optimizer)
             self._adversarial = build_adversarial(spec.adversarial.name, spec.adversarial.arguments)
         self.samples = Samples(
-            recipe, collection, parts.degradations, device, rank=self.world.rank, size=self.world.size
+            recipe, collection, built.degradations, device, rank=self.world.rank, size=self.world.size
         )
         self._take_step: Any = self._restoration() if recipe.kind == "restoration" else self._generation()
         self._prefetch: Prefetch[Any] | None = None
@@ -91,8 +97,8 @@ class Training:
         seed = seed_of(str(self.recipe.seed), "step", str(step), str(self.world.rank))
         torch.manual_seed(seed)
         scalars: Mapping[str, Tensor] = self._take_step(batch, step, Generator().manual_seed(seed))
-        if self.average is not None:
-            self.average.update(self.network, step)
+        if self.ema is not None:
+            self.ema.update(self.network, step)
         self.position.step += 1
         self.position.seconds += time.perf_counter() - begun
         return scalars, waited
@@ -104,15 +110,17 @@ class Training:
             self._prefetch = None
 
     def delivered(self) -> dict[str, Tensor]:
-        """The weights that the run delivers: averaged ones where there is an average."""
-        source = self.average.state if self.average is not None else self.network.state_dict()
+        """The weights that the run delivers: averaged ones where there is a moving average."""
+        source = self.ema.state if self.ema is not None else self.network.state_dict()
         return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in source.items()}
 
     def learning_rates(self) -> dict[str, float]:
         """As the last step used them."""
-        rates = {"learning_rate": float(self._side.optimiser.param_groups[0]["lr"])}
-        if self._judge is not None:
-            rates["learning_rate_discriminator"] = float(self._judge.optimiser.param_groups[0]["lr"])
+        rates = {"learning_rate": float(self._network_update.optimizer.param_groups[0]["lr"])}
+        if self._discriminator_update is not None:
+            rates["learning_rate_discriminator"] = float(
+                self._discriminator_update.optimizer.param_groups[0]["lr"]
+            )
         return rates
 
     def state_dict(self) -> dict[str, Any]:
@@ -120,13 +128,17 @@ class Training:
         state: dict[str, Any] = {
             "position": vars(self.position).copy(),
             "network": self.network.state_dict(),
-            "optimiser": self._side.optimiser.state_dict(),
+            "optimizer": self._network_update.optimizer.state_dict(),
         }
-        if self.average is not None:
-            state["average"] = self.average.state_dict()
-        if self.discriminator is not None and self._judge is not None and self._adversarial is not None:
+        if self.ema is not None:
+            state["ema"] = self.ema.state_dict()
+        if (
+            self.discriminator is not None
+            and self._discriminator_update is not None
+            and self._adversarial is not None
+        ):
             state["discriminator"] = self.discriminator.state_dict()
-            state["discriminator_optimiser"] = self._judge.optimiser.state_dict()
+            state["discriminator_optimizer"] = self._discriminator_update.optimizer.state_dict()
             state["adversarial"] = self._adversarial.state_dict()
         return state
 
@@ -135,28 +147,32 @@ class Training:
         self.close()
         self.position = Position(**state["position"])
         self.network.load_state_dict(state["network"])
-        self._side.optimiser.load_state_dict(state["optimiser"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        if self.discriminator is not None and self._judge is not None and self._adversarial is not None:
+        self._network_update.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        if (
+            self.discriminator is not None
+            and self._discriminator_update is not None
+            and self._adversarial is not None
+        ):
             self.discriminator.load_state_dict(state["discriminator"])
-            self._judge.optimiser.load_state_dict(state["discriminator_optimiser"])
+            self._discriminator_update.optimizer.load_state_dict(state["discriminator_optimizer"])
             self._adversarial.load_state_dict(state["adversarial"])
 
-    def _sided(self, network: nn.Module, spec: Optimiser) -> Side:
+    def _update_of(self, network: nn.Module, spec: Optimizer) -> NetworkUpdate:
         if self.recipe.resources.compile:
             network.compile()
-        return Side(self.world.wrapped(network), optimiser(spec, network), spec.clip_gradient)
+        return NetworkUpdate(self.world.wrapped(network), optimizer(spec, network), spec.clip_gradient)
 
     def _schedule(self) -> None:
         steps = self.recipe.length.steps
         place, total = (self.position.step, steps) if steps else (int(min(1.0, self.progress) * FINE), FINE)
-        sides = [(self._side, self.recipe.optimiser)]
-        if self._judge is not None and self.recipe.discriminator is not None:
-            sides.append((self._judge, self.recipe.discriminator.optimiser))
-        for side, spec in sides:
+        updates = [(self._network_update, self.recipe.optimizer)]
+        if self._discriminator_update is not None and self.recipe.discriminator is not None:
+            updates.append((self._discriminator_update, self.recipe.discriminator.optimizer))
+        for update, spec in updates:
             factor = build_schedule(spec.schedule.name, spec.schedule.arguments)(place, total)
-            for group in side.optimiser.param_groups:
+            for group in update.optimizer.param_groups:
                 group["lr"] = spec.learning_rate * factor
 
     def _restoration(self) -> RestorationStep:
@@ -165,16 +181,16 @@ class Training:
         losses = [(e.name, e.weight, _moved(build_loss(e.name, e.arguments), device)) for e in recipe.losses]
         matching = spec.feature_matching if spec else None
         return RestorationStep(
-            self._side,
+            self._network_update,
             losses,
-            discriminator=self._judge,
+            discriminator=self._discriminator_update,
             adversarial=self._adversarial,
             adversarial_weight=spec.weight if spec else 0.0,
             feature_matching=build_feature_matching({"distance": matching.distance}) if matching else None,
             feature_matching_weight=matching.weight if matching else 0.0,
-            fidelity_only_until=spec.begins if spec else 0,
+            fidelity_only_until=spec.start_step if spec else 0,
             value_range=recipe.network.value_range,
-            judged_range=spec.value_range if spec else None,
+            discriminator_range=spec.value_range if spec else None,
             conditional=spec.conditional if spec else False,
             precision=self._precision,
             **self._penalty(),
@@ -183,16 +199,16 @@ class Training:
     def _generation(self) -> GenerationStep:
         recipe, spec = self.recipe, self.recipe.discriminator
         assert spec is not None
-        assert self._judge is not None
+        assert self._discriminator_update is not None
         assert self._adversarial is not None
         generator: Any = self.network
         growth = recipe.growth
         return GenerationStep(
-            self._side,
-            self._judge,
+            self._network_update,
+            self._discriminator_update,
             adversarial=self._adversarial,
             latent=generator.latent,
-            latent_distribution=recipe.codes,
+            latent_distribution=recipe.latents,
             critic_steps=spec.steps,
             growth=ProgressiveGrowth(
                 image_size=generator.image_size, steps_per_size=growth.steps_per_size, fading=growth.fading

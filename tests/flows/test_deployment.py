@@ -87,7 +87,7 @@ def test_deployments_are_as_scheduled(service):
     found = {each["entrypoint"]: each for each in service.ask("/deployments/filter", {})}
     assert len(found) == 5
     trained = found["flows/train.py:train"]["parameter_openapi_schema"]
-    assert {"recipe", "output", "options", "shelf", "against"} <= trained["properties"].keys()
+    assert {"recipe", "output", "options", "registry", "against"} <= trained["properties"].keys()
     assert trained["required"] == ["recipe", "output"]
     archive = found["flows/restore.py:restore"]
     assert archive["schedules"][0]["schedule"]["cron"] == "0 2 * * *"

@@ -27,7 +27,7 @@ seed = 3
 degradations = ["awgn-50"]
 losses = [{ name = "l1" }]
 batch = 8
-average = 0.9
+ema_decay = 0.9
 length = { steps = 150 }
 
 [data]
@@ -38,7 +38,7 @@ crop = 16
 architecture = "ffdnet"
 arguments = { features = 24, layers = 4, predicts = "noise" }
 
-[optimiser]
+[optimizer]
 learning_rate = 5e-3
 schedule = { name = "cosine", warm_up = 0.05 }
 """
@@ -63,16 +63,16 @@ def train(place, *more):
 
 
 def test_trained_published_and_used_at_once(place):
-    done = train(place, "--publish", place / "shelf")
+    done = train(place, "--publish", place / "registry")
     assert done.exit_code == 0, done.output
     assert "tiny: 150 steps" in done.stdout
     assert f"weights  {place}/out/tiny.safetensors" in done.stdout
-    assert json.loads((place / "shelf" / "index.json").read_text())["tiny"]["file"] == "tiny.safetensors"
+    assert json.loads((place / "registry" / "index.json").read_text())["tiny"]["file"] == "tiny.safetensors"
 
     noisy, clean = place / "noisy", place / "clean"
     degraded = invoke("degrade", place / "images", noisy, "--degradation", "awgn-50", "--engine", "local")
     assert degraded.exit_code == 0, degraded.output
-    weights = place / "shelf" / "tiny.safetensors"
+    weights = place / "registry" / "tiny.safetensors"
     restored = invoke(
         "restore", noisy, clean, "--pattern", "*.png", "--restorer", weights, "--engine", "local"
     )
@@ -159,7 +159,7 @@ recipe = TrainingRecipe.from_toml(place + "/tiny.toml", (f"data.datasets={datase
 job = Job.from_toml(place + "/against.toml")
 with prefect_test_harness(server_startup_timeout=120):
     state = train(
-        recipe, place + "/out", TrainingOptions("local", device="cpu"), shelf=place + "/shelf",
+        recipe, place + "/out", TrainingOptions("local", device="cpu"), registry=place + "/registry",
         against=job, run_options=Options(engine="local"), return_state=True,
     )
 print(state.name)
@@ -178,7 +178,7 @@ def test_flow_trains_publishes_and_holds_against_the_catalog(place):
         timeout=300,
     )
     assert done.stdout.split()[-1:] == ["Completed"], done.stderr[-3000:]
-    assert (place / "shelf" / "tiny.safetensors").exists()
+    assert (place / "registry" / "tiny.safetensors").exists()
     table = place / "bench" / "tables" / "metrics.parquet"
     means = dict(duckdb.sql(f"select restorer, avg(psnr) from '{table}' group by 1").fetchall())
     assert means.keys() == {"identity", "median", "tiny"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import JobError
 
 
-def read_sources(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
+def read_attribution(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
     """Package, file, licence and author of each image, out of a tab-separated table.
 
     Lines are use, package, file, licence, author, and what else one wants to note (ours: SHA-256 of the
@@ -20,13 +20,13 @@ def read_sources(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
         with table.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t"))
     except OSError as error:
-        raise JobError(f"data.sources: cannot read {table}: {error.strerror}") from None
+        raise JobError(f"data.attribution: cannot read {table}: {error.strerror}") from None
     known = {Path(row[2]).stem: row[1:5] for row in rows}
     names = list(names)
     if unknown := [name for name in names if Path(name).stem not in known]:
         raise JobError(
-            f"data.sources: {table} does not list {', '.join(unknown)}; add package, file, licence and "
-            "author, or do without the table: --set data.sources=null"
+            f"data.attribution: {table} does not list {', '.join(unknown)}; add package, file, licence and "
+            "author, or do without the table: --set data.attribution=null"
         )
     keys = ("package", "file", "licence", "author")
     return [dict(zip(keys, known[Path(name).stem], strict=True)) for name in names]

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 
-def neighbours(noisy_BCHW: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+def draw_neighbor_pair(noisy_BCHW: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Two images BChw whose pixels lie side by side in ``noisy_BCHW``, whose sides are even."""
     batch, channels, height, width = noisy_BCHW.shape
     size = (height // 2, width // 2)

@@ -19,7 +19,7 @@ SHARE = 0.005
 """Of all pixels; the paper hides 64 of 64 x 64 and trains on those alone."""
 
 
-def blind_spots(noisy_BCHW: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+def hide_pixels(noisy_BCHW: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The images with hidden pixels, and B1HW: 1 where a pixel was left as it is, 0 where it is hidden."""
     height, width = noisy_BCHW.shape[-2:]
     hidden_BCHW = noisy_BCHW.clone()

@@ -47,7 +47,7 @@ class Sampler:
         data = self._data
         places = tuple(
             (rng.randrange(height - data.crop + 1), rng.randrange(width - data.crop + 1))
-            for _ in range(data.busiest_of)
+            for _ in range(data.crop_candidates)
         )
         flip, quarters = rng.randrange(2) == 1, rng.randrange(4)
         order = rng.sample(range(channels), channels)

@@ -16,8 +16,8 @@ from torch import Tensor
 from models.contract import Condition
 from pipeline.degradation.degradation import Degradation, Degraded
 from pipeline.training.data.collection import Collection
-from pipeline.training.data.neighbor2neighbor import neighbours
-from pipeline.training.data.noise2void import blind_spots
+from pipeline.training.data.neighbor2neighbor import draw_neighbor_pair
+from pipeline.training.data.noise2void import hide_pixels
 from pipeline.training.data.sampler import Draw, Sampler
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.steps import Example
@@ -77,11 +77,11 @@ class Samples:
         degraded = [self._degraded(image, draw.seed) for image, draw in zip(targets, draws, strict=True)]
         condition = together([each.condition for each in degraded], self._device)
         degraded_BCHW = torch.cat([each.image_BCHW for each in degraded])
-        if self._recipe.self_supervision == "neighbours":
-            first_BChw, second_BChw = neighbours(degraded_BCHW, [draw.seed for draw in draws])
+        if self._recipe.self_supervision == "neighbor2neighbor":
+            first_BChw, second_BChw = draw_neighbor_pair(degraded_BCHW, [draw.seed for draw in draws])
             return Example(first_BChw, second_BChw, condition)
-        if self._recipe.self_supervision == "blind_spots":
-            hidden_BCHW, mask_B1HW = blind_spots(degraded_BCHW, [draw.seed for draw in draws])
+        if self._recipe.self_supervision == "noise2void":
+            hidden_BCHW, mask_B1HW = hide_pixels(degraded_BCHW, [draw.seed for draw in draws])
             return Example(hidden_BCHW, degraded_BCHW, replace(condition, mask_B1HW=mask_B1HW))
         return Example(degraded_BCHW, torch.stack(targets), condition)
 
@@ -92,14 +92,14 @@ class Samples:
     def _cut(self, draw: Draw) -> Tensor:
         picture, side = self._collection.pictures[draw.picture], self._recipe.data.crop
         crops = [picture.pixels_HWC[top : top + side, left : left + side] for top, left in draw.places]
-        chosen_HWC = max(crops, key=_busyness) if len(crops) > 1 else crops[0]
+        chosen_HWC = max(crops, key=_gradient_strength) if len(crops) > 1 else crops[0]
         turned_HWC = np.rot90(chosen_HWC[:, ::-1] if draw.flip else chosen_HWC, draw.quarters)
         stored_CHW = torch.from_numpy(np.ascontiguousarray(turned_HWC.transpose(2, 0, 1)))
         image_CHW = stored_CHW.to(self._device).float() / picture.span
         if draw.channels != tuple(range(len(draw.channels))):
             image_CHW = image_CHW[list(draw.channels)]
-        if self._recipe.data.shrink > 1:
-            image_CHW = F.avg_pool2d(image_CHW[None], self._recipe.data.shrink)[0]
+        if self._recipe.data.downsample > 1:
+            image_CHW = F.avg_pool2d(image_CHW[None], self._recipe.data.downsample)[0]
         return image_CHW
 
 
@@ -119,7 +119,7 @@ def _all(masks: Sequence[Tensor | None]) -> bool:
     return all(mask is not None for mask in masks)
 
 
-def _busyness(crop_HWC: np.ndarray[tuple[int, int, int], np.dtype[np.generic]]) -> float:
+def _gradient_strength(crop_HWC: np.ndarray[tuple[int, int, int], np.dtype[np.generic]]) -> float:
     """Mean absolute difference of neighbours, in stored steps."""
     values = crop_HWC.astype(np.float32)
     return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.errors import JobError
 from pipeline.storage.folder import Folder
-from pipeline.training.loop import Finished, Loop, OnTold
+from pipeline.training.loop import Loop, ProgressCallback, TrainingResult
 from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.world import World
@@ -18,14 +18,14 @@ def train_here(
     recipe: TrainingRecipe,
     output: Folder,
     options: TrainingOptions,
-    told: OnTold,
+    on_progress: ProgressCallback,
     stopping: Callable[[], bool],
-) -> Finished:
+) -> TrainingResult:
     """Runs the loop to its end; raises what it raises."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = device_of(options.device)
-    return Loop(recipe, output, World(device=device), told, stopping)()
+    return Loop(recipe, output, World(device=device), on_progress, stopping)()
 
 
 def device_of(name: str | None) -> torch.device:

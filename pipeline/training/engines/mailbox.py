@@ -1,21 +1,21 @@
-"""What the workers of a run and its driver tell each other. Without torch: it has a process of its own."""
+"""Messages between the workers of a run and its driver. Without torch: it has a process of its own."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-class Board:
-    """What workers and driver tell each other: news one way, the wish to stop the other. A Ray actor."""
+class Mailbox:
+    """Events from the workers to the driver, the wish to stop the other way. A Ray actor."""
 
     def __init__(self) -> None:
-        self._news: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
         self._stop = False
         self.outcome: dict[str, Any] = {}
 
-    def tell(self, told: dict[str, Any]) -> bool:
-        """Adds news; whether the driver wants to stop."""
-        self._news.append(told)
+    def post(self, event: dict[str, Any]) -> bool:
+        """Adds an event; whether the driver wants to stop."""
+        self._events.append(event)
         return self._stop
 
     def stopping(self) -> bool:
@@ -32,6 +32,6 @@ class Board:
             self.outcome = outcome
 
     def read(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The news since the last reading, and the outcome so far."""
-        news, self._news = self._news, []
-        return news, self.outcome
+        """The events since the last reading, and the outcome so far."""
+        events, self._events = self._events, []
+        return events, self.outcome

@@ -20,16 +20,16 @@ import torch
 from pipeline.engines.ray_session import SESSION
 from pipeline.errors import JobError, RestoraError, RunStopped, StorageError, describe
 from pipeline.storage.folder import Folder
-from pipeline.training.engines.mailbox import Board
-from pipeline.training.loop import Finished, Loop, OnTold, Told
+from pipeline.training.engines.mailbox import Mailbox
+from pipeline.training.loop import Loop, ProgressCallback, ProgressEvent, TrainingResult
 from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.world import World
 
 RESTARTS = 5
-"""Deaths of workers in one session, after which somebody should look."""
+"""Deaths of workers in one session, after which someone should look."""
 POLL = 0.25
-"""Seconds from one look at the board to the next."""
+"""Seconds between two looks at the mailbox."""
 
 SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # else two seconds until an end or a death is noticed
@@ -46,9 +46,9 @@ def train_on_ray(
     recipe: TrainingRecipe,
     output: Folder,
     options: TrainingOptions,
-    told: OnTold,
+    on_progress: ProgressCallback,
     stopping: Callable[[], bool],
-) -> Finished:
+) -> TrainingResult:
     """Runs the loop on the recipe's workers; raises what it raises."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -57,26 +57,26 @@ def train_on_ray(
     try:
         SESSION.wait()
         _check_resources(recipe)
-        board: Any = ray.remote(num_cpus=0)(Board).remote()
+        mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
         with tempfile.TemporaryDirectory(prefix="restora-train-") as place:
             trainer = train.torch.TorchTrainer(
                 _work,
                 train_loop_config={
                     "recipe": recipe.model_dump_json(),
                     "output": output,
-                    "board": board,
+                    "mailbox": mailbox,
                 },
                 scaling_config=_scaling(recipe, train),
                 run_config=train.RunConfig(
                     name="restora",
-                    # Ours lie in the output; Ray keeps its own books here. Workers elsewhere need
+                    # Our checkpoints are in the output; Ray keeps its own files here. Workers elsewhere need
                     # a shared place.
                     storage_path=place if options.ray_address is None else output.child("ray").url,
                     failure_config=train.FailureConfig(max_failures=RESTARTS),
                     logging_config=train.LoggingConfig(log_level="ERROR"),
                 ),
             )
-            return _watched(trainer, board, told, stopping)
+            return _watched(trainer, mailbox, on_progress, stopping)
     finally:
         SESSION.stop()
 
@@ -86,28 +86,28 @@ def _work(config: dict[str, Any]) -> None:
     from ray.train import get_context
     from ray.train.torch import get_device
 
-    recipe, board = TrainingRecipe.model_validate_json(config["recipe"]), config["board"]
+    recipe, mailbox = TrainingRecipe.model_validate_json(config["recipe"]), config["mailbox"]
     device: Any = get_device()
     if device.type == "cpu":
         torch.set_num_threads(max(1, int(recipe.resources.cpus_per_worker)))
     context = get_context()
     world = World(context.get_world_rank(), context.get_world_size(), device)
     try:
-        finished = Loop(recipe, config["output"], world, _told(board), _stopping(board, world))()
+        finished = Loop(recipe, config["output"], world, _progress_to(mailbox), _stopping(mailbox, world))()
         if world.leads:
-            ray.get(board.conclude.remote({"finished": asdict(finished)}))
+            ray.get(mailbox.conclude.remote({"finished": asdict(finished)}))
     except RestoraError as error:
         kind = type(error).__name__ if type(error).__name__ in ERRORS else "RestoraError"
-        ray.get(board.conclude.remote({"error": kind, "message": str(error)}))
+        ray.get(mailbox.conclude.remote({"error": kind, "message": str(error)}))
         if not isinstance(error, JobError | RunStopped):
             raise  # perhaps only here: the others would wait for this worker
 
 
-def _told(board: Any) -> OnTold:
-    return lambda told: board.tell.remote(asdict(told))
+def _progress_to(mailbox: Any) -> ProgressCallback:
+    return lambda event: mailbox.post.remote(asdict(event))
 
 
-def _stopping(board: Any, world: World) -> Callable[[], bool]:
+def _stopping(mailbox: Any, world: World) -> Callable[[], bool]:
     asked_at = float("-inf")
 
     def stopping() -> bool:
@@ -116,13 +116,15 @@ def _stopping(board: Any, world: World) -> Callable[[], bool]:
         if not world.leads or time.monotonic() - asked_at < POLL:
             return False
         asked_at = time.monotonic()
-        return bool(ray.get(board.stopping.remote()))
+        return bool(ray.get(mailbox.stopping.remote()))
 
     return stopping
 
 
-def _watched(trainer: Any, board: Any, told: OnTold, stopping: Callable[[], bool]) -> Finished:
-    """Passes news on until the run is over. On a thread, Ray Train leaves Ctrl-C to us."""
+def _watched(
+    trainer: Any, mailbox: Any, on_progress: ProgressCallback, stopping: Callable[[], bool]
+) -> TrainingResult:
+    """Passes events on until the run is over. On a thread, Ray Train leaves Ctrl-C to us."""
     fault: list[BaseException] = []
 
     def fit() -> None:
@@ -135,12 +137,12 @@ def _watched(trainer: Any, board: Any, told: OnTold, stopping: Callable[[], bool
     thread.start()
     asked = False
     while thread.is_alive():
-        _pass_on(board, told)
+        _pass_on(mailbox, on_progress)
         if stopping() and not asked:
             asked = True
-            ray.get(board.stop.remote())
+            ray.get(mailbox.stop.remote())
         time.sleep(POLL)
-    outcome = _pass_on(board, told)
+    outcome = _pass_on(mailbox, on_progress)
     if "error" in outcome:
         raise ERRORS[outcome["error"]](outcome["message"])
     if fault:
@@ -148,13 +150,13 @@ def _watched(trainer: Any, board: Any, told: OnTold, stopping: Callable[[], bool
             f"the workers failed {RESTARTS + 1} times, at last with {describe(fault[0])}; the same command "
             "goes on from the newest checkpoint"
         ) from fault[0]
-    return Finished(**outcome["finished"])
+    return TrainingResult(**outcome["finished"])
 
 
-def _pass_on(board: Any, told: OnTold) -> dict[str, Any]:
-    news, outcome = ray.get(board.read.remote())
-    for each in news:
-        told(Told(**each))
+def _pass_on(mailbox: Any, on_progress: ProgressCallback) -> dict[str, Any]:
+    events, outcome = ray.get(mailbox.read.remote())
+    for each in events:
+        on_progress(ProgressEvent(**each))
     result: dict[str, Any] = outcome
     return result
 

@@ -21,7 +21,7 @@ from pipeline.hashing import seed_of
 from pipeline.metrics import METRICS
 from pipeline.recipe.weights import fetch
 from pipeline.training.recipe.recipe import TrainingRecipe
-from pipeline.training.recipe.sections import Optimiser
+from pipeline.training.recipe.sections import Optimizer
 from pipeline.training.steps.muon import Muon
 from pipeline.training.steps.schedules import build_schedule
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Parts:
+class BuiltRecipe:
     """The names of a recipe, understood. Making one checks the whole recipe."""
 
     recipe: TrainingRecipe
@@ -41,13 +41,13 @@ class Parts:
     halo: int | None
 
     @classmethod
-    def of(cls, recipe: TrainingRecipe) -> Parts:
+    def of(cls, recipe: TrainingRecipe) -> BuiltRecipe:
         """Looks up, builds and checks everything that the recipe names."""
         degradations = _degradations(recipe.degradations, "degradations")
         validation = _degradations(recipe.validation.degradations, "validation.degradations")
         with torch.device("meta"):
             network: Any = build_trained(recipe)
-        parts = cls(
+        built = cls(
             recipe, degradations, validation or degradations, network.channels, getattr(network, "halo", None)
         )
         _check_names(recipe)
@@ -58,8 +58,8 @@ class Parts:
         _try(lambda: [build_loss(each.name, each.arguments) for each in recipe.losses], "losses")
         if recipe.discriminator is not None:
             _check_discriminator(recipe)
-        _try(lambda: optimiser(recipe.optimiser, nn.Linear(1, 1)), "optimiser")
-        return parts
+        _try(lambda: optimizer(recipe.optimizer, nn.Linear(1, 1)), "optimizer")
+        return built
 
 
 def build_trained(recipe: TrainingRecipe) -> nn.Module:
@@ -90,8 +90,8 @@ def start_of(recipe: TrainingRecipe) -> bytes | None:
         ) from error
 
 
-def optimiser(spec: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser of one side."""
+def optimizer(spec: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of one network."""
     if spec.name == "muon":
         return Muon(network.parameters(), lr=spec.learning_rate)
     if spec.name == "adamw":
@@ -132,11 +132,11 @@ def _check_names(recipe: TrainingRecipe) -> None:
     for index, name in enumerate(recipe.validation.metrics):
         if name not in METRICS:
             raise JobError(f"validation.metrics[{index}]: {unknown('metric', name, METRICS)}")
-    sides = {"optimiser": recipe.optimiser}
+    optimizers = {"optimizer": recipe.optimizer}
     if recipe.discriminator is not None:
-        sides["discriminator.optimiser"] = recipe.discriminator.optimiser
-    for where, side in sides.items():
-        schedule = side.schedule
+        optimizers["discriminator.optimizer"] = recipe.discriminator.optimizer
+    for where, spec in optimizers.items():
+        schedule = spec.schedule
         _try(lambda schedule=schedule: build_schedule(schedule.name, schedule.arguments), f"{where}.schedule")  # type: ignore[misc]
 
 
@@ -152,7 +152,7 @@ def _check_pairs(
             )
     if recipe.self_supervision != "none" and scale != 1:
         raise JobError("self_supervision: only for networks that do not enlarge; take away the scale")
-    halves = 2 if recipe.self_supervision == "neighbours" else 1
+    halves = 2 if recipe.self_supervision == "neighbor2neighbor" else 1
     multiple = scale * facts["multiple_of"] * halves
     least = scale * facts["minimum_size"] * halves
     if recipe.data.crop % multiple or recipe.data.crop < least:
@@ -160,26 +160,26 @@ def _check_pairs(
             f"data.crop: {recipe.data.crop} does not suit this network: take a multiple of {multiple}, "
             f"at least {least}"
         )
-    if recipe.data.shrink != 1:
-        raise JobError("data.shrink: only generators take it; a restorer's crops stay as they are")
+    if recipe.data.downsample != 1:
+        raise JobError("data.downsample: only generators take it; a restorer's crops stay as they are")
 
 
 def _check_size(recipe: TrainingRecipe, network: Any) -> None:
-    side = recipe.data.crop // recipe.data.shrink
+    side = recipe.data.crop // recipe.data.downsample
     if side != network.image_size:
         raise JobError(
-            f"data.crop: crops of {recipe.data.crop} / shrink {recipe.data.shrink} are {side} pixels, the "
-            f"generator makes {network.image_size}; make both the same"
+            f"data.crop: crops of {recipe.data.crop} / downsample {recipe.data.downsample} are {side} pixels "
+            f"a side, the generator makes {network.image_size}; make both the same"
         )
 
 
 def _check_discriminator(recipe: TrainingRecipe) -> None:
-    side = recipe.discriminator
-    assert side is not None
+    spec = recipe.discriminator
+    assert spec is not None
     with torch.device("meta"):
-        _try(lambda: build_discriminator(side.architecture, side.arguments), "discriminator")
-    game = side.adversarial
+        _try(lambda: build_discriminator(spec.architecture, spec.arguments), "discriminator")
+    game = spec.adversarial
     _try(lambda: build_adversarial(game.name, game.arguments), "discriminator.adversarial")
-    if side.penalty is not None:
-        penalty = side.penalty
+    if spec.penalty is not None:
+        penalty = spec.penalty
         _try(lambda: build_penalty(penalty.name, penalty.arguments), "discriminator.penalty")

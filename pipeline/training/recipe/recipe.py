@@ -15,6 +15,7 @@ from pipeline.errors import JobError
 from pipeline.jobs.job import Degradation, Name
 from pipeline.jobs.toml_errors import explained, path_of, read_toml
 from pipeline.training.recipe.overrides import overridden
+from pipeline.training.recipe.renamed import with_current_names
 from pipeline.training.recipe.sections import (
     Checkpoints,
     Data,
@@ -24,7 +25,7 @@ from pipeline.training.recipe.sections import (
     Guard,
     Length,
     Network,
-    Optimiser,
+    Optimizer,
     Resources,
     Validation,
     Weighted,
@@ -32,14 +33,14 @@ from pipeline.training.recipe.sections import (
 
 
 class TrainingRecipe(Frozen):
-    """Everything that a training run is told."""
+    """Everything that decides a training run."""
 
     name: Name
     """Name on the card, and of the weights' file."""
     summary: str
     """One sentence for the card."""
     kind: Literal["restoration", "generation"] = "restoration"
-    """restoration: pairs of degraded and true images. generation: images out of codes."""
+    """restoration: pairs of degraded and true images. generation: images out of latents."""
     task: str = "general"
     """As on cards: super-resolution, denoising, deblurring, inpainting, artefact-removal, general."""
     source: str = ""
@@ -52,32 +53,32 @@ class TrainingRecipe(Frozen):
     """What is trained on."""
     degradations: tuple[Degradation, ...] = ()
     """Presets or chains, as in a job, all of one scale; each sample draws one."""
-    self_supervision: Literal["none", "neighbours", "blind_spots"] = "none"
-    """Without clean images. neighbours: pairs are cut from the degraded image itself (Huang 2021).
-    blind_spots: the degraded image is its own target, at hidden pixels (Krull 2019); take the loss
+    self_supervision: Literal["none", "neighbor2neighbor", "noise2void"] = "none"
+    """Without clean images. neighbor2neighbor: pairs are cut from the degraded image itself (Huang 2021).
+    noise2void: the degraded image is its own target, at hidden pixels (Krull 2019); take the loss
     ``masked_mse`` or ``masked_l1`` with ``known = 0``."""
     network: Network
     """What is trained."""
     losses: tuple[Weighted, ...] = ()
     """Distances of restored and true image; their weighted sum is minimised."""
-    optimiser: Optimiser
+    optimizer: Optimizer
     """How the network learns."""
     discriminator: Discriminator | None = None
     """Its opponent, where there is one."""
     batch: PositiveInt
     """Samples in a step, over all workers."""
     accumulation: PositiveInt = 1
-    """Parts in which one worker takes the batch through the network."""
+    """BuiltRecipe in which one worker takes the batch through the network."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products; weights stay in float32."""
-    average: Annotated[float, Field(ge=0, lt=1)] | None = 0.999
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = 0.999
     """Decay of the moving average of the weights, which is what the run delivers; ``None``: the weights."""
     export: Literal["float32", "float16"] = "float32"
     """What the delivered weights are stored as."""
     length: Length
     """When the run is over."""
-    codes: Literal["normal", "uniform"] = "normal"
-    """What a generator's codes are drawn from: N(0, 1) or U(-1, 1)."""
+    latents: Literal["normal", "uniform"] = "normal"
+    """What a generator's latents are drawn from: N(0, 1) or U(-1, 1)."""
     growth: Growth | None = None
     """Of the pictures, for the generator ``progressive``."""
     validation: Validation = Validation()
@@ -88,6 +89,11 @@ class TrainingRecipe(Frozen):
     """When it is given up."""
     resources: Resources = Resources()
     """What it may use."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelling_of_before(cls, fields: Any) -> Any:
+        return with_current_names(fields) if isinstance(fields, Mapping) else fields
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -101,8 +107,10 @@ class TrainingRecipe(Frozen):
             raise ValueError('losses, degradations: generators have none; use kind = "restoration"')
         if self.batch % self.accumulation:
             raise ValueError(f"accumulation: {self.accumulation} does not divide the batch of {self.batch}")
-        if self.data.crop % self.data.shrink:
-            raise ValueError(f"data.shrink: {self.data.shrink} does not divide the crop of {self.data.crop}")
+        if self.data.crop % self.data.downsample:
+            raise ValueError(
+                f"data.downsample: {self.data.downsample} does not divide the crop of {self.data.crop}"
+            )
         self._check_workers()
         return self
 
@@ -130,8 +138,8 @@ class TrainingRecipe(Frozen):
         for name in ("summary", "task", "source", "licence", "export", "resources", "checkpoints", "guard"):
             del values[name]
         del values["validation"]
-        # What the images are is in their digest; where they lie does not matter.
-        for name in ("datasets", "memory_gigabytes", "max_pixels", "sources", "threads"):
+        # What the images are is in their digest; where they are stored does not matter.
+        for name in ("datasets", "memory_gigabytes", "max_pixels", "attribution", "threads"):
             del values["data"][name]
         return values
 
@@ -142,6 +150,10 @@ class TrainingRecipe(Frozen):
         Raises ``JobError`` naming file, field, value and cure.
         """
         fields = read_toml(Path(path), "; recipes to start from are in conf/train")
+        try:
+            fields = with_current_names(fields)
+        except ValueError as error:
+            raise JobError(f"{path}: {error}") from None
         return cls.parse(overridden(fields, overrides), where=str(path))
 
     @classmethod
@@ -160,7 +172,7 @@ def _faults(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the model that lies at ``location`` below ``model``."""
+    """Names of the fields of the model at ``location`` below ``model``."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             found = [each for each in _models_in(model.model_fields[part].annotation)]

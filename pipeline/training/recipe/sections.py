@@ -1,4 +1,4 @@
-"""The parts of a training recipe, each field documented where it stands."""
+"""The sections of a training recipe, each field documented where it stands."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _not_private(dataset: Dataset) -> Dataset:
 
 
 PublicDataset = Annotated[Dataset, AfterValidator(_not_private)]
-"""A collection whose names may be told."""
+"""A collection whose names may be shown."""
 
 
 class Data(Frozen):
@@ -65,21 +65,21 @@ class Data(Frozen):
     """Collections, as in a job; every image is decoded once and kept in memory."""
     crop: Annotated[int, Field(ge=4)]
     """Side of a sample in pixels of the source."""
-    shrink: PositiveInt = 1
-    """Crops are averaged over squares of this side first, for generators of small pictures."""
+    downsample: PositiveInt = 1
+    """Crops are averaged over squares of this many pixels a side first, for generators of small pictures."""
     flip: bool = True
     """Mirrors half of the samples."""
     rotate: bool = True
     """Turns samples by 0, 90, 180 or 270 degrees."""
     shuffle_channels: bool = False
     """Puts the channels in any order."""
-    busiest_of: PositiveInt = 1
+    crop_candidates: PositiveInt = 1
     """Places looked at for one sample; the one with the strongest gradients is taken."""
     memory_gigabytes: Positive = 4.0
     """Decoded images kept at most; what comes after is left out, and listed."""
     max_pixels: PositiveInt = 100_000_000
     """Height times width of one image; larger ones are left out."""
-    sources: str | None = None
+    attribution: str | None = None
     """Tab-separated table of package, file, licence and author of every image, for the card."""
     threads: PositiveInt = 1
     """Threads that make samples while the networks work."""
@@ -98,8 +98,8 @@ class Network(Frozen):
     """Weights to begin with: a path or URL of a safetensors file; else random ones."""
 
 
-class Optimiser(Frozen):
-    """How the weights of one side move."""
+class Optimizer(Frozen):
+    """How the weights of one network are updated."""
 
     name: Literal["adam", "adamw", "muon"] = "adam"
     """Adam, AdamW, or Muon (``pipeline.training.steps.muon``)."""
@@ -125,16 +125,16 @@ class FeatureMatching(Frozen):
 
 
 class Discriminator(Frozen):
-    """The other side of an adversarial training."""
+    """The discriminator of an adversarial training."""
 
     architecture: str
     """As in ``models.discriminators``."""
     arguments: dict[str, Any] = {}
     """What it is built with."""
-    optimiser: Optimiser
+    optimizer: Optimizer
     """How it learns."""
     adversarial: Named
-    """The game's loss, for both sides."""
+    """The adversarial loss, of generator and discriminator."""
     weight: Positive = 1.0
     """Of the adversarial loss in the sum of a restorer's losses."""
     penalty: Penalty | None = None
@@ -146,8 +146,8 @@ class Discriminator(Frozen):
     value_range: tuple[float, float] | None = None
     """The range in which it sees images; ``None``: that of the network."""
     steps: PositiveInt = 1
-    """Its steps for one of a generator of images from codes."""
-    begins: Annotated[int, Field(ge=0)] = 0
+    """Its steps for one of a generator of images from latents."""
+    start_step: Annotated[int, Field(ge=0)] = 0
     """Steps of a restorer with the other losses alone, before it comes in."""
 
 
@@ -155,7 +155,7 @@ class Length(Frozen):
     """When a run is over."""
 
     steps: PositiveInt | None = None
-    """Optimiser steps: repeats exactly."""
+    """Optimizer steps: repeats exactly."""
     minutes: Positive | None = None
     """Time spent on steps, over all sessions: the schedule follows the clock."""
 

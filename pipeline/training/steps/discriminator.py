@@ -1,4 +1,4 @@
-"""The discriminator's part in training: its own step, and what it tells the generator.
+"""The discriminator's part in training: its own step, and the losses that it gives the generator.
 
 Shapes: B batch, C channels, H and W height and width.
 """
@@ -13,16 +13,16 @@ from torch import Generator, Tensor
 
 from models.losses import Adversarial, FeatureMatching, Logits, Penalty
 from models.losses.adversarial import mean_logit
-from pipeline.training.steps.network_update import Side, frozen, synchronised, unwrapped
+from pipeline.training.steps.network_update import NetworkUpdate, frozen, synchronised, unwrapped
 from pipeline.training.steps.precision import autocast
 from pipeline.training.steps.scalars import Scalars, mean_over_ranks
 
-Part = tuple[float, Tensor, Tensor]
+Microbatch = tuple[float, Tensor, Tensor]
 """Share of the step, real images, fake images: both in the discriminator's range."""
 
 
 class DiscriminatorStep:
-    """``discriminate(parts, step, rng)`` moves the discriminator; ``judge`` tells how fakes fare.
+    """``discriminate(microbatches, ...)`` moves the discriminator; ``generator_losses`` is for the generator.
 
     Real and fake images go through it apart: batch normalisation and the standard deviation of a group
     are of one kind of images (Chintala et al., "How to train a GAN", NIPS 2016 tutorial).
@@ -30,7 +30,7 @@ class DiscriminatorStep:
 
     def __init__(
         self,
-        side: Side,
+        update: NetworkUpdate,
         adversarial: Adversarial,
         *,
         penalty: Penalty | None = None,
@@ -43,13 +43,15 @@ class DiscriminatorStep:
             raise ValueError(f"penalty_every must be 1 or more, got {penalty_every}")
         if penalty_weight and penalty is None:
             raise ValueError(f"penalty_weight is {penalty_weight:g}, but there is no penalty; give one")
-        self.side, self.adversarial, self.precision = side, adversarial, precision
+        self.update, self.adversarial, self.precision = update, adversarial, precision
         self._penalty, self._penalty_weight, self._penalty_every = penalty, penalty_weight, penalty_every
         self._feature_matching = feature_matching
 
-    def judge(self, real_BCHW: Tensor, fake_BCHW: Tensor, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    def generator_losses(
+        self, real_BCHW: Tensor, fake_BCHW: Tensor, arguments: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
         """The generator's losses by name; their gradients reach the fakes alone."""
-        inner = self.side.inner
+        inner = self.update.inner
         with frozen(inner), autocast(fake_BCHW, self.precision):
             real: Logits | None = None
             if self.adversarial.needs_real:
@@ -65,22 +67,27 @@ class DiscriminatorStep:
         return losses
 
     def __call__(
-        self, parts: Iterable[Part], count: int, step: int, rng: Generator, arguments: Mapping[str, Any]
+        self,
+        microbatches: Iterable[Microbatch],
+        count: int,
+        step: int,
+        rng: Generator,
+        arguments: Mapping[str, Any],
     ) -> dict[str, Tensor]:
-        """One step of the optimiser over ``count`` parts, whose shares add up to one."""
+        """One step of the optimizer over ``count`` microbatches, whose shares add up to one."""
         penalised = self._penalty is not None and self._penalty_weight > 0 and step % self._penalty_every == 0
         scalars = Scalars()
-        self.side.begin()
-        for number, (share, real_BCHW, fake_BCHW) in enumerate(parts, start=1):
-            with synchronised(self.side.network, wanted=number == count):
-                loss, told = self._loss(real_BCHW, fake_BCHW.detach(), arguments)
-                scalars.add(share, loss_discriminator=loss, **told)
+        self.update.begin()
+        for number, (share, real_BCHW, fake_BCHW) in enumerate(microbatches, start=1):
+            with synchronised(self.update.network, wanted=number == count):
+                loss, mean_logits = self._loss(real_BCHW, fake_BCHW.detach(), arguments)
+                scalars.add(share, loss_discriminator=loss, **mean_logits)
                 if penalised:
                     penalty = self._slope(real_BCHW, fake_BCHW.detach(), rng, arguments)
                     scalars.add(share, penalty=penalty)
                     loss = loss + self._penalty_weight * self._penalty_every * penalty
                 (share * loss).backward()  # type: ignore[no-untyped-call]
-        norm, finite = self.side.finish()
+        norm, finite = self.update.finish()
         values = scalars.values
         if self.adversarial.remembers:
             self.adversarial.update(mean_over_ranks(values["d_real"]), mean_over_ranks(values["d_fake"]))
@@ -91,17 +98,17 @@ class DiscriminatorStep:
         self, real_BCHW: Tensor, fake_BCHW: Tensor, arguments: Mapping[str, Any]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(real_BCHW, self.precision):
-            real: Logits = self.side.network(real_BCHW, **arguments)
-            fake: Logits = self.side.inner(fake_BCHW, **arguments)
-        told = {"d_real": mean_logit(real), "d_fake": mean_logit(fake)}
-        return self.adversarial.discriminator(real, fake), told
+            real: Logits = self.update.network(real_BCHW, **arguments)
+            fake: Logits = self.update.inner(fake_BCHW, **arguments)
+        mean_logits = {"d_real": mean_logit(real), "d_fake": mean_logit(fake)}
+        return self.adversarial.discriminator(real, fake), mean_logits
 
     def _slope(
         self, real_BCHW: Tensor, fake_BCHW: Tensor, rng: Generator, arguments: Mapping[str, Any]
     ) -> Tensor:
         """In float32, and past any compiled code, which cannot be differentiated twice."""
         assert self._penalty is not None
-        forward: Callable[..., Logits] = unwrapped(self.side.network).forward
+        forward: Callable[..., Logits] = unwrapped(self.update.network).forward
         with autocast(real_BCHW, None):
             return self._penalty(
                 lambda image_BCHW: forward(image_BCHW, **arguments), real_BCHW.float(), fake_BCHW.float(), rng

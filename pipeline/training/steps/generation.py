@@ -1,6 +1,6 @@
-"""One step of training a generator of images from codes, in plain torch.
+"""One step of training a generator of images from latents, in plain torch.
 
-Shapes: B batch, Z numbers of a code, C channels, N the side of the image.
+Shapes: B batch, Z numbers of a latent, C channels, N the side of the image.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import torch
 from torch import Generator, Tensor
 
 from models.losses import Adversarial, Penalty
-from pipeline.training.steps.discriminator import DiscriminatorStep, Part
+from pipeline.training.steps.discriminator import DiscriminatorStep, Microbatch
 from pipeline.training.steps.growth import FullSize, Growth, Stage
-from pipeline.training.steps.network_update import Side, synchronised
+from pipeline.training.steps.network_update import NetworkUpdate, synchronised
 from pipeline.training.steps.precision import autocast, checked
 from pipeline.training.steps.scalars import Scalars
 
@@ -23,15 +23,15 @@ DISTRIBUTIONS = ("normal", "uniform")
 class GenerationStep:
     """``train(batches, step, rng)``: one step of the generator, then ``critic_steps`` of the discriminator.
 
-    The discriminator's first step sees the fakes that the generator was judged by, further ones new fakes.
-    Codes have ``latent`` numbers from N(0, 1), or U(-1, 1) as in DCGAN's paper. Images are shown to the
+    The discriminator's first step sees the fakes that the generator learned from, further ones new fakes.
+    Latents have ``latent`` numbers from N(0, 1), or U(-1, 1) as in DCGAN's paper. Images are shown to the
     discriminator in ``value_range``, the generator's own. Raises ``ValueError`` where the parts do not fit.
     """
 
     def __init__(
         self,
-        generator: Side,
-        discriminator: Side,
+        generator: NetworkUpdate,
+        discriminator: NetworkUpdate,
         *,
         adversarial: Adversarial,
         latent: int,
@@ -80,14 +80,14 @@ class GenerationStep:
         report, fakes = self._move_generator(groups[0], stage, rng)
         finite = report["finite"]
         for number, group in enumerate(groups):
-            parts = self._parts(group, fakes if number == 0 else None, stage, rng)
-            told = self._discriminate(parts, count, step, rng, stage.discriminator_arguments)
-            finite = finite & told["finite"]
-            report |= told
+            microbatches = self._microbatches(group, fakes if number == 0 else None, stage, rng)
+            moved = self._discriminate(microbatches, count, step, rng, stage.discriminator_arguments)
+            finite = finite & moved["finite"]
+            report |= moved
         return {**report, "finite": finite}
 
     def draw(self, batch: int, rng: Generator) -> Tensor:
-        """Codes BZ on the random generator's device."""
+        """Latents BZ on the random generator's device."""
         if self._distribution == "normal":
             return torch.randn(batch, self._latent, generator=rng, device=rng.device)
         return torch.rand(batch, self._latent, generator=rng, device=rng.device) * 2 - 1
@@ -95,17 +95,19 @@ class GenerationStep:
     def _move_generator(
         self, real: Sequence[Tensor], stage: Stage, rng: Generator
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The generator's step; what it reports, and the fakes it was judged by."""
+        """The generator's step; what it reports, and the fakes the discriminator saw."""
         scalars, fakes = Scalars(), list[Tensor]()
         self._generator.begin()
         for number, (share, real_BCNN) in enumerate(_shared(real), start=1):
             with synchronised(self._generator.network, wanted=number == len(real)):
-                code_BZ = self.draw(len(real_BCNN), rng).to(real_BCNN.device, non_blocking=True)
-                with autocast(code_BZ, self._precision):
-                    fake_BCNN: Tensor = self._generator.network(code_BZ, **stage.generator_arguments)
+                latent_BZ = self.draw(len(real_BCNN), rng).to(real_BCNN.device, non_blocking=True)
+                with autocast(latent_BZ, self._precision):
+                    fake_BCNN: Tensor = self._generator.network(latent_BZ, **stage.generator_arguments)
                 fake_BCNN = fake_BCNN.float()
-                judged = self._discriminate.judge(real_BCNN, fake_BCNN, stage.discriminator_arguments)
-                loss = judged["generator_adversarial"]
+                losses = self._discriminate.generator_losses(
+                    real_BCNN, fake_BCNN, stage.discriminator_arguments
+                )
+                loss = losses["generator_adversarial"]
                 (share * loss).backward()  # type: ignore[no-untyped-call]
             scalars.add(share, loss=loss, loss_generator_adversarial=loss)
             fakes.append(fake_BCNN.detach())
@@ -113,17 +115,17 @@ class GenerationStep:
         finite = finite & scalars.values["loss"].isfinite()
         return {**scalars.values, "gradient_norm": norm, "finite": finite}, fakes
 
-    def _parts(
+    def _microbatches(
         self, real: Sequence[Tensor], fakes: Sequence[Tensor] | None, stage: Stage, rng: Generator
-    ) -> Iterator[Part]:
+    ) -> Iterator[Microbatch]:
         for number, (share, real_BCNN) in enumerate(_shared(real)):
             yield share, real_BCNN, fakes[number] if fakes else self._fake(real_BCNN, stage, rng)
 
     @torch.no_grad()
     def _fake(self, real_BCNN: Tensor, stage: Stage, rng: Generator) -> Tensor:
-        code_BZ = self.draw(len(real_BCNN), rng).to(real_BCNN.device, non_blocking=True)
-        with autocast(code_BZ, self._precision):
-            fake_BCNN: Tensor = self._generator.inner(code_BZ, **stage.generator_arguments)
+        latent_BZ = self.draw(len(real_BCNN), rng).to(real_BCNN.device, non_blocking=True)
+        with autocast(latent_BZ, self._precision):
+            fake_BCNN: Tensor = self._generator.inner(latent_BZ, **stage.generator_arguments)
         return fake_BCNN.float()
 
 

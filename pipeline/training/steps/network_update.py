@@ -1,4 +1,4 @@
-"""One side of a game of two networks: what is moved, by what, and with which care.
+"""How a step moves a network: its optimizer, clipping, and what happens to gradients that are not finite.
 
 A network may be wrapped in ``DistributedDataParallel``. One forward pass per backward pass goes through
 the wrapper, which then adds the gradients of all ranks up; further ones go to the network inside, whose
@@ -17,12 +17,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass
-class Side:
-    """A network, its optimiser and the largest norm that its gradient may have."""
+class NetworkUpdate:
+    """A network, its optimizer and the largest norm that its gradient may have."""
 
     network: nn.Module
     """As it is called; wrapped or not."""
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     clip_gradient: float | None = None
     """Gradients with a larger norm over all parameters are scaled down to it; nothing: as they are."""
 
@@ -36,7 +36,7 @@ class Side:
 
     def begin(self) -> None:
         """Forgets the gradients of the step before."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
 
     def finish(self) -> tuple[Tensor, Tensor]:
         """Moves the network; gives the gradient's norm before clipping, and whether it was finite.
@@ -56,7 +56,7 @@ class Side:
         torch._foreach_mul_(gradients, finite.to(norm.dtype))
         for gradient in gradients:
             gradient.nan_to_num_(0.0)
-        self.optimiser.step()
+        self.optimizer.step()
         return norm, finite
 
 

@@ -1,6 +1,6 @@
-"""How far a generator's images are from true ones: ``frechet_lite0``; and a sheet of the same codes always.
+"""How far a generator's images are from true ones: ``frechet_lite0``; and a sheet of the same latents always.
 
-Shapes: B batch, Z numbers of a code, C channels, N the side of the image, D features.
+Shapes: B batch, Z numbers of a latent, C channels, N the side of the image, D features.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pipeline.distances.features import Lite0Features
 from pipeline.errors import JobError
 from pipeline.hashing import seed_of
 from pipeline.training.data.samples import Samples
+from pipeline.training.recipe.renamed import with_current_names
 from pipeline.training.validation.restorer import Pixels, Score, Validated
 
 BATCH = 32
@@ -59,12 +60,14 @@ class GeneratorValidation:
 
 @torch.inference_mode()
 def generated(generator: ImageGenerator, count: int, seed: int, device: torch.device) -> list[Tensor]:
-    """Batches BCNN in [0, 1], clipped: the images of the first ``count`` codes of a seed.
+    """Batches BCNN in [0, 1], clipped: the images of the first ``count`` latents of a seed.
 
-    Codes are from N(0, 1), or from U(-1, 1) where the card says that the generator was trained on those.
+    Latents are from N(0, 1), or from U(-1, 1) where the card says that the generator was trained on those.
     """
+    # "codes": a seed goes on drawing the images that it has always drawn.
     rng = Generator().manual_seed(seed_of(str(seed), "codes"))
-    uniform = generator.card.training.get("recipe", {}).get("codes") == "uniform"
+    recipe = with_current_names(generator.card.training.get("recipe", {}))
+    uniform = recipe.get("latents") == "uniform"
 
     def draw() -> Tensor:
         if uniform:
@@ -72,9 +75,9 @@ def generated(generator: ImageGenerator, count: int, seed: int, device: torch.de
         return torch.randn(generator.latent, generator=rng)
 
     # One by one: torch draws other numbers for a larger tensor.
-    code_NZ = torch.stack([draw() for _ in range(count)])
-    parts = torch.split(code_NZ, BATCH)
-    return [generator(code_BZ.to(device)).float().clamp(0, 1) for code_BZ in parts]
+    latent_NZ = torch.stack([draw() for _ in range(count)])
+    batches = torch.split(latent_NZ, BATCH)
+    return [generator(latent_BZ.to(device)).float().clamp(0, 1) for latent_BZ in batches]
 
 
 def displayed(image_CNN: Tensor) -> Pixels:

@@ -14,7 +14,7 @@ from pipeline.training.checkpoints import POINTER, Checkpoints
 from tests.helpers import fill
 from tests.moto_s3 import new_bucket
 
-IDENTITY = {"batch": 4, "optimiser": {"learning_rate": 0.1}}
+IDENTITY = {"batch": 4, "optimizer": {"learning_rate": 0.1}}
 
 
 def state(step):
@@ -53,7 +53,7 @@ def test_newest_and_best_are_kept(folder):
 
 def test_another_recipe_is_refused_with_the_difference(folder):
     of(folder).save(state(1), 1)
-    other = {"batch": 8, "optimiser": {"learning_rate": 0.1}}
+    other = {"batch": 8, "optimizer": {"learning_rate": 0.1}}
     with pytest.raises(JobError, match=r"batch: 4 -> 8\ngive another OUT"):
         of(folder, identity=other).load()
 

@@ -40,7 +40,7 @@ def test_killed_and_started_again_gives_equal_weights(tmp_path, make):
 
 
 def test_workers_on_ray_killed_and_started_again_give_equal_weights(tmp_path, on_ray):
-    """First a worker, then the driver; the judge is two processes that Ray knows nothing of."""
+    """First a worker, then the driver; the reference is two processes that Ray knows nothing of."""
     photographs(tmp_path / "photos", 3)
     recipe = super_resolver_gan(
         tmp_path / "photos",

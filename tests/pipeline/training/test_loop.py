@@ -23,9 +23,9 @@ from tests.pipeline.training.training_process import HERE, newest_step
 
 
 def trained(recipe, output, **more):
-    told = []
-    finished = train(recipe, str(output), HERE, told=told.append, **more)
-    return finished, told
+    events = []
+    finished = train(recipe, str(output), HERE, on_progress=events.append, **more)
+    return finished, events
 
 
 def table(output):
@@ -47,7 +47,7 @@ def finished_run(images, tmp_path_factory):
     recipe = denoiser(
         images,
         length={"steps": 250},
-        optimiser={"learning_rate": 5e-3, "schedule": {"name": "cosine", "warm_up": 0.05}},
+        optimizer={"learning_rate": 5e-3, "schedule": {"name": "cosine", "warm_up": 0.05}},
         degradations=["awgn-50"],
         batch=8,
         export="float16",
@@ -58,8 +58,8 @@ def finished_run(images, tmp_path_factory):
             "samples": 2,
         },
     )
-    finished, told = trained(recipe, output)
-    return recipe, output, finished, told
+    finished, events = trained(recipe, output)
+    return recipe, output, finished, events
 
 
 def test_card_says_how_the_weights_came_to_be(finished_run):
@@ -67,12 +67,12 @@ def test_card_says_how_the_weights_came_to_be(finished_run):
     card, state = load_weights(output / "tiny.safetensors")
     assert finished.weights == str(output / "tiny.safetensors")
     assert (card.name, card.task, card.channels, card.scale, card.halo) == ("tiny", "denoising", 3, 1, 3)
-    told = card.training
-    assert (told["steps"], told["finished"], told["images"], told["images_left_out"]) == (250, True, 3, 2)
-    assert told["recipe"]["optimiser"]["learning_rate"] == recipe.optimiser.learning_rate
-    assert told["recipe"]["degradations"][0]["operators"] == [{"op": "gaussian_noise", "sigma": 50}]
-    assert len(told["data_sha256"]) == len(told["recipe_sha256"]) == 64
-    score = told["validation"]["awgn-50"]["psnr"]
+    facts = card.training
+    assert (facts["steps"], facts["finished"], facts["images"], facts["images_left_out"]) == (250, True, 3, 2)
+    assert facts["recipe"]["optimizer"]["learning_rate"] == recipe.optimizer.learning_rate
+    assert facts["recipe"]["degradations"][0]["operators"] == [{"op": "gaussian_noise", "sigma": 50}]
+    assert len(facts["data_sha256"]) == len(facts["recipe_sha256"]) == 64
+    score = facts["validation"]["awgn-50"]["psnr"]
     low, high = score["interval_95"]
     assert low <= score["mean"] <= high
     assert score["images"] == 3
@@ -114,7 +114,7 @@ def test_table_holds_losses_rates_and_scores(finished_run):
 
 
 def test_page_and_sheets_show_the_run(finished_run):
-    _, output, _, told = finished_run
+    _, output, _, events = finished_run
     page = (output / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") >= 5
     assert page.count("data:image/png;base64,") == 3
@@ -123,7 +123,7 @@ def test_page_and_sheets_show_the_run(finished_run):
     ).replace("https://matplotlib.org", "")
     sheet = PIL.Image.open(output / "samples" / "step-000000250.png")
     assert sheet.size == (3 * (72 + 4), 2 * (64 + 4))
-    messages = [each.message for each in told if each.message]
+    messages = [each.message for each in events if each.message]
     assert any("2 images left out" in message for message in messages)
     skipped = json.loads((output / "skipped.json").read_text())
     assert {name.partition("/")[2] for name in skipped} == {"broken.png", "small.png"}
@@ -136,8 +136,8 @@ def test_stopping_keeps_a_checkpoint_and_going_on_gives_the_same_weights(images,
     with pytest.raises(RunStopped, match=r"stopped at step \d+; the last good checkpoint is .*step-00000000"):
         trained(recipe, tmp_path / "parts", stopping=lambda: next(asked, True))
     assert 0 < table(tmp_path / "parts")[-1]["step"] < 8
-    _, told = trained(recipe, tmp_path / "parts")
-    assert any(each.message.startswith("going on from step") for each in told)
+    _, events = trained(recipe, tmp_path / "parts")
+    assert any(each.message.startswith("going on from step") for each in events)
     first, second = (load_weights(tmp_path / each / "tiny.safetensors")[1] for each in ("whole", "parts"))
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     steps = [row["step"] for row in table(tmp_path / "parts")]
@@ -161,7 +161,7 @@ def test_a_diverging_run_stops_and_names_the_last_good_checkpoint(images, tmp_pa
     recipe = denoiser(
         images,
         length={"steps": 100},
-        optimiser={"learning_rate": 1.0, "schedule": {"name": "constant", "warm_up": 1.0}},
+        optimizer={"learning_rate": 1.0, "schedule": {"name": "constant", "warm_up": 1.0}},
         network={"architecture": "srvgg", "arguments": {"features": 8, "layers": 16, "scale": 1}},
         losses=[{"name": "mse"}],
         checkpoints={"every_steps": 10},
@@ -199,7 +199,7 @@ def test_warm_start_begins_with_the_weights_and_only_with_fitting_ones(finished_
     arguments = {"features": 6, "layers": 3, "batch_norm": False}
     network = {"architecture": "dncnn", "arguments": arguments, "start": weights}
     still = {"learning_rate": 1e-12}
-    recipe = denoiser(images, network=network, optimiser=still, length={"steps": 1}, average=None)
+    recipe = denoiser(images, network=network, optimizer=still, length={"steps": 1}, ema_decay=None)
     trained(recipe, tmp_path / "warm")
     before, after = (load_weights(path / "tiny.safetensors")[1] for path in (output, tmp_path / "warm"))
     assert all(torch.allclose(tensor, after[name], atol=1e-9) for name, tensor in before.items())
@@ -238,10 +238,10 @@ def test_generator_is_trained_sampled_and_published(images, tmp_path):
 
 def test_publishing_keeps_an_index(finished_run, tmp_path):
     _, output, finished, _ = finished_run
-    address = run.publish(finished.weights, str(tmp_path / "shelf"))
-    index = json.loads((tmp_path / "shelf" / "index.json").read_text())
-    assert address == str(tmp_path / "shelf" / "tiny.safetensors")
-    card, _ = load_weights(tmp_path / "shelf" / "tiny.safetensors")
+    address = run.publish(finished.weights, str(tmp_path / "registry"))
+    index = json.loads((tmp_path / "registry" / "index.json").read_text())
+    assert address == str(tmp_path / "registry" / "tiny.safetensors")
+    card, _ = load_weights(tmp_path / "registry" / "tiny.safetensors")
     assert index["tiny"]["sha256"] == card.weights_sha256 == index["tiny"]["card"]["weights_sha256"]
     assert index["tiny"]["bytes"] == (output / "tiny.safetensors").stat().st_size
     with pytest.raises(JobError, match="restores images and generates none"):

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from pipeline.training.data.collection import Collection
-from pipeline.training.recipe.built_recipe import Parts
+from pipeline.training.recipe.built_recipe import BuiltRecipe
 from pipeline.training.recipe.recipe import TrainingRecipe
-from pipeline.training.trainer import Training
+from pipeline.training.trainer import Trainer
 from tests.pipeline.training.training_data import ROOT, photographs
 
 NAME = re.compile(r"`([^`]+)`")
@@ -84,7 +84,7 @@ SMALL = {  # what makes each network a matter of milliseconds
     "gated_unet": ("arguments.features=2",),
     "lama": ("arguments.features=4", "arguments.blocks=1"),
     "dcgan": ("arguments.features=4",),
-    "progressive": ("arguments.features=64", "arguments.widest=8", "arguments.code=8"),
+    "progressive": ("arguments.features=64", "arguments.widest=8", "arguments.latent=8"),
 }
 OPPONENTS = {
     "patch": ("arguments.features=2", "arguments.layers=2"),
@@ -92,7 +92,7 @@ OPPONENTS = {
     "srgan": ("arguments.features=2", "arguments.hidden=4"),
     "unet": ("arguments.features=2",),
     "dcgan": ("arguments.features=4",),
-    "autoencoder": ("arguments.features=4", "arguments.code=8"),
+    "autoencoder": ("arguments.features=4", "arguments.latent=8"),
     "progressive": ("arguments.features=64", "arguments.widest=8"),
 }
 
@@ -117,7 +117,7 @@ def small(path, folder):
     overrides += ["batch=2", "accumulation=1", "precision=float32"]
     fields = TrainingRecipe.from_toml(path, tuple(overrides)).model_dump()
     fields["network"]["start"] = None  # weights of a run that comes before it
-    fields["data"]["sources"] = None
+    fields["data"]["attribution"] = None
     return TrainingRecipe.parse(fields)
 
 
@@ -141,8 +141,8 @@ def test_the_page_lists_all_of_them_and_says_which_wait_for_a_gpu():
 def test_means_something_as_it_is(path):
     recipe = TrainingRecipe.from_toml(path)
     assert recipe.name == path.stem
-    parts = Parts.of(recipe)
-    assert parts.channels in (1, 3)
+    built = BuiltRecipe.of(recipe)
+    assert built.channels in (1, 3)
     text = path.read_text(encoding="utf-8")
     assert re.search(r"^# .*(et al|Zhang|Wang)", text), "name the paper in the comment"
     assert f"restora train conf/train/{path.name} " in text
@@ -154,11 +154,11 @@ def test_takes_two_steps_that_move_the_weights(path, folder):
         pytest.importorskip("efficientnet_lite_pytorch", reason="the extra perceptual is not installed")
     recipe = small(path, folder)
     data = recipe.data
-    parts = Parts.of(recipe)
+    built = BuiltRecipe.of(recipe)
     collection = Collection.read(
-        data.datasets, channels=parts.channels, smallest=data.crop, most_bytes=1e9, most_pixels=10**6
+        data.datasets, channels=built.channels, smallest=data.crop, most_bytes=1e9, most_pixels=10**6
     )
-    training = Training(parts, collection)
+    training = Trainer(built, collection)
     before = {name: tensor.clone() for name, tensor in training.network.named_parameters()}
     for step in (1, 2):
         scalars, _ = training.step()

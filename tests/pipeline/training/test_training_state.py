@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pipeline.training.data.collection import Collection, Picture
-from pipeline.training.recipe.built_recipe import Parts
-from pipeline.training.trainer import Training
+from pipeline.training.recipe.built_recipe import BuiltRecipe
+from pipeline.training.trainer import Trainer
 from tests.helpers import photograph
 from tests.pipeline.training.training_data import denoiser, generator, super_resolver_gan
 
@@ -21,19 +21,19 @@ DROPOUT = {
     }
 }
 BEGAN = {
-    "codes": "uniform",
+    "latents": "uniform",
     "discriminator": {
         "architecture": "autoencoder",
-        "arguments": {"features": 4, "image_size": 8, "code": 4},
+        "arguments": {"features": 4, "image_size": 8, "latent": 4},
         "adversarial": {"name": "began", "gain": 0.1},
-        "optimiser": {"learning_rate": 1e-3},
+        "optimizer": {"learning_rate": 1e-3},
     },
 }
-MUON = {"optimiser": {"name": "muon", "learning_rate": 1e-2, "clip_gradient": 0.5}}
+MUON = {"optimizer": {"name": "muon", "learning_rate": 1e-2, "clip_gradient": 0.5}}
 
 
 def training(recipe):
-    return Training(Parts.of(recipe), PICTURES)
+    return Trainer(BuiltRecipe.of(recipe), PICTURES)
 
 
 def stepped(one, steps):
@@ -72,12 +72,12 @@ def assert_same(first, second, path="state"):
         (denoiser, MUON),
         (denoiser, DROPOUT),
         (denoiser, {"accumulation": 2, "precision": "bfloat16"}),
-        (denoiser, {"self_supervision": "neighbours"}),
+        (denoiser, {"self_supervision": "neighbor2neighbor"}),
         (super_resolver_gan, {}),
         (generator, {}),
         (generator, BEGAN),
     ],
-    ids=["adam", "muon", "dropout", "accumulated", "neighbours", "adversarial", "generator", "began"],
+    ids=["adam", "muon", "dropout", "accumulated", "neighbor2neighbor", "adversarial", "generator", "began"],
 )
 def test_six_steps_are_two_and_four_more(tmp_path, make, fields):
     recipe = make(tmp_path, **fields)
@@ -103,7 +103,7 @@ def test_state_of_began_moves_and_is_kept(tmp_path):
 
 def test_schedule_is_followed(tmp_path):
     schedule = {"name": "multi_step", "milestones": [0.5], "factor": 0.1}
-    recipe = denoiser(tmp_path, optimiser={"learning_rate": 0.01, "schedule": schedule})
+    recipe = denoiser(tmp_path, optimizer={"learning_rate": 0.01, "schedule": schedule})
     run, rates = training(recipe), []
     for _ in range(6):
         run.step()
@@ -126,9 +126,9 @@ def test_time_is_counted_over_sessions(tmp_path):
 def test_delivered_weights_are_the_average(tmp_path):
     run = stepped(training(denoiser(tmp_path)), 3)
     delivered = run.delivered()
-    assert_same(delivered, run.average.state)
+    assert_same(delivered, run.ema.state)
     assert any(not torch.equal(delivered[name], value) for name, value in run.network.state_dict().items())
-    plain = stepped(training(denoiser(tmp_path, average=None)), 3)
+    plain = stepped(training(denoiser(tmp_path, ema_decay=None)), 3)
     assert_same(plain.delivered(), dict(plain.network.state_dict()))
     run.close()
     plain.close()

@@ -19,14 +19,14 @@ from pipeline.training.world import World
 
 
 def train_whole(recipe: str, output: str, log: str, options: TrainingOptions, pause: float) -> None:
-    """A training on an engine; waits ``pause`` seconds at every news, to be caught at work."""
+    """A training on an engine; waits ``pause`` seconds at every event, to be caught at work."""
     _write_to(log)
 
-    def told(news):
-        print(news.step, news.message, flush=True)
+    def on_progress(event):
+        print(event.step, event.message, flush=True)
         time.sleep(pause)
 
-    finished = train(TrainingRecipe.model_validate_json(recipe), output, options, told=told)
+    finished = train(TrainingRecipe.model_validate_json(recipe), output, options, on_progress=on_progress)
     print("finished", finished.steps, flush=True)
 
 
@@ -36,12 +36,12 @@ def train_as_one_of_two(recipe: str, output: str, log: str, rank: int, meeting: 
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
     steps = [0]
 
-    def told(news):
-        steps[0] = news.step
+    def on_progress(event):
+        steps[0] = event.step
 
     parsed = TrainingRecipe.model_validate_json(recipe)
     try:
-        Loop(parsed, Folder(output), World(rank, 2), told, lambda: steps[0] >= stop_at)()
+        Loop(parsed, Folder(output), World(rank, 2), on_progress, lambda: steps[0] >= stop_at)()
     except RunStopped as stopped:
         print(stopped, flush=True)
     dist.destroy_process_group()

@@ -24,14 +24,14 @@ def denoiser(place: Path, **fields) -> TrainingRecipe:
         "degradations": [{"name": "noise", "operators": [{"op": "gaussian_noise", "sigma": [5.0, 50.0]}]}],
         "losses": [{"name": "l1"}],
         "batch": 4,
-        "average": 0.9,
+        "ema_decay": 0.9,
         "length": {"steps": 6},
         "data": {"datasets": [{"name": "photos", "uri": uri}], "crop": 16},
         "network": {
             "architecture": "dncnn",
             "arguments": {"features": 6, "layers": 3, "batch_norm": False},
         },
-        "optimiser": {"learning_rate": 1e-3, "schedule": {"name": "cosine", "warm_up": 0.1}},
+        "optimizer": {"learning_rate": 1e-3, "schedule": {"name": "cosine", "warm_up": 0.1}},
         "validation": {"datasets": [{"name": "photos", "uri": uri}], "images": 1, "side": 32},
     }
     return TrainingRecipe.parse(defaults | fields)
@@ -53,7 +53,7 @@ def super_resolver_gan(place: Path, **fields) -> TrainingRecipe:
             "adversarial": {"name": "relativistic_average"},
             "weight": 5e-3,
             "penalty": {"name": "r1", "weight": 0.1, "every": 2},
-            "optimiser": {"learning_rate": 1e-3},
+            "optimizer": {"learning_rate": 1e-3},
         },
     }
     return denoiser(place, **(defaults | fields))
@@ -68,21 +68,21 @@ def generator(place: Path, **fields) -> TrainingRecipe:
             "kind": "generation",
             "seed": 3,
             "batch": 4,
-            "average": 0.9,
+            "ema_decay": 0.9,
             "length": {"steps": 6},
-            "data": {"datasets": [{"name": "photos", "uri": str(place)}], "crop": 16, "shrink": 2},
+            "data": {"datasets": [{"name": "photos", "uri": str(place)}], "crop": 16, "downsample": 2},
             "network": {
                 "architecture": "dcgan",
-                "arguments": {"features": 4, "image_size": 8, "code": 6},
+                "arguments": {"features": 4, "image_size": 8, "latent": 6},
                 "value_range": [-1.0, 1.0],
             },
-            "optimiser": {"learning_rate": 1e-3, "betas": [0.5, 0.999]},
+            "optimizer": {"learning_rate": 1e-3, "betas": [0.5, 0.999]},
             "discriminator": {
                 "architecture": "dcgan",
                 "arguments": {"features": 4, "image_size": 8, "normalisation": "instance"},
                 "adversarial": {"name": "hinge"},
                 "steps": 2,
-                "optimiser": {"learning_rate": 1e-3, "betas": [0.5, 0.999]},
+                "optimizer": {"learning_rate": 1e-3, "betas": [0.5, 0.999]},
             },
             "validation": {"generated": 8},
         }

@@ -9,7 +9,7 @@ from skimage.color import rgb2gray
 
 from pipeline.errors import JobError
 from pipeline.jobs.job import Dataset
-from pipeline.training.data.attribution import read_sources
+from pipeline.training.data.attribution import read_attribution
 from pipeline.training.data.collection import Collection
 from tests.helpers import encoded, fill, photograph
 
@@ -110,9 +110,9 @@ def test_digest_changes_with_any_pixel_and_name(tmp_path):
 def test_every_image_needs_its_licence(tmp_path):
     table = tmp_path / "photographs.tsv"
     table.write_text("# comment\ntrain\tpackage\ta.jpg\tCC0-1.0\tAnn\n")
-    with pytest.raises(JobError, match=r"does not list b\.png; .*--set data\.sources=null"):
-        read_sources(table, ["a.png", "b.png"])
-    found = read_sources(table, ["a.png"])
+    with pytest.raises(JobError, match=r"does not list b\.png; .*--set data\.attribution=null"):
+        read_attribution(table, ["a.png", "b.png"])
+    found = read_attribution(table, ["a.png"])
     assert found == [{"package": "package", "file": "a.jpg", "licence": "CC0-1.0", "author": "Ann"}]
-    with pytest.raises(JobError, match=r"data\.sources: cannot read"):
-        read_sources(tmp_path / "none.tsv", ["a.png"])
+    with pytest.raises(JobError, match=r"data\.attribution: cannot read"):
+        read_attribution(tmp_path / "none.tsv", ["a.png"])

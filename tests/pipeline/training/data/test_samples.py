@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from pipeline.training.data.collection import Collection, Picture
-from pipeline.training.data.neighbor2neighbor import neighbours
-from pipeline.training.data.noise2void import RADIUS, SHARE, blind_spots
+from pipeline.training.data.neighbor2neighbor import draw_neighbor_pair
+from pipeline.training.data.noise2void import RADIUS, SHARE, hide_pixels
 from pipeline.training.data.prefetch import Prefetch
 from pipeline.training.data.sampler import Sampler
 from pipeline.training.data.samples import Samples
-from pipeline.training.recipe.built_recipe import Parts
+from pipeline.training.recipe.built_recipe import BuiltRecipe
 from tests.helpers import photograph
 from tests.pipeline.training.training_data import denoiser, generator, super_resolver_gan
 
@@ -24,7 +24,7 @@ def collection(*pixels):
 
 
 def samples(recipe, pictures, **world):
-    return Samples(recipe, pictures, Parts.of(recipe).degradations, torch.device("cpu"), **world)
+    return Samples(recipe, pictures, BuiltRecipe.of(recipe).degradations, torch.device("cpu"), **world)
 
 
 def test_samples_are_places_of_the_pictures_in_all_eight_positions(tmp_path):
@@ -32,7 +32,7 @@ def test_samples_are_places_of_the_pictures_in_all_eight_positions(tmp_path):
     recipe = generator(
         tmp_path,
         batch=80,
-        data={"datasets": [{"name": "s", "uri": "x"}], "crop": crop, "shrink": 1},
+        data={"datasets": [{"name": "s", "uri": "x"}], "crop": crop, "downsample": 1},
         network={"architecture": "dcgan", "arguments": {"image_size": 8}, "value_range": [-1, 1]},
     )
     cut = Samples(recipe, collection(picture), (), torch.device("cpu")).clean(0)
@@ -62,7 +62,9 @@ def test_pictures_are_drawn_by_their_area_and_the_busiest_place_is_taken(tmp_pat
     shares = []
     for best in (1, 2):
         recipe = denoiser(
-            tmp_path, batch=600, data={"datasets": [{"name": "s", "uri": "x"}], "crop": 8, "busiest_of": best}
+            tmp_path,
+            batch=600,
+            data={"datasets": [{"name": "s", "uri": "x"}], "crop": 8, "crop_candidates": best},
         )
         (example,) = samples(recipe, collection(half)).examples(0)
         shares.append(float((example.target_BCHW > 0).any(3).any(2).any(1).float().mean()))
@@ -129,7 +131,7 @@ def test_shrinking_is_the_mean_of_squares(tmp_path):
 def test_neighbours_lie_side_by_side_in_one_square():
     height, width = 8, 12
     index = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width)
-    first, second = neighbours(index, [5])
+    first, second = draw_neighbor_pair(index, [5])
     assert first.shape == second.shape == (1, 1, height // 2, width // 2)
     for row in range(height // 2):
         for column in range(width // 2):
@@ -137,13 +139,13 @@ def test_neighbours_lie_side_by_side_in_one_square():
             assert all((r // 2, c // 2) == (row, column) for r, c in places)
             distance = sum(abs(a - b) for a, b in zip(*places, strict=True))
             assert distance == 1  # neither itself nor the diagonal
-    assert not torch.equal(first, neighbours(index, [6])[0])
+    assert not torch.equal(first, draw_neighbor_pair(index, [6])[0])
 
 
 def test_blind_spots_show_a_neighbour_and_nothing_else_changes():
     height, width = 40, 50
     index = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width).expand(2, 3, -1, -1)
-    hidden, mask = blind_spots(index, [1, 2])
+    hidden, mask = hide_pixels(index, [1, 2])
     assert (mask == 0).sum().item() == 2 * round(SHARE * height * width)
     assert not torch.equal(mask[0], mask[1])
     changed = (hidden != index).any(dim=1, keepdim=True)
@@ -157,10 +159,10 @@ def test_blind_spots_show_a_neighbour_and_nothing_else_changes():
 def test_self_supervised_samples_never_hold_the_clean_image(tmp_path):
     pictures = collection(photograph(0, 48, 56))
     clean = samples(denoiser(tmp_path), pictures).examples(0)[0].target_BCHW
-    spots = samples(denoiser(tmp_path, self_supervision="blind_spots"), pictures).examples(0)[0]
+    spots = samples(denoiser(tmp_path, self_supervision="noise2void"), pictures).examples(0)[0]
     assert spots.target_BCHW.shape == clean.shape
     assert float((spots.target_BCHW - clean).std()) > 0.02
-    pair = samples(denoiser(tmp_path, self_supervision="neighbours"), pictures).examples(0)[0]
+    pair = samples(denoiser(tmp_path, self_supervision="neighbor2neighbor"), pictures).examples(0)[0]
     assert pair.degraded_BCHW.shape == pair.target_BCHW.shape == (4, 3, 8, 8)
     assert float((pair.target_BCHW - F.avg_pool2d(clean, 2)).std()) > 0.02
 

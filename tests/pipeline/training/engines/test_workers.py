@@ -30,7 +30,7 @@ def assert_close_weights(first, second, start):
 def test_from_two_workers_to_one_and_back_is_one_run(tmp_path, make):
     images = tmp_path / "photos"
     photographs(images, 3)
-    fields = {"length": {"steps": 40}, "average": 0.5, "resources": {"workers": [1, 2]}}
+    fields = {"length": {"steps": 40}, "ema_decay": 0.5, "resources": {"workers": [1, 2]}}
     recipe = _without_means_over_images(make(images, **fields))
     whole, output, begun = (tmp_path / name for name in ("whole", "out", "begun"))
     train(recipe, str(whole), HERE)
@@ -42,7 +42,7 @@ def test_from_two_workers_to_one_and_back_is_one_run(tmp_path, make):
             recipe,
             str(output),
             HERE,
-            told=lambda news: steps.append(news.step),
+            on_progress=lambda event: steps.append(event.step),
             stopping=lambda: bool(steps) and steps[-1] >= 20,
         )
     two_workers(recipe, output)

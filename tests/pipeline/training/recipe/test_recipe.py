@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import JobError
-from pipeline.training.recipe.built_recipe import Parts
+from pipeline.training.recipe.built_recipe import BuiltRecipe
 from pipeline.training.recipe.recipe import TrainingRecipe
 from tests.pipeline.training.training_data import ROOT, denoiser, generator
 
@@ -13,15 +13,15 @@ SMALL = ROOT / "conf" / "train" / "srgan-x4-small.toml"
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.learning_rate=1", r"optimizer: unknown field; did you mean \"optimiser\""),
+        ("optimzer.learning_rate=1", r"optimzer: unknown field; did you mean \"optimizer\""),
         (
-            "optimiser.learningrate=1",
-            r"optimiser\.learningrate: unknown field; did you mean \"learning_rate\"",
+            "optimizer.learningrate=1",
+            r"optimizer\.learningrate: unknown field; did you mean \"learning_rate\"",
         ),
-        ("optimiser.learning_rate=0", r"optimiser\.learning_rate: Input should be greater than 0, got 0"),
+        ("optimizer.learning_rate=0", r"optimizer\.learning_rate: Input should be greater than 0, got 0"),
         (
-            "discriminator.optimiser.nme=1",
-            r"discriminator\.optimiser\.nme: unknown field; did you mean \"name\"",
+            "discriminator.optimizer.nme=1",
+            r"discriminator\.optimizer\.nme: unknown field; did you mean \"name\"",
         ),
         ("losses[0].weight=-1", r"losses\[0\]\.weight: Input should be greater than 0, got -1"),
         ("losses=[]", "losses: a restorer needs at least one"),
@@ -55,8 +55,8 @@ def test_wrong_fields_are_named_with_their_cure(override, message):
         ('losses[0].name="l2"', 'losses: unknown loss "l2"'),
         ("losses[0].sharpness=3", 'losses: loss "l1": unknown argument "sharpness"'),
         (
-            'optimiser.schedule={ name = "cosin" }',
-            'optimiser.schedule: unknown schedule "cosin"; did you mean',
+            'optimizer.schedule={ name = "cosin" }',
+            'optimizer.schedule: unknown schedule "cosin"; did you mean',
         ),
         ('discriminator.architecture="pach"', 'discriminator: unknown discriminator "pach"'),
         ('discriminator.adversarial={ name = "hing" }', "discriminator.adversarial: unknown .* did you mean"),
@@ -65,19 +65,19 @@ def test_wrong_fields_are_named_with_their_cure(override, message):
             'validation.metrics=["pnsr"]',
             r'validation.metrics\[0\]: unknown metric "pnsr"; did you mean "psnr"',
         ),
-        ('self_supervision="neighbours"', "self_supervision: only for networks that do not enlarge"),
+        ('self_supervision="neighbor2neighbor"', "self_supervision: only for networks that do not enlarge"),
     ],
 )
 def test_wrong_names_are_found_before_anything_is_trained(override, message):
     recipe = TrainingRecipe.from_toml(SMALL, ('losses=[{ name = "l1" }]', override))
     with pytest.raises(JobError, match=message):
-        Parts.of(recipe)
+        BuiltRecipe.of(recipe)
 
 
 def test_a_generator_and_its_crops_have_one_size(tmp_path):
-    data = {"datasets": [{"name": "photos", "uri": str(tmp_path)}], "crop": 32, "shrink": 2}
-    with pytest.raises(JobError, match="crops of 32 / shrink 2 are 16 pixels, the generator makes 8"):
-        Parts.of(generator(tmp_path, data=data))
+    data = {"datasets": [{"name": "photos", "uri": str(tmp_path)}], "crop": 32, "downsample": 2}
+    with pytest.raises(JobError, match=r"crops of 32 / downsample 2 are 16 pixels a side, the gen.* makes 8"):
+        BuiltRecipe.of(generator(tmp_path, data=data))
 
 
 def test_files_that_are_no_recipes(tmp_path):
@@ -89,9 +89,9 @@ def test_files_that_are_no_recipes(tmp_path):
 
 
 def test_overrides_are_toml_and_reach_into_lists():
-    given = ("batch=16", "losses[1].weight=0.5", "network.arguments.blocks=2", "name=other", "average=0.9")
+    given = ("batch=16", "losses[1].weight=0.5", "network.arguments.blocks=2", "name=other", "ema_decay=0.9")
     recipe = TrainingRecipe.from_toml(SMALL, given)
-    assert (recipe.batch, recipe.losses[1].weight, recipe.name, recipe.average) == (16, 0.5, "other", 0.9)
+    assert (recipe.batch, recipe.losses[1].weight, recipe.name, recipe.ema_decay) == (16, 0.5, "other", 0.9)
     assert recipe.network.arguments["blocks"] == 2
     assert recipe.network.arguments["features"] == 48
 

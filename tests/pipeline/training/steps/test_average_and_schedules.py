@@ -81,12 +81,12 @@ class TestSchedules:
 
     def test_multi_step_is_pytorchs(self):
         parameter = nn.Parameter(torch.zeros(()))
-        optimiser = torch.optim.SGD([parameter], lr=1.0)
-        theirs = torch.optim.lr_scheduler.MultiStepLR(optimiser, [25, 50, 80], gamma=0.2)
+        optimizer = torch.optim.SGD([parameter], lr=1.0)
+        theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, [25, 50, 80], gamma=0.2)
         found = self.curve("multi_step", milestones=[0.25, 0.5, 0.8], factor=0.2)
         for step in range(100):
-            assert found[step] == pytest.approx(optimiser.param_groups[0]["lr"]), step
-            optimiser.step()
+            assert found[step] == pytest.approx(optimizer.param_groups[0]["lr"]), step
+            optimizer.step()
             theirs.step()
 
     @pytest.mark.parametrize("name", SCHEDULES)

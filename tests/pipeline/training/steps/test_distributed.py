@@ -10,7 +10,7 @@ from models.contract import Condition
 from models.discriminators import build_discriminator
 from models.losses import build_adversarial, build_loss, build_penalty
 from models.networks import build_generator, build_network
-from pipeline.training.steps import Example, GenerationStep, MovingAverage, RestorationStep, Side
+from pipeline.training.steps import Example, GenerationStep, MovingAverage, NetworkUpdate, RestorationStep
 from pipeline.training.steps.growth import ProgressiveGrowth
 from tests.pipeline.training.training_process import FORKS
 
@@ -22,7 +22,7 @@ def rng(seed=0):
 
 
 def sgd(network, wrap):
-    return Side(wrap(network), torch.optim.SGD(network.parameters(), lr=0.05), clip_gradient=5.0)
+    return NetworkUpdate(wrap(network), torch.optim.SGD(network.parameters(), lr=0.05), clip_gradient=5.0)
 
 
 def examples(step, rows):
@@ -39,12 +39,12 @@ def restore(rows, wrap):
     """Weights, average and balance after some adversarial steps; R1 needs no random numbers."""
     torch.manual_seed(0)
     network = build_network("ffdnet", {"channels": 3, "features": 8, "layers": 3})
-    judge = build_discriminator("autoencoder", {"image_size": 16, "features": 4, "code": 8})
+    discriminator = build_discriminator("autoencoder", {"image_size": 16, "features": 4, "latent": 8})
     adversarial = build_adversarial("began", {"gain": 0.3})
     step = RestorationStep(
         sgd(network, wrap),
         [("l1", 1.0, build_loss("l1", {}))],
-        discriminator=sgd(judge, wrap),
+        discriminator=sgd(discriminator, wrap),
         adversarial=adversarial,
         adversarial_weight=0.1,
         penalty=build_penalty("r1", {}),
@@ -58,7 +58,7 @@ def restore(rows, wrap):
         average.update(wrap(network) if number == 0 else network, number)
     return {
         **{f"network.{name}": tensor for name, tensor in network.state_dict().items()},
-        **{f"judge.{name}": tensor for name, tensor in judge.state_dict().items()},
+        **{f"discriminator.{name}": tensor for name, tensor in discriminator.state_dict().items()},
         **{f"average.{name}": tensor for name, tensor in average.state.items()},
         "k": adversarial.k,
     }
@@ -67,29 +67,29 @@ def restore(rows, wrap):
 def generate(rank, wrap):
     """Both with batch normalisation, which overwrites buffers in each forward pass."""
     torch.manual_seed(0)
-    painter = build_generator("dcgan", {"image_size": 8, "features": 4, "code": 8})
-    judge = build_discriminator("dcgan", {"image_size": 8, "features": 4})
+    painter = build_generator("dcgan", {"image_size": 8, "features": 4, "latent": 8})
+    discriminator = build_discriminator("dcgan", {"image_size": 8, "features": 4})
     adversarial = build_adversarial("relativistic_average", {})
     step = GenerationStep(
-        sgd(painter, wrap), sgd(judge, wrap), adversarial=adversarial, latent=8, critic_steps=2
+        sgd(painter, wrap), sgd(discriminator, wrap), adversarial=adversarial, latent=8, critic_steps=2
     )
     for number in range(STEPS):
         batches = [torch.rand(4, 3, 8, 8, generator=rng(10 * number + 2 * rank + i)) for i in range(4)]
         assert bool(step(batches, number, rng(100 * number + rank))["finite"])
-    return dict(painter.named_parameters()) | dict(judge.named_parameters())
+    return dict(painter.named_parameters()) | dict(discriminator.named_parameters())
 
 
 def grow(rank, wrap):
     """Layers of sizes that are not there yet have no gradient."""
     torch.manual_seed(0)
     small = {"image_size": 8, "features": 32, "widest": 8}
-    painter, judge = (
-        build_generator("progressive", {**small, "code": 8}),
+    painter, discriminator = (
+        build_generator("progressive", {**small, "latent": 8}),
         build_discriminator("progressive", small),
     )
     step = GenerationStep(
         sgd(painter, wrap),
-        sgd(judge, wrap),
+        sgd(discriminator, wrap),
         adversarial=build_adversarial("wasserstein", {"drift": 1e-3}),
         latent=8,
         penalty=build_penalty("gradient", {}),
@@ -99,7 +99,7 @@ def grow(rank, wrap):
     for number in range(4):
         batch = torch.rand(4, 3, 8, 8, generator=rng(10 * number + rank))
         assert bool(step([batch], number, rng(100 * number + rank))["finite"])
-    return dict(painter.named_parameters()) | dict(judge.named_parameters())
+    return dict(painter.named_parameters()) | dict(discriminator.named_parameters())
 
 
 def work(rank, folder):
@@ -147,7 +147,7 @@ class TestTwoRanks:
 
     def test_every_layer_of_the_generator_moved(self, ranks):
         torch.manual_seed(0)
-        begun = build_generator("dcgan", {"image_size": 8, "features": 4, "code": 8})
+        begun = build_generator("dcgan", {"image_size": 8, "features": 4, "latent": 8})
         for name, tensor in begun.named_parameters():
             assert not torch.equal(ranks[0]["generate"][name], tensor), name
 
@@ -155,6 +155,6 @@ class TestTwoRanks:
 def test_norm_of_an_empty_side_is_told():
     """A network without gradients (all frozen) is a mistake of the caller, and says so."""
     network = nn.Linear(1, 1).requires_grad_(False)
-    side = Side(network, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1))
+    side = NetworkUpdate(network, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1))
     with pytest.raises(ValueError, match="no parameter of Linear has a gradient"):
         side.finish()

@@ -1,4 +1,4 @@
-"""A step of generation: its two sides, its codes, its sizes."""
+"""A step of generation: its two networks, its latents, its sizes."""
 
 import copy
 
@@ -10,10 +10,10 @@ from torch import nn
 from models.discriminators import build_discriminator
 from models.losses import ADVERSARIAL, build_adversarial, build_penalty
 from models.networks import build_generator
-from pipeline.training.steps import GenerationStep, Side
+from pipeline.training.steps import GenerationStep, NetworkUpdate
 from pipeline.training.steps.growth import FullSize, ProgressiveGrowth
 
-CODE = 16  # torch draws 16 normal numbers at a time: parts of a batch then draw what the batch would
+LATENT = 16  # torch draws 16 normal numbers at a time: parts of a batch then draw what the batch would
 
 
 def rng(seed=0):
@@ -21,11 +21,11 @@ def rng(seed=0):
 
 
 def sgd(network, rate=0.1):
-    return Side(network, torch.optim.SGD(network.parameters(), lr=rate))
+    return NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=rate))
 
 
 def adam(network, rate=2e-3):
-    return Side(network, torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.99)))
+    return NetworkUpdate(network, torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.99)))
 
 
 class Painter(nn.Module):
@@ -34,14 +34,14 @@ class Painter(nn.Module):
     def __init__(self, side=8):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(CODE, 32),
+            nn.Linear(LATENT, 32),
             nn.LeakyReLU(0.2),
             nn.Linear(32, side * side),
             nn.Unflatten(1, (1, side, side)),
         )
 
-    def forward(self, code_BZ):
-        return torch.tanh(self.layers(code_BZ))
+    def forward(self, latent_BZ):
+        return torch.tanh(self.layers(latent_BZ))
 
 
 class Critic(nn.Module):
@@ -74,7 +74,7 @@ def moved(network, before):
 
 @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
 class TestSides:
-    def test_each_optimiser_moves_its_own_network_only(self, name):
+    def test_each_optimizer_moves_its_own_network_only(self, name):
         for rates in ((0.1, 0.0), (0.0, 0.1)):
             painter, critic = networks()
             before = weights(painter), weights(critic)
@@ -82,7 +82,7 @@ class TestSides:
                 sgd(painter, rates[0]),
                 sgd(critic, rates[1]),
                 adversarial=build_adversarial(name, {}),
-                latent=CODE,
+                latent=LATENT,
                 critic_steps=2,
             )
             step([real(), real(seed=6)], 0, rng())
@@ -93,10 +93,10 @@ class TestSides:
         painter, critic = networks()
         painter_0, critic_0 = copy.deepcopy(painter), copy.deepcopy(critic)
         adversarial, shown = build_adversarial(name, {}), real() * 2 - 1
-        step = GenerationStep(sgd(painter, 0.0), sgd(critic, 0.0), adversarial=adversarial, latent=CODE)
+        step = GenerationStep(sgd(painter, 0.0), sgd(critic, 0.0), adversarial=adversarial, latent=LATENT)
         report = step([real()], 0, rng())
 
-        fake = painter_0(torch.randn(4, CODE, generator=rng()))
+        fake = painter_0(torch.randn(4, LATENT, generator=rng()))
         loss = adversarial.generator(critic_0(shown).detach(), critic_0(fake))
         loss.backward()
         for ours, theirs in zip(painter.parameters(), painter_0.parameters(), strict=True):
@@ -118,7 +118,7 @@ def test_parts_make_the_step_of_the_whole(name):
             sgd(painter),
             sgd(critic),
             adversarial=build_adversarial(name, {}),
-            latent=CODE,
+            latent=LATENT,
             penalty=build_penalty("gradient", {}),
             penalty_weight=10.0,
         )
@@ -136,18 +136,18 @@ class TestCritic:
             sgd(painter),
             sgd(critic),
             adversarial=build_adversarial("wasserstein", {}),
-            latent=CODE,
+            latent=LATENT,
             critic_steps=3,
         )
         critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
         batches = [real(seed=s) for s in range(3)]
         step(batches, 0, rng())
-        judged, *pairs = seen
+        generator_saw, *pairs = seen
         assert len(pairs) == 6
         for batch, shown in zip(batches, pairs[::2], strict=True):
             torch.testing.assert_close(shown, batch * 2 - 1)
         fakes = pairs[1::2]
-        assert torch.equal(fakes[0], judged)
+        assert torch.equal(fakes[0], generator_saw)
         assert not torch.equal(fakes[1], fakes[0])
         assert not torch.equal(fakes[2], fakes[1])
 
@@ -155,7 +155,9 @@ class TestCritic:
     def test_batches_that_cannot_be_shared_out_are_refused(self, count):
         painter, critic = networks()
         adversarial = build_adversarial("hinge", {})
-        step = GenerationStep(sgd(painter), sgd(critic), adversarial=adversarial, latent=CODE, critic_steps=2)
+        step = GenerationStep(
+            sgd(painter), sgd(critic), adversarial=adversarial, latent=LATENT, critic_steps=2
+        )
         with pytest.raises(ValueError, match=f"{count} batches cannot be shared out among 2 steps"):
             step([real()] * count, 0, rng())
 
@@ -167,13 +169,13 @@ class TestCodes:
             sgd(painter),
             sgd(critic),
             adversarial=build_adversarial("vanilla", {}),
-            latent=CODE,
+            latent=LATENT,
             latent_distribution=distribution,
         )
 
     def test_have_their_distribution(self):
         normal, uniform = (self.step(name).draw(4000, rng()) for name in ("normal", "uniform"))
-        assert normal.shape == (4000, CODE)
+        assert normal.shape == (4000, LATENT)
         assert normal.std().item() == pytest.approx(1, abs=0.02)
         assert normal.abs().max() > 3
         assert uniform.std().item() == pytest.approx(2 / np.sqrt(12), abs=0.02)
@@ -220,7 +222,7 @@ class TestGrowth:
     def test_networks_work_at_the_size_of_the_step(self):
         torch.manual_seed(0)
         small = {"image_size": 16, "features": 32, "widest": 8}
-        painter = build_generator("progressive", {**small, "code": CODE})
+        painter = build_generator("progressive", {**small, "latent": LATENT})
         critic = build_discriminator("progressive", small)
         seen = []
         critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
@@ -228,7 +230,7 @@ class TestGrowth:
             adam(painter),
             adam(critic),
             adversarial=build_adversarial("wasserstein", {"drift": 1e-3}),
-            latent=CODE,
+            latent=LATENT,
             penalty=build_penalty("gradient", {}),
             penalty_weight=10.0,
             growth=ProgressiveGrowth(image_size=16, steps_per_size=2),
@@ -259,16 +261,16 @@ class TestGrowth:
 
 
 class Autoencoder(nn.Module):
-    """BEGAN's kind of judge, small."""
+    """BEGAN's kind of discriminator, small."""
 
     def __init__(self):
         super().__init__()
-        self.judge = build_discriminator(
-            "autoencoder", {"channels": 1, "image_size": 8, "features": 4, "code": 8}
+        self.discriminator = build_discriminator(
+            "autoencoder", {"channels": 1, "image_size": 8, "features": 4, "latent": 8}
         )
 
     def forward(self, image_BCNN):
-        return self.judge(image_BCNN)
+        return self.discriminator(image_BCNN)
 
 
 @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
@@ -282,7 +284,7 @@ def test_generators_learn_where_the_images_are(name):
         adam(painter),
         adam(critic),
         adversarial=build_adversarial(name, {"gain": 0.05} if name == "began" else {}),
-        latent=CODE,
+        latent=LATENT,
         penalty=build_penalty("gradient", {}) if name == "wasserstein" else None,
         penalty_weight=10.0 if name == "wasserstein" else 0.0,
     )

@@ -11,7 +11,7 @@ from models.contract import Condition
 from models.discriminators import build_discriminator
 from models.losses import ADVERSARIAL, build_adversarial, build_feature_matching, build_loss, build_penalty
 from models.networks import build_network
-from pipeline.training.steps import Example, RestorationStep, Side
+from pipeline.training.steps import Example, NetworkUpdate, RestorationStep
 
 
 def rng(seed=0):
@@ -25,7 +25,7 @@ def example(batch=2, side=16, seed=0, scale=1, channels=3, **condition):
 
 
 def sgd(network, rate=0.1):
-    return Side(network, torch.optim.SGD(network.parameters(), lr=rate))
+    return NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=rate))
 
 
 def convolution(seed=0, channels=3):
@@ -89,7 +89,7 @@ class TestFidelity:
     def test_gradient_is_clipped_and_its_norm_told_before(self):
         network, given = convolution(), example()
         before = weights(network)
-        side = Side(network, torch.optim.SGD(network.parameters(), lr=1.0), clip_gradient=0.01)
+        side = NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=1.0), clip_gradient=0.01)
         report = RestorationStep(side, l1())([given], 0, rng())
         steps = [a.detach() - b for a, b in zip(network.parameters(), before, strict=True)]
         assert np.sqrt(sum(float(s.square().sum()) for s in steps)) == pytest.approx(0.01, rel=1e-3)
@@ -164,7 +164,7 @@ class TestFidelity:
         before = weights(network)
         given = example()
         given.degraded_BCHW[0, 0, 0, 0] = torch.inf
-        side = Side(network, torch.optim.SGD(network.parameters(), lr=0.1), clip_gradient=1.0)
+        side = NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=0.1), clip_gradient=1.0)
         step = RestorationStep(side, [("mse", 1.0, build_loss("mse", {}))])
         report = step([given], 0, rng())
         assert not bool(report["finite"])
@@ -184,7 +184,7 @@ class TestFidelity:
 class TestAccumulation:
     @pytest.mark.parametrize("adversarial", ["vanilla", "hinge", "least_squares", "wasserstein", "began"])
     def test_parts_make_the_step_of_the_whole(self, adversarial):
-        """Parts of unequal size too: each counts by its images."""
+        """BuiltRecipe of unequal size too: each counts by its images."""
         whole, halves = (([], []) for _ in range(2))
         together = example(batch=6, noise_level_B=torch.linspace(0, 0.1, 6))
         parts = [
@@ -198,10 +198,10 @@ class TestAccumulation:
         for kept, given in ((whole, [together]), (halves, parts)):
             torch.manual_seed(0)
             network = build_network("ffdnet", {"channels": 3, "features": 8, "layers": 3})
-            judge = critic(normalisation="instance")
+            discriminator = critic(normalisation="instance")
             step = adversarial_step(
                 sgd(network),
-                sgd(judge),
+                sgd(discriminator),
                 adversarial,
                 penalty=build_penalty("r1", {}),
                 penalty_weight=2.0,
@@ -210,7 +210,7 @@ class TestAccumulation:
             )
             for number in range(3):
                 report = step(given, number, rng(number))
-            kept[0].extend([*network.parameters(), *judge.parameters()])
+            kept[0].extend([*network.parameters(), *discriminator.parameters()])
             kept[1].append(report)
         for one, other in zip(whole[0], halves[0], strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
@@ -224,10 +224,10 @@ class TestAccumulation:
             Example(together.degraded_BCHW[s], together.target_BCHW[s]) for s in (slice(0, 2), slice(2, 4))
         ]
         for given in ([together], parts):
-            network, judge = convolution(), critic()
+            network, discriminator = convolution(), critic()
             step = adversarial_step(
                 sgd(network),
-                sgd(judge),
+                sgd(discriminator),
                 "wasserstein",
                 penalty=build_penalty("gradient", {}),
                 penalty_weight=10.0,
@@ -238,49 +238,56 @@ class TestAccumulation:
 
 class TestSides:
     @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
-    def test_each_optimiser_moves_its_own_network_only(self, name):
+    def test_each_optimizer_moves_its_own_network_only(self, name):
         """The other side's rate is zero: what moves then moved by the wrong gradient."""
         for rates in ((0.1, 0.0), (0.0, 0.1)):
-            network, judge = convolution(), critic()
-            before = weights(network), weights(judge)
-            step = adversarial_step(sgd(network, rates[0]), sgd(judge, rates[1]), name)
+            network, discriminator = convolution(), critic()
+            before = weights(network), weights(discriminator)
+            step = adversarial_step(sgd(network, rates[0]), sgd(discriminator, rates[1]), name)
             step([example()], 0, rng())
             assert moved(network, before[0]) == (rates[0] > 0)
-            assert moved(judge, before[1]) == (rates[1] > 0)
+            assert moved(discriminator, before[1]) == (rates[1] > 0)
 
     @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
     def test_gradients_are_those_of_the_two_losses_alone(self, name):
-        network, judge = convolution(), critic()
-        network_0, judge_0 = copy.deepcopy(network), copy.deepcopy(judge)
+        network, discriminator = convolution(), critic()
+        network_0, discriminator_0 = copy.deepcopy(network), copy.deepcopy(discriminator)
         given, adversarial = example(), build_adversarial(name, {})
-        step = adversarial_step(sgd(network, 0.0), sgd(judge, 0.0), name, weight=0.3)
+        step = adversarial_step(sgd(network, 0.0), sgd(discriminator, 0.0), name, weight=0.3)
         step([given], 0, rng())
 
         restored = network_0(given.degraded_BCHW)
         loss = (restored - given.target_BCHW).abs().mean()
-        loss = loss + 0.3 * adversarial.generator(judge_0(given.target_BCHW).detach(), judge_0(restored))
+        loss = loss + 0.3 * adversarial.generator(
+            discriminator_0(given.target_BCHW).detach(), discriminator_0(restored)
+        )
         loss.backward()
         for ours, theirs in zip(network.parameters(), network_0.parameters(), strict=True):
             torch.testing.assert_close(ours.grad, theirs.grad)
-        judge_0.zero_grad()
-        adversarial.discriminator(judge_0(given.target_BCHW), judge_0(restored.detach())).backward()
-        for ours, theirs in zip(judge.parameters(), judge_0.parameters(), strict=True):
+        discriminator_0.zero_grad()
+        adversarial.discriminator(
+            discriminator_0(given.target_BCHW), discriminator_0(restored.detach())
+        ).backward()
+        for ours, theirs in zip(discriminator.parameters(), discriminator_0.parameters(), strict=True):
             torch.testing.assert_close(ours.grad, theirs.grad)
 
     def test_layers_that_the_caller_froze_stay_frozen(self):
-        network, judge = convolution(), critic()
-        frozen = next(judge.parameters()).requires_grad_(False)
+        network, discriminator = convolution(), critic()
+        frozen = next(discriminator.parameters()).requires_grad_(False)
         before = frozen.clone()
-        adversarial_step(sgd(network), sgd(judge))([example()], 0, rng())
+        adversarial_step(sgd(network), sgd(discriminator))([example()], 0, rng())
         assert torch.equal(frozen, before)
-        assert [each.requires_grad for each in judge.parameters()].count(False) == 1
+        assert [each.requires_grad for each in discriminator.parameters()].count(False) == 1
 
     def test_reported_logits_are_those_before_the_step(self):
-        network, judge = convolution(), critic()
+        network, discriminator = convolution(), critic()
         given = example()
         with torch.no_grad():
-            real, fake = judge(given.target_BCHW).mean(), judge(network(given.degraded_BCHW)).mean()
-        report = adversarial_step(sgd(network), sgd(judge))([given], 0, rng())
+            real, fake = (
+                discriminator(given.target_BCHW).mean(),
+                discriminator(network(given.degraded_BCHW)).mean(),
+            )
+        report = adversarial_step(sgd(network), sgd(discriminator))([given], 0, rng())
         torch.testing.assert_close(report["d_real"], real)
         torch.testing.assert_close(report["d_fake"], fake)
 
@@ -294,43 +301,45 @@ class TestSides:
                 self.seen.append(image_BCHW.detach())
                 return self.scale * image_BCHW.mean((1, 2, 3))
 
-        network, judge, given = convolution(), Statistics(), example()
+        network, discriminator, given = convolution(), Statistics(), example()
         with torch.no_grad():
             restored = network(given.degraded_BCHW)
-        adversarial_step(sgd(network), sgd(judge))([given], 0, rng())
-        fake_of_generator, real, fake = judge.seen
+        adversarial_step(sgd(network), sgd(discriminator))([given], 0, rng())
+        fake_of_generator, real, fake = discriminator.seen
         assert torch.equal(real, given.target_BCHW)
         assert torch.equal(fake, restored)
         assert torch.equal(fake_of_generator, restored)
 
     def test_conditional_discriminators_see_the_degraded_image_first(self):
-        network, judge, given, seen = convolution(), critic(channels=6), example(), []
-        judge.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-        step = adversarial_step(sgd(network), sgd(judge), conditional=True, judged_range=(-1.0, 1.0))
+        network, discriminator, given, seen = convolution(), critic(channels=6), example(), []
+        discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+        step = adversarial_step(
+            sgd(network), sgd(discriminator), conditional=True, discriminator_range=(-1.0, 1.0)
+        )
         step([given], 0, rng())
         for image in seen:
             torch.testing.assert_close(image[:, :3], given.degraded_BCHW * 2 - 1)
         torch.testing.assert_close(seen[1][:, 3:], given.target_BCHW * 2 - 1)
 
     def test_begins_with_fidelity_alone(self):
-        network, judge = convolution(), critic()
-        before = weights(judge)
-        step = adversarial_step(sgd(network), sgd(judge), fidelity_only_until=2)
+        network, discriminator = convolution(), critic()
+        before = weights(discriminator)
+        step = adversarial_step(sgd(network), sgd(discriminator), fidelity_only_until=2)
         for number in range(2):
             report = step([example()], number, rng())
             assert report.keys() == {"loss", "loss_l1", "gradient_norm", "finite"}
-        assert not moved(judge, before)
+        assert not moved(discriminator, before)
         assert "d_real" in step([example()], 2, rng())
-        assert moved(judge, before)
+        assert moved(discriminator, before)
 
     def test_penalty_comes_every_so_often_with_the_same_mean_weight(self):
         """Between the gradients with and without the penalty lies that of ``every`` times the penalty."""
         given, results = example(), {}
         for every, number in ((1, 0), (4, 0), (4, 1)):
-            network, judge = convolution(), critic()
+            network, discriminator = convolution(), critic()
             step = adversarial_step(
                 sgd(network, 0.0),
-                sgd(judge, 0.0),
+                sgd(discriminator, 0.0),
                 "wasserstein",
                 penalty=build_penalty("r1", {}),
                 penalty_weight=1.0,
@@ -338,18 +347,22 @@ class TestSides:
             )
             report = step([given], number, rng())
             assert ("penalty" in report) == (number % every == 0)
-            results[every, number] = [each.grad for each in judge.parameters()]
+            results[every, number] = [each.grad for each in discriminator.parameters()]
         for one, four, none in zip(results[1, 0], results[4, 0], results[4, 1], strict=True):
             torch.testing.assert_close(four - none, 4 * (one - none), rtol=1e-4, atol=1e-6)
 
     def test_balance_of_began_moves_with_the_step(self):
         adversarial = build_adversarial("began", {"gain": 0.5})
-        network, judge = (
+        network, discriminator = (
             convolution(),
-            build_discriminator("autoencoder", {"image_size": 16, "features": 2, "code": 4}),
+            build_discriminator("autoencoder", {"image_size": 16, "features": 2, "latent": 4}),
         )
         step = RestorationStep(
-            sgd(network), l1(), discriminator=sgd(judge), adversarial=adversarial, adversarial_weight=0.1
+            sgd(network),
+            l1(),
+            discriminator=sgd(discriminator),
+            adversarial=adversarial,
+            adversarial_weight=0.1,
         )
         report = step([example()], 0, rng())
         expected = 0.5 * (0.5 * -report["d_real"] + report["d_fake"])
@@ -357,14 +370,14 @@ class TestSides:
         assert adversarial.k.item() > 0
 
     def test_a_discriminator_that_is_not_finite_is_told_and_stays(self):
-        network, judge = convolution(), critic()
-        before = weights(judge)
+        network, discriminator = convolution(), critic()
+        before = weights(discriminator)
         penalty = build_penalty("r1", {})
         step = adversarial_step(
-            sgd(network), sgd(judge), penalty=penalty, penalty_weight=float("inf"), penalty_every=2
+            sgd(network), sgd(discriminator), penalty=penalty, penalty_weight=float("inf"), penalty_every=2
         )
         assert not bool(step([example()], 0, rng())["finite"])
-        assert not moved(judge, before)
+        assert not moved(discriminator, before)
         assert bool(step([example()], 1, rng())["finite"])
 
 
@@ -374,11 +387,14 @@ def test_fifty_steps_do_not_diverge(name, precision):
     """A blurred picture is sharpened; fidelity falls with each of the games."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 5, padding=2))
-    judge = critic(channels=1)
-    sides = [Side(n, torch.optim.Adam(n.parameters(), 2e-3, (0.5, 0.99)), 1.0) for n in (network, judge)]
+    discriminator = critic(channels=1)
+    updates = [
+        NetworkUpdate(n, torch.optim.Adam(n.parameters(), 2e-3, (0.5, 0.99)), 1.0)
+        for n in (network, discriminator)
+    ]
     step = adversarial_step(
-        sides[0],
-        sides[1],
+        updates[0],
+        updates[1],
         name,
         weight=0.01,
         penalty=build_penalty("gradient", {}) if name == "wasserstein" else None,

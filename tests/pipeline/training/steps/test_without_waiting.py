@@ -11,7 +11,7 @@ from models.contract import Condition
 from models.discriminators import build_discriminator
 from models.losses import ADVERSARIAL, build_adversarial, build_feature_matching, build_loss, build_penalty
 from models.networks import build_generator, build_network
-from pipeline.training.steps import Example, GenerationStep, MovingAverage, RestorationStep, Side
+from pipeline.training.steps import Example, GenerationStep, MovingAverage, NetworkUpdate, RestorationStep
 
 
 @pytest.fixture
@@ -20,8 +20,10 @@ def fake():
         yield mode
 
 
-def side(network):
-    return Side(network, torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9), clip_gradient=1.0)
+def update_of(network):
+    return NetworkUpdate(
+        network, torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9), clip_gradient=1.0
+    )
 
 
 def test_the_method_finds_a_question(fake):
@@ -39,9 +41,9 @@ def test_restoration(fake, name, precision):
         for each in ("l1", "mse", "charbonnier", "psnr", "ssim", "frequency", "total_variation", "masked_l1")
     ]
     step = RestorationStep(
-        side(network),
+        update_of(network),
         losses,
-        discriminator=side(build_discriminator("patch", {"features": 4, "channels": 3, "layers": 1})),
+        discriminator=update_of(build_discriminator("patch", {"features": 4, "channels": 3, "layers": 1})),
         adversarial=build_adversarial(name, {}),
         adversarial_weight=0.1,
         penalty=build_penalty("r1", {}),
@@ -61,10 +63,10 @@ def test_restoration(fake, name, precision):
 
 @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
 def test_generation(fake, name):
-    judge = {"image_size": 8, "features": 4, "normalisation": "none"}
+    discriminator = {"image_size": 8, "features": 4, "normalisation": "none"}
     step = GenerationStep(
-        side(build_generator("dcgan", {"image_size": 8, "features": 4, "code": 8})),
-        side(build_discriminator("dcgan", judge)),
+        update_of(build_generator("dcgan", {"image_size": 8, "features": 4, "latent": 8})),
+        update_of(build_discriminator("dcgan", discriminator)),
         adversarial=build_adversarial(name, {}),
         latent=8,
         penalty=build_penalty("gradient", {}),
