@@ -64,7 +64,7 @@ def train(
 ) -> State[Any] | str:
     """Trains; then publishes into the weights registry; then runs the benchmark ``against`` with the weights.
 
-    Running it again goes on from the newest checkpoint. ``shelf`` is what deployments called ``registry`` before.
+    Running it again goes on from the newest checkpoint. ``shelf`` is the former name of ``registry``.
     """
     finished = fit(recipe, output, options, profile)
     registry = registry or shelf
