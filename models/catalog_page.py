@@ -1,6 +1,6 @@
 """The page of all restorers, written from their cards: ``docs/restorers.md`` is this text.
 
-``python -m models.catalog_page > docs/restorers.md`` makes it anew.
+``python -m models.catalog_page > docs/restorers.md`` makes it again.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Dataset(Frozen):
     radiometry: Radiometry | None = None
     """Physical values of the model's range; ``None``: the range that the file's header gives."""
     private: bool | None = None
-    """Whether names, folders and headers may identify somebody: then nothing but restored objects shows
+    """Whether names, folders and headers may identify someone: then nothing but restored objects shows
     them. ``None``: not declared, and medical images are refused."""
     series: Literal["stack", "together", "single"] = "stack"
     """DICOM series are restored whole or not at all. stack: CT and MR slices must also lie side by side.

@@ -1,1 +1,1 @@
-"""What is done: the commit record, the run folder around it, and where objects lie."""
+"""What is done: the commit record, the run folder around it, and where objects are stored."""

@@ -55,7 +55,7 @@ class Ledger:
         return cls(folder, prefix_of(recipe_id), schema(job.metrics, bool(job.distances), job.per_band))
 
     def key(self, unit_id: str) -> str:
-        """Where a unit's file lies."""
+        """Where a unit's file is stored."""
         return f"{self.prefix}/{unit_id[:2]}/{unit_id}.parquet"
 
     def keys(self) -> list[str]:
@@ -63,7 +63,7 @@ class Ledger:
         return self.folder.keys(self.prefix, ".parquet")
 
     def commit(self, unit_id: str, rows: Sequence[Row]) -> None:
-        """The one PUT that makes a unit done. Its objects must lie in the store already."""
+        """The one PUT that makes a unit done. Its objects must be in the store already."""
         buffer = io.BytesIO()
         table = pa.Table.from_pylist(list(rows), schema=self.schema)
         pq.write_table(table, buffer, compression="zstd")

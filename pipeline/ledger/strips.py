@@ -1,7 +1,7 @@
 """The ledger of strips: beside that of images, under the same protocol, with rows of its own.
 
-A strip is no image, so no reader of images ever meets one. Which strips are done is told by the names of
-the files alone.
+A strip is no image, so no reader of images ever meets one. The names of the files alone say which
+strips are done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Metrics that can be taken of an image section by section, for images that never lie in memory as a whole.
+"""Metrics that can be taken of an image section by section, for images that are never in memory as a whole.
 
 Each section gives a part, parts merge in any order, and a score is made of what is left: the same as of
 the image at once, for that is one section.

@@ -20,7 +20,7 @@ from pipeline.errors import JobError
 from pipeline.jobs.datasets import SEALED
 
 VARIABLE = "RESTORA_PRIVACY_KEY_FILE"
-"""Environment variable: where the key lies on every machine that plans or works."""
+"""Environment variable: where the key is on every machine that plans or works."""
 
 _SECRET_BYTES = 32
 _BLOCK = 64
@@ -84,7 +84,7 @@ def load_key(where: str = "private datasets") -> PrivacyKey:
     except FileNotFoundError:
         raise JobError(
             f"{where}: need a privacy key, and there is none at {path}; make one with `restora key`, keep a "
-            f"copy, and set {VARIABLE} where it lies elsewhere"
+            f"copy, and set {VARIABLE} where it is elsewhere"
         ) from None
     except (OSError, ValueError) as error:
         raise JobError(f"{path}: the privacy key cannot be read ({type(error).__name__})") from None

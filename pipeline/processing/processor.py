@@ -207,7 +207,7 @@ def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition 
 
 
 def _described(condition: Condition) -> dict[str, Any]:
-    """What the restorer was told, in the row: a score with a known noise level is not a blind one."""
+    """What the restorer was given, in the row: a score with a known noise level is not a blind one."""
     known: dict[str, Any] = {"scale": condition.scale} if condition.scale != 1 else {}
     if condition.noise_level_B is not None:
         known["noise_level"] = "given"

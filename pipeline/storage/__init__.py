@@ -1,1 +1,1 @@
-"""Where objects lie: a disk of this machine, or a store that fsspec reaches. ``folder`` chooses."""
+"""Where objects are stored: a disk of this machine, or a store that fsspec reaches. ``folder`` chooses."""

@@ -47,7 +47,7 @@ class Folder:
 
     @property
     def is_local(self) -> bool:
-        """Whether the folder lies on a disk of this machine."""
+        """Whether the folder is on a disk of this machine."""
         return urlsplit(self.url).scheme in ("", "file") or self.url.startswith("/")
 
     @property

@@ -79,7 +79,7 @@ def _incomplete(culprits: list[Row], images: int) -> Row:
         "status": QUARANTINED,
         "reason": "SERIES_INCOMPLETE",
         "stage": "series",
-        "message": f"{' and '.join(reasons)} in {len(culprits)} of {images} images of the series; mend or "
+        "message": f"{' and '.join(reasons)} in {len(culprits)} of {images} images of the series; fix or "
         'remove them, or write series = "single" in the dataset',
         **dict.fromkeys(("output_uri", "output_sha256", "output_bytes")),
         **dict.fromkeys(("degraded_uri", "degraded_sha256", "degraded_bytes")),
