@@ -9,6 +9,7 @@ Imports for types alone, or inside functions, keep torch out of the start-up of 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -46,7 +47,12 @@ def all_of(job: Job, options: Options, kind: str) -> State[Any]:
     if job.kind != kind:
         raise JobError(f'job.kind: the flow "{kind}" runs jobs of its own kind, got "{job.kind}"')
     job = absolute(job)
-    opened = open_run(job, options)
+    with ExitStack() as stack:
+        return _take_steps(open_run(job, options, stack), options)
+
+
+def _take_steps(opened: RunFolder, options: Options) -> State[Any]:
+    job = opened.job
     planned = plan(opened, options)
     if finished := run.finished(opened, planned):
         get_run_logger().info("nothing to do: %d of %d images are done", planned.done, planned.sources)
@@ -59,9 +65,9 @@ def all_of(job: Job, options: Options, kind: str) -> State[Any]:
 
 
 @task(**RETRIED)
-def open_run(job: Job, options: Options) -> RunFolder:
-    """Checks the job and opens its folder, for all steps that follow."""
-    return run.open_run(job, options)
+def open_run(job: Job, options: Options, stack: ExitStack) -> RunFolder:
+    """Checks the job and opens its folder, for all steps that follow, until the stack is closed."""
+    return stack.enter_context(run.open_run(job, options))
 
 
 @task(**RETRIED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -89,18 +89,26 @@ class Progress:
         return self.quarantined / self.images if self.images else 0.0
 
 
-def open_run(job: Job, options: Options) -> RunFolder:
-    """Checks the job and opens the folder of its run, once for all steps.
+@contextmanager
+def open_run(job: Job, options: Options) -> Iterator[RunFolder]:
+    """Checks the job and opens the folder of its run, once for all steps, and for this run alone.
 
-    Where the output is new, so that there will be work, the engine comes up meanwhile.
+    Where the output is new, so that there will be work, the engine comes up meanwhile. Raises
+    ``RunStopped`` where another run works in this output.
     """
     from pipeline.ledger import run_folder
+    from pipeline.ledger.lease import held
     from pipeline.planning.plan_files import UNITS
 
-    with _engine_stopped_on_failure(options) as running:
-        if not run_folder.folder_for(job).exists(UNITS):
-            running.start()
-        return run_folder.open_run(job)
+    with ExitStack() as stack:
+        with _engine_stopped_on_failure(options) as running:
+            if not run_folder.folder_for(job).exists(UNITS):
+                running.start()
+            run = run_folder.check_run(job)
+            with run_folder.output_errors(run):
+                run.lease = stack.enter_context(held(run.folder))
+                run_folder.begin_run(run)
+        yield run
 
 
 def plan(run: RunFolder, options: Options) -> PlanSummary:
@@ -128,6 +136,8 @@ def execute(
         for unit_report in running(run):
             progress.add(unit_report)
             on_progress(progress)
+            if run.lease is not None:
+                run.lease.check()
             _stop_if_hopeless(progress, run.job.quarantine)
     finally:
         running.stop()

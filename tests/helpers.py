@@ -102,9 +102,9 @@ def commit(opened: RunFolder, rows: Iterable[Row]) -> None:
 def plan_and_execute(job: Job, **options) -> tuple:
     """What planning and executing on the local engine say."""
     chosen = run.Options(engine="local", **options)
-    opened = run.open_run(job, chosen)
-    planned = run.plan(opened, chosen)
-    return planned, run.execute(opened, chosen, planned)
+    with run.open_run(job, chosen) as opened:
+        planned = run.plan(opened, chosen)
+        return planned, run.execute(opened, chosen, planned)
 
 
 def complete(job: Job, **options) -> list[dict]:

@@ -26,10 +26,10 @@ from pipeline.jobs.job import Job
 if __name__ == "__main__":
     job = Job.model_validate_json(open(sys.argv[1]).read())
     options = run.Options(engine=sys.argv[2], workers=int(sys.argv[3]), ray_address=sys.argv[4] or None)
-    opened = run.open_run(job, options)
-    planned = run.plan(opened, options)
-    run.execute(opened, options, planned)
-    run.compact(opened)
+    with run.open_run(job, options) as opened:
+        planned = run.plan(opened, options)
+        run.execute(opened, options, planned)
+        run.compact(opened)
 """
 
 

@@ -51,13 +51,13 @@ def rows_of(opened):
 def gone_on_with(job: Job):
     """The whole run again; what planning found, the rows of the table, the report's text."""
     options = run.Options(engine="local")
-    opened = run.open_run(job, options)
-    planned = run.plan(opened, options)
-    run.execute(opened, options, planned)
-    run.compact(opened)
-    verification = run.verify(opened)
-    assert verification.is_whole, verification.problems
-    address = run.report(opened)
+    with run.open_run(job, options) as opened:
+        planned = run.plan(opened, options)
+        run.execute(opened, options, planned)
+        run.compact(opened)
+        verification = run.verify(opened)
+        assert verification.is_whole, verification.problems
+        address = run.report(opened)
     page = opened.folder.read(address.removeprefix(opened.folder.uri(""))).decode()
     return opened, planned, page
 

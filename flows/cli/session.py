@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from flows.addresses import absolute
@@ -32,9 +33,17 @@ def run_job(job: Job, options: Options) -> int:
     from pipeline import run
 
     job = absolute(job)
-    with OUT.status("planning"):
-        opened = run.open_run(job, options)
-        planned = run.plan(opened, options)
+    with ExitStack() as stack:
+        with OUT.status("planning"):
+            opened = stack.enter_context(run.open_run(job, options))
+            planned = run.plan(opened, options)
+        return _take_steps(opened, options, planned)
+
+
+def _take_steps(opened: RunFolder, options: Options, planned: PlanSummary) -> int:
+    from pipeline import run
+
+    job = opened.job
     if finished := run.finished(opened, planned):
         say(_nothing_to_do(planned, finished, options))
         return verdict(job, finished.table, finished.verification)

@@ -6,12 +6,15 @@ One folder belongs to one recipe, so that results of two never mix.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 from pipeline.errors import JobError, RestoraError, StorageError, describe
 from pipeline.jobs.job import Job
 from pipeline.ledger.layout import Layout
+from pipeline.ledger.lease import Lease
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.overlap import refuse_overlap
 from pipeline.privacy.datasets import seal_job
@@ -33,6 +36,8 @@ class RunFolder:
         self.folder = folder
         self.recipe_id = recipe_id
         self.specification = specification
+        self.lease: Lease | None = None
+        """Held by the process that drives the run; workers have none."""
 
     @classmethod
     def of(cls, job: Job, folder: Folder) -> RunFolder:
@@ -81,23 +86,31 @@ def folder_for(job: Job) -> Folder:
 
 
 def open_run(job: Job) -> RunFolder:
-    """The folder of a job's run, begun if there is none.
+    """The folder of a job's run, begun if there is none; raises as ``check_run`` and ``begin_run``."""
+    run = check_run(job)
+    with output_errors(run):
+        begin_run(run)
+    return run
 
-    Raises ``JobError``, with what differs, where the output was made by another recipe: results of two
-    recipes never mix in one place.
-    """
+
+def check_run(job: Job) -> RunFolder:
+    """The folder of a job's run, everything checked and nothing written; ``JobError`` by path."""
     job = seal_job(job)
     refuse_overlap(job)
-    run = RunFolder.of(job, folder_for(job))
+    return RunFolder.of(job, folder_for(job))
+
+
+@contextmanager
+def output_errors(run: RunFolder) -> Iterator[None]:
+    """What the store says of an output that cannot be used, as a ``StorageError`` with the cure."""
     try:
-        _begin(run)
+        yield
     except RestoraError:
         raise
     except Exception as error:  # botocore and friends do not derive from OSError
         raise StorageError(
-            f"output: cannot use {job.output}: {describe(error)}; {_cure(error, run.folder)}"
+            f"output: cannot use {run.job.output}: {describe(error)}; {_cure(error, run.folder)}"
         ) from error
-    return run
 
 
 def open_existing(output: str, profile: str | None = None) -> RunFolder:
@@ -110,7 +123,12 @@ def open_existing(output: str, profile: str | None = None) -> RunFolder:
     raise JobError(f"{output}: holds no run of restora (no {JOB}); give the output of a job, or DEST")
 
 
-def _begin(run: RunFolder) -> None:
+def begin_run(run: RunFolder) -> None:
+    """Writes job and recipe, where they are not there yet.
+
+    Raises ``JobError``, with what differs, where the output was made by another recipe: results of two
+    recipes never mix in one place.
+    """
     folder, record = run.folder, {"recipe_id": run.recipe_id, "recipe": run.specification}
     before = json.loads(folder.read(RECIPE)) if folder.exists(RECIPE) else None
     if before is not None and before["recipe_id"] != run.recipe_id:

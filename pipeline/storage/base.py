@@ -64,6 +64,10 @@ class Store(Protocol):
         """Writes the whole object, out of memory or of a file."""
         ...
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Writes the whole object unless there is one; whether it did."""
+        ...
+
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -58,6 +58,17 @@ class Disk:
 
     def put(self, key: str, data: bytes | Path) -> None:
         """A temporary file in the same folder, fsync, then ``os.replace``: seen at once and whole."""
+        self._written(key, data, os.replace)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """As ``put``, but by a link to the temporary file: of two at once, one is told that it is there."""
+        try:
+            self._written(key, data, _link)
+        except FileExistsError:
+            return False
+        return True
+
+    def _written(self, key: str, data: bytes | Path, place: Callable[[str, Path], None]) -> None:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".restora-", suffix=".part", dir=path.parent)
@@ -71,7 +82,7 @@ class Disk:
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+            place(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -82,6 +93,11 @@ class Disk:
 
     def _path(self, key: str) -> Path:
         return Path(self.root, key)
+
+
+def _link(temporary: str, path: Path) -> None:
+    os.link(temporary, path)
+    os.unlink(temporary)
 
 
 def _is_temporary(name: str) -> bool:

@@ -120,6 +120,13 @@ class Folder:
         """Writes the whole object, all or nothing, replacing what is there: readers see it at once."""
         self._store.put(key, data)
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Writes a small object unless there is one; whether it did. Of two at once, one writes.
+
+        Stores without create-only PUTs may let both believe that they did: read back what matters.
+        """
+        return self._store.create(key, data)
+
     def put_file(self, key: str, path: Path) -> None:
         """As ``put``, for a file too large to hold in memory."""
         self._store.put(key, path)

@@ -21,6 +21,7 @@ from pipeline.storage.base import Entry
 T = TypeVar("T")
 
 _LASTING = re.compile(r"NoSuch|NotFound|Not Found|404|403|Forbidden|AccessDenied|Credential|InvalidAccessKey")
+_EXISTS = re.compile(r"PreconditionFailed|ConditionalRequestConflict|412|At least one of the pre-conditions")
 
 
 class Remote:
@@ -89,6 +90,18 @@ class Remote:
         else:
             retried(lambda: self._fs.pipe_file(self._path(key), data))
 
+    def create(self, key: str, data: bytes) -> bool:
+        """A conditional PUT where the store has one (``If-None-Match: *`` on S3)."""
+        try:
+            retried(lambda: self._fs.pipe_file(self._path(key), data, mode="create"))
+        except FileExistsError:
+            return False
+        except Exception as error:
+            if _EXISTS.search(f"{type(error).__name__} {error}"):
+                return False
+            raise
+        return True
+
     def delete(self, key: str) -> None:
         """Removes the object, if it is there."""
         if self.exists(key):
@@ -106,7 +119,7 @@ def retried(call: Callable[[], T], attempts: int = 4) -> T:
     for attempt in range(attempts):
         try:
             return call()
-        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
+        except (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError):
             raise
         except Exception as error:
             if attempt == attempts - 1 or _LASTING.search(f"{type(error).__name__} {error}"):

@@ -176,7 +176,7 @@ def test_wrong_jobs_end_with_2_and_the_cure(tmp_path, images, fields, message):
         (("benchmark", "x.toml", "--engine", "spark"), "spark"),
         (("restore", "a", "b"), "--restorer"),
         (("restore", "a", "b", "--restorer", "median", "--noise-level", "999"), "noise_level"),
-        (("verify", "/nonexistent"), "no run of restora lies there"),
+        (("verify", "/nonexistent"), "holds no run of restora"),
         (("list", "restorer"), 'did you mean "restorers"?'),
         (("frobnicate",), "frobnicate"),
         (("degrade", "s3://key:secret@bucket/x", "out", "--degradation", "blur"), "do not belong in a URL"),
