@@ -86,6 +86,10 @@ OutputFormat = Annotated[
         help="png, tiff, ...; see `restora list formats`. Without it: the format of each source.",
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Write over files in DEST that no run of restora wrote there."),
+]
 Source = Annotated[
     str,
     typer.Argument(
@@ -133,4 +137,5 @@ class Collection:
     private: Private = None
     series: Series = SeriesPolicy.STACK
     output_format: OutputFormat = None
+    overwrite: Overwrite = False
     profile: Profile = None

@@ -146,6 +146,7 @@ def _run(
         "output": dest,
         "output_profile": profile_for(dest, collection.profile),
         "output_format": collection.output_format,
+        "overwrite": collection.overwrite,
         "datasets": [
             dataset_of(source, collection.pattern, collection.profile, collection.private, collection.series)
         ],

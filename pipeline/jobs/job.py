@@ -142,6 +142,8 @@ class Job(Frozen):
     """Where everything goes: any fsspec URL, or a path."""
     output_profile: str | None = None
     """Named profile of the output store's credentials, for ``s3://``."""
+    overwrite: bool = False
+    """Whether a restore or degrade run may write over objects in its output that no run wrote there."""
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     """Collections to work through."""
     degradations: tuple[Degradation, ...] = ()

@@ -113,7 +113,7 @@ class Lease:
 
 @contextmanager
 def held(folder: Folder) -> Iterator[Lease]:
-    """The lease on a run folder, for as long as the block lasts. ``RunStopped`` where another run holds it."""
+    """The lease on a run folder, for as long as the block lasts. ``RunStopped`` where another run has it."""
     lease = take(folder)
     try:
         yield lease

@@ -105,12 +105,16 @@ def output_errors(run: RunFolder) -> Iterator[None]:
     """What the store says of an output that cannot be used, as a ``StorageError`` with the cure."""
     try:
         yield
-    except RestoraError:
-        raise
+    except RestoraError as error:
+        if not isinstance(error, StorageError) or not isinstance(error.__cause__, OSError):
+            raise
+        raise _unusable(run, error.__cause__) from error
     except Exception as error:  # botocore and friends do not derive from OSError
-        raise StorageError(
-            f"output: cannot use {run.job.output}: {describe(error)}; {_cure(error, run.folder)}"
-        ) from error
+        raise _unusable(run, error) from error
+
+
+def _unusable(run: RunFolder, error: Exception) -> StorageError:
+    return StorageError(f"output: cannot use {run.job.output}: {describe(error)}; {_cure(error, run.folder)}")
 
 
 def open_existing(output: str, profile: str | None = None) -> RunFolder:

@@ -14,6 +14,7 @@ from pipeline.errors import JobError
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
 from pipeline.planning.grouping import Grouping, unit_sizes
+from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
 from pipeline.planning.plan_files import (
     SOURCES,
     SOURCES_SCHEMA,
@@ -52,11 +53,12 @@ def make_plan(run: RunFolder, *, workers: int, limit: int | None = None, retry: 
     the listing. Raises ``StorageError`` for a store that cannot be listed, ``JobError`` where the
     listing is empty or two sources would write one object.
     """
-    committed = run.ledger.committed()
+    committed, before = run.ledger.committed(), PlannedBefore(run)
     total = _write_sources(run, limit)
     if total == 0:
         shown = ", ".join(describe_dataset(each) for each in run.job.datasets)
         raise JobError(f"datasets: no object found in {shown}; check the address and the pattern")
+    refuse_overwriting(run, before, committed)
     fixed = run.job.resources.unit_images
     sizes = repeat(fixed) if fixed else unit_sizes(total, workers)
     grouping = Grouping(run.recipe_id, committed, sizes, retry)

@@ -32,6 +32,11 @@ class Store(Protocol):
     """
 
     @property
+    def protocol(self) -> str:
+        """The store's name, the same for all its aliases: ``file``, ``s3``, ``gs``, ``memory``."""
+        ...
+
+    @property
     def root(self) -> str:
         """The folder's path inside its store."""
         ...

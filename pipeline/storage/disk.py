@@ -15,6 +15,8 @@ from pipeline.storage.base import Entry
 class Disk:
     """The folder at a path."""
 
+    protocol = "file"
+
     def __init__(self, root: str) -> None:
         self.root = root
 

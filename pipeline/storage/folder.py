@@ -55,6 +55,10 @@ class Folder:
         """The folder's path inside its store."""
         return self._store.root
 
+    def store_path(self) -> tuple[str, str]:
+        """The store's one name, whatever alias the URL has, and the folder's path in it."""
+        return self._store.protocol, self._store.root
+
     def uri(self, key: str) -> str:
         """The full address of an object of this folder."""
         return f"{self.url}/{key}"

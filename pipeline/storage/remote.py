@@ -42,6 +42,7 @@ class Remote:
         except ValueError as error:
             raise StorageError(f"{url}: {error}; give a path, or a URL such as s3://bucket/folder") from error
         self.root = root.rstrip("/")
+        self.protocol = _protocol(self._fs)
 
     def walk(self) -> Iterator[Entry]:
         """A level of the store at a time."""
@@ -112,6 +113,14 @@ class Remote:
 
     def _key(self, name: str) -> str:
         return name[len(self.root) + 1 :]
+
+
+def _protocol(fs: Any) -> str:
+    """Below caches and chains, the first of the names that the store answers to."""
+    while (inner := getattr(fs, "fs", None)) is not None:
+        fs = inner
+    names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
+    return "file" if set(names) & {"file", "local"} else str(sorted(names)[0])
 
 
 def retried(call: Callable[[], T], attempts: int = 4) -> T:

@@ -1,0 +1,119 @@
+"""Objects in the output that no run wrote there are not written over, unless the job says so."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import JobError, StorageError
+from pipeline.formats import FORMATS
+from pipeline.hashing import seed_of
+from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
+from pipeline.ledger.ledger import Committed, contains
+from pipeline.ledger.run_folder import RunFolder
+from pipeline.planning.plan_files import SOURCES, read_sources
+from pipeline.storage.keys import RUN_FOLDER
+from pipeline.units import Source
+
+_FEW = 1000
+"""So many new sources are looked up one by one; for more, the output is listed."""
+_THREADS = 16
+
+
+class PlannedBefore:
+    """What the last plan listed: objects of these sources are ours, committed or not; 8 bytes each."""
+
+    def __init__(self, run: RunFolder) -> None:
+        known = array("q")
+        if run.folder.exists(SOURCES):
+            for source in read_sources(run.folder):
+                known.append(_name(source))
+        self._known = np.unique(np.array(known, np.int64))
+
+    def __contains__(self, source: Source) -> bool:
+        return _among(_name(source), self._known)
+
+
+def refuse_overwriting(run: RunFolder, before: PlannedBefore, committed: Committed) -> None:
+    """``JobError`` that names the first object which is there, is not ours, and would be written over."""
+    if run.job.kind == "benchmark" or run.job.overwrite:
+        return
+    new = [each for each in _uncommitted(run, committed) if each not in before]
+    if not new:
+        return
+    found = _looked_up(run, new) if len(new) <= _FEW else _listed_among(run, new)
+    if found and (alien := _never_committed(run, found)):
+        shown = _output_key(run, alien[0]) if not alien[0].sealed else "of a private dataset"
+        raise JobError(
+            f"output: {run.job.output} holds {len(alien)} objects that no run wrote there, such as {shown}, "
+            "and they would be written over; choose another output, or write overwrite = true (--overwrite)"
+        )
+
+
+def _uncommitted(run: RunFolder, committed: Committed) -> Iterator[Source]:
+    page: list[Source] = []
+    for source in read_sources(run.folder):
+        page.append(source)
+        if len(page) == 4096:
+            yield from _left_of(page, committed)
+            page = []
+    yield from _left_of(page, committed)
+
+
+def _left_of(page: list[Source], committed: Committed) -> Iterator[Source]:
+    done = contains(committed.done, [each.source_id for each in page])
+    return (source for source, is_done in zip(page, done, strict=True) if not is_done)
+
+
+def _looked_up(run: RunFolder, new: list[Source]) -> list[Source]:
+    folder = run.layout.folder
+    with ThreadPoolExecutor(_THREADS) as pool:
+        there = pool.map(lambda source: folder.exists(_output_key(run, source)), new)
+        return [source for source, exists in zip(new, there, strict=True) if exists]
+
+
+def _listed_among(run: RunFolder, new: list[Source]) -> list[Source]:
+    keys = _present(run)
+    return [source for source in new if _among(seed_of(_output_key(run, source)), keys)]
+
+
+def _present(run: RunFolder) -> NDArray[np.int64]:
+    """The keys that are in the output now; 8 bytes each."""
+    keys = array("q")
+    try:
+        for page in run.layout.folder.pages():
+            keys.extend(seed_of(entry.key) for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/"))
+    except StorageError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+    return np.unique(np.array(keys, np.int64))
+
+
+def _never_committed(run: RunFolder, found: list[Source]) -> list[Source]:
+    """Those of which the ledger holds no version: a changed source goes over its own older result."""
+    wanted = {(source.dataset, source.key) for source in found}
+    for table in run.ledger.tables(["dataset", "key"]):
+        wanted.difference_update(zip(table["dataset"].to_pylist(), table["key"].to_pylist(), strict=True))
+    return [source for source in found if (source.dataset, source.key) in wanted]
+
+
+def _output_key(run: RunFolder, source: Source) -> str:
+    """Where its object goes. Of a private one without a format: an opaque id, which nobody else has."""
+    stored = run.job.stored_format
+    extensions = FORMATS[stored].extensions if stored else ("",)
+    if run.job.kind == "degrade":
+        return run.layout.degraded(source, NO_DEGRADATION, extensions)
+    return run.layout.restored(source, NO_DEGRADATION, NO_RESTORER, extensions)
+
+
+def _name(source: Source) -> int:
+    return seed_of(source.dataset, source.key)
+
+
+def _among(value: int, sorted_values: NDArray[np.int64]) -> bool:
+    place = int(np.searchsorted(sorted_values, value))
+    return place < len(sorted_values) and int(sorted_values[place]) == value
