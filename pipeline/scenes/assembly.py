@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from pipeline.formats.grid import Grid
 from pipeline.hashing import sha256_of
 from pipeline.imaging.image import Provenance
 from pipeline.jobs.job import NO_DEGRADATION
-from pipeline.ledger.layout import Layout
+from pipeline.ledger.row_builder import RowBuilder
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK, Row
 from pipeline.quarantine import StagedError, quarantine_columns
 from pipeline.recipe.recipe import BuiltRestorer
@@ -32,8 +33,7 @@ from pipeline.scenes.reader import Scene
 from pipeline.scenes.score_totals import ScoreTotals
 from pipeline.scenes.scoring import Scoring, scored_in_strips
 from pipeline.scenes.strip_statistics import StripStatistics
-from pipeline.storage.folder import Folder
-from pipeline.units import Source, Unit
+from pipeline.units import Unit
 from pipeline.version import code_version
 
 
@@ -44,13 +44,10 @@ class Assembly:
     Everything but the commit.
     """
 
-    books: Folder
+    run: RunFolder
     opener: SceneOpener
     built: BuiltRestorer
-    layout: Layout
-    recipe_id: str
-    row: Callable[[Source, Unit, str, str], Row]
-    """The columns that every row of an image has."""
+    row: RowBuilder
     threads: int = 1
 
     def __call__(self, unit: Unit, strips: Sequence[Row], device: torch.device) -> Row:
@@ -64,7 +61,7 @@ class Assembly:
             row |= self._described(unit, scene, strips)
             rectangles = [each for strip in strips for each in named_by(strip)]
             with tempfile.TemporaryDirectory(prefix="restora-scene-") as scratch:
-                blocks = Blocks(self.books, unit).fetch(rectangles, Path(scratch))
+                blocks = Blocks(self.run.folder, unit).fetch(rectangles, Path(scratch))
                 output = Output(blocks, BlockCodec.of(scene))
                 row |= self._scores(unit, scene, strips, output, device)
                 row |= self._stored(unit, scene, output, row["source_sha256"], Path(scratch, "scene.tif"))
@@ -79,8 +76,8 @@ class Assembly:
 
     def _unscored(self) -> str | None:
         """Which scores the row does not have, where the job wants them."""
-        had = scored_in_strips(self.opener.job)
-        names = [name for name in self.opener.job.metrics if name not in had]
+        had = scored_in_strips(self.run.job)
+        names = [name for name in self.run.job.metrics if name not in had]
         return f"no {' and no '.join(names)}: not available for a scene in strips" if names else None
 
     def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:
@@ -111,7 +108,7 @@ class Assembly:
         self, unit: Unit, scene: Scene, strips: Sequence[Row], output: Output, device: torch.device
     ) -> Row:
         """What the strips said, and of the windows across them what is still to be said."""
-        metrics = scored_in_strips(self.opener.job)
+        metrics = scored_in_strips(self.run.job)
         scale = output.size[0] // scene.size[0]
         scoring = Scoring(scene, scale, self.opener.radiometry(unit), device, metrics)
         done = [ScoreTotals.from_json(strip["scores"]) for strip in strips if strip.get("scores")]
@@ -124,9 +121,10 @@ class Assembly:
         return totals.scores(metrics)
 
     def _stored(self, unit: Unit, scene: Scene, output: Output, source_sha256: str, path: Path) -> Row:
-        made = Provenance(self.built.name, self.built.sha256, self.recipe_id, source_sha256, code_version())
-        folder = self.layout.folder
-        key = self.layout.restored(unit.sources[0], NO_DEGRADATION, self.built.name, GeoTiff.extensions)
+        recipe_id, layout = self.run.recipe_id, self.run.layout
+        made = Provenance(self.built.name, self.built.sha256, recipe_id, source_sha256, code_version())
+        folder = layout.folder
+        key = layout.restored(unit.sources[0], NO_DEGRADATION, self.built.name, GeoTiff.extensions)
         self._write(path, scene, output, made)
         with path.open("rb") as file:
             digest, count = sha256_of(file)

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from models.contract import Condition
-from pipeline.jobs.job import Job, Radiometry
+from pipeline.jobs.job import Radiometry
+from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK, Row
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.quarantine import StagedError, quarantine_columns
@@ -29,7 +30,6 @@ from pipeline.scenes.panel import Panels
 from pipeline.scenes.reader import Scene
 from pipeline.scenes.scoring import Scoring, scored_in_strips
 from pipeline.scenes.strip import restore_strip
-from pipeline.storage.folder import Folder
 from pipeline.units import Unit
 from pipeline.version import code_version
 
@@ -38,8 +38,7 @@ from pipeline.version import code_version
 class StripWork:
     """``strip(unit)`` restores the rows of a strip and leaves them as blocks; its row."""
 
-    job: Job
-    books: Folder
+    run: RunFolder
     opener: SceneOpener
     built: BuiltRestorer
     fitted: AutoTiledRestorer
@@ -53,7 +52,7 @@ class StripWork:
         try:
             scene = self.opener.open(unit)
             work, known = self._panels(scene, self.opener.radiometry(unit))
-            store = Blocks(self.books, unit)
+            store = Blocks(self.run.folder, unit)
             rectangles = restore_strip(work, unit.strip.rows, _putting(store))
             scores = self._scores(work, unit.strip.rows, store, rectangles)
         except Exception as error:
@@ -86,7 +85,7 @@ class StripWork:
         self, work: Panels, rows: Range, store: Blocks, rectangles: Sequence[Rectangle]
     ) -> str | None:
         """What this strip alone can say of the scene's scores; nothing where none are wanted."""
-        metrics = scored_in_strips(self.job)
+        metrics = scored_in_strips(self.run.job)
         if not metrics:
             return None
         scoring = Scoring(work.scene, work.scale, work.radiometry, self.device, metrics)

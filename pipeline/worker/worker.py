@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 
 import torch
@@ -16,6 +15,7 @@ import torch
 from pipeline.errors import ImageError
 from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.redaction import Redactor
+from pipeline.ledger.row_builder import RowBuilder
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK, Row
 from pipeline.privacy.naming import SourceLocator
@@ -29,15 +29,11 @@ from pipeline.scenes.opener import SceneOpener
 from pipeline.scenes.scene_units import Scenes
 from pipeline.scenes.strip_work import StripWork
 from pipeline.units import Source, Unit
-from pipeline.version import code_version
 from pipeline.worker import series
 from pipeline.worker.encoding import Outputs
 from pipeline.worker.loading import Loader
 from pipeline.worker.objects import Objects
 from pipeline.worker.thread_window import ThreadWindow
-
-LOOKED_INTO = 1 << 28
-"""Bytes above which the header is read before the rest: a scene that is too large is not fetched."""
 
 
 class Worker:
@@ -50,9 +46,8 @@ class Worker:
         self._redactor = Redactor(run.job)
         self._locator = SourceLocator(run.job)
         self._series = {each.name: each.series for each in run.job.datasets}
-        self._digests = {built.name: built.sha256 for built in self.recipe.restorers}
         self._processor = Processor(self.recipe, torch.device(device))
-        self._device = _device_name(device)
+        self._row = RowBuilder(run, self._locator, _device_name(device))
         self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
         self._load = Loader(run.job, self._locator, threads)
         self._writers = ThreadPoolExecutor(threads, thread_name_prefix="write")
@@ -80,13 +75,8 @@ class Worker:
         (built,) = self.recipe.restorers
         opener = SceneOpener(self._run.job, self._locator)
         fitted = self._processor.fitted(built.name)
-        strip = StripWork(
-            self._run.job, self._run.folder, opener, built, fitted, self._processor.device, self._device
-        )
-        assembly = Assembly(
-            self._run.folder, opener, built, self.layout, self.recipe.recipe_id, self._row, self._threads
-        )
-        return Scenes(self._run, strip, assembly)
+        strip = StripWork(self._run, opener, built, fitted, self._processor.device, self._row.device)
+        return Scenes(self._run, strip, Assembly(self._run, opener, built, self._row, self._threads))
 
     def _all_rows(self, unit: Unit, *, together: bool) -> list[Row]:
         """Rows of the unit: series that contradict themselves, then all others, each whole or not at all."""
@@ -155,24 +145,6 @@ class Worker:
             self._row(source, unit, degradation, restorer) | quarantine_columns(error, "decode")
             for degradation, restorer in self.recipe.combinations
         ]
-
-    def _row(self, source: Source, unit: Unit, degradation: str, restorer: str) -> Row:
-        return {
-            "dataset": source.dataset,
-            "key": source.key,
-            "source_id": source.source_id,
-            "source_uri": self._locator.public_uri(source),
-            "source_bytes": source.size if source.size >= 0 else None,
-            "degradation": degradation,
-            "restorer": restorer,
-            "restorer_sha256": self._digests.get(restorer),
-            "recipe_id": self.recipe.recipe_id,
-            "unit_id": unit.unit_id,
-            "attempt": unit.attempt,
-            "device": self._device,
-            "code_version": code_version(),
-            "finished_at": datetime.now(UTC),
-        }
 
 
 def _device_name(device: str) -> str:

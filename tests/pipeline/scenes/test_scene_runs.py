@@ -16,7 +16,7 @@ from pipeline.planning import plan_files
 from pipeline.scenes import assembly
 from pipeline.storage.folder import Folder
 from pipeline.units import StripTask, Unit, unit_of
-from pipeline.worker import worker
+from pipeline.worker import loading, worker
 from tests.geotiff_samples import geotiff
 from tests.helpers import complete, encoded, fill, metric_rows, photograph, plan_and_execute, restore
 from tests.killing import ROOT
@@ -266,7 +266,7 @@ def test_what_goes_as_any_other_image(tmp_path, fields, why):
 def test_a_scene_that_is_too_large_for_memory_is_not_fetched(tmp_path, monkeypatch):
     """What cannot be done in strips is refused by its header."""
     fill(tmp_path / "in", {"scene.tif": scene(), "small.tif": geotiff(ground(1, "uint8", 50, 60))})
-    monkeypatch.setattr(worker, "LOOKED_INTO", 1)
+    monkeypatch.setattr(loading, "LOOKED_INTO", 1)
     read, fetched = Folder.read, []
     monkeypatch.setattr(Folder, "read", lambda self, key: fetched.append(key) or read(self, key))
     job = job_on(tmp_path, restorers=["total-variation"], limits={"max_pixels": 1300 * 90 - 1})
