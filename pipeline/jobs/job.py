@@ -6,7 +6,7 @@ Only the form is checked here, so that a scheduler can hold and show a job witho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,7 +18,7 @@ from pipeline.jobs.datasets import Dataset as Dataset
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.datasets import Name as Name
 from pipeline.jobs.datasets import Radiometry as Radiometry
-from pipeline.jobs.toml_errors import explained, path_of, read_toml
+from pipeline.jobs.toml_errors import faults_of, read_toml
 
 NO_DEGRADATION = "none"
 NO_RESTORER = "none"
@@ -198,7 +198,7 @@ class Job(Frozen):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise JobError("\n".join(f"{where}: {line}" for line in _faults(error))) from None
+            raise JobError("\n".join(f"{where}: {line}" for line in faults_of(cls, error))) from None
 
 
 def _distinct(field: str, names: list[str]) -> None:
@@ -230,27 +230,3 @@ def _check_degrade(job: Job) -> None:
 
 
 _CHECKS = {"benchmark": _check_benchmark, "restore": _check_restore, "degrade": _check_degrade}
-
-
-def _faults(error: ValidationError) -> Iterable[str]:
-    faults = error.errors(include_url=False)
-    for fault in faults:
-        if fault["type"] == "too_short" and any(_lies_below(each["loc"], fault["loc"]) for each in faults):
-            continue  # pydantic counts only the entries that are right
-        path, message = path_of(fault), explained(fault, _fields_at(fault["loc"]))
-        yield f"{path}: {message}" if path else message
-
-
-def _lies_below(location: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
-    return len(location) > len(other) and location[: len(other)] == other
-
-
-def _fields_at(location: tuple[int | str, ...]) -> Iterable[str]:
-    models: dict[str, type[BaseModel]] = {
-        "datasets": Dataset,
-        "degradations": DegradationSpec,
-        "quarantine": Quarantine,
-        "limits": Limits,
-        "resources": Resources,
-    }
-    return models.get(str(location[0]), Job).model_fields if len(location) > 1 else Job.model_fields

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from models.names import did_you_mean
@@ -45,6 +46,38 @@ def _line_of(message: str, text: str) -> str:
     place, lines = re.search(r"at line (\d+)", message), text.splitlines() or [""]
     number = min(int(place[1]), len(lines)) if place else len(lines)  # else "at end of document"
     return f": {shown(lines[number - 1].strip())}"
+
+
+def faults_of(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
+    """A line for everything that is wrong with the fields of a ``model``: path, fault, cure."""
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        if fault["type"] == "too_short" and any(_is_below(each["loc"], fault["loc"]) for each in faults):
+            continue  # pydantic counts only the entries that are right
+        path, message = path_of(fault), explained(fault, _fields_at(model, fault["loc"][:-1]))
+        yield f"{path}: {message}" if path else message
+
+
+def _is_below(location: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(location) > len(other) and location[: len(other)] == other
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model at ``location`` below ``model``."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = next(_models_in(model.model_fields[part].annotation), None)
+            if inner is None:
+                break
+            model = inner
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)
 
 
 def explained(fault: ErrorDetails, known: Iterable[str]) -> str:

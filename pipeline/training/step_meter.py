@@ -16,11 +16,7 @@ class StepMeter:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-        self._steps = 0
-        self._started = time.perf_counter()
-        self._waited = 0.0
+        self._reset()
 
     def add(self, losses: Mapping[str, Tensor], waited: float) -> None:
         """Scalars of one step, on the device; seconds that it waited for its input."""
@@ -50,5 +46,12 @@ class StepMeter:
         means["steps"] = self._steps
         means["steps_per_second"] = self._steps / seconds
         means["input_wait_share"] = self._waited / seconds
-        self.__init__(self._world)  # type: ignore[misc]
+        self._reset()
         return means
+
+    def _reset(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._steps = 0
+        self._started = time.perf_counter()
+        self._waited = 0.0

@@ -14,22 +14,20 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from models.discriminators import build_discriminator
-from models.losses import Adversarial, build_adversarial, build_feature_matching, build_loss, build_penalty
+from models.losses import build_loss
 from pipeline.hashing import seed_of
+from pipeline.training.adversary import Adversary, adversarial_terms, started_discriminator
 from pipeline.training.data.collection import Collection
 from pipeline.training.data.prefetch import Prefetch
 from pipeline.training.data.samples import Samples
 from pipeline.training.recipe.built_recipe import BuiltRecipe, optimizer, started
-from pipeline.training.recipe.sections import Optimizer
-from pipeline.training.steps import (
-    GenerationStep,
-    MovingAverage,
-    NetworkUpdate,
-    RestorationStep,
-    build_schedule,
-)
+from pipeline.training.recipe.sections import Discriminator, Optimizer
+from pipeline.training.steps.generation import GenerationStep
 from pipeline.training.steps.growth import ProgressiveGrowth
+from pipeline.training.steps.moving_average import MovingAverage
+from pipeline.training.steps.network_update import NetworkUpdate
+from pipeline.training.steps.restoration import RestorationStep
+from pipeline.training.steps.schedules import build_schedule
 from pipeline.training.world import World
 
 FINE = 1_000_000
@@ -58,14 +56,7 @@ class Trainer:
         self.network = started(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = MovingAverage(self.network, recipe.ema_decay) if recipe.ema_decay is not None else None
         self._network_update = self._update_of(self.network, recipe.optimizer)
-        self.discriminator: nn.Module | None = None
-        self._discriminator_update: NetworkUpdate | None = None
-        self._adversarial: Adversarial | None = None
-        if (spec := recipe.discriminator) is not None:
-            torch.manual_seed(seed_of(str(recipe.seed), "discriminator"))
-            self.discriminator = build_discriminator(spec.architecture, spec.arguments).to(device)
-            self._discriminator_update = self._update_of(self.discriminator, spec.optimizer)
-            self._adversarial = build_adversarial(spec.adversarial.name, spec.adversarial.arguments)
+        self.adversary = self._adversary(recipe.discriminator) if recipe.discriminator else None
         self.samples = Samples(
             recipe, collection, built.degradations, device, rank=self.world.rank, size=self.world.size
         )
@@ -116,11 +107,9 @@ class Trainer:
 
     def learning_rates(self) -> dict[str, float]:
         """As the last step used them."""
-        rates = {"learning_rate": float(self._network_update.optimizer.param_groups[0]["lr"])}
-        if self._discriminator_update is not None:
-            rates["learning_rate_discriminator"] = float(
-                self._discriminator_update.optimizer.param_groups[0]["lr"]
-            )
+        rates = {"learning_rate": _rate(self._network_update)}
+        if self.adversary is not None:
+            rates["learning_rate_discriminator"] = _rate(self.adversary.update)
         return rates
 
     def state_dict(self) -> dict[str, Any]:
@@ -132,14 +121,8 @@ class Trainer:
         }
         if self.ema is not None:
             state["ema"] = self.ema.state_dict()
-        if (
-            self.discriminator is not None
-            and self._discriminator_update is not None
-            and self._adversarial is not None
-        ):
-            state["discriminator"] = self.discriminator.state_dict()
-            state["discriminator_optimizer"] = self._discriminator_update.optimizer.state_dict()
-            state["adversarial"] = self._adversarial.state_dict()
+        if self.adversary is not None:
+            state |= self.adversary.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -150,14 +133,12 @@ class Trainer:
         self._network_update.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
-        if (
-            self.discriminator is not None
-            and self._discriminator_update is not None
-            and self._adversarial is not None
-        ):
-            self.discriminator.load_state_dict(state["discriminator"])
-            self._discriminator_update.optimizer.load_state_dict(state["discriminator_optimizer"])
-            self._adversarial.load_state_dict(state["adversarial"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state)
+
+    def _adversary(self, spec: Discriminator) -> Adversary:
+        network = started_discriminator(spec, self.recipe.seed).to(self.world.device)
+        return Adversary(network, self._update_of(network, spec.optimizer), adversarial_terms(spec))
 
     def _update_of(self, network: nn.Module, spec: Optimizer) -> NetworkUpdate:
         if self.recipe.resources.compile:
@@ -168,67 +149,47 @@ class Trainer:
         steps = self.recipe.length.steps
         place, total = (self.position.step, steps) if steps else (int(min(1.0, self.progress) * FINE), FINE)
         updates = [(self._network_update, self.recipe.optimizer)]
-        if self._discriminator_update is not None and self.recipe.discriminator is not None:
-            updates.append((self._discriminator_update, self.recipe.discriminator.optimizer))
+        if self.adversary is not None and self.recipe.discriminator is not None:
+            updates.append((self.adversary.update, self.recipe.discriminator.optimizer))
         for update, spec in updates:
             factor = build_schedule(spec.schedule.name, spec.schedule.arguments)(place, total)
             for group in update.optimizer.param_groups:
                 group["lr"] = spec.learning_rate * factor
 
     def _restoration(self) -> RestorationStep:
-        recipe, spec = self.recipe, self.recipe.discriminator
-        device = self.world.device
-        losses = [(e.name, e.weight, _moved(build_loss(e.name, e.arguments), device)) for e in recipe.losses]
-        matching = spec.feature_matching if spec else None
+        recipe, adversary = self.recipe, self.adversary
+        losses = [
+            (each.name, each.weight, _moved(build_loss(each.name, each.arguments), self.world.device))
+            for each in recipe.losses
+        ]
         return RestorationStep(
             self._network_update,
             losses,
-            discriminator=self._discriminator_update,
-            adversarial=self._adversarial,
-            adversarial_weight=spec.weight if spec else 0.0,
-            feature_matching=build_feature_matching({"distance": matching.distance}) if matching else None,
-            feature_matching_weight=matching.weight if matching else 0.0,
-            fidelity_only_until=spec.start_step if spec else 0,
+            discriminator=adversary.update if adversary else None,
+            adversarial=adversary.terms if adversary else None,
             value_range=recipe.network.value_range,
-            discriminator_range=spec.value_range if spec else None,
-            conditional=spec.conditional if spec else False,
             precision=self._precision,
-            **self._penalty(),
         )
 
     def _generation(self) -> GenerationStep:
-        recipe, spec = self.recipe, self.recipe.discriminator
-        assert spec is not None
-        assert self._discriminator_update is not None
-        assert self._adversarial is not None
+        recipe, growth = self.recipe, self.recipe.growth
+        assert self.adversary is not None
         generator: Any = self.network
-        growth = recipe.growth
-        return GenerationStep(
-            self._network_update,
-            self._discriminator_update,
-            adversarial=self._adversarial,
-            latent=generator.latent,
-            latent_distribution=recipe.latents,
-            critic_steps=spec.steps,
-            growth=ProgressiveGrowth(
+        sizes = None
+        if growth is not None:
+            sizes = ProgressiveGrowth(
                 image_size=generator.image_size, steps_per_size=growth.steps_per_size, fading=growth.fading
             )
-            if growth
-            else None,
+        return GenerationStep(
+            self._network_update,
+            self.adversary.update,
+            self.adversary.terms,
+            latent=generator.latent,
+            latent_distribution=recipe.latents,
+            growth=sizes,
             value_range=recipe.network.value_range,
             precision=self._precision,
-            **self._penalty(),
         )
-
-    def _penalty(self) -> dict[str, Any]:
-        penalty = self.recipe.discriminator.penalty if self.recipe.discriminator else None
-        if penalty is None:
-            return {}
-        return {
-            "penalty": build_penalty(penalty.name, penalty.arguments),
-            "penalty_weight": penalty.weight,
-            "penalty_every": penalty.every,
-        }
 
     @property
     def _precision(self) -> torch.dtype | None:
@@ -237,3 +198,7 @@ class Trainer:
 
 def _moved(loss: Any, device: torch.device) -> Any:
     return loss.to(device) if isinstance(loss, nn.Module) else loss
+
+
+def _rate(update: NetworkUpdate) -> float:
+    return float(update.optimizer.param_groups[0]["lr"])

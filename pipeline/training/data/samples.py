@@ -20,11 +20,11 @@ from pipeline.training.data.neighbor2neighbor import draw_neighbor_pair
 from pipeline.training.data.noise2void import hide_pixels
 from pipeline.training.data.sampler import Draw, Sampler
 from pipeline.training.recipe.recipe import TrainingRecipe
-from pipeline.training.steps import Example
+from pipeline.training.steps.example import Example
 
 
 class Samples:
-    """``samples(step)``: this worker's share of the global batch, in parts that fit its network.
+    """``samples(step)``: this worker's share of the global batch, in microbatches.
 
     ``rank`` and ``size`` say which share: samples ``rank * share`` to ``(rank + 1) * share - 1`` of the
     batch, and of each further batch where the discriminator takes several steps.
@@ -44,19 +44,16 @@ class Samples:
         self._recipe, self._collection, self._device = recipe, collection, device
         self._degradations = tuple(degradations)
         self._sampler = Sampler([p.pixels_HWC.shape for p in collection.pictures], recipe.data, recipe.seed)
-        share = recipe.batch // size
-        rounds = recipe.discriminator.steps if recipe.discriminator and recipe.kind == "generation" else 1
-        starts = (rank * share + recipe.batch * turn for turn in range(rounds))
-        self._indices = [index for start in starts for index in range(start, start + share)]
-        self._part = min(recipe.batch // recipe.accumulation, share)
+        self._rank, self._share = rank, recipe.batch // size
+        self._microbatch = min(recipe.batch // recipe.accumulation, self._share)
 
     def examples(self, step: int) -> list[Example]:
-        """Pairs for ``RestorationStep``, one example a part."""
-        return [self._example(draws) for draws in self._parts(step)]
+        """Pairs for ``RestorationStep``, one example a microbatch."""
+        return [self._example(draws) for draws in self._microbatches(step)]
 
     def clean(self, step: int) -> list[Tensor]:
-        """Images BCHW in [0, 1] for ``GenerationStep``, one batch a part."""
-        return [torch.stack([self._cut(draw) for draw in draws]) for draws in self._parts(step)]
+        """Images BCHW in [0, 1] for ``GenerationStep``, one batch a microbatch."""
+        return [torch.stack([self._cut(draw) for draw in draws]) for draws in self._microbatches(step)]
 
     def maker(self) -> Callable[[int], list[Example] | list[Tensor]]:
         """The one of both that the recipe's kind takes."""
@@ -67,9 +64,17 @@ class Samples:
         images = [self._cut(self._sampler(-1, index)) for index in range(count)]
         return [torch.stack(images[first : first + batch]) for first in range(0, count, batch)]
 
-    def _parts(self, step: int) -> list[list[Draw]]:
-        draws = [self._sampler(step, index) for index in self._indices]
-        return [draws[first : first + self._part] for first in range(0, len(draws), self._part)]
+    def _microbatches(self, step: int) -> list[list[Draw]]:
+        draws = [self._sampler(step, index) for index in self._indices(step)]
+        size = self._microbatch
+        return [draws[first : first + size] for first in range(0, len(draws), size)]
+
+    def _indices(self, step: int) -> list[int]:
+        """Places in the batch and in further ones, one for each step of the discriminator."""
+        spec = self._recipe.discriminator
+        rounds = spec.steps if spec is not None and step >= spec.start_step else 1
+        starts = (self._rank * self._share + self._recipe.batch * turn for turn in range(rounds))
+        return [index for start in starts for index in range(start, start + self._share)]
 
     @torch.inference_mode(False)
     def _example(self, draws: Sequence[Draw]) -> Example:

@@ -5,22 +5,22 @@ Only the form is checked here, without torch; ``built_recipe`` checks what the n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from pipeline.errors import JobError
+from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.job import Degradation, Name
-from pipeline.jobs.toml_errors import explained, path_of, read_toml
+from pipeline.jobs.toml_errors import faults_of, read_toml
 from pipeline.training.recipe.overrides import overridden
 from pipeline.training.recipe.renamed import with_current_names
 from pipeline.training.recipe.sections import (
     Checkpoints,
     Data,
     Discriminator,
-    Frozen,
     Growth,
     Guard,
     Length,
@@ -162,28 +162,4 @@ class TrainingRecipe(Frozen):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise JobError("\n".join(f"{where}: {line}" for line in _faults(cls, error))) from None
-
-
-def _faults(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
-    for fault in error.errors(include_url=False):
-        path, message = path_of(fault), explained(fault, _fields_at(model, fault["loc"][:-1]))
-        yield f"{path}: {message}" if path else message
-
-
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the model at ``location`` below ``model``."""
-    for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            found = [each for each in _models_in(model.model_fields[part].annotation)]
-            if not found:
-                break
-            model = found[0]
-    return list(model.model_fields)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in getattr(annotation, "__args__", ()):
-        yield from _models_in(inner)
+            raise JobError("\n".join(f"{where}: {line}" for line in faults_of(cls, error))) from None

@@ -6,16 +6,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.job import Dataset, Degradation
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-
-
-class Frozen(BaseModel):
-    """Nothing changes, nothing unknown is let in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Named(BaseModel):
@@ -90,7 +85,7 @@ class Network(Frozen):
 
     architecture: str
     """As in ``models.networks``."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     """What it is built with."""
     value_range: tuple[float, float] = (0.0, 1.0)
     """The range that it takes and gives: (-1, 1) for those that end in tanh."""
@@ -129,7 +124,7 @@ class Discriminator(Frozen):
 
     architecture: str
     """As in ``models.discriminators``."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     """What it is built with."""
     optimizer: Optimizer
     """How it learns."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Generator, Tensor
 
-from models.losses import Adversarial, Penalty
+from pipeline.training.steps.adversarial_terms import AdversarialTerms
 from pipeline.training.steps.discriminator import DiscriminatorStep, Microbatch
+from pipeline.training.steps.groups import groups_of, shares_of
 from pipeline.training.steps.growth import FullSize, Growth, Stage
 from pipeline.training.steps.network_update import NetworkUpdate, synchronised
 from pipeline.training.steps.precision import autocast, checked
@@ -21,7 +22,7 @@ DISTRIBUTIONS = ("normal", "uniform")
 
 
 class GenerationStep:
-    """``train(batches, step, rng)``: one step of the generator, then ``critic_steps`` of the discriminator.
+    """``train(batches, step, rng)``: one step of the generator, then those of the discriminator.
 
     The discriminator's first step sees the fakes that the generator learned from, further ones new fakes.
     Latents have ``latent`` numbers from N(0, 1), or U(-1, 1) as in DCGAN's paper. Images are shown to the
@@ -32,56 +33,39 @@ class GenerationStep:
         self,
         generator: NetworkUpdate,
         discriminator: NetworkUpdate,
+        adversarial: AdversarialTerms,
         *,
-        adversarial: Adversarial,
         latent: int,
-        penalty: Penalty | None = None,
-        penalty_weight: float = 0.0,
-        penalty_every: int = 1,
-        critic_steps: int = 1,
         latent_distribution: str = "normal",
         growth: Growth | None = None,
         precision: torch.dtype | None = None,
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> None:
-        if latent < 1 or critic_steps < 1:
-            raise ValueError(f"latent and critic_steps must be 1 or more, got {latent} and {critic_steps}")
+        if latent < 1:
+            raise ValueError(f"latent must be 1 or more, got {latent}")
         if latent_distribution not in DISTRIBUTIONS:
             known = ", ".join(DISTRIBUTIONS)
             raise ValueError(f"latent_distribution must be one of {known}; got {latent_distribution!r}")
         self._generator, self._latent, self._distribution = generator, latent, latent_distribution
-        self._critic_steps, self._growth = critic_steps, growth or FullSize()
+        self._steps, self._growth = adversarial.discriminator_steps, growth or FullSize()
         self._precision, self._range = checked(precision), value_range
-        self._discriminate = DiscriminatorStep(
-            discriminator,
-            adversarial,
-            penalty=penalty,
-            penalty_weight=penalty_weight,
-            penalty_every=penalty_every,
-            precision=self._precision,
-        )
+        self._discriminate = DiscriminatorStep(discriminator, adversarial, self._precision)
 
     def __call__(self, batches: Sequence[Tensor], step: int, rng: Generator) -> dict[str, Tensor]:
         """Real images BCNN in [0, 1], shared out among the discriminator's steps in order.
 
         Detached scalars on the device as ``RestorationStep`` gives; those of the discriminator are of its
-        last step. ``ValueError`` unless the number of batches is a multiple of ``critic_steps``.
+        last step. ``ValueError`` unless the number of batches is a multiple of the discriminator's steps.
         """
-        count, left = divmod(len(batches), self._critic_steps)
-        if left or not count:
-            raise ValueError(
-                f"{len(batches)} batches cannot be shared out among {self._critic_steps} steps of the "
-                "discriminator; give each as many"
-            )
         stage = self._growth(step)
         low, high = self._range
         real = [stage.real(batch_BCNN * (high - low) + low) for batch_BCNN in batches]
-        groups = [real[first : first + count] for first in range(0, len(real), count)]
+        groups = groups_of(real, self._steps)
         report, fakes = self._move_generator(groups[0], stage, rng)
         finite = report["finite"]
         for number, group in enumerate(groups):
             microbatches = self._microbatches(group, fakes if number == 0 else None, stage, rng)
-            moved = self._discriminate(microbatches, count, step, rng, stage.discriminator_arguments)
+            moved = self._discriminate(microbatches, len(group), step, rng, stage.discriminator_arguments)
             finite = finite & moved["finite"]
             report |= moved
         return {**report, "finite": finite}
@@ -131,5 +115,4 @@ class GenerationStep:
 
 def _shared(batches: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
     """Each batch with its share of the images."""
-    total = sum(map(len, batches))
-    return [(len(each) / total, each) for each in batches]
+    return list(zip(shares_of([len(each) for each in batches]), batches, strict=True))

@@ -62,10 +62,13 @@ class NetworkUpdate:
 
 def unwrapped(network: nn.Module) -> nn.Module:
     """The network as it was built: without data parallelism, without compilation around it."""
-    for name in ("module", "_orig_mod", "module", "_orig_mod"):  # either may be around the other
-        if isinstance(network, DistributedDataParallel) == (name == "module"):
-            network = getattr(network, name, network)
-    return network
+    while True:  # either may be around the other
+        if isinstance(network, DistributedDataParallel):
+            network = network.module
+        elif isinstance(compiled := getattr(network, "_orig_mod", None), nn.Module):
+            network = compiled
+        else:
+            return network
 
 
 @contextlib.contextmanager

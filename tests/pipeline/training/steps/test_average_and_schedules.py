@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.training.steps import MovingAverage
+from pipeline.training.steps.moving_average import MovingAverage
 from pipeline.training.steps.schedules import SCHEDULES, build_schedule
 
 

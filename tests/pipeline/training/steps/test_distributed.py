@@ -10,8 +10,13 @@ from models.contract import Condition
 from models.discriminators import build_discriminator
 from models.losses import build_adversarial, build_loss, build_penalty
 from models.networks import build_generator, build_network
-from pipeline.training.steps import Example, GenerationStep, MovingAverage, NetworkUpdate, RestorationStep
+from pipeline.training.steps.adversarial_terms import AdversarialTerms
+from pipeline.training.steps.example import Example
+from pipeline.training.steps.generation import GenerationStep
 from pipeline.training.steps.growth import ProgressiveGrowth
+from pipeline.training.steps.moving_average import MovingAverage
+from pipeline.training.steps.network_update import NetworkUpdate
+from pipeline.training.steps.restoration import RestorationStep
 from tests.pipeline.training.training_process import FORKS
 
 STEPS = 3
@@ -45,12 +50,14 @@ def restore(rows, wrap):
         sgd(network, wrap),
         [("l1", 1.0, build_loss("l1", {}))],
         discriminator=sgd(discriminator, wrap),
-        adversarial=adversarial,
-        adversarial_weight=0.1,
-        penalty=build_penalty("r1", {}),
-        penalty_weight=3.0,
-        penalty_every=2,
-        fidelity_only_until=1,
+        adversarial=AdversarialTerms(
+            loss=adversarial,
+            weight=0.1,
+            penalty=build_penalty("r1", {}),
+            penalty_weight=3.0,
+            penalty_every=2,
+            start_step=1,
+        ),
     )
     average = MovingAverage(network, 0.9)
     for number in range(STEPS):
@@ -71,7 +78,10 @@ def generate(rank, wrap):
     discriminator = build_discriminator("dcgan", {"image_size": 8, "features": 4})
     adversarial = build_adversarial("relativistic_average", {})
     step = GenerationStep(
-        sgd(painter, wrap), sgd(discriminator, wrap), adversarial=adversarial, latent=8, critic_steps=2
+        sgd(painter, wrap),
+        sgd(discriminator, wrap),
+        AdversarialTerms(loss=adversarial, discriminator_steps=2),
+        latent=8,
     )
     for number in range(STEPS):
         batches = [torch.rand(4, 3, 8, 8, generator=rng(10 * number + 2 * rank + i)) for i in range(4)]
@@ -90,10 +100,12 @@ def grow(rank, wrap):
     step = GenerationStep(
         sgd(painter, wrap),
         sgd(discriminator, wrap),
-        adversarial=build_adversarial("wasserstein", {"drift": 1e-3}),
+        AdversarialTerms(
+            loss=build_adversarial("wasserstein", {"drift": 1e-3}),
+            penalty=build_penalty("gradient", {}),
+            penalty_weight=10.0,
+        ),
         latent=8,
-        penalty=build_penalty("gradient", {}),
-        penalty_weight=10.0,
         growth=ProgressiveGrowth(image_size=8, steps_per_size=2),
     )
     for number in range(4):

@@ -10,8 +10,10 @@ from torch import nn
 from models.discriminators import build_discriminator
 from models.losses import ADVERSARIAL, build_adversarial, build_penalty
 from models.networks import build_generator
-from pipeline.training.steps import GenerationStep, NetworkUpdate
+from pipeline.training.steps.adversarial_terms import AdversarialTerms
+from pipeline.training.steps.generation import GenerationStep
 from pipeline.training.steps.growth import FullSize, ProgressiveGrowth
+from pipeline.training.steps.network_update import NetworkUpdate
 
 LATENT = 16  # torch draws 16 normal numbers at a time: parts of a batch then draw what the batch would
 
@@ -73,7 +75,7 @@ def moved(network, before):
 
 
 @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
-class TestSides:
+class TestTwoNetworks:
     def test_each_optimizer_moves_its_own_network_only(self, name):
         for rates in ((0.1, 0.0), (0.0, 0.1)):
             painter, critic = networks()
@@ -81,9 +83,8 @@ class TestSides:
             step = GenerationStep(
                 sgd(painter, rates[0]),
                 sgd(critic, rates[1]),
-                adversarial=build_adversarial(name, {}),
+                AdversarialTerms(loss=build_adversarial(name, {}), discriminator_steps=2),
                 latent=LATENT,
-                critic_steps=2,
             )
             step([real(), real(seed=6)], 0, rng())
             assert moved(painter, before[0]) == (rates[0] > 0)
@@ -93,7 +94,9 @@ class TestSides:
         painter, critic = networks()
         painter_0, critic_0 = copy.deepcopy(painter), copy.deepcopy(critic)
         adversarial, shown = build_adversarial(name, {}), real() * 2 - 1
-        step = GenerationStep(sgd(painter, 0.0), sgd(critic, 0.0), adversarial=adversarial, latent=LATENT)
+        step = GenerationStep(
+            sgd(painter, 0.0), sgd(critic, 0.0), AdversarialTerms(loss=adversarial), latent=LATENT
+        )
         report = step([real()], 0, rng())
 
         fake = painter_0(torch.randn(4, LATENT, generator=rng()))
@@ -117,10 +120,10 @@ def test_parts_make_the_step_of_the_whole(name):
         step = GenerationStep(
             sgd(painter),
             sgd(critic),
-            adversarial=build_adversarial(name, {}),
+            AdversarialTerms(
+                loss=build_adversarial(name, {}), penalty=build_penalty("gradient", {}), penalty_weight=10.0
+            ),
             latent=LATENT,
-            penalty=build_penalty("gradient", {}),
-            penalty_weight=10.0,
         )
         for number in range(3):
             step(batches, number, rng(number))
@@ -135,9 +138,8 @@ class TestCritic:
         step = GenerationStep(
             sgd(painter),
             sgd(critic),
-            adversarial=build_adversarial("wasserstein", {}),
+            AdversarialTerms(loss=build_adversarial("wasserstein", {}), discriminator_steps=3),
             latent=LATENT,
-            critic_steps=3,
         )
         critic.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
         batches = [real(seed=s) for s in range(3)]
@@ -156,19 +158,22 @@ class TestCritic:
         painter, critic = networks()
         adversarial = build_adversarial("hinge", {})
         step = GenerationStep(
-            sgd(painter), sgd(critic), adversarial=adversarial, latent=LATENT, critic_steps=2
+            sgd(painter),
+            sgd(critic),
+            AdversarialTerms(loss=adversarial, discriminator_steps=2),
+            latent=LATENT,
         )
         with pytest.raises(ValueError, match=f"{count} batches cannot be shared out among 2 steps"):
             step([real()] * count, 0, rng())
 
 
-class TestCodes:
+class TestLatents:
     def step(self, distribution):
         painter, critic = networks()
         return GenerationStep(
             sgd(painter),
             sgd(critic),
-            adversarial=build_adversarial("vanilla", {}),
+            AdversarialTerms(loss=build_adversarial("vanilla", {})),
             latent=LATENT,
             latent_distribution=distribution,
         )
@@ -192,8 +197,10 @@ class TestCodes:
         with pytest.raises(ValueError, match="must be one of normal, uniform; got 'cauchy'"):
             self.step("cauchy")
         painter, critic = networks()
-        with pytest.raises(ValueError, match="latent and critic_steps must be 1 or more, got 0 and 1"):
-            GenerationStep(sgd(painter), sgd(critic), adversarial=build_adversarial("vanilla", {}), latent=0)
+        with pytest.raises(ValueError, match="latent must be 1 or more, got 0"):
+            GenerationStep(
+                sgd(painter), sgd(critic), AdversarialTerms(loss=build_adversarial("vanilla", {})), latent=0
+            )
 
 
 class TestGrowth:
@@ -229,10 +236,12 @@ class TestGrowth:
         step = GenerationStep(
             adam(painter),
             adam(critic),
-            adversarial=build_adversarial("wasserstein", {"drift": 1e-3}),
+            AdversarialTerms(
+                loss=build_adversarial("wasserstein", {"drift": 1e-3}),
+                penalty=build_penalty("gradient", {}),
+                penalty_weight=10.0,
+            ),
             latent=LATENT,
-            penalty=build_penalty("gradient", {}),
-            penalty_weight=10.0,
             growth=ProgressiveGrowth(image_size=16, steps_per_size=2),
         )
         batch = torch.rand(4, 3, 16, 16, generator=rng())
@@ -283,10 +292,12 @@ def test_generators_learn_where_the_images_are(name):
     step = GenerationStep(
         adam(painter),
         adam(critic),
-        adversarial=build_adversarial(name, {"gain": 0.05} if name == "began" else {}),
+        AdversarialTerms(
+            loss=build_adversarial(name, {"gain": 0.05} if name == "began" else {}),
+            penalty=build_penalty("gradient", {}) if name == "wasserstein" else None,
+            penalty_weight=10.0 if name == "wasserstein" else 0.0,
+        ),
         latent=LATENT,
-        penalty=build_penalty("gradient", {}) if name == "wasserstein" else None,
-        penalty_weight=10.0 if name == "wasserstein" else 0.0,
     )
     picture = torch.cat((torch.full((8, 4), 0.9), torch.full((8, 4), 0.1)), dim=1)
 

@@ -11,7 +11,10 @@ from models.contract import Condition
 from models.discriminators import build_discriminator
 from models.losses import ADVERSARIAL, build_adversarial, build_feature_matching, build_loss, build_penalty
 from models.networks import build_network
-from pipeline.training.steps import Example, NetworkUpdate, RestorationStep
+from pipeline.training.steps.adversarial_terms import AdversarialTerms
+from pipeline.training.steps.example import Example
+from pipeline.training.steps.network_update import NetworkUpdate
+from pipeline.training.steps.restoration import RestorationStep
 
 
 def rng(seed=0):
@@ -52,14 +55,13 @@ def moved(network, before):
     return any(not torch.equal(a, b) for a, b in zip(network.parameters(), before, strict=True))
 
 
-def adversarial_step(generator, discriminator, name="vanilla", weight=0.1, **more):
+def adversarial_step(generator, discriminator, name="vanilla", weight=0.1, precision=None, **terms):
     return RestorationStep(
         generator,
         l1(),
         discriminator=discriminator,
-        adversarial=build_adversarial(name, {}),
-        adversarial_weight=weight,
-        **more,
+        adversarial=AdversarialTerms(loss=build_adversarial(name, {}), weight=weight, **terms),
+        precision=precision,
     )
 
 
@@ -89,8 +91,8 @@ class TestFidelity:
     def test_gradient_is_clipped_and_its_norm_told_before(self):
         network, given = convolution(), example()
         before = weights(network)
-        side = NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=1.0), clip_gradient=0.01)
-        report = RestorationStep(side, l1())([given], 0, rng())
+        update = NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=1.0), clip_gradient=0.01)
+        report = RestorationStep(update, l1())([given], 0, rng())
         steps = [a.detach() - b for a, b in zip(network.parameters(), before, strict=True)]
         assert np.sqrt(sum(float(s.square().sum()) for s in steps)) == pytest.approx(0.01, rel=1e-3)
         assert report["gradient_norm"].item() > 0.05
@@ -164,8 +166,8 @@ class TestFidelity:
         before = weights(network)
         given = example()
         given.degraded_BCHW[0, 0, 0, 0] = torch.inf
-        side = NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=0.1), clip_gradient=1.0)
-        step = RestorationStep(side, [("mse", 1.0, build_loss("mse", {}))])
+        update = NetworkUpdate(network, torch.optim.SGD(network.parameters(), lr=0.1), clip_gradient=1.0)
+        step = RestorationStep(update, [("mse", 1.0, build_loss("mse", {}))])
         report = step([given], 0, rng())
         assert not bool(report["finite"])
         assert not bool(report["gradient_norm"].isfinite())
@@ -183,11 +185,11 @@ class TestFidelity:
 
 class TestAccumulation:
     @pytest.mark.parametrize("adversarial", ["vanilla", "hinge", "least_squares", "wasserstein", "began"])
-    def test_parts_make_the_step_of_the_whole(self, adversarial):
-        """BuiltRecipe of unequal size too: each counts by its images."""
+    def test_microbatches_make_the_step_of_the_whole(self, adversarial):
+        """Microbatches of unequal size too: each counts by its images."""
         whole, halves = (([], []) for _ in range(2))
         together = example(batch=6, noise_level_B=torch.linspace(0, 0.1, 6))
-        parts = [
+        microbatches = [
             Example(
                 together.degraded_BCHW[part],
                 together.target_BCHW[part],
@@ -195,7 +197,7 @@ class TestAccumulation:
             )
             for part in (slice(0, 1), slice(1, 3), slice(3, 6))
         ]
-        for kept, given in ((whole, [together]), (halves, parts)):
+        for kept, given in ((whole, [together]), (halves, microbatches)):
             torch.manual_seed(0)
             network = build_network("ffdnet", {"channels": 3, "features": 8, "layers": 3})
             discriminator = critic(normalisation="instance")
@@ -220,10 +222,10 @@ class TestAccumulation:
     def test_penalty_draws_one_place_per_image_in_order(self):
         results = []
         together = example(batch=4)
-        parts = [
+        microbatches = [
             Example(together.degraded_BCHW[s], together.target_BCHW[s]) for s in (slice(0, 2), slice(2, 4))
         ]
-        for given in ([together], parts):
+        for given in ([together], microbatches):
             network, discriminator = convolution(), critic()
             step = adversarial_step(
                 sgd(network),
@@ -236,10 +238,10 @@ class TestAccumulation:
         torch.testing.assert_close(*results)
 
 
-class TestSides:
+class TestTwoNetworks:
     @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
     def test_each_optimizer_moves_its_own_network_only(self, name):
-        """The other side's rate is zero: what moves then moved by the wrong gradient."""
+        """The other network's rate is zero: what moves then moved by the wrong gradient."""
         for rates in ((0.1, 0.0), (0.0, 0.1)):
             network, discriminator = convolution(), critic()
             before = weights(network), weights(discriminator)
@@ -313,9 +315,7 @@ class TestSides:
     def test_conditional_discriminators_see_the_degraded_image_first(self):
         network, discriminator, given, seen = convolution(), critic(channels=6), example(), []
         discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-        step = adversarial_step(
-            sgd(network), sgd(discriminator), conditional=True, discriminator_range=(-1.0, 1.0)
-        )
+        step = adversarial_step(sgd(network), sgd(discriminator), conditional=True, value_range=(-1.0, 1.0))
         step([given], 0, rng())
         for image in seen:
             torch.testing.assert_close(image[:, :3], given.degraded_BCHW * 2 - 1)
@@ -324,7 +324,7 @@ class TestSides:
     def test_begins_with_fidelity_alone(self):
         network, discriminator = convolution(), critic()
         before = weights(discriminator)
-        step = adversarial_step(sgd(network), sgd(discriminator), fidelity_only_until=2)
+        step = adversarial_step(sgd(network), sgd(discriminator), start_step=2)
         for number in range(2):
             report = step([example()], number, rng())
             assert report.keys() == {"loss", "loss_l1", "gradient_norm", "finite"}
@@ -361,13 +361,32 @@ class TestSides:
             sgd(network),
             l1(),
             discriminator=sgd(discriminator),
-            adversarial=adversarial,
-            adversarial_weight=0.1,
+            adversarial=AdversarialTerms(loss=adversarial, weight=0.1),
         )
         report = step([example()], 0, rng())
         expected = 0.5 * (0.5 * -report["d_real"] + report["d_fake"])
         assert adversarial.k.item() == pytest.approx(max(0.0, expected.item()), rel=1e-5)
         assert adversarial.k.item() > 0
+
+    def test_further_steps_of_the_discriminator_see_what_the_moved_network_makes_of_further_examples(self):
+        network, given = convolution(), [example(seed=seed) for seed in (0, 10)]
+        discriminator, seen = critic(), []
+        before = copy.deepcopy(network)
+        discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+        report = adversarial_step(sgd(network), sgd(discriminator), discriminator_steps=2)(given, 0, rng())
+        assert bool(report["finite"])
+        of_generator, real_0, fake_0, real_1, fake_1 = seen
+        assert torch.equal(fake_0, of_generator)
+        with torch.no_grad():
+            torch.testing.assert_close(fake_0, before(given[0].degraded_BCHW))
+            torch.testing.assert_close(fake_1, network(given[1].degraded_BCHW))
+        assert torch.equal(real_0, given[0].target_BCHW)
+        assert torch.equal(real_1, given[1].target_BCHW)
+
+    def test_examples_that_cannot_be_shared_out_are_refused(self):
+        step = adversarial_step(sgd(convolution()), sgd(critic()), discriminator_steps=2)
+        with pytest.raises(ValueError, match="3 batches cannot be shared out among 2 steps of the discrim"):
+            step([example()] * 3, 0, rng())
 
     def test_a_discriminator_that_is_not_finite_is_told_and_stays(self):
         network, discriminator = convolution(), critic()
@@ -425,8 +444,8 @@ def test_parts_that_do_not_fit_are_refused(arguments, message):
 
 
 def test_wrong_penalties_are_refused():
-    sides = sgd(convolution()), sgd(critic())
+    updates = sgd(convolution()), sgd(critic())
     with pytest.raises(ValueError, match="penalty_weight is 10, but there is no penalty; give one"):
-        adversarial_step(*sides, penalty_weight=10.0)
-    with pytest.raises(ValueError, match="penalty_every must be 1 or more, got 0"):
-        adversarial_step(*sides, penalty=build_penalty("r1", {}), penalty_weight=1.0, penalty_every=0)
+        adversarial_step(*updates, penalty_weight=10.0)
+    with pytest.raises(ValueError, match="must be 1 or more, got 0 and 1"):
+        adversarial_step(*updates, penalty=build_penalty("r1", {}), penalty_weight=1.0, penalty_every=0)

@@ -11,7 +11,12 @@ from models.contract import Condition
 from models.discriminators import build_discriminator
 from models.losses import ADVERSARIAL, build_adversarial, build_feature_matching, build_loss, build_penalty
 from models.networks import build_generator, build_network
-from pipeline.training.steps import Example, GenerationStep, MovingAverage, NetworkUpdate, RestorationStep
+from pipeline.training.steps.adversarial_terms import AdversarialTerms
+from pipeline.training.steps.example import Example
+from pipeline.training.steps.generation import GenerationStep
+from pipeline.training.steps.moving_average import MovingAverage
+from pipeline.training.steps.network_update import NetworkUpdate
+from pipeline.training.steps.restoration import RestorationStep
 
 
 @pytest.fixture
@@ -44,12 +49,14 @@ def test_restoration(fake, name, precision):
         update_of(network),
         losses,
         discriminator=update_of(build_discriminator("patch", {"features": 4, "channels": 3, "layers": 1})),
-        adversarial=build_adversarial(name, {}),
-        adversarial_weight=0.1,
-        penalty=build_penalty("r1", {}),
-        penalty_weight=1.0,
-        feature_matching=build_feature_matching({}),
-        feature_matching_weight=1.0,
+        adversarial=AdversarialTerms(
+            loss=build_adversarial(name, {}),
+            weight=0.1,
+            penalty=build_penalty("r1", {}),
+            penalty_weight=1.0,
+            feature_matching=build_feature_matching({}),
+            feature_matching_weight=1.0,
+        ),
         precision=precision,
     )
     known = Condition(noise_level_B=torch.rand(2), mask_B1HW=torch.ones(2, 1, 16, 16))
@@ -67,11 +74,13 @@ def test_generation(fake, name):
     step = GenerationStep(
         update_of(build_generator("dcgan", {"image_size": 8, "features": 4, "latent": 8})),
         update_of(build_discriminator("dcgan", discriminator)),
-        adversarial=build_adversarial(name, {}),
+        AdversarialTerms(
+            loss=build_adversarial(name, {}),
+            penalty=build_penalty("gradient", {}),
+            penalty_weight=10.0,
+            discriminator_steps=2,
+        ),
         latent=8,
-        penalty=build_penalty("gradient", {}),
-        penalty_weight=10.0,
-        critic_steps=2,
     )
     for number in range(2):
         report = step([torch.rand(4, 3, 8, 8)] * 2, number, torch.Generator())
