@@ -32,7 +32,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 
 from models.discriminators import build_discriminator
-from pipeline.training.data.collection import Collection
+from pipeline.training.data.collection import read_collection
 from pipeline.training.recipe.built_recipe import BuiltRecipe, started
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.step_meter import StepMeter
@@ -103,7 +103,7 @@ def recipe(folder: str, **fields: Any) -> TrainingRecipe:
 
 def training_of(parsed: TrainingRecipe, world: World | None = None) -> Trainer:
     built, data = BuiltRecipe.of(parsed), parsed.data
-    collection = Collection.read(
+    collection = read_collection(
         data.datasets, channels=3, smallest=data.crop, most_bytes=1e9, most_pixels=10**8
     )
     return Trainer(built, collection, world)

@@ -19,6 +19,7 @@ from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.storage.folder import Folder
 from pipeline.training.data.attribution import read_attribution
 from pipeline.training.data.collection import Collection
+from pipeline.training.data.streaming import StreamedCollection
 from pipeline.training.recipe.built_recipe import BuiltRecipe, build_trained
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.world import World
@@ -94,7 +95,7 @@ def hardware(device: torch.device) -> str:
     return f"{torch.get_num_threads()} threads on {names[0] if names else platform.machine()}"
 
 
-def facts_of(built: BuiltRecipe, collection: Collection, world: World) -> dict[str, Any]:
+def facts_of(built: BuiltRecipe, collection: Collection | StreamedCollection, world: World) -> dict[str, Any]:
     """What a card says of a training, but for how far it came: recipe, data, hardware."""
     recipe = built.recipe
     protocol = recipe.identity()
@@ -103,12 +104,12 @@ def facts_of(built: BuiltRecipe, collection: Collection, world: World) -> dict[s
         "recipe": protocol,
         "recipe_sha256": sha256_hex(canonical_json(protocol).encode()),
         "data_sha256": collection.digest,
-        "images": len(collection.pictures),
+        "images": len(collection.names),
         "images_left_out": len(collection.skipped),
         "hardware": f"{world.size} x {hardware(world.device)}" if world.size > 1 else hardware(world.device),
         "torch": torch.__version__,
     }
     if recipe.data.attribution is not None:
-        names = [each.name.rpartition("/")[2] for each in collection.pictures]
+        names = [each.rpartition("/")[2] for each in collection.names]
         facts["photographs"] = read_attribution(Path(recipe.data.attribution), names)
     return facts

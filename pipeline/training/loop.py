@@ -18,7 +18,8 @@ from pipeline.errors import RunStopped
 from pipeline.hashing import sha256_hex
 from pipeline.storage.folder import Folder
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.data.collection import Collection
+from pipeline.training.data.collection import Collection, read_collection
+from pipeline.training.data.streaming import StreamedCollection
 from pipeline.training.export import card_of, export, facts_of, stored_state
 from pipeline.training.recipe.built_recipe import BuiltRecipe, start_of
 from pipeline.training.recipe.recipe import TrainingRecipe
@@ -83,9 +84,11 @@ class Loop:
         built = BuiltRecipe.of(recipe)
         collection = self._collected(built)
         identity = recipe.identity() | {"data_sha256": collection.digest}
+        if streamed := collection.identity(recipe.data):
+            identity["data"]["streamed"] = streamed
         if (start := start_of(recipe)) is not None:
             identity["network"]["start"] = sha256_hex(start)
-        self._skipped = collection.skipped
+        self._collection, self._skipped = collection, collection.skipped
         self._facts = facts_of(built, collection, world)
         self._checkpoints = Checkpoints(output.child("checkpoints"), identity, keep=recipe.checkpoints.keep)
         self._run_log = RunLog(output, identity)
@@ -106,6 +109,7 @@ class Loop:
             return self._finish()
         finally:
             trainer.close()
+            self._collection.close()
 
     def _resume(self) -> None:
         if self._world.leads:
@@ -246,9 +250,9 @@ class Loop:
             )
         return self._validate(build_restorer(card_of(recipe), state))
 
-    def _collected(self, built: BuiltRecipe) -> Collection:
+    def _collected(self, built: BuiltRecipe) -> Collection | StreamedCollection:
         data = self._recipe.data
-        return Collection.read(
+        return read_collection(
             data.datasets,
             channels=built.channels,
             smallest=data.crop,

@@ -22,7 +22,7 @@ from models.contract import Condition
 from models.restorer import Restorer
 from models.weights import build_restorer, load_weights
 from pipeline.jobs.job import Dataset
-from pipeline.training.data.collection import Collection
+from pipeline.training.data.collection import read_collection
 
 
 def psnr(restored_BCHW: Tensor, reference_BCHW: Tensor) -> float:
@@ -73,11 +73,12 @@ def main(
 
 def _images(folder: Path, channels: int) -> dict[str, Tensor]:
     datasets = [Dataset(name="photographs", uri=str(folder))]
-    found = Collection.read(datasets, channels=channels, smallest=1, most_bytes=1e10, most_pixels=10**8)
+    found = read_collection(datasets, channels=channels, smallest=1, most_bytes=1e10, most_pixels=10**8)
+    pictures = [found.picture(number) for number in range(len(found.names))]
     return {
         each.name.partition("/")[2]: torch.from_numpy(each.pixels_HWC.copy()).permute(2, 0, 1)[None].float()
         / each.span
-        for each in found.pictures
+        for each in pictures
     }
 
 

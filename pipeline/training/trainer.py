@@ -20,6 +20,7 @@ from pipeline.training.adversary import Adversary, adversarial_terms, started_di
 from pipeline.training.data.collection import Collection
 from pipeline.training.data.prefetch import Prefetch
 from pipeline.training.data.samples import Samples
+from pipeline.training.data.streaming import StreamedCollection
 from pipeline.training.recipe.built_recipe import BuiltRecipe, optimizer, started
 from pipeline.training.recipe.sections import Discriminator, Optimizer
 from pipeline.training.steps.generation import GenerationStep
@@ -49,7 +50,9 @@ class Position:
 class Trainer:
     """One run on one worker: networks, moving average, optimizers, position; ``step()`` moves them all."""
 
-    def __init__(self, built: BuiltRecipe, collection: Collection, world: World | None = None) -> None:
+    def __init__(
+        self, built: BuiltRecipe, collection: Collection | StreamedCollection, world: World | None = None
+    ) -> None:
         self.built, self.recipe, self.world = built, built.recipe, world or World()
         recipe, device = self.recipe, self.world.device
         self.position = Position()

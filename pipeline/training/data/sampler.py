@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.hashing import seed_of
@@ -31,18 +31,25 @@ class Draw:
     seed: int
 
 
-class Sampler:
-    """``sampler(step, index)``; a picture is drawn in proportion to its area."""
+Choice = Callable[[random.Random, int, int], int]
+"""``choose(rng, step, index)``: the number of a picture."""
 
-    def __init__(self, sizes: Sequence[tuple[int, int, int]], data: Data, seed: int) -> None:
+
+class Sampler:
+    """``sampler(step, index)``; a picture is drawn in proportion to its area, or as ``choose`` says."""
+
+    def __init__(
+        self, sizes: Sequence[tuple[int, ...]], data: Data, seed: int, choose: Choice | None = None
+    ) -> None:
         self._sizes, self._data, self._seed = sizes, data, seed
         self._ends = list(itertools.accumulate(height * width for height, width, _ in sizes))
+        self._choose = choose or self._by_area
 
     def __call__(self, step: int, index: int) -> Draw:
         """The sample with this place in the global batch of this step."""
         seed = seed_of(str(self._seed), "sample", str(step), str(index))
         rng = random.Random(seed)
-        picture = bisect.bisect_right(self._ends, rng.randrange(self._ends[-1]))
+        picture = self._choose(rng, step, index)
         height, width, channels = self._sizes[picture]
         data = self._data
         places = tuple(
@@ -59,3 +66,6 @@ class Sampler:
             channels=tuple(order if data.shuffle_channels else range(channels)),
             seed=seed,
         )
+
+    def _by_area(self, rng: random.Random, step: int, index: int) -> int:
+        return bisect.bisect_right(self._ends, rng.randrange(self._ends[-1]))

@@ -5,7 +5,7 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,9 @@ from pipeline.degradation.degradation import Degradation, Degraded
 from pipeline.training.data.collection import Collection
 from pipeline.training.data.neighbor2neighbor import draw_neighbor_pair
 from pipeline.training.data.noise2void import hide_pixels
-from pipeline.training.data.sampler import Draw, Sampler
+from pipeline.training.data.pictures import Picture
+from pipeline.training.data.sampler import Draw
+from pipeline.training.data.streaming import StreamedCollection
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.steps.example import Example
 
@@ -33,7 +35,7 @@ class Samples:
     def __init__(
         self,
         recipe: TrainingRecipe,
-        collection: Collection,
+        collection: Collection | StreamedCollection,
         degradations: Sequence[Degradation],
         device: torch.device,
         *,
@@ -43,17 +45,22 @@ class Samples:
         assert recipe.batch % size == 0, (recipe.batch, size)
         self._recipe, self._collection, self._device = recipe, collection, device
         self._degradations = tuple(degradations)
-        self._sampler = Sampler([p.pixels_HWC.shape for p in collection.pictures], recipe.data, recipe.seed)
+        self._sampler = collection.sampler(recipe.data, recipe.seed, recipe.batch, rank, size)
         self._rank, self._share = rank, recipe.batch // size
         self._microbatch = min(recipe.batch // recipe.accumulation, self._share)
 
     def examples(self, step: int) -> list[Example]:
         """Pairs for ``RestorationStep``, one example a microbatch."""
-        return [self._example(draws) for draws in self._microbatches(step)]
+        pictures = self._collection.at(step)
+        return [self._example(draws, pictures) for draws in self._microbatches(step)]
 
     def clean(self, step: int) -> list[Tensor]:
         """Images BCHW in [0, 1] for ``GenerationStep``, one batch a microbatch."""
-        return [torch.stack([self._cut(draw) for draw in draws]) for draws in self._microbatches(step)]
+        pictures = self._collection.at(step)
+        return [
+            torch.stack([self._cut(draw, pictures[draw.picture]) for draw in draws])
+            for draws in self._microbatches(step)
+        ]
 
     def maker(self) -> Callable[[int], list[Example] | list[Tensor]]:
         """The one of both that the recipe's kind takes."""
@@ -61,7 +68,8 @@ class Samples:
 
     def fixed(self, count: int, batch: int = 32) -> list[Tensor]:
         """Images BCHW in [0, 1], the same in every run of the recipe: to compare generated ones with."""
-        images = [self._cut(self._sampler(-1, index)) for index in range(count)]
+        draws = [self._sampler(-1, index) for index in range(count)]
+        images = [self._cut(draw, self._collection.picture(draw.picture)) for draw in draws]
         return [torch.stack(images[first : first + batch]) for first in range(0, count, batch)]
 
     def _microbatches(self, step: int) -> list[list[Draw]]:
@@ -77,8 +85,8 @@ class Samples:
         return [index for start in starts for index in range(start, start + self._share)]
 
     @torch.inference_mode(False)
-    def _example(self, draws: Sequence[Draw]) -> Example:
-        targets = [self._cut(draw) for draw in draws]
+    def _example(self, draws: Sequence[Draw], pictures: Mapping[int, Picture]) -> Example:
+        targets = [self._cut(draw, pictures[draw.picture]) for draw in draws]
         degraded = [self._degraded(image, draw.seed) for image, draw in zip(targets, draws, strict=True)]
         condition = together([each.condition for each in degraded], self._device)
         degraded_BCHW = torch.cat([each.image_BCHW for each in degraded])
@@ -94,8 +102,8 @@ class Samples:
         which = seed % len(self._degradations)
         return self._degradations[which](image_CHW[None], seed)
 
-    def _cut(self, draw: Draw) -> Tensor:
-        picture, side = self._collection.pictures[draw.picture], self._recipe.data.crop
+    def _cut(self, draw: Draw, picture: Picture) -> Tensor:
+        side = self._recipe.data.crop
         crops = [picture.pixels_HWC[top : top + side, left : left + side] for top, left in draw.places]
         chosen_HWC = max(crops, key=_gradient_strength) if len(crops) > 1 else crops[0]
         turned_HWC = np.rot90(chosen_HWC[:, ::-1] if draw.flip else chosen_HWC, draw.quarters)

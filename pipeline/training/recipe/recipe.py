@@ -31,6 +31,11 @@ from pipeline.training.recipe.sections import (
     Weighted,
 )
 
+_NOT_IN_IDENTITY = frozenset(
+    ("datasets", "memory_gigabytes", "crops_per_image", "max_pixels", "attribution", "threads")
+)
+"""Fields of ``data``; the two that decide how a collection streams are added where one does."""
+
 
 class TrainingRecipe(Frozen):
     """Everything that decides a training run."""
@@ -139,8 +144,8 @@ class TrainingRecipe(Frozen):
             del values[name]
         del values["validation"]
         # What the images are is in their digest; where they are stored does not matter.
-        for name in ("datasets", "memory_gigabytes", "max_pixels", "attribution", "threads"):
-            del values["data"][name]
+        kept = values["data"].items()
+        values["data"] = {name: value for name, value in kept if name not in _NOT_IN_IDENTITY}
         return values
 
     @classmethod

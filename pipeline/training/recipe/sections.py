@@ -57,7 +57,7 @@ class Data(Frozen):
     """What is trained on."""
 
     datasets: Annotated[tuple[PublicDataset, ...], Field(min_length=1)]
-    """Collections, as in a job; every image is decoded once and kept in memory."""
+    """Collections, as in a job; every image is decoded once, and kept in memory where all fit in."""
     crop: Annotated[int, Field(ge=4)]
     """Side of a sample in pixels of the source."""
     downsample: PositiveInt = 1
@@ -71,7 +71,10 @@ class Data(Frozen):
     crop_candidates: PositiveInt = 1
     """Places looked at for one sample; the one with the strongest gradients is taken."""
     memory_gigabytes: Positive = 4.0
-    """Decoded images kept at most; what comes after is left out, and listed."""
+    """Decoded images that one worker holds at most. A collection that is larger streams: shards of it are
+    read while steps go on, and each of several workers holds its part of them."""
+    crops_per_image: PositiveInt = 64
+    """Of a collection that streams: crops taken of an image, in the mean, each time it is read."""
     max_pixels: PositiveInt = 100_000_000
     """Height times width of one image; larger ones are left out."""
     attribution: str | None = None

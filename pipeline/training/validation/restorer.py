@@ -27,7 +27,7 @@ from pipeline.processing.processor import Processor
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 from pipeline.results.bootstrap import bootstrap_interval
 from pipeline.storage.folder import Folder
-from pipeline.training.data.collection import with_channels
+from pipeline.training.data.pictures import with_channels
 from pipeline.training.recipe.sections import Validation
 from pipeline.units import Source
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipeline.training.data.collection import Collection
+from pipeline.training.data.collection import read_collection
 from pipeline.training.recipe.built_recipe import BuiltRecipe
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.trainer import Trainer
@@ -155,7 +155,7 @@ def test_takes_two_steps_that_move_the_weights(path, folder):
     recipe = small(path, folder)
     data = recipe.data
     built = BuiltRecipe.of(recipe)
-    collection = Collection.read(
+    collection = read_collection(
         data.datasets, channels=built.channels, smallest=data.crop, most_bytes=1e9, most_pixels=10**6
     )
     training = Trainer(built, collection)

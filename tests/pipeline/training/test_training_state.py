@@ -5,7 +5,8 @@ import io
 import pytest
 import torch
 
-from pipeline.training.data.collection import Collection, Picture
+from pipeline.training.data.collection import Collection
+from pipeline.training.data.pictures import Picture
 from pipeline.training.recipe.built_recipe import BuiltRecipe
 from pipeline.training.trainer import Trainer
 from tests.helpers import photograph

@@ -10,13 +10,14 @@ from skimage.color import rgb2gray
 from pipeline.errors import JobError
 from pipeline.jobs.job import Dataset
 from pipeline.training.data.attribution import read_attribution
-from pipeline.training.data.collection import Collection
+from pipeline.training.data.collection import Collection, read_collection
+from pipeline.training.data.streaming import StreamedCollection
 from tests.helpers import encoded, fill, photograph
 
 
 def read(folder, **fields):
     given = {"channels": 3, "smallest": 16, "most_bytes": 1e9, "most_pixels": 10**6}
-    return Collection.read([Dataset(name="set", uri=str(folder))], **(given | fields))
+    return read_collection([Dataset(name="set", uri=str(folder))], **(given | fields))
 
 
 def test_what_cannot_be_trained_on_is_counted_and_listed(tmp_path):
@@ -55,12 +56,20 @@ def test_nothing_to_train_on_is_an_error_with_the_first_reasons(tmp_path):
 
 
 def test_memory_is_bounded(tmp_path):
-    fill(tmp_path, {f"{i}.png": encoded(photograph(i)) for i in range(4)})
+    fill(tmp_path, {f"{i}.png": encoded(photograph(i)) for i in range(8)})
     one = photograph(0).nbytes
-    found = read(tmp_path, most_bytes=2.5 * one)
-    assert len(found.pictures) == 2
-    assert all("no room left in data.memory_gigabytes" in why for why in found.skipped.values())
-    assert len(found.skipped) == 2
+    assert isinstance(read(tmp_path, most_bytes=8 * one), Collection)
+    assert isinstance(read(tmp_path, most_bytes=8 * one - 1), StreamedCollection)
+
+
+def test_images_larger_than_a_shard_are_left_out_where_not_all_fit(tmp_path):
+    fill(tmp_path, {"a.png": encoded(photograph(0, 64, 64)), "b.png": encoded(photograph(1, 28, 28))})
+    small = 28 * 28 * 3
+    found = read(tmp_path, most_bytes=5 * small)
+    assert found.names == ["set/b.png"]
+    assert found.skipped["set/a.png"].startswith("TOO_LARGE: 1.23e-05 GB decoded; a fifth of data.memory")
+    with pytest.raises(JobError, match=r"data\.memory_gigabytes: too little for a single image"):
+        read(tmp_path, most_bytes=small)
 
 
 def test_sixteen_bits_stay_and_bands_that_do_not_fit_are_left_out(tmp_path):

@@ -8,9 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.training.data.collection import Collection, Picture
+from pipeline.training.data.collection import Collection
 from pipeline.training.data.neighbor2neighbor import draw_neighbor_pair
 from pipeline.training.data.noise2void import RADIUS, SHARE, hide_pixels
+from pipeline.training.data.pictures import Picture
 from pipeline.training.data.prefetch import Prefetch
 from pipeline.training.data.sampler import Sampler
 from pipeline.training.data.samples import Samples
