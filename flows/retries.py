@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.cache_policies import NO_CACHE
 
-from pipeline.errors import JobError, RunStopped
+from pipeline.errors import FolderNotFound, JobError, RunStopped
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
 
 
 def may_pass(task: Any, task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether trying again can help: not for a wrong job, nor for a run that stopped on purpose."""
-    return not isinstance(state.data, JobError | RunStopped)
+    """Whether trying again can help: not for a wrong job or folder, nor for a run that stopped on purpose."""
+    return not isinstance(state.data, JobError | FolderNotFound | RunStopped)
 
 
 RETRIED: dict[str, Any] = {

@@ -3,6 +3,7 @@
 RestoraError (ValueError)
 |-- JobError          the job or the command line is wrong            exit code 2
 |-- StorageError      a store cannot be read or written at all        exit code 1
+|   `-- FolderNotFound    no such folder: waiting does not bring it
 |-- RunStopped        the run gave up, for a reason it names          exit code 1
 `-- ImageError        this one image cannot be processed              a quarantine row
 """
@@ -20,6 +21,10 @@ class JobError(RestoraError):
 
 class StorageError(RestoraError):
     """A store that cannot be reached, listed or written; no image is to blame."""
+
+
+class FolderNotFound(StorageError):  # noqa: N818 - it says it all
+    """A folder that is not there, or is a file: trying again does not help."""
 
 
 class RunStopped(RestoraError):  # noqa: N818 - not a fault of the program but a decision

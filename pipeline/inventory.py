@@ -25,6 +25,14 @@ def take_inventory(kind: str) -> list[Record]:
     return KINDS[kind]()
 
 
+def record_of(kind: str, name: str) -> Record:
+    """All that is known of one of them; ``JobError`` with the nearest name for another."""
+    records = {each["name"]: each for each in listing(kind)}
+    if name not in records:
+        raise JobError(f'{kind}: there is no "{name}"; {did_you_mean(name, records)}')
+    return records[name]
+
+
 def _restorers() -> list[Record]:
     from models import catalog
 
@@ -53,21 +61,30 @@ def _solvers() -> list[Record]:
 
 def _degradations() -> list[Record]:
     """Presets, then the operators that they and jobs are made of."""
-    from models.operators import OPERATORS
     from pipeline.degradation.presets import PRESETS
 
     presets = [
         {"name": name, "kind": "preset", "parameters": {}, "summary": preset.summary}
         for name, preset in PRESETS.items()
     ]
-    return presets + [
-        {
-            "name": name,
-            "kind": "operator",
-            "parameters": _parameters(operator),
-            "summary": _first_sentence(operator),
-        }
+    return presets + [{"name": each["name"], "kind": "operator"} | each for each in _operators()]
+
+
+def _operators() -> list[Record]:
+    from models.operators import OPERATORS
+
+    return [
+        {"name": name, "parameters": _parameters(operator), "summary": _first_sentence(operator)}
         for name, operator in OPERATORS.items()
+    ]
+
+
+def _networks() -> list[Record]:
+    from models.networks import NETWORKS
+
+    return [
+        {"name": name, "parameters": _arguments(network), "summary": _first_sentence(network)}
+        for name, network in NETWORKS.items()
     ]
 
 
@@ -108,6 +125,8 @@ KINDS: dict[str, Callable[[], list[Record]]] = {
     "metrics": _metrics,
     "formats": _formats,
     "solvers": _solvers,
+    "operators": _operators,
+    "networks": _networks,
 }
 """What there are lists of."""
 
@@ -127,12 +146,21 @@ def _parameters(kind: Any) -> Record:
     return defaults
 
 
+def _arguments(build: Callable[..., Any]) -> Record:
+    """Keyword -> default of a callable; ``None`` for one that must be given."""
+    return {
+        name: None if each.default is inspect.Parameter.empty else _plain(each.default)
+        for name, each in inspect.signature(build).parameters.items()
+        if each.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _first_sentence(kind: type) -> str:
+def _first_sentence(kind: Any) -> str:
     text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split()).replace("``", "")
     return re.split(r"(?<!et al)\. ", text)[0].rstrip(".")

@@ -12,20 +12,29 @@ from flows.cli.arguments import Profile, RayAddress
 
 def list_names(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="restorers, degradations, metrics, formats or solvers.")
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="restorers, degradations, metrics, formats, solvers, operators or networks.",
+        ),
     ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of them, with all that is known of it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array, for programs.")] = False,
 ) -> None:
-    """List what a job can name, and what to know before choosing."""
+    """List what a job can name, a line for each; with NAME, all about one."""
     from flows.cli.console import OUT
-    from pipeline.inventory import take_inventory
+    from pipeline.inventory import record_of, take_inventory
 
-    records = take_inventory(kind)
+    records = take_inventory(kind) if name is None else [record_of(kind, name)]
     if as_json:
         # Not through the console, which could wrap it.
         typer.echo(json.dumps(records, indent=1, ensure_ascii=False))
         return
-    OUT.print(_drawn(records))
+    OUT.print(_drawn(records, SHORT.get(kind, ())) if name is None else _whole(records[0]))
+    if name is None:
+        OUT.print(f"all about one: restora list {kind} NAME; for programs: --json", style="dim")
 
 
 def doctor(
@@ -60,15 +69,45 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _drawn(records: list[dict[str, Any]]) -> Any:
+SHORT = {
+    "restorers": ("name", "task", "scale", "needs", "summary"),
+    "degradations": ("name", "kind", "summary"),
+    "metrics": ("name", "unit", "better", "colour"),
+}
+"""Columns of the lists that have more than a line has room for."""
+
+LONGEST = {"parameters": 34, "needs": 16}
+"""Most characters of columns that are cut."""
+
+
+def _drawn(records: list[dict[str, Any]], columns: tuple[str, ...]) -> Any:
+    """A line for each; the last column is cut where the screen ends."""
     from rich import box
     from rich.table import Table
 
+    from flows.cli.console import OUT
+
+    columns = columns or tuple(records[0])
+    rows = [[_cell(record[name]) for name in columns] for record in records]
+    room = OUT.width - 1
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in records[0]:
-        table.add_column(name, no_wrap=name == "name", overflow="fold")
-    for record in records:
-        table.add_row(*(_cell(value) for value in record.values()))
+    for index, name in enumerate(columns):
+        longest = max(len(name), *(len(row[index]) for row in rows))
+        width = max(10, room) if index == len(columns) - 1 else min(longest, LONGEST.get(name, longest))
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=min(width, longest))
+        room -= width + 3  # the column and the gap behind it
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _whole(record: dict[str, Any]) -> Any:
+    """A line for each field, wrapped where it is long."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in record.items():
+        table.add_row(f"[bold]{name}[/bold]", _cell(value))
     return table
 
 

@@ -97,7 +97,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ("key", privacy_commands.key, HIDE, "restora key"),
     ("whois", privacy_commands.whois, HIDE, "restora whois out/restored 0f3c...e1"),
     ("seal", privacy_commands.seal, HIDE, "restora seal s3://bucket/scans"),
-    ("list", about_commands.list_names, ABOUT, "restora list restorers --json"),
+    ("list", about_commands.list_names, ABOUT, "restora list metrics psnr_y"),
     ("doctor", about_commands.doctor, ABOUT, "restora doctor --storage s3://bucket/scans --profile archive"),
 )
 """Name, function, panel of the help page, example."""

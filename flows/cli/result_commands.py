@@ -30,8 +30,16 @@ def table(out: Output, profile: Profile = None) -> None:
     """Print the ranking of the restorers by the first metric of the job, from the run's tables."""
     from flows.addresses import open_output
     from flows.cli.session import show_ranking
+    from pipeline.errors import JobError
+    from pipeline.results.tables import METRIC_TABLE
 
-    show_ranking(open_output(out, profile))
+    run_folder = open_output(out, profile)
+    if not run_folder.folder.exists(METRIC_TABLE):
+        raise JobError(
+            f"{out}: this run was stopped before it wrote its tables; the same command finishes it, "
+            f"restora report {out} writes them for the images that are done"
+        )
+    show_ranking(run_folder)
 
 
 def report(out: Output, profile: Profile = None) -> None:

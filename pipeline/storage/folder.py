@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from pipeline.errors import StorageError, describe
+from pipeline.errors import FolderNotFound, StorageError, describe
 from pipeline.storage.base import Entry, Store
 from pipeline.storage.disk import Disk
 from pipeline.storage.remote import Remote
@@ -90,7 +90,9 @@ class Folder:
         except StorageError:
             raise
         except Exception as error:  # botocore and friends do not derive from OSError
-            raise StorageError(f"cannot list {self.url}: {_explained(error)}") from error
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            kind = FolderNotFound if missing else StorageError
+            raise kind(f"cannot list {self.url}: {_explained(error)}") from error
 
     def read(self, key: str) -> bytes:
         """The whole object. Raises ``FileNotFoundError``, ``OSError`` or the store's own error."""

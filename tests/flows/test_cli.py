@@ -237,6 +237,8 @@ def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images
         ("metrics", {"psnr", "psnr_y", "ssim"}),
         ("formats", {"png", "jpeg", "tiff", "webp"}),
         ("solvers", {"total_variation", "wiener"}),
+        ("operators", {"gaussian_blur", "jpeg"}),
+        ("networks", {"ffdnet", "rrdbnet"}),
     ],
 )
 def test_lists_for_people_and_for_programs(kind, expected):
@@ -245,9 +247,30 @@ def test_lists_for_people_and_for_programs(kind, expected):
     records = json.loads(done.stdout)
     assert expected <= {record["name"] for record in records}
     assert all(record.keys() == records[0].keys() for record in records)
-    drawn = invoke("list", kind)
+    drawn = invoke("list", kind).stdout.splitlines()
     for name in expected:
-        assert name in drawn.stdout
+        assert sum(line.split()[:1] == [name] for line in drawn) == 1, name
+    assert len(drawn) < len(records) + 8, "a line for each"
+
+
+def test_list_with_a_name_says_all_about_one():
+    done = invoke("list", "metrics", "psnr_y")
+    assert done.exit_code == 0
+    assert "-10 log10(mse of luma over valid pixels)" in done.stdout
+    assert "ssim" not in done.stdout
+    wrong = invoke("list", "metrics", "psnr_yy")
+    assert wrong.exit_code == 2
+    assert 'metrics: there is no "psnr_yy"; did you mean "psnr_y"?' in wrong.stderr
+
+
+def test_table_of_a_stopped_run_says_how_to_get_one(tmp_path, images):
+    assert invoke("benchmark", job_file(tmp_path, images), "--engine", "local").exit_code == 0
+    (tmp_path / "out" / "tables" / "metrics.parquet").unlink()
+    done = invoke("table", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "was stopped before it wrote its tables" in done.stderr
+    assert invoke("report", tmp_path / "out").exit_code == 0
+    assert invoke("table", tmp_path / "out").exit_code == 0
 
 
 def test_every_example_of_the_help_is_a_command_line_that_parses(tmp_path):

@@ -51,3 +51,16 @@ def test_every_link_to_a_file_leads_to_one(page):
 def test_every_command_is_in_the_table():
     table = README.partition("## Commands")[2].partition("\n## ")[0]
     assert not [name for name, *_ in COMMANDS if f"`restora {name}" not in table]
+
+
+def test_snippet_of_adding_a_network_runs_as_it_stands(tmp_path, monkeypatch):
+    from models.networks import NETWORKS
+    from models.weights import load_weights
+
+    page = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    monkeypatch.setitem(NETWORKS, "mine", NETWORKS["srvgg"])
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, {})
+    card, _ = load_weights(tmp_path / "mine.safetensors")
+    assert card.architecture == "mine"
