@@ -36,7 +36,7 @@ class RayEngine:
     """``RayEngine(address, workers)``; an address of ``None`` uses ``RAY_ADDRESS`` or starts Ray here."""
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        self._address = address or os.environ.get("RAY_ADDRESS")
+        self._address = address
         self._workers = workers
 
     def start(self) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import tempfile
 import threading
 
 import ray
 
+from pipeline.engines.own_code import joined_environment, local_environment
+from pipeline.engines.ray_tokens import agree_on_tokens, mode_kept
+from pipeline.engines.stderr_filter import without_lines
 from pipeline.errors import JobError, describe
 
 LOCAL_CPUS = 4
@@ -20,7 +24,7 @@ _LAST_WAIT = 30.0
 
 
 class RaySession:
-    """Starts or joins Ray; ``stop`` ends only what ``start`` started.
+    """Starts or joins Ray; ``stop`` ends what ``start`` began, and leaves a cluster that was joined running.
 
     Ray comes up on a thread of its own, which then stays until the end: the processes that Ray starts
     are killed by the kernel when the *thread* that started them ends.
@@ -31,18 +35,21 @@ class RaySession:
         self._connected = threading.Event()
         self._over = threading.Event()
         self._fault: Exception | None = None
-        self._started_here = False
+        self.is_local = True
+        """Whether Ray starts on this machine for the run, as opposed to a cluster that is joined."""
 
     def start(self, address: str | None) -> None:
-        """Begins to connect, and returns at once."""
+        """Begins to connect to ``address``, else ``RAY_ADDRESS``, else to start Ray here; returns at once."""
+        address = address or os.environ.get("RAY_ADDRESS")
         if self._thread is None and not ray.is_initialized():
+            self.is_local = address is None
             self._connected.clear()
             self._over.clear()
             self._thread = threading.Thread(target=self._run, args=(address,), name="ray", daemon=True)
             self._thread.start()
 
     def wait(self) -> None:
-        """Until the connection stands. ``JobError`` where there is none to be had."""
+        """Until the connection stands. ``JobError`` where there is none."""
         if self._thread is not None:
             self._connected.wait()
         if self._fault is not None:
@@ -51,61 +58,81 @@ class RaySession:
             raise fault
 
     def stop(self) -> None:
-        """Ends a Ray that was started here; leaves a cluster that was there before alone."""
+        """Ends a Ray that was started here; leaves one that was joined, which goes on without us."""
         if self._thread is None:
             return
         if not self._connected.wait(_LAST_WAIT):
             return  # the thread ends with the process
-        if self._started_here and ray.is_initialized():
-            ray.shutdown()
+        if self._fault is None and ray.is_initialized():
+            ray.shutdown()  # of a joined cluster, no more than the connection
         self._over.set()
         self._thread.join()
-        self._thread, self._fault, self._started_here = None, None, False
+        self._thread, self._fault = None, None
 
     def _run(self, address: str | None) -> None:
-        try:
-            _connect(address)
-            self._started_here = address is None
-        except Exception as error:
-            self._fault = JobError(
-                f"--ray-address {address}: cannot connect: {describe(error)}; give HOST:PORT of a running "
-                "head (ray start --head --port=6379), or leave it out to start Ray here"
-                if address
-                else f"cannot start Ray here: {describe(error)}"
-            )
-        finally:
-            self._connected.set()
-        self._over.wait()
+        with mode_kept():
+            try:
+                _connect(address)
+            except Exception as error:
+                self._fault = _explained(error, address)
+            finally:
+                self._connected.set()
+            self._over.wait()
+
+
+def _explained(error: Exception, address: str | None) -> JobError:
+    if address is None:
+        return JobError(f"cannot start Ray on this machine: {describe(error)}")
+    given = "RAY_ADDRESS" if os.environ.get("RAY_ADDRESS") == address else "--ray-address"
+    if isinstance(error, JobError):
+        return JobError(f"{given} {address}: {error}")
+    return JobError(
+        f"{given} {address}: cannot connect: {describe(error)}; give HOST:PORT of a running head "
+        "(ray start --head --port=6379), or no address, and Ray starts on this machine"
+    )
 
 
 def _connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if address is None:
-        # Else every run prints a line of Ray's own about the arguments that Ray Data hands its actors.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        # Four idle processes coming up beside the workers' own imports cost a second on two cores.
-        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
-        ray.init(
-            num_cpus=max(LOCAL_CPUS, os.cpu_count() or 1),
-            include_dashboard=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-        return
-    _require_listener(address)
-    # The nodes run this very code, whatever is installed on them. Here, for the start-up of the driver.
-    import models
-    import pipeline
-
-    ray.init(address, runtime_env={"py_modules": [models, pipeline]}, logging_level=logging.WARNING)
+    with (
+        # What Ray's libraries print of a log level that we set and of a token that we ask for.
+        without_lines(b"logging.cc", b"gcs_client.cc"),
+        tempfile.TemporaryDirectory(prefix="restora-empty-") as empty,
+    ):
+        if address is None:
+            _start(empty)
+        else:
+            _join(address, empty)
 
 
-def _require_listener(address: str) -> None:
-    """``OSError`` where nobody takes a connection; forms without a port, such as ``auto``, are Ray's own."""
+def _start(empty: str) -> None:
+    # Else every run prints a line of Ray's own about the arguments that Ray Data hands its actors.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Four idle processes coming up beside the workers' own imports cost a second on two cores.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    ray.init(
+        "local",  # a cluster that runs here already, or that left its address here, is none of this run's
+        num_cpus=max(LOCAL_CPUS, os.cpu_count() or 1),
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        runtime_env=local_environment(empty),
+    )
+
+
+def _join(address: str, empty: str) -> None:
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    if host and port.isdigit():  # forms without a port, such as ``auto``, are Ray's own affair
+        _require_listener(host, int(port))
+        if "://" not in address:
+            agree_on_tokens(address)
+    ray.init(address, runtime_env=joined_environment(empty), logging_level=logging.WARNING)
+
+
+def _require_listener(host: str, port: int) -> None:
+    """``OSError`` where no process takes a connection."""
+    socket.create_connection((host.strip("[]"), port), timeout=_PATIENCE).close()
 
 
 SESSION = RaySession()

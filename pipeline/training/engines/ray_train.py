@@ -71,7 +71,7 @@ def train_on_ray(
                     name="restora",
                     # Our checkpoints are in the output; Ray keeps its own files here. Workers elsewhere need
                     # a shared place.
-                    storage_path=place if options.ray_address is None else output.child("ray").url,
+                    storage_path=place if SESSION.is_local else output.child("ray").url,
                     failure_config=train.FailureConfig(max_failures=RESTARTS),
                     logging_config=train.LoggingConfig(log_level="ERROR"),
                 ),
