@@ -106,8 +106,8 @@ def test_runs_start_their_own_ray_or_join_as_documented(machine, folder, tmp_pat
     assert (tmp_path / ".ray" / "auth_token").exists(), "Ray leaves a token, which its next head demands"
 
     export, make_token, head, other, _ = documented()
-    size = " --num-cpus=2 --include-dashboard=false --disable-usage-stats"
-    for command in (make_token, head + size, other + size):
+    size = " --num-cpus=2 --disable-usage-stats"
+    for command in (make_token, f"{head}{size} --include-dashboard=false", other + size):
         machine.shell(f"{export}; {command.replace('6379', str(port)).replace('HEAD', '127.0.0.1')}")
     joined = machine.restora(*restore, tmp_path / "joined", "--ray-address", f"127.0.0.1:{port}", cwd=folder)
     assert joined.returncode == 0, joined.stderr
