@@ -27,9 +27,9 @@ def take_inventory(kind: str) -> list[Record]:
 
 def record_of(kind: str, name: str) -> Record:
     """All that is known of one of them; ``JobError`` with the nearest name for another."""
-    records = {each["name"]: each for each in listing(kind)}
+    records = {each["name"]: each for each in take_inventory(kind)}
     if name not in records:
-        raise JobError(f'{kind}: there is no "{name}"; {did_you_mean(name, records)}')
+        raise JobError(unknown(kind.removesuffix("s"), name, records))
     return records[name]
 
 

@@ -260,7 +260,7 @@ def test_list_with_a_name_says_all_about_one():
     assert "ssim" not in done.stdout
     wrong = invoke("list", "metrics", "psnr_yy")
     assert wrong.exit_code == 2
-    assert 'metrics: there is no "psnr_yy"; did you mean "psnr_y"?' in wrong.stderr
+    assert 'unknown metric "psnr_yy"; did you mean "psnr_y"' in wrong.stderr
 
 
 def test_table_of_a_stopped_run_says_how_to_get_one(tmp_path, images):
