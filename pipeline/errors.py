@@ -68,6 +68,7 @@ REASONS: dict[str, str] = {
     "NONFINITE_INPUT": "the image has NaN or infinite values",
     "NONFINITE_OUTPUT": "the restorer gave NaN or infinite values",
     "IMPLAUSIBLE_OUTPUT": "the restorer gave a flat image, or one far outside the value range",
+    "RESTORER_FAILED": "a network failed inside; its words are in the message",
     "WRONG_SHAPE": "the restorer gave an image of another size than its card says",
     "OUT_OF_MEMORY": "the image does not fit the device's memory, even alone",
     "BAD_GEOREF": "the georeference is damaged or contradicts itself",

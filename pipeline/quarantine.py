@@ -15,16 +15,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device, or this machine, had too little memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
+    if isinstance(error, RestorerError) and error.__cause__ is not None:
+        return is_out_of_memory(error.__cause__)
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def reason_and_message(error: BaseException) -> tuple[str, str]:
     """The quarantine reason and the message of a row."""
+    if is_out_of_memory(error):
+        return "OUT_OF_MEMORY", "did not fit into memory even alone"
     if isinstance(error, ImageError | RestorerError):
         assert error.reason in REASONS, error.reason
         return error.reason, str(error)
-    if is_out_of_memory(error):
-        return "OUT_OF_MEMORY", "did not fit into memory even alone"
     if isinstance(error, FileNotFoundError):
         return "NOT_FOUND", "listed, but no longer there"
     return "INTERNAL", f"{type(error).__name__} at {_place(error)}"

@@ -138,6 +138,11 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
         restorer = Restorer(restorer.card, restorer.model, precision=spec.precision)
     except ValueError as error:
         raise JobError(f"{where}: {error}") from error
+    card = restorer.card
+    if spec.noise_level is not None and "noise_level" not in (*card.needs, *card.takes):
+        raise JobError(
+            f'{where}.noise_level: "{spec.name}" takes none, it would have no effect; leave it out'
+        )
     return BuiltRestorer(spec, restorer, catalog.identity(restorer))
 
 

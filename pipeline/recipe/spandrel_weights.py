@@ -1,7 +1,8 @@
-"""Weights of other people's tools, through spandrel: architecture and card are found in the weights.
+"""Weights of other people's tools: architecture and card are found in the weights.
 
-spandrel (MIT, the extra ``spandrel``) knows some forty architectures by the names and shapes of their
-tensors. What it says of one becomes a card; what it does not say is taken to be the worst.
+Those of SwinIR and Restormer fit our own networks. Of others spandrel (MIT, the extra ``spandrel``) knows
+some forty by the names and shapes of their tensors, and more where spandrel-extra-arches is installed beside
+it. What it says of one becomes a card; what it does not say is taken to be the worst.
 """
 
 from __future__ import annotations
@@ -23,11 +24,17 @@ import torch
 from torch import Tensor, nn
 
 from models.card import Card
-from models.contract import Condition
+from models.contract import Condition, RestorerError
+from models.networks import build_network, card_facts
+from models.networks.released import network_of
 from models.restorer import Restorer
+from models.weights import build_restorer
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex
 from pipeline.recipe.torchvision_stub import CALLED_BY, importable_torchvision, torchvision_works
+
+_TAKE_NOISE_LEVEL = {"DRUNet"}
+"""Architectures of spandrel whose last input channel is the noise level; left alone, spandrel says 15/255."""
 
 
 def has_card(content: bytes) -> bool:
@@ -48,6 +55,8 @@ def load_spandrel(content: bytes, name: str) -> Restorer:
     """
     load = _tensors_of_safetensors if name.lower().endswith(".safetensors") else _tensors_of_pickle
     state = load(content)
+    if (ours := network_of(state)) is not None:
+        return _restorer_of_ours(*ours, name=Path(name).stem, digest=sha256_hex(content))
     model = _described(state)
     return Restorer(_card(model, Path(name).stem, sha256_hex(content)), SpandrelModel(model))
 
@@ -61,7 +70,20 @@ class SpandrelModel(nn.Module):
         self._call = described
 
     def forward(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
-        """``scale`` times the height and width."""
+        """``scale`` times the height and width; what fails inside is a ``RestorerError`` with its words."""
+        try:
+            return self._restored(degraded_BCHW, condition)
+        except Exception as error:  # each architecture of spandrel fails in its own way
+            fault = f"{self._call.architecture.id} failed: {describe(error)}"
+            raise RestorerError("RESTORER_FAILED", fault) from error
+
+    def _restored(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        if self._call.architecture.id in _TAKE_NOISE_LEVEL:
+            assert condition.noise_level_B is not None, "the card needs it"
+            level_B = condition.noise_level_B.to(degraded_BCHW).expand(len(degraded_BCHW))
+            map_B1HW = level_B.view(-1, 1, 1, 1).expand_as(degraded_BCHW[:, :1])
+            restored_BCHW: Tensor = self.network(torch.cat((degraded_BCHW, map_B1HW), dim=1))
+            return restored_BCHW
         masked = condition.mask_B1HW is not None and self._call.purpose == "Inpainting"
         each = [degraded_BCHW] if not masked else [degraded_BCHW, self._missing(degraded_BCHW, condition)]
         singles = (tuple(tensor[i : i + 1] for tensor in each) for i in range(len(degraded_BCHW)))
@@ -71,6 +93,26 @@ class SpandrelModel(nn.Module):
         assert condition.mask_B1HW is not None
         missing_B1HW = (condition.mask_B1HW <= 0.5).to(degraded_BCHW)
         return missing_B1HW.expand(len(degraded_BCHW), -1, -1, -1)
+
+
+def _restorer_of_ours(
+    architecture: str, arguments: dict[str, Any], state: dict[str, Tensor], *, name: str, digest: str
+) -> Restorer:
+    """Our own network with these weights: its halo is known, and so tiles of it."""
+    with torch.device("meta"):
+        facts = card_facts(build_network(architecture, arguments))
+    card = Card(
+        name=name,
+        summary=f"{architecture}, weights of other people.",
+        task="super-resolution" if facts["scale"] > 1 else "general",
+        architecture=architecture,
+        arguments=arguments,
+        weights_sha256=digest,
+        licence="NOASSERTION",
+        source=f"{name}, told by its tensors",
+        **facts,
+    )
+    return build_restorer(card, state)
 
 
 def _tensors_of_safetensors(content: bytes) -> dict[str, Any]:
@@ -117,7 +159,7 @@ def _described(state: dict[str, Any]) -> Any:
         raise JobError(
             f"no architecture that spandrel {spandrel.__version__} knows has tensors such as "
             f"{', '.join(map(str, list(state)[:3]))}; use weights of a known one, or a safetensors file with "
-            "a card of ours"
+            "a card of ours; spandrel-extra-arches adds some, mind their licences"
         ) from None
     except Exception as error:  # each architecture of spandrel fails in its own way
         fault = " ".join(str(error).split())[:200]
@@ -137,11 +179,12 @@ def _card(model: Any, name: str, digest: str) -> Card:
             "many as it takes"
         )
     spandrel, inpaints = _spandrel(), model.purpose == "Inpainting"
+    told = model.architecture.id in _TAKE_NOISE_LEVEL
     tags = f" ({', '.join(model.tags)})" if model.tags else ""
     return Card(
         name=name,
         summary=f"{model.architecture.name}{tags}, weights of other people.",
-        task="inpainting" if inpaints else "super-resolution" if model.scale > 1 else "general",
+        task=_task(model),
         scale=model.scale,
         channels=model.input_channels,
         multiple_of=model.size_requirements.multiple_of,
@@ -150,13 +193,21 @@ def _card(model: Any, name: str, digest: str) -> Card:
         halo=None,
         tile_exact=False,
         precisions=("float32",),
-        needs=("mask",) if inpaints else (),
+        needs=("mask",) if inpaints else ("noise_level",) if told else (),
         architecture=f"spandrel {model.architecture.id}",
         arguments={"tags": list(model.tags), "square": model.size_requirements.square},
         weights_sha256=digest,
         licence="NOASSERTION",
         source=f"{name}, read by spandrel {spandrel.__version__}",
     )
+
+
+def _task(model: Any) -> str:
+    if model.purpose == "Inpainting":
+        return "inpainting"
+    if model.architecture.id in _TAKE_NOISE_LEVEL:
+        return "denoising"
+    return "super-resolution" if model.scale > 1 else "general"
 
 
 def _spandrel() -> Any:
@@ -166,4 +217,11 @@ def _spandrel() -> Any:
     if importlib.util.find_spec("spandrel") is None:
         raise JobError("weights without a card of ours need spandrel: pip install 'restora[spandrel]'")
     with importable_torchvision():
-        return importlib.import_module("spandrel")
+        library = importlib.import_module("spandrel")
+        if importlib.util.find_spec(_EXTRA) is not None:
+            importlib.import_module(_EXTRA).install(ignore_duplicates=True)
+        return library
+
+
+_EXTRA = "spandrel_extra_arches"
+"""Architectures whose licences forbid some uses: known where a user has installed them, never by us."""

@@ -16,13 +16,17 @@ import torch
 from torch import nn
 
 from models.card import Card
-from models.contract import Condition
+from models.catalog import build_solver
+from models.contract import Condition, RestorerError
 from models.networks import build_network
 from models.networks.rrdbnet import RRDBNet
+from models.networks.swinir import SwinIR
 from models.weights import build_restorer, load_weights, save_weights
 from pipeline.errors import JobError
 from pipeline.hashing import sha256_hex
+from pipeline.quarantine import is_out_of_memory, reason_and_message
 from pipeline.recipe import spandrel_weights
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.weights import fetch, fetch_restorer, file_name
 from pipeline.storage.folder import Folder
 from tests.helpers import benchmark, complete, photographs_in
@@ -385,3 +389,126 @@ def test_tensors_that_do_not_fit_their_architecture_are_refused(esrgan, tmp_path
     torch.save(state, tmp_path / "mixed.pth")
     with pytest.raises(JobError, match=r"mixed\.pth: spandrel cannot build.*size mismatch for .*RDB2\.conv3"):
         fetch_restorer(str(tmp_path / "mixed.pth"))
+
+
+SWINIR = {"features": 12, "blocks": [1, 2], "heads": 3, "window": 8, "scale": 2}
+RESTORMER = {"features": 8, "blocks": [1, 1, 1, 1], "refinement": 1, "norm_bias": False}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "task"),
+    [("swinir", SWINIR, "super-resolution"), ("restormer", RESTORMER, "general")],
+)
+def test_released_weights_of_our_own_networks_need_no_spandrel(
+    tmp_path, monkeypatch, architecture, arguments, task
+):
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    torch.manual_seed(0)
+    network = build_network(architecture, arguments).eval()
+    for parameter in network.parameters():
+        parameter.data *= 0.6
+    torch.save({"params": network.state_dict()}, tmp_path / "theirs.pth")
+    restorer = fetch_restorer(str(tmp_path / "theirs.pth"))
+    card = restorer.card
+    assert (card.name, card.architecture, card.task, card.licence) == (
+        "theirs",
+        architecture,
+        task,
+        "NOASSERTION",
+    )
+    assert (card.halo, card.tile_exact) == (network.halo, network.halo is not None)
+    assert card.weights_sha256 == sha256_hex((tmp_path / "theirs.pth").read_bytes())
+    image_BCHW = torch.rand(1, 3, 16, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(restorer(image_BCHW), network(image_BCHW), rtol=0, atol=1e-6)
+
+
+THEIRS = {
+    "pixel_shuffle": {"upscale": 2, "upsampler": "pixelshuffle"},
+    "pixel_shuffle_direct": {"upscale": 3, "upsampler": "pixelshuffledirect"},
+    "nearest": {"upscale": 4, "upsampler": "nearest+conv", "resi_connection": "3conv"},
+    "residual": {"upscale": 1, "upsampler": "", "img_range": 255.0},
+}
+
+
+@needs_spandrel
+@pytest.mark.parametrize("tail", THEIRS)
+def test_swinir_with_the_weights_of_another_implementation_gives_its_pixels(tail):
+    spandrel_weights._spandrel()
+    theirs = THEIRS[tail]
+    torch.manual_seed(0)
+    common = {"embed_dim": 12, "depths": [2, 3], "num_heads": [3, 3], "window_size": 8, "mlp_ratio": 2}
+    other = importlib.import_module("spandrel.architectures.SwinIR").SwinIR(**common, **theirs).eval()
+    for parameter in other.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    bottleneck, gain = "resi_connection" in theirs, theirs.get("img_range", 1.0)
+    small = {"features": 12, "blocks": (2, 3), "heads": 3, "scale": theirs["upscale"]}
+    ours = SwinIR(**small, tail=tail, bottleneck=bottleneck, gain=gain).eval()
+    ours.load_state_dict(other.state_dict(), strict=True)
+    image = torch.rand(2, 3, 16, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(image), other(image), atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture
+def drunet(tmp_path):
+    """The file of a small DRUNet under its authors' names, and the network of spandrel."""
+    spandrel = spandrel_weights._spandrel()
+    torch.manual_seed(0)
+    inner = spandrel.MAIN_REGISTRY["DRUNet"].architecture
+    kind = importlib.import_module(type(inner).__module__).DRUNet
+    network = kind(in_nc=4, out_nc=3, nc=[8, 16, 24, 32], nb=2).eval()
+    torch.save(network.state_dict(), tmp_path / "drunet.pth")
+    return tmp_path / "drunet.pth", network
+
+
+@needs_spandrel
+def test_a_foreign_network_is_told_the_noise_level_that_it_takes(drunet):
+    path, network = drunet
+    restorer = fetch_restorer(str(path))
+    assert (restorer.card.task, restorer.card.needs) == ("denoising", ("noise_level",))
+    image_BCHW, level_B = torch.rand(2, 3, 16, 24), torch.tensor([0.05, 0.3])
+    restored_BCHW = restorer(image_BCHW, condition=Condition(noise_level_B=level_B))
+    map_B1HW = level_B.view(2, 1, 1, 1).expand(2, 1, 16, 24)
+    with torch.inference_mode():
+        expected_BCHW = network(torch.cat((image_BCHW, map_B1HW), dim=1))
+    torch.testing.assert_close(restored_BCHW, expected_BCHW, rtol=0, atol=1e-6)
+    swapped_BCHW = restorer(image_BCHW, condition=Condition(noise_level_B=level_B.flip(0)))
+    assert not torch.equal(restored_BCHW, swapped_BCHW)
+
+
+@needs_spandrel
+def test_a_foreign_denoiser_is_the_prior_of_plug_and_play(drunet):
+    prior = fetch_restorer(str(drunet[0]))
+    solver = build_solver("plug_and_play", fetch_restorer, denoiser=str(drunet[0]), iterations=2)
+    assert solver.model.denoiser.card.weights_sha256 == prior.card.weights_sha256
+
+
+@needs_spandrel
+def test_what_fails_inside_a_foreign_network_is_a_reason_with_its_words(drunet):
+    restorer = fetch_restorer(str(drunet[0]))
+    restorer.model.network.m_head.weight = nn.Parameter(torch.zeros(8, 7, 3, 3))
+    with pytest.raises(RestorerError, match=r"DRUNet failed: RuntimeError: Given groups=1.*7") as caught:
+        restorer(torch.rand(1, 3, 16, 16))
+    assert reason_and_message(caught.value) == ("RESTORER_FAILED", str(caught.value))
+
+
+def test_memory_that_ran_out_inside_a_foreign_network_is_memory():
+    fault = RestorerError("RESTORER_FAILED", "it failed")
+    fault.__cause__ = MemoryError()
+    assert is_out_of_memory(fault)
+    assert reason_and_message(fault)[0] == "OUT_OF_MEMORY"
+    fault.__cause__ = ValueError()
+    assert reason_and_message(fault)[0] == "RESTORER_FAILED"
+
+
+@needs_spandrel
+def test_extra_architectures_are_known_where_they_are_installed():
+    pytest.importorskip("spandrel_extra_arches")
+    assert "MPRNet" in spandrel_weights._spandrel().MAIN_REGISTRY
+
+
+def test_a_noise_level_that_would_have_no_effect_is_refused(tmp_path):
+    job = benchmark(tmp_path / "in", tmp_path / "out", restorers=[{"name": "median", "noise_level": 10}])
+    with pytest.raises(JobError, match=r'restorers\[0\]\.noise_level: "median" takes none, .*leave it out'):
+        Recipe.of(job)
