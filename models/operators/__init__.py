@@ -37,6 +37,7 @@ from models.operators.real_esrgan import RealEsrgan
 from models.operators.resample import Area, Bicubic, Bilinear, Lanczos, Mtf, Nearest
 from models.operators.resize import Resize
 from models.operators.sensor import DeadColumns, Stripes
+from models.operators.tomography import Tomography, TomographyNoise
 
 _LISTED: tuple[type[Operator], ...] = (
     # resampling
@@ -50,6 +51,8 @@ _LISTED: tuple[type[Operator], ...] = (
     Stripes, Haze,
     # magnetic resonance
     Motion, KSpaceUndersampling,
+    # tomography
+    Tomography, TomographyNoise,
     # compression
     Jpeg, Jpeg2000, DifferentiableJpeg,
     # masks

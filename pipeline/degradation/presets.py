@@ -119,6 +119,14 @@ PRESETS: dict[str, Preset] = {
     ),
     "mri-x4": _kspace(4, 0.08),
     "mri-x8": _kspace(8, 0.04),
+    "ct-sparse-60": _preset(
+        "filtered back-projection from 60 views, parallel rays over half a turn",
+        {"op": "tomography", "views": 60},
+    ),
+    "ct-low-dose": _preset(
+        "noise of a scan of 360 views with 11,400 photons each, the dose of LoDoPaB-CT",
+        {"op": "tomography_noise", "photons": 11_400.0, "views": 360},
+    ),
     "mask": _preset("a quarter of all pixels missing", {"op": "mask", "share": 0.25}),
     "inpaint-thin": _strokes("thin"),
     "inpaint-medium": _strokes("medium"),

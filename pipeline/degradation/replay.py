@@ -29,8 +29,17 @@ from models.operators.noise import (
 )
 from models.operators.resample import imresize
 from models.operators.sensor import Stripes
+from models.operators.tomography import TomographyNoise
 
-_NOISE = (GaussianNoise, CorrelatedNoise, PoissonNoise, PoissonGaussianNoise, Speckle, Stripes)
+_NOISE = (
+    GaussianNoise,
+    CorrelatedNoise,
+    PoissonNoise,
+    PoissonGaussianNoise,
+    Speckle,
+    Stripes,
+    TomographyNoise,
+)
 """Operators whose mean over draws is the image, rounding and clipping aside."""
 
 REACH = 2
