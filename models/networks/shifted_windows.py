@@ -3,7 +3,8 @@
 Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021, sections
 3.1 and 3.2. Parameters bear the names of the released weights.
 
-Shapes: B batch, H and W height and width, F features, N windows, T tokens (pixels of one window), A heads.
+Shapes: B batch, H and W height and width, F features, N windows, T tokens (pixels of one window), A heads,
+P pixels of all images.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 
 _AT_ONCE = 256
 """Windows of one call of the attention: its biases, T x T for each window and head, must fit in memory."""
+
+_PIXELS_AT_ONCE = 1 << 16
+"""Pixels of one call of the feed-forward part, whose hidden features are twice as many."""
 
 
 class WindowAttention(nn.Module):
@@ -70,7 +74,12 @@ class FeedForward(nn.Module):
 
     def forward(self, features_BHWF: Tensor) -> Tensor:
         """The same shape."""
-        return linear(self.fc2, F.gelu(linear(self.fc1, features_BHWF)))
+        pixels_PF = features_BHWF.flatten(0, 2)
+        parts = [
+            linear(self.fc2, F.gelu(linear(self.fc1, pixels_PF[first : first + _PIXELS_AT_ONCE])))
+            for first in range(0, len(pixels_PF), _PIXELS_AT_ONCE)
+        ]
+        return torch.cat(parts).view(features_BHWF.shape)
 
 
 class SwinBlock(nn.Module):
@@ -89,18 +98,21 @@ class SwinBlock(nn.Module):
 
     def forward(self, features_BHWF: Tensor) -> Tensor:
         """The same shape; height and width are multiples of the window."""
+        features_BHWF = features_BHWF + self._attended(self.norm1(features_BHWF))
+        fed_BHWF: Tensor = self.mlp(self.norm2(features_BHWF))
+        return features_BHWF + fed_BHWF
+
+    def _attended(self, features_BHWF: Tensor) -> Tensor:
         batch, height, width, _ = features_BHWF.shape
-        rolled_BHWF = torch.roll(self.norm1(features_BHWF), (-self.shift, -self.shift), dims=(1, 2))
         regions_NT = None
         if self.shift:
             regions_NT = _regions(height, width, self.window, self.shift, features_BHWF.device)
             regions_NT = regions_NT.repeat(batch, 1)
-        tokens_NTF = self.attn(to_windows(rolled_BHWF, self.window), regions_NT)
-        attended_BHWF = from_windows(tokens_NTF, self.window, height, width)
-        attended_BHWF = torch.roll(attended_BHWF, (self.shift, self.shift), dims=(1, 2))
-        features_BHWF = features_BHWF + attended_BHWF
-        fed_BHWF: Tensor = self.mlp(self.norm2(features_BHWF))
-        return features_BHWF + fed_BHWF
+        # Of a large image every name would keep some hundred megabytes: few are given.
+        features_BHWF = torch.roll(features_BHWF, (-self.shift, -self.shift), dims=(1, 2))
+        tokens_NTF = self.attn(to_windows(features_BHWF, self.window), regions_NT)
+        features_BHWF = from_windows(tokens_NTF, self.window, height, width)
+        return torch.roll(features_BHWF, (self.shift, self.shift), dims=(1, 2))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         # Released files hold the mask for the size of their training crops.
