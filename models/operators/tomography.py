@@ -16,7 +16,6 @@ import torch
 from torch import Generator, Tensor
 
 from models.operators.draws import each_image, poisson_like
-from models.operators.parameters import require_choice, require_number
 from models.operators.radon import (
     back_project,
     back_project_transposed,
@@ -26,6 +25,7 @@ from models.operators.radon import (
     project_transposed,
 )
 from models.operators.scanner import FanScanner, ParallelScanner, Scanner
+from models.parameters import Checked, choice, number, whole
 
 GEOMETRIES = ("parallel", "fan")
 """Parallel rays over half a turn; a fan of equal angles from one source, over a whole turn."""
@@ -34,22 +34,17 @@ _LEAST_COUNT = 0.1
 
 
 @dataclass(frozen=True)
-class Tomography:
+class Tomography(Checked):
     """Filtered back-projection of a scan without noise: streaks where views are few. Linear."""
 
     name: ClassVar[str] = "tomography"
 
-    views: int = 60
+    views: int = whole(60, 1, 10_000)
     """From how many sides the image is seen, in [1, 10000]."""
-    geometry: str = "parallel"
+    geometry: str = choice(*GEOMETRIES)
     """One of ``GEOMETRIES``."""
-    distance: float = 2.5
+    distance: float = number(2.5, 1.1, 100)
     """Of a fan's source from the image's centre, in half diagonals of the image, in [1.1, 100]."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "views", 1, 10_000, whole=True)
-        require_choice(self, "geometry", GEOMETRIES)
-        require_number(self, "distance", 1.1, 100)
 
     def scanner(self, height: int, width: int) -> Scanner:
         """The rays, for images of this size."""
@@ -72,7 +67,7 @@ class Tomography:
 
 
 @dataclass(frozen=True)
-class TomographyNoise:
+class TomographyNoise(Checked):
     """Adds what few photons leave in a filtered back-projection: noise with a texture, and dark streaks.
 
     Photons are counted (Poisson) behind what attenuates them, and the logarithm is taken. As in LoDoPaB-CT
@@ -82,23 +77,16 @@ class TomographyNoise:
 
     name: ClassVar[str] = "tomography_noise"
 
-    photons: float = 10_000.0
+    photons: float = number(10_000.0, 1, 1e9)
     """That reach an element of the detector, per view, where nothing is in the way; in [1, 1e9]."""
-    attenuation: float = 21.15
+    attenuation: float = number(21.15, 0, 1000, above=True)
     """Of a ray along the longer side of an image whose pixels are all 1 (natural logarithm), in (0, 1000]."""
-    views: int = 360
+    views: int = whole(360, 1, 10_000)
     """From how many sides the image is seen, in [1, 10000]."""
-    geometry: str = "parallel"
+    geometry: str = choice(*GEOMETRIES)
     """One of ``GEOMETRIES``."""
-    distance: float = 2.5
+    distance: float = number(2.5, 1.1, 100)
     """Of a fan's source from the image's centre, in half diagonals of the image, in [1.1, 100]."""
-
-    def __post_init__(self) -> None:
-        require_number(self, "photons", 1, 1e9)
-        require_number(self, "attenuation", 0, 1000, above=True)
-        require_number(self, "views", 1, 10_000, whole=True)
-        require_choice(self, "geometry", GEOMETRIES)
-        require_number(self, "distance", 1.1, 100)
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The image and the noise; each channel is a slice of its own."""

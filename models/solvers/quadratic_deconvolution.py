@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import scipy.fft
 import torch
 from torch import Tensor
 
@@ -63,7 +62,9 @@ def deconvolve_cut_out(image_BCHW: Tensor, kernel_CKK: Tensor, penalty: Penalty)
     """
     height, width = image_BCHW.shape[-2:]
     reach = kernel_CKK.shape[-1] // 2
-    sides = tuple(int(scipy.fft.next_fast_len(side + 2 * reach, real=True)) for side in (height, width))
+    from scipy.fft import next_fast_len  # here, for the start-up of the catalog
+
+    sides = tuple(int(next_fast_len(side + 2 * reach, real=True)) for side in (height, width))
     top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
     window = (..., slice(top, top + height), slice(left, left + width))
     transfer_CHW, penalty_BCHW = transfer_function(kernel_CKK, *sides), penalty(*sides)

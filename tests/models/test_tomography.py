@@ -10,6 +10,7 @@ from skimage.data import camera
 from skimage.transform import iradon, radon
 
 from models import catalog
+from models.contract import Condition
 from models.operators.radon import (
     back_project,
     back_project_transposed,
@@ -20,7 +21,6 @@ from models.operators.radon import (
 )
 from models.operators.scanner import FanScanner, ParallelScanner
 from models.operators.tomography import Tomography, TomographyNoise
-from models.restorer import Condition
 from tests.operator_contract import random_image, seeded
 
 SIDE = 65  # odd: scikit-image turns about pixel n // 2
