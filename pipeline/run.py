@@ -6,6 +6,7 @@ the one before it left, so each can be repeated, and a run goes on where it stop
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from pipeline.ledger.run_folder import RunFolder
     from pipeline.planning.plan import PlanSummary
     from pipeline.results.finished import Finished
+    from pipeline.results.repair import Losses
     from pipeline.results.tables import TableSummary
     from pipeline.results.verify import Verification
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Options:
     limit: int | None = None
     """Only the first so many sources of the listing."""
     retry: bool = False
-    """Only what was quarantined."""
+    """Only what was quarantined, and what is done but whose objects are gone."""
+    repair: bool = False
+    """Also what is done but whose objects are gone or damaged, and damaged files of the ledger."""
 
 
 @dataclass
@@ -117,7 +123,8 @@ def plan(run: RunFolder, options: Options) -> PlanSummary:
 
     with _engine_stopped_on_failure(options):
         workers = options.workers or run.job.resources.workers or 2
-        return make_plan(run, workers=workers, limit=options.limit, retry=options.retry)
+        lost = _losses(run, options)
+        return make_plan(run, workers=workers, limit=options.limit, retry=options.retry, lost=lost.source_ids)
 
 
 def execute(
@@ -196,6 +203,21 @@ def engine(options: Options) -> Engine:
     from pipeline.engines.ray_data import RayEngine
 
     return RayEngine(options.ray_address, options.workers)
+
+
+def _losses(run: RunFolder, options: Options) -> Losses:
+    """What is gone of a run that is retried or repaired; says so."""
+    from pipeline.planning.plan_files import is_planned
+    from pipeline.results.repair import Losses, drop_damaged_units, find_losses
+
+    dropped = drop_damaged_units(run) if options.repair else []
+    if not (options.retry or options.repair) or not is_planned(run.folder):
+        return Losses(units=dropped)
+    losses = find_losses(run, read_back=options.repair)
+    losses.units = dropped
+    for line in (*losses.units, *losses.objects):
+        LOG.warning("to be made again: %s", line)
+    return losses
 
 
 @contextmanager

@@ -78,6 +78,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ),
     ("degrade", run_commands.degrade, RUN, "restora degrade photos/ noisy/ --degradation awgn-25"),
     ("retry", run_commands.retry, RUN, "restora retry out/set5-x4"),
+    ("repair", run_commands.repair, RUN, "restora repair out/set5-x4"),
     ("verify", result_commands.verify, LOOK, "restora verify s3://bucket/clean --profile archive"),
     ("table", result_commands.table, LOOK, "restora table out/set5-x4"),
     ("report", result_commands.report, LOOK, "restora report out/set5-x4"),

@@ -116,7 +116,7 @@ class Running:
     ray_address: RayAddress = None
     workers: Workers = None
 
-    def options(self, *, limit: int | None = None, retry: bool = False) -> Options:
+    def options(self, *, limit: int | None = None, retry: bool = False, repair: bool = False) -> Options:
         """As ``pipeline.run`` takes it."""
         from pipeline.run import Options
 
@@ -126,6 +126,7 @@ class Running:
             workers=self.workers,
             limit=limit,
             retry=retry,
+            repair=repair,
         )
 
 

@@ -109,6 +109,18 @@ def retry(out: Output, profile: Profile = None, running: Running = Running()) ->
 
 
 @spread
+def repair(out: Output, profile: Profile = None, running: Running = Running()) -> None:  # noqa: B008
+    """Make again what a run has lost: objects that are gone or damaged, and damaged files of its own.
+
+    Reads every object back, as `restora verify` does, and does only what is wrong with the run again.
+    """
+    from flows.addresses import open_output
+    from flows.cli.session import run_job
+
+    raise typer.Exit(run_job(open_output(out, profile).job, running.options(repair=True)))
+
+
+@spread
 def demo(
     dest: Annotated[
         Path, typer.Argument(metavar="[DEST]", help="The folder to write to, on this disk.")

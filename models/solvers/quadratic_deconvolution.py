@@ -60,10 +60,10 @@ def deconvolve_cut_out(image_BCHW: Tensor, kernel_CKK: Tensor, penalty: Penalty)
 
     By conjugate gradients, preconditioned with the inverse for a scene that is seen as a whole.
     """
-    height, width = image_BCHW.shape[-2:]
-    reach = kernel_CKK.shape[-1] // 2
     from scipy.fft import next_fast_len  # here, for the start-up of the catalog
 
+    height, width = image_BCHW.shape[-2:]
+    reach = kernel_CKK.shape[-1] // 2
     sides = tuple(int(next_fast_len(side + 2 * reach, real=True)) for side in (height, width))
     top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
     window = (..., slice(top, top + height), slice(left, left + width))

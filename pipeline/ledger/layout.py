@@ -58,6 +58,11 @@ class Layout:
         """Key of a degraded image; one per degradation, whatever restorers follow."""
         return self._key(f"{degradation}/degraded", source, extensions)
 
+    def stem(self, dataset: str, key: str, degradation: str, part: str) -> str:
+        """A key of an object without what its format may append; ``part``: the restorer, or ``degraded``."""
+        stem = f"{dataset}/{safe_key(key)}" if self.several_datasets else safe_key(key)
+        return f"{self.prefix}{degradation}/{part}/{stem}" if self.kind == "benchmark" else stem
+
     def _key(self, combination: str, source: Source, extensions: tuple[str, ...]) -> str:
         key = safe_key(source.key)
         if self.output_format is not None or source.sealed:  # an opaque id may have no ending

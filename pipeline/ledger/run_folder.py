@@ -15,7 +15,7 @@ from pipeline.errors import JobError, RestoraError, StorageError, describe
 from pipeline.jobs.job import Job
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.lease import Lease
-from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.ledger import Ledger, prefix_of
 from pipeline.ledger.overlap import refuse_overlap
 from pipeline.privacy.datasets import seal_job
 from pipeline.recipe.differences import differences
@@ -121,9 +121,15 @@ def open_existing(output: str, profile: str | None = None) -> RunFolder:
     """The folder of a finished or interrupted run. ``JobError`` where there is none."""
     for folder in (Folder(output, profile), Folder(output, profile).child(RUN_FOLDER)):
         if folder.exists(JOB):
-            job = Job.parse(json.loads(folder.read(JOB)), where=folder.uri(JOB))
-            record = json.loads(folder.read(RECIPE))
-            return RunFolder(job, folder, record["recipe_id"], record["recipe"])
+            try:
+                fields, record = json.loads(folder.read(JOB)), json.loads(folder.read(RECIPE))
+                found = record["recipe_id"], record["recipe"]
+            except (ValueError, KeyError, FileNotFoundError) as error:
+                raise JobError(
+                    f"{folder.url}: {JOB} or {RECIPE} is damaged ({describe(error)}); run the command that "
+                    "made this output again, which writes both"
+                ) from error
+            return RunFolder(Job.parse(fields, where=folder.uri(JOB)), folder, *found)
     raise JobError(f"{output}: holds no run of restora (no {JOB}); give the output of a job, or DEST")
 
 
@@ -134,7 +140,7 @@ def begin_run(run: RunFolder) -> None:
     recipes never mix in one place.
     """
     folder, record = run.folder, {"recipe_id": run.recipe_id, "recipe": run.specification}
-    before = json.loads(folder.read(RECIPE)) if folder.exists(RECIPE) else None
+    before = _read_recipe(run)
     if before is not None and before["recipe_id"] != run.recipe_id:
         if Ledger.of(run.job, folder, before["recipe_id"]).keys():
             _refuse(run.job, before["recipe"], run.specification)
@@ -144,6 +150,23 @@ def begin_run(run: RunFolder) -> None:
     described = json.dumps(run.job.model_dump(mode="json"), indent=1).encode()
     if not folder.exists(JOB) or folder.read(JOB) != described:
         folder.put(JOB, described)
+
+
+def _read_recipe(run: RunFolder) -> dict[str, Any] | None:
+    """The recipe that the folder belongs to; a damaged one counts as none, unless the ledger is another's."""
+    if not run.folder.exists(RECIPE):
+        return None
+    try:
+        found: dict[str, Any] = json.loads(run.folder.read(RECIPE))
+        return found if "recipe_id" in found and "recipe" in found else None
+    except ValueError:
+        ours = prefix_of(run.recipe_id)
+        if [key for key in run.folder.keys("ledger", ".parquet") if not key.startswith(ours)]:
+            raise JobError(
+                f"{run.folder.uri(RECIPE)}: is damaged, and the ledger is of another recipe than this job's; "
+                "choose another output, or run the job that made this one"
+            ) from None
+        return None
 
 
 def _cure(error: Exception, folder: Folder) -> str:

@@ -38,5 +38,8 @@ class RunRecord:
 
     @classmethod
     def read(cls, folder: Folder) -> RunRecord | None:
-        """The record, or ``None`` where nothing ran to its end yet."""
-        return cls(**json.loads(folder.read(RUN))) if folder.exists(RUN) else None
+        """The record, or ``None`` where nothing ran to its end yet, or it is damaged."""
+        try:
+            return cls(**json.loads(folder.read(RUN))) if folder.exists(RUN) else None
+        except (ValueError, TypeError):
+            return None

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.ledger.ledger import Committed, contains
 from pipeline.units import Group, Source, Unit, make_unit
 
 UNIT_BYTES = 256 << 20
 """A unit ends early once its files come to this much."""
+
+
+Wanted = Callable[[Sequence[str]], NDArray[np.bool_]]
+"""For each identity of a source whether it is to be done."""
+
+
+def wanted_of(committed: Committed, retry: bool, lost: NDArray[np.bytes_]) -> Wanted:
+    """What is missing, or with ``retry`` what failed instead; what is done but lost in any case."""
+
+    def is_wanted(ids: Sequence[str]) -> NDArray[np.bool_]:
+        missing = contains(committed.failed, ids) if retry else ~contains(committed.done, ids)
+        return missing | contains(lost, ids)
+
+    return is_wanted
 
 
 def unit_sizes(total: int, workers: int) -> Iterator[int]:
@@ -31,8 +48,8 @@ class Grouping:
     killed its process is the same unit after a restart and its attempts add up.
     """
 
-    def __init__(self, recipe_id: str, committed: Committed, sizes: Iterator[int], retry: bool) -> None:
-        self._recipe_id, self._committed, self._sizes, self._retry = recipe_id, committed, sizes, retry
+    def __init__(self, recipe_id: str, committed: Committed, sizes: Iterator[int], wanted: Wanted) -> None:
+        self._recipe_id, self._committed, self._sizes, self._is_wanted = recipe_id, committed, sizes, wanted
         self.left = self.seen = 0
 
     def units(self, groups: Iterator[Group]) -> Iterator[Unit]:
@@ -49,8 +66,7 @@ class Grouping:
         ids = [source.source_id for source in group]
         done = contains(self._committed.done, ids)
         self.seen += int(done.sum())
-        wanted = contains(self._committed.failed, ids) if self._retry else ~done
-        if not wanted.any():
+        if not self._is_wanted(ids).any():
             return []
         # What is done goes again where a new or repaired image has come to its group.
         before = [self._committed.attempt(each) for each, is_done in zip(ids, done, strict=True) if is_done]

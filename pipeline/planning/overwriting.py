@@ -15,7 +15,7 @@ from pipeline.hashing import seed_of
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.ledger import Committed, contains
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.planning.plan_files import SOURCES, read_sources
+from pipeline.planning.plan_files import is_planned, read_sources
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.units import Source
 
@@ -29,7 +29,7 @@ class PlannedBefore:
 
     def __init__(self, run: RunFolder) -> None:
         known = array("q")
-        if run.folder.exists(SOURCES):
+        if is_planned(run.folder):
             for source in read_sources(run.folder):
                 known.append(_name(source))
         self._known = np.unique(np.array(known, np.int64))

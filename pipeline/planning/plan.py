@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, repeat
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
-from pipeline.planning.grouping import Grouping, unit_sizes
+from pipeline.planning.grouping import Grouping, unit_sizes, wanted_of
 from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
 from pipeline.planning.plan_files import (
     SOURCES,
@@ -33,6 +36,8 @@ from pipeline.storage.folder import Folder
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.units import Group, Source
 
+NOTHING: NDArray[np.bytes_] = np.empty(0, "S32")
+
 
 @dataclass(frozen=True)
 class PlanSummary:
@@ -46,10 +51,18 @@ class PlanSummary:
     """Committed sources that the stores no longer hold in that version: changed or deleted."""
 
 
-def make_plan(run: RunFolder, *, workers: int, limit: int | None = None, retry: bool = False) -> PlanSummary:
+def make_plan(
+    run: RunFolder,
+    *,
+    workers: int,
+    limit: int | None = None,
+    retry: bool = False,
+    lost: NDArray[np.bytes_] = NOTHING,
+) -> PlanSummary:
     """Lists the stores, subtracts the ledger, groups the rest and writes both files.
 
-    ``retry`` takes what failed instead of what is missing. ``limit`` takes only the first sources of
+    ``retry`` takes what failed instead of what is missing; ``lost`` are sources that are done, and whose
+    objects are gone. ``limit`` takes only the first sources of
     the listing. Raises ``StorageError`` for a store that cannot be listed, ``JobError`` where the
     listing is empty or two sources would write one object.
     """
@@ -61,7 +74,7 @@ def make_plan(run: RunFolder, *, workers: int, limit: int | None = None, retry: 
     refuse_overwriting(run, before, committed)
     fixed = run.job.resources.unit_images
     sizes = repeat(fixed) if fixed else unit_sizes(total, workers)
-    grouping = Grouping(run.recipe_id, committed, sizes, retry)
+    grouping = Grouping(run.recipe_id, committed, sizes, wanted_of(committed, retry, lost))
     scenes, count = ScenePlan(run), 0
     with PlanFile(run.folder, UNITS, UNITS_SCHEMA) as table:
         for unit in scenes.split(grouping.units(_groups(run.folder))):

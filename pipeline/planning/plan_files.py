@@ -90,10 +90,24 @@ def read_sources(folder: Folder) -> Iterator[Source]:
         yield Source(**record)
 
 
+def is_planned(folder: Folder) -> bool:
+    """Whether there is a whole list of sources; a damaged one is made again by the next plan."""
+    if not folder.exists(SOURCES):
+        return False
+    with folder.open(SOURCES) as file:
+        try:
+            pq.ParquetFile(file)
+        except (pa.ArrowInvalid, OSError):
+            return False
+    return True
+
+
 def read_source_ids(folder: Folder) -> NDArray[np.bytes_]:
-    """Identities of every source of the last plan, sorted; 32 bytes each."""
+    """Identities of every source of the last plan, sorted, 32 bytes each; ``JobError`` without one."""
     if not folder.exists(SOURCES):
         raise JobError(f"{folder.url}: nothing was planned here yet; run the job first")
+    if not is_planned(folder):
+        raise JobError(f"{folder.uri(SOURCES)}: is damaged; run the same command again, which makes it")
     with folder.open(SOURCES) as file:
         column = pq.ParquetFile(file).read(["source_id"])["source_id"]
     return np.unique(

@@ -19,7 +19,7 @@ from pipeline.errors import StorageError, describe
 from pipeline.formats import FORMATS
 from pipeline.formats.series import FORMATS_OF_SERIES, HEAD_BYTES, READERS, SeriesFormat
 from pipeline.jobs.job import Dataset
-from pipeline.planning.plan_files import SOURCES
+from pipeline.planning.plan_files import SOURCES, is_planned
 from pipeline.privacy.naming import SourceLocator
 from pipeline.storage.folder import Folder
 from pipeline.storage.remote import retried
@@ -122,7 +122,7 @@ def _is_cut(head: bytes) -> bool:
 def _grouped_rows(folder: Folder, names: list[str] | None = None) -> pa.Table:
     """Rows of the plan's sources that belong to a group; none where there is no plan yet."""
     empty = pa.table({name: pa.array([], pa.string()) for name in names or ["group"]})
-    if not folder.exists(SOURCES):
+    if not is_planned(folder):
         return empty
     with folder.open(SOURCES) as file:
         parquet = pq.ParquetFile(file)

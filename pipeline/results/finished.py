@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.hashing import sha256_hex
 from pipeline.ledger.run_folder import RunFolder
@@ -38,10 +39,15 @@ class Finished:
         """The record, or ``None`` where it is of another state or its files are gone."""
         if not run.folder.exists(FINISHED):
             return None
-        fields = json.loads(run.folder.read(FINISHED))
-        files = (METRIC_TABLE, SUMMARY_TABLE, fields["report"])
-        if fields["state"] != state_of(run) or not all(map(run.folder.exists, files)):
-            return None
+        try:
+            found = cls._of(json.loads(run.folder.read(FINISHED)))
+        except (ValueError, TypeError, KeyError):
+            return None  # damaged, or of another version: tables and report are made again
+        files = (METRIC_TABLE, SUMMARY_TABLE, found.report)
+        return found if found.state == state_of(run) and all(map(run.folder.exists, files)) else None
+
+    @classmethod
+    def _of(cls, fields: dict[str, Any]) -> Finished:
         problems = tuple(fields["verification"].pop("problems"))
         return cls(
             state=fields["state"],

@@ -10,18 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.distances import DISTANCES
-from pipeline.ledger.ledger import contains
+from pipeline.ledger.addresses import with_addresses
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import FEATURES, OK
 from pipeline.metrics import METRICS
-from pipeline.planning.plan_files import read_source_ids
 from pipeline.recipe.recipe import SCHEMA_VERSION
+from pipeline.results.current import current_rows
 
 METRIC_TABLE = "tables/metrics.parquet"
 SUMMARY_TABLE = "tables/summary.parquet"
@@ -65,7 +64,7 @@ def compact(run: RunFolder) -> TableSummary:
             for table in _current(run, counts):
                 if run.job.distances:
                     distances.add(table)
-                waiting.append(table.select(schema.names).cast(schema))
+                waiting.append(with_addresses(table, run).select(schema.names).cast(schema))
                 if sum(map(len, waiting)) >= ROW_GROUP:
                     writer.write_table(pa.concat_tables(waiting))
                     waiting = []
@@ -92,16 +91,7 @@ def read_summary(run: RunFolder) -> pa.Table:
 
 
 def _current(run: RunFolder, counts: dict[str, int]) -> Iterator[pa.Table]:
-    """Rows of the sources that belong to the job today, at their newest attempt, each source once."""
-    listed = read_source_ids(run.folder)
-    taken = np.zeros(len(listed), bool)
-    committed = run.ledger.committed()
-    for table in run.ledger.tables():
-        ids = table["source_id"].to_pylist()
-        places = np.minimum(np.searchsorted(listed, np.array(ids, "S32")), max(len(listed) - 1, 0))
-        keep = contains(listed, ids) & ~taken[places] & committed.newest(table)
-        taken[places[keep]] = True
-        kept = table.filter(pa.array(keep))
+    for table, kept in current_rows(run):
         _count(counts, table, kept)
         if len(kept):
             yield kept

@@ -6,7 +6,6 @@ Reads the plan, the ledger and the objects, and believes none of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 
 from pipeline.errors import describe
 from pipeline.hashing import sha256_hex, sha256_of
-from pipeline.ledger.ledger import contains
+from pipeline.ledger.addresses import promised
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
+from pipeline.results.current import current_rows
 from pipeline.storage.folder import Folder
 
 MOST_SHOWN = 20
@@ -71,12 +71,9 @@ def verify(run: RunFolder, *, since: datetime | None = None, threads: int = 8) -
     listed = read_source_ids(run.folder)
     rows_per_source = np.zeros(len(listed), np.int64)
     bad = np.zeros(len(listed), bool)
-    committed = run.ledger.committed()
     expected = Counter(run.recipe.combinations)
     objects = 0
-    for table in run.ledger.tables():
-        listed_now = contains(listed, table["source_id"].to_pylist())
-        current = table.filter(pa.array(listed_now & committed.newest(table)))
+    for _, current in current_rows(run):
         places = np.searchsorted(listed, np.array(current["source_id"].to_pylist(), "S32"))
         np.add.at(rows_per_source, places, 1)
         bad[places[np.array(current["status"].to_pylist(), object) != OK]] = True
@@ -117,33 +114,21 @@ def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], pro
 
 
 def _check_objects(table: pa.Table, run: RunFolder, problems: _Problems, threads: int) -> int:
-    root = Folder(run.job.output, run.job.output_profile)
-    layout = run.layout
-    promised: set[tuple[str, str, int]] = set()
-    if layout.keeps_restored or layout.kind == "degrade":
-        promised.update(_promised(table, root, "output", problems))
-    if layout.keeps_degraded:
-        promised.update(_promised(table, root, "degraded", problems))
+    owed: set[tuple[str, str, int]] = set()
+    for row, kind, key in promised(table, run):
+        if key is None:
+            problems.add(f"{row['key']}: an ok row without its {kind} object")
+        else:
+            owed.add((key, row[f"{kind}_sha256"], row[f"{kind}_bytes"]))
     with ThreadPoolExecutor(threads) as pool:
-        for fault in pool.map(lambda each: _object_fault(root, *each), sorted(promised)):
+        for fault in pool.map(lambda each: object_fault(run.root, *each), sorted(owed)):
             if fault is not None:
-                problems.add(fault)
-    return len(promised)
+                problems.add(f"{fault}; restora repair makes it again")
+    return len(owed)
 
 
-def _promised(
-    table: pa.Table, root: Folder, kind: str, problems: _Problems
-) -> Iterator[tuple[str, str, int]]:
-    """(key, hash, size) of every object that the rows say is there, as every ok row must."""
-    names = ("key", "status", f"{kind}_uri", f"{kind}_sha256", f"{kind}_bytes")
-    for key, status, uri, digest, size in zip(*(table[name].to_pylist() for name in names), strict=True):
-        if status == OK and uri is not None:
-            yield uri.removeprefix(root.url + "/"), digest, size
-        elif status == OK:
-            problems.add(f"{key}: an ok row without its {kind} object")
-
-
-def _object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:
+def object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:
+    """What is wrong with an object that a row promises; ``None`` where nothing is."""
     try:
         found, count = _digest(root, key, size)
     except FileNotFoundError:

@@ -132,7 +132,7 @@ class Assembly:
             folder.put_file(key, path)
         except Exception as error:
             raise StagedError.of_writing(error) from error
-        return {"output_uri": folder.uri(key), "output_sha256": digest, "output_bytes": count}
+        return {"output_uri": key, "output_sha256": digest, "output_bytes": count}
 
     def _write(self, path: Path, scene: Scene, output: Output, made: Provenance) -> None:
         header = signed(scaled(scene.header, Grid.between(scene.size, output.size)), made)

@@ -41,7 +41,7 @@ class Objects:
         key = self._layout.restored(source, *made, extensions)
         folder.put(key, data)
         return {
-            "output_uri": folder.uri(key),
+            "output_uri": key,
             "output_sha256": sha256_hex(data),
             "output_bytes": len(data),
         }
@@ -56,7 +56,7 @@ class Objects:
                 key = self._layout.degraded(source, degradation, extensions)
                 folder.put(key, data)
                 self._degraded[source.source_id, degradation] = {
-                    "degraded_uri": folder.uri(key),
+                    "degraded_uri": key,
                     "degraded_sha256": sha256_hex(data),
                     "degraded_bytes": len(data),
                 }

@@ -46,7 +46,7 @@ def test_a_whole_run_passes(job):
 def test_a_missing_object_is_named(job):
     opened, keys = objects(job)
     opened.folder.delete(keys[0])
-    assert problems(job) == f"{keys[0]}: the object is missing"
+    assert problems(job) == f"{keys[0]}: the object is missing; restora repair makes it again"
 
 
 def test_another_size_and_another_hash_are_named(job):

@@ -1,0 +1,82 @@
+"""What an output has lost: objects that the ledger promises and the store lacks, and damaged ledger files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.errors import StorageError
+from pipeline.ledger.addresses import promised
+from pipeline.ledger.run_folder import RunFolder
+from pipeline.results.current import current_rows
+from pipeline.results.verify import object_fault
+
+
+@dataclass
+class Losses:
+    """What is to be done again, and why."""
+
+    source_ids: NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, "S32"))
+    """Sources with a lost or damaged object, sorted."""
+    objects: list[str] = field(default_factory=list)
+    """What is wrong with each object, one line each."""
+    units: list[str] = field(default_factory=list)
+    """Ledger files that were damaged and are gone now: their images have no row any more."""
+
+
+def find_losses(run: RunFolder, *, read_back: bool, threads: int = 16) -> Losses:
+    """Objects that are not there; with ``read_back`` also those whose hash is another.
+
+    ``JobError`` where nothing was planned yet; ``StorageError`` where the store cannot be asked.
+    """
+    lost: set[str] = set()
+    losses = Losses()
+    look = partial(_fault, run, read_back)
+    with ThreadPoolExecutor(threads) as pool:
+        for _, table in current_rows(run):
+            for source_id, fault in pool.map(look, _owed(table, run)):
+                if fault is not None:
+                    lost.add(source_id)
+                    losses.objects.append(fault)
+    losses.source_ids = np.unique(np.array(sorted(lost), "S32"))
+    return losses
+
+
+def drop_damaged_units(run: RunFolder) -> list[str]:
+    """Deletes ledger files that cannot be read, so that what they held is done again; their keys."""
+    dropped = []
+    for key in list(run.ledger.keys()):
+        try:
+            run.ledger.read(key, ["source_id"])
+        except StorageError:
+            run.folder.delete(key)
+            dropped.append(key)
+    return dropped
+
+
+class _Owed(NamedTuple):
+    source_id: str
+    key: str | None
+    digest: str
+    size: int
+
+
+def _owed(table: pa.Table, run: RunFolder) -> Iterator[_Owed]:
+    for row, kind, key in promised(table, run):
+        yield _Owed(row["source_id"], key, row[f"{kind}_sha256"] or "", row[f"{kind}_bytes"] or 0)
+
+
+def _fault(run: RunFolder, read_back: bool, owed: _Owed) -> tuple[str, str | None]:
+    if owed.key is None:
+        return owed.source_id, "an ok row names no object"
+    if read_back:
+        return owed.source_id, object_fault(run.root, owed.key, owed.digest, owed.size)
+    there = run.root.exists(owed.key)
+    return owed.source_id, None if there else f"{owed.key}: the object is missing"
