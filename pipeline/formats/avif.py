@@ -24,6 +24,7 @@ from pipeline.formats.base import (
     codec_errors,
     refuse_pixels,
 )
+from pipeline.formats.completeness import ends_in_zeros
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16384
@@ -57,6 +58,7 @@ class Avif:
         """uint8 grey or RGB; sequences and more than 8 bits are refused."""
         with codec_errors("AVIF"):
             _check_header(data, limits)
+            _check_written(data)
             with Pillow.open(io.BytesIO(data), formats=["AVIF"]) as picture:
                 entries = _entries(picture.info)
                 samples_HWC = np.asarray(picture).reshape(picture.height, picture.width, -1)
@@ -143,6 +145,12 @@ def _check_header(data: bytes, limits: Limits) -> None:
             raise ImageError("UNSUPPORTED_DTYPE", f"AVIF of more than 8 bits; {cure}")
     if not found:
         raise ImageError("UNREADABLE", "the AVIF file holds no image")
+
+
+def _check_written(data: bytes) -> None:
+    """The decoder takes zeros for pixels, as that of WebP does."""
+    if any(kind == b"mdat" and ends_in_zeros(data[at:end]) for kind, at, end in _boxes(data, 0, len(data))):
+        raise ImageError("TRUNCATED", "the pixel data of the AVIF file were not written to their end")
 
 
 def _entries(info: dict[Any, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ from pipeline.formats.jpeg_segments import (
     frame_header,
     icc_profile,
     icc_segments,
+    is_arithmetic,
+    is_progressive,
     read_segments,
 )
 from pipeline.imaging.image import Domain, Image, Metadata
@@ -64,7 +66,8 @@ class Jpeg:
             segments, end = read_segments(data)
             _check_header(segments, limits)
             samples = imagecodecs.jpeg8_decode(data[:end] + _END)
-            _check_complete(data[:end], samples)
+            if not is_arithmetic(segments):
+                _check_complete(data[:end], samples, is_progressive=is_progressive(segments))
             pixels_HWC = samples.reshape(*samples.shape[:2], -1)
             return Image(pixels_HWC, Domain.of_integers("uint8"), Metadata("jpeg", _entries(segments)))
 
@@ -102,15 +105,16 @@ def _check_header(segments: list[Segment], limits: Limits) -> None:
         raise ImageError("UNSUPPORTED_COLOUR", f"JPEG of {components} components (CMYK?); convert it to RGB")
 
 
-def _check_complete(data: bytes, samples: NDArray[np.uint8]) -> None:
+def _check_complete(data: bytes, samples: NDArray[np.uint8], *, is_progressive: bool) -> None:
     """Refuses a file that was cut short and closed with an end marker again.
 
-    libjpeg then fills the rest with flat blocks and only warns. Where the last block is flat, decode
-    once more with more data in front of the end marker: a complete image ignores them. Damage that
-    leaves the length right, or that touches the last block only, is not to be seen in a JPEG file.
+    libjpeg then fills the rest with flat blocks, in a progressive file with coarse ones, and only warns.
+    Decode once more with more data in front of the end marker: a complete image ignores them. Damage that
+    leaves the length right, or that touches the last block only, does not show in a JPEG file. Nor does it
+    with arithmetic coding, whose encoders leave out zeros at the end (T.81, section D.1.8).
     """
     last_block = samples[(samples.shape[0] - 1) // 8 * 8 :, (samples.shape[1] - 1) // 8 * 8 :]
-    if np.ptp(last_block.reshape(-1, *samples.shape[2:]), axis=0).any():
+    if not is_progressive and np.ptp(last_block.reshape(-1, *samples.shape[2:]), axis=0).any():
         return
     padded = imagecodecs.jpeg8_decode(data + bytes(range(1, 255)) * 64 + _END)
     if not np.array_equal(padded, samples):

@@ -60,11 +60,30 @@ def frame_header(segments: Iterable[Segment]) -> tuple[int, int, int, int]:
     header: tuple[int, int, int, int] | None = None
     for marker, payload in segments:
         scans += marker == START_OF_SCAN
-        if header is None and 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        if header is None and _is_frame(marker):
             header = struct.unpack_from(">BHHB", payload)
     if header is None or not 1 <= scans <= _MOST_SCANS:
         raise ImageError("UNREADABLE", "the JPEG file has no frame, no scan or far too many scans")
     return header
+
+
+def is_progressive(segments: Iterable[Segment]) -> bool:
+    """Whether the first frame comes in scans that refine it (T.81, table B.1)."""
+    return _frame(segments) in (0xC2, 0xC6, 0xCA, 0xCE)
+
+
+def is_arithmetic(segments: Iterable[Segment]) -> bool:
+    """Whether the first frame is coded arithmetically and not by Huffman codes."""
+    return _frame(segments) > 0xC8
+
+
+def _frame(segments: Iterable[Segment]) -> int:
+    """The marker of the first frame header; 0 where there is none."""
+    return next((each.marker for each in segments if _is_frame(each.marker)), 0)
+
+
+def _is_frame(marker: int) -> bool:
+    return 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
 
 
 def icc_profile(segments: Iterable[Segment]) -> bytes | None:

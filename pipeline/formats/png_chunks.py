@@ -59,6 +59,8 @@ def read_chunks(data: bytes) -> Iterator[Chunk]:
         if end + 4 > len(data):
             raise ImageError("TRUNCATED", "the PNG file ends inside a chunk")
         if zlib.crc32(memoryview(data)[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            if not any(data[end:]):
+                raise ImageError("TRUNCATED", "the PNG file was not written to its end: there are zeros")
             raise ImageError("UNREADABLE", "the PNG file is corrupt: a chunk does not match its checksum")
         yield Chunk(kind, data[position + 8 : end])
         position = end + 4

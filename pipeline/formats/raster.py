@@ -8,10 +8,13 @@ from typing import Any, NoReturn
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors, refuse_pixels
+from pipeline.formats.completeness import ends_with_marker
 from pipeline.formats.geotiff.format import image_of
 from pipeline.formats.geotiff.gdal import gdal, opened
 from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples
+from pipeline.formats.jpeg2000_boxes import codestreams
+from pipeline.formats.tiff.segments import ended_early
 from pipeline.imaging.image import Image
 
 _DRIVERS = {
@@ -45,6 +48,8 @@ class Raster:
         driver = driver_of(data)
         assert driver is not None, "recognises() has seen it"
         gdal()
+        if driver == "JP2OpenJPEG" and not all(map(ends_with_marker, codestreams(data))):
+            raise ended_early()
         with codec_errors(driver), opened(data, driver) as raster:
             check_raster(raster, limits)
             return image_of(read_samples(raster), header_of(raster), self.name)

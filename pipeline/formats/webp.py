@@ -20,11 +20,13 @@ from pipeline.formats.base import (
     codec_errors,
     refuse_pixels,
 )
+from pipeline.formats.completeness import ends_in_zeros
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16383
 _ANIMATION, _XMP_FLAG, _EXIF_FLAG, _ALPHA_FLAG, _ICC_FLAG = 0x02, 0x04, 0x08, 0x10, 0x20
 _METADATA = {b"ICCP": ICC_PROFILE, b"EXIF": EXIF, b"XMP ": XMP}
+_STREAMS = (b"ALPH", b"VP8 ", b"VP8L")
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -58,6 +60,8 @@ class WebP:
             chunks = list(_read_chunks(data))
             header = _read_header(chunks)
             limits.check(header.height, header.width)
+            if any(ends_in_zeros(payload) for kind, payload in chunks if kind in _STREAMS):
+                raise ImageError("TRUNCATED", "the pixel data of the WebP file were not written to their end")
             samples_HWC = imagecodecs.webp_decode(data, hasalpha=header.has_alpha)
             return Image(
                 pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, :3]),
@@ -154,7 +158,7 @@ def _with_metadata(encoded: bytes, image: Image) -> bytes:
     extended = (
         bytes((flags, 0, 0, 0)) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     )
-    stream = [chunk for chunk in _read_chunks(encoded) if chunk[0] in (b"ALPH", b"VP8 ", b"VP8L")]
+    stream = [chunk for chunk in _read_chunks(encoded) if chunk[0] in _STREAMS]
     metadata = [(kind, entries[name]) for kind, name in _METADATA.items() if name in entries]
     before = [chunk for chunk in metadata if chunk[0] == b"ICCP"]
     after = [chunk for chunk in metadata if chunk[0] != b"ICCP"]

@@ -21,15 +21,15 @@ from pipeline.formats.geotiff.directory import BYTE_ORDERS, HEIGHT, WIDTH, Direc
 from pipeline.formats.geotiff.format import RASTER_HEADER, GeoTiff, header_of
 from pipeline.formats.geotiff.gdal import opened_file
 from pipeline.formats.geotiff.header import RasterHeader
-from pipeline.formats.geotiff.limits import check_directory
+from pipeline.formats.geotiff.limits import check_directory, compression_of, segments_of
 from pipeline.formats.geotiff.profile import profile_entries
 from pipeline.formats.geotiff.reading import check_raster, data_mask, has_own_mask, read_mask, read_part
 from pipeline.formats.raster import MAGIC_BYTES, driver_of
 from pipeline.formats.raster import header_of as raster_header_of
-from pipeline.hashing import sha256_of
 from pipeline.imaging.image import Image, Metadata
 from pipeline.quarantine import read_failure
 from pipeline.scenes.geometry import Range
+from pipeline.scenes.whole_file import digest_of_whole
 from pipeline.storage.folder import Folder
 
 _ROWS = 512
@@ -84,6 +84,7 @@ class Scene:
                 raise ImageError("UNREADABLE", "no GeoTIFF, JPEG 2000 or NITF file")
             check_directory(directory, limits, self.bytes)
         self._driver = driver or "GTiff"
+        self._directory = directory
         with self._opened() as raster:
             self.header: RasterHeader = self._header_of(raster, directory)
             self.has_mask = has_own_mask(raster)
@@ -164,9 +165,12 @@ class Scene:
         )
 
     def sha256(self) -> str:
-        """Of the whole file, read once more in pieces."""
+        """Of the whole file, read once more; ``ImageError("TRUNCATED")`` for a block that ends early."""
+        blocks, compression = list[tuple[int, int]](), 1
+        if self._directory is not None:
+            blocks, compression = segments_of(self._directory), compression_of(self._directory)
         with self._failures(), self._folder.open(self._key) as file:
-            return sha256_of(file)[0]
+            return digest_of_whole(file, blocks, compression)
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:

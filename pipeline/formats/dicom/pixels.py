@@ -14,11 +14,12 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import JPEGExtended12Bit, RLELossless
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
 from pipeline.formats.dicom.dataset import numbers, text, transfer_syntax, whole_number
+from pipeline.formats.dicom.frames import check_frames, frame_ended_early
 from pipeline.imaging.image import Domain
 
 RESCALE_TYPES = frozenset({"OD", "HU", "MGML", "Z_EFF", "ED", "EDW", "PCT"})
@@ -104,6 +105,7 @@ def read_stored(dataset: Dataset, layout: PixelLayout) -> NDArray[Any]:
         decodes = False
     if not decodes:
         raise ImageError("UNSUPPORTED_TRANSFER_SYNTAX", f"no decoder is installed for {syntax.name}")
+    check_frames(dataset, syntax, layout.frames)
     try:
         samples = pixel_array(dataset, allow_excess_frames=False, correct_unused_bits=False)
     except Exception:
@@ -112,6 +114,8 @@ def read_stored(dataset: Dataset, layout: PixelLayout) -> NDArray[Any]:
                 "UNSUPPORTED_TRANSFER_SYNTAX",
                 "12 bit lossy JPEG has no decoder of a permissive licence; decompress the objects first",
             ) from None
+        if syntax == RLELossless:
+            raise frame_ended_early() from None
         raise
     if layout.photometric == "PALETTE COLOR":
         samples = apply_color_lut(samples, dataset)

@@ -16,7 +16,7 @@ from pipeline.formats.base import Limits, codec_errors, refuse_pixels
 from pipeline.formats.geotiff.directory import GDAL_NODATA, Directory, read_directory
 from pipeline.formats.geotiff.gdal import gdal, opened
 from pipeline.formats.geotiff.header import BLUE, GREEN, RED, Band, RasterHeader
-from pipeline.formats.geotiff.limits import DTYPES, check_directory
+from pipeline.formats.geotiff.limits import DTYPES, check_directory, check_segment_data
 from pipeline.formats.geotiff.profile import profile_entries, with_profile
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples, valid_pixels
 from pipeline.formats.geotiff.scale import scaled, scaled_mask
@@ -56,6 +56,7 @@ class GeoTiff:
         directory = read_directory(data)
         assert directory is not None, "recognises() has read it"
         check_directory(directory, limits, len(data))
+        check_segment_data(directory, data)
         gdal()
         with codec_errors("GeoTIFF"), opened(data, "GTiff") as raster:
             check_raster(raster, limits)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.errors import ImageError
+from pipeline.formats.geotiff import decoder_warnings
 
 _CONFIGURATION = {
     "GDAL_PAM_ENABLED": "NO",
@@ -36,6 +37,7 @@ def gdal(reason: str = "UNREADABLE") -> Any:
         raise ImageError(reason, "GeoTIFF and other rasters need GDAL; pip install restora[geo]") from None
     # GDAL's messages quote the file: no file contents in our logs.
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)
+    decoder_warnings.listen()
     # For the whole process, because catch_warnings() is not safe among threads.
     warnings.filterwarnings("ignore", category=library.errors.NotGeoreferencedWarning)
     return library

@@ -27,6 +27,7 @@ from pipeline.formats.geotiff.directory import (
     WIDTH,
     Directory,
 )
+from pipeline.formats.tiff.segments import check_segments
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 """Types of samples that are read and written."""
@@ -85,12 +86,9 @@ def _check_colour(directory: Directory) -> None:
 
 def _check_segments(directory: Directory, size: int) -> None:
     """All strips or tiles listed and inside the file; left out only where that means no data."""
-    tiled = TILE_WIDTH in directory.tags
-    offsets = directory.integers(TILE_OFFSETS if tiled else STRIP_OFFSETS)
-    counts = directory.integers(TILE_BYTES if tiled else STRIP_BYTES)
-    if min(len(offsets), len(counts)) < _expected_segments(directory):
+    pairs = segments_of(directory)
+    if len(pairs) < _expected_segments(directory):
         raise ImageError("TRUNCATED", "the raster lists fewer strips or tiles than it has pixels for")
-    pairs = list(zip(offsets, counts, strict=False))
     if any(offset + count > size for offset, count in pairs):
         raise ImageError("TRUNCATED", "a strip or tile of the raster ends after the file does")
     if GDAL_NODATA not in directory.tags and any(not (offset and count) for offset, count in pairs):
@@ -99,6 +97,25 @@ def _check_segments(directory: Directory, size: int) -> None:
             "a strip or tile of the raster is missing, and no nodata value says what stands in its place; "
             "set one with gdal_edit.py -a_nodata",
         )
+
+
+def segments_of(directory: Directory) -> list[tuple[int, int]]:
+    """Offset and length of every strip or tile that is listed."""
+    tiled = TILE_WIDTH in directory.tags
+    offsets = directory.integers(TILE_OFFSETS if tiled else STRIP_OFFSETS)
+    counts = directory.integers(TILE_BYTES if tiled else STRIP_BYTES)
+    return list(zip(offsets, counts, strict=False))
+
+
+def check_segment_data(directory: Directory, data: bytes) -> None:
+    """``ImageError("TRUNCATED")`` for a strip or tile that ends early, as far as its own bytes show it."""
+    encoded = (data[at : at + count] for at, count in segments_of(directory) if count)
+    check_segments(encoded, compression_of(directory))
+
+
+def compression_of(directory: Directory) -> int:
+    """The number of the compression of strips and tiles; 1 where there is none."""
+    return directory.integers(COMPRESSION, (1,))[0]
 
 
 def _expected_segments(directory: Directory) -> int:

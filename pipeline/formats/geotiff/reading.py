@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
+from pipeline.formats.geotiff.decoder_warnings import whole_data
 from pipeline.formats.geotiff.header import Band, ControlPoint, RasterHeader, Tags, packed_mask
 from pipeline.formats.geotiff.limits import DTYPES, MOST_SAMPLES_A_PIXEL, refused_dtype
 from pipeline.formats.geotiff.profile import DOMAIN, PROFILE
@@ -74,12 +75,14 @@ def read_header(
 
 def read_samples(raster: Any) -> NDArray[Any]:
     """Every block of every band, HWC in the stored type."""
-    return np.ascontiguousarray(raster.read().transpose(1, 2, 0))
+    with whole_data():
+        return np.ascontiguousarray(raster.read().transpose(1, 2, 0))
 
 
 def read_part(raster: Any, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
     """A rectangle of every band, CHW in the stored type."""
-    samples_CHW: NDArray[Any] = raster.read(window=(rows, columns))
+    with whole_data():
+        samples_CHW: NDArray[Any] = raster.read(window=(rows, columns))
     return samples_CHW
 
 
@@ -94,7 +97,8 @@ def read_mask(
 ) -> NDArray[np.bool_]:
     """The file's mask band, HW, True where it says valid; a rectangle of it, or all."""
     window = None if rows is None else (rows, columns)
-    mask_HW: NDArray[np.bool_] = raster.read_masks(1, window=window) > 0
+    with whole_data():
+        mask_HW: NDArray[np.bool_] = raster.read_masks(1, window=window) > 0
     return mask_HW
 
 

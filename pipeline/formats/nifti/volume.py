@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, refuse_pixels
+from pipeline.formats.completeness import was_not_written
 from pipeline.formats.gaps import pack_gaps, put_back_gaps
 from pipeline.formats.grid import Grid
 from pipeline.formats.nifti.head import GAPS, GZIP, NIFTI_HEADER, ZIPPED, head_of
@@ -22,6 +24,9 @@ from pipeline.formats.nifti.header import NiftiHeader, move_grid, read_header, w
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _EXACT_IN_FLOAT = 2**53
+_PIECE = 1 << 20
+_MOST_PIECES_BEHIND = 16
+"""Besides as many again as the volume has: what may stand behind it in the file."""
 
 
 def read_volume(data: bytes, limits: Limits) -> Image:
@@ -106,12 +111,19 @@ def _domain(header: NiftiHeader, samples_HWC: NDArray[Any]) -> Domain:
 
 
 def _unzipped(data: bytes, length: int) -> bytes:
-    """As much as the header announces, and one byte more, so that a file of just that has its sum checked."""
+    """As much as the header announces; the rest is read too, for only behind it stands the checksum."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            return file.read(length + 1)
+            content = file.read(length)
+            for _ in range(length // _PIECE + _MOST_PIECES_BEHIND):
+                if not file.read(_PIECE):
+                    return content
     except EOFError:
         raise ImageError("TRUNCATED", "the gzipped NIfTI file ends early") from None
+    except (zlib.error, gzip.BadGzipFile):
+        reason = "TRUNCATED" if was_not_written(data) else "UNREADABLE"
+        raise ImageError(reason, "the gzipped NIfTI file is corrupt, or was not written to its end") from None
+    raise ImageError("UNREADABLE", "the gzipped NIfTI file holds far more than its header says")
 
 
 def _zipped(content: bytes) -> bytes:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
+from pipeline.formats.completeness import fax_is_whole, jpeg_is_whole
 from pipeline.formats.tiff.lzw import LZW, decode_lzw
+from pipeline.formats.tiff.segments import FAX, JPEG, check_segments, ended_early
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _UNSIGNED = 1
 _COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
-_JPEG_CODECS = (7,)
 _REDUCED = 1
 _CODECS = {
     1: "none", 2: "CCITT RLE", 3: "CCITT group 3", 4: "CCITT group 4", LZW: "LZW", 7: "JPEG", 8: "Deflate",
@@ -26,6 +27,11 @@ _CODECS = {
 """What is read: the schemes whose decoders withstand corrupt data."""
 _MOST_SAMPLES_A_PIXEL = 16
 """Of an image with as many pixels as the limit allows; smaller ones may have more bands."""
+
+
+Unpacker = Callable[[bytes, int], bytes]
+_WHOLE = {**dict.fromkeys(FAX, fax_is_whole), JPEG: jpeg_is_whole}
+"""Compressions whose decoders fill what is missing: whether a strip or tile is whole takes decoding again."""
 
 
 def only_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
@@ -79,7 +85,7 @@ def _check_type(page: tifffile.TiffPage) -> None:
 def _check_colour(page: tifffile.TiffPage) -> None:
     photometric = int(page.photometric)
     cure = "convert it to grey or RGB"
-    if photometric not in _COLOURS or (photometric == YCBCR and page.compression not in _JPEG_CODECS):
+    if photometric not in _COLOURS or (photometric == YCBCR and page.compression != JPEG):
         raise ImageError("UNSUPPORTED_COLOUR", f"a TIFF of photometric interpretation {photometric}; {cure}")
     if photometric == PALETTE and page.colormap is None:
         raise ImageError("UNREADABLE", "a TIFF of palette colours without the palette")
@@ -99,24 +105,41 @@ def read_samples(page: tifffile.TiffPage, data: bytes) -> NDArray[Any]:
     height, width = page.imagelength, page.imagewidth
     segments = _segments(page, planes, len(data))
     unpack = _lzw_unpacker(page, samples) if page.compression == LZW else None
+    compression = int(page.compression)
     stored = np.empty((planes, height, width, samples), page.dtype)
     for index, (offset, count) in enumerate(segments):
         encoded = data[offset : offset + count]
-        decoded, (plane, _, top, left, _), _ = page.decode(
-            unpack(encoded, index) if unpack else encoded,
-            index,
-            jpegtables=page.jpegtables,
-            jpegheader=page.jpegheader,
-        )
-        assert decoded is not None, "only missing data decode to nothing"
+        check_segments([encoded], compression)
+        decoded, (plane, _, top, left, _) = _decoded(page, encoded, index, unpack)
         rows, columns = _covered(page, top, left)
         if decoded.shape[1] < rows or decoded.shape[2] < columns:
-            raise ImageError("TRUNCATED", "a strip or tile of the TIFF file holds too few pixels")
+            raise ended_early()
         stored[plane][top : top + rows, left : left + columns] = decoded[0, :rows, :columns]
     return stored[:, :, :, 0].transpose(1, 2, 0) if separate else stored[0]
 
 
-def _lzw_unpacker(page: tifffile.TiffPage, samples: int) -> Callable[[bytes, int], bytes]:
+def _decoded(
+    page: tifffile.TiffPage, encoded: bytes, index: int, unpack: Unpacker | None
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """A strip or tile as tifffile decodes it, and its place; ``ImageError`` where it ends early."""
+
+    def decode(data: bytes) -> tuple[NDArray[Any] | None, tuple[int, ...], Any]:
+        return page.decode(data, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader)
+
+    try:
+        decoded, place, _ = decode(unpack(encoded, index) if unpack else encoded)
+    except (MemoryError, ImageError):
+        raise
+    except Exception:
+        raise ended_early() from None
+    assert decoded is not None, "only missing data decode to nothing"
+    is_whole = _WHOLE.get(int(page.compression))
+    if is_whole is not None and not is_whole(encoded, lambda data: decode(data)[0]):
+        raise ended_early()
+    return decoded, place
+
+
+def _lzw_unpacker(page: tifffile.TiffPage, samples: int) -> Unpacker:
     """Our decoder, and the page changed to say that its strips and tiles are not compressed."""
     fill_order = int(page.fillorder)
     page.compression, page.fillorder = 1, 1

@@ -1,0 +1,62 @@
+"""Compressed frames that end early, which some decoders fill without a word (PS3.5, sections 8.2 and A.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import imagecodecs
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
+
+from pipeline.errors import ImageError
+from pipeline.formats.completeness import ends_with_marker, jpeg_is_whole
+
+_CHECKS: Mapping[UID, Callable[[bytes], bool]] = {
+    JPEGBaseline8Bit: lambda frame: jpeg_is_whole(frame, imagecodecs.jpeg8_decode),
+    **dict.fromkeys(
+        (
+            JPEGExtended12Bit,
+            JPEGLossless,
+            JPEGLosslessSV1,
+            JPEGLSLossless,
+            JPEGLSNearLossless,
+            JPEG2000Lossless,
+            JPEG2000,
+            HTJ2KLossless,
+            HTJ2KLosslessRPCL,
+        ),
+        ends_with_marker,
+    ),
+}
+"""Transfer syntax -> whether a frame is all there; the decoders of the others say it themselves."""
+
+
+def check_frames(dataset: Dataset, syntax: UID, count: int) -> None:
+    """``ImageError("TRUNCATED")`` for a frame that ends early."""
+    is_whole = _CHECKS.get(syntax)
+    if is_whole is None:
+        return
+    if not all(map(is_whole, generate_frames(dataset["PixelData"].value, number_of_frames=count))):
+        raise frame_ended_early()
+
+
+def frame_ended_early() -> ImageError:
+    """For a frame without all of its pixels."""
+    return ImageError(
+        "TRUNCATED",
+        "a compressed frame does not decode to its last pixel: the object was cut short, not written to its "
+        "end, or is corrupt; fetch it again from where it came",
+    )

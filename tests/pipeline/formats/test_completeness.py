@@ -1,0 +1,61 @@
+"""Complete or quarantined: data that end early, in every codec and container, are never an image."""
+
+import struct
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from pipeline.errors import ImageError
+from pipeline.formats import decode
+from pipeline.formats.completeness import ends_in_zeros
+from pipeline.imaging.image import Image
+from tests.bad_images import PHOTO, saved
+from tests.cut_samples import samples
+
+SAMPLES = samples()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_data_that_end_early_are_truncated_or_not_needed(name):
+    data, cuts = SAMPLES[name]
+    whole = decode(data)
+    outcomes = {where: outcome_of(damaged, whole) for where, damaged in cuts(data)}
+    assert set(outcomes.values()) <= {"TRUNCATED", "equal"}, outcomes
+    assert outcomes["half zeros"] == outcomes["cut at 0.5"] == "TRUNCATED"
+
+
+def outcome_of(data: bytes, whole: Image) -> str:
+    """The reason it is refused for, or whether it is the same image."""
+    try:
+        image = decode(data)
+    except ImageError as error:
+        return error.reason
+    return "equal" if np.array_equal(image.pixels_HWC, whole.pixels_HWC) else "other pixels"
+
+
+def test_flat_images_end_in_few_zeros():
+    """What ``ends_in_zeros`` takes for unwritten is no image that an encoder makes."""
+    for value in (0, 128):
+        flat = np.full((600, 600, 3), value, np.uint8)
+        for quality in (20, 95):
+            assert not ends_in_zeros(imagecodecs.webp_encode(flat, level=quality, lossless=False))
+        assert decode(saved(flat, "AVIF", quality=50)).pixels_HWC.shape == flat.shape
+
+
+def test_an_arithmetic_jpeg_is_whole_without_the_zeros_at_its_end():
+    """Encoders leave them out (T.81, D.1.8): with more data behind them the same codes are another image."""
+    tables = b"\xff\xdb\0\x43\0" + bytes([1]) * 64
+    frame = struct.pack(">HHBHHBBBB", 0xFFC9, 11, 8, 512, 512, 1, 1, 0x11, 0)
+    conditioning = b"\xff\xcc\0\x06\0\x10\x10\x05"
+    scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + b"\xff\0\xf8\x43\x90\xa8"
+    image = decode(b"\xff\xd8" + tables + frame + conditioning + scan + b"\xff\xd9")
+    assert image.pixels_HWC.shape == (512, 512, 1)
+    assert image.pixels_HWC.max() == 0, "black all over"
+
+
+def test_a_progressive_jpeg_closed_again_inside_its_last_scan_is_truncated():
+    data = saved(PHOTO, "JPEG", quality=90, progressive=True)
+    with pytest.raises(ImageError) as refusal:
+        decode(data[:-40] + b"\xff\xd9")
+    assert refusal.value.reason == "TRUNCATED"

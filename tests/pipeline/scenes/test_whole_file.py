@@ -1,0 +1,44 @@
+"""A scene's file is checked block by block while its digest is taken."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ImageError
+from pipeline.scenes import whole_file
+from tests.cut_samples import segment_cuts
+from tests.geotiff_samples import geotiff
+from tests.helpers import complete, fill, restore
+from tests.scene_samples import TILED, ground
+
+SMALL = {"scene_pixels": 10_000, "strip_samples": 1}
+NEVER = {"threshold": 1.0, "stop_share": 1.0}
+
+
+def test_a_tile_that_was_not_written_to_its_end_fails_the_scene(tmp_path):
+    """GDAL reads it without an error: zeros are codes of Deflate, and it does not look at the checksum."""
+    whole = geotiff(ground(1, "uint8", 600, 90), **TILED)
+    zeros = dict(segment_cuts(whole))["half zeros"]
+    fill(tmp_path / "in", {"whole.tif": whole, "zeros.tif": zeros})
+    rows = complete(restore(tmp_path / "in", tmp_path / "out", resources=SMALL, quarantine=NEVER))
+    assert [(row["key"], row["reason"]) for row in rows] == [("whole.tif", None), ("zeros.tif", "TRUNCATED")]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 1 << 22])
+def test_blocks_are_found_whatever_the_pieces(monkeypatch, piece):
+    """Out of order, twice the same, side by side and apart, in pieces smaller and larger than they are."""
+    monkeypatch.setattr(whole_file, "_PIECE", piece)
+    data = np.random.default_rng(0).integers(1, 255, 500, np.uint8).tobytes()
+    seen: list[bytes] = []
+    monkeypatch.setattr(whole_file, "check_segments", lambda encoded, _: seen.extend(encoded))
+    blocks = [(300, 100), (10, 40), (50, 3), (10, 40), (499, 1), (0, 0)]
+    assert whole_file.digest_of_whole(io.BytesIO(data), blocks, 8) == hashlib.sha256(data).hexdigest()
+    assert seen == [data[at : at + count] for at, count in [(10, 40), (50, 3), (300, 100), (499, 1)]]
+
+
+def test_a_block_that_ends_early_is_named_as_such():
+    with pytest.raises(ImageError) as refusal:
+        whole_file.digest_of_whole(io.BytesIO(b"x" * 100), [(10, 50)], 7)
+    assert refusal.value.reason == "TRUNCATED"
