@@ -17,6 +17,7 @@ from models.weights import build_part, build_restorer
 from pipeline.errors import RunStopped
 from pipeline.hashing import sha256_hex
 from pipeline.storage.folder import Folder
+from pipeline.training.checkpoint_writer import CheckpointWriter
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.data.collection import Collection, read_collection
 from pipeline.training.data.streaming import StreamedCollection
@@ -91,6 +92,7 @@ class Loop:
         self._collection, self._skipped = collection, collection.skipped
         self._facts = facts_of(built, collection, world)
         self._checkpoints = Checkpoints(output.child("checkpoints"), identity, keep=recipe.checkpoints.keep)
+        self._writer = CheckpointWriter(self._checkpoints)
         self._run_log = RunLog(output, identity)
         self._trainer = Trainer(built, collection, world)
         self._step_meter = StepMeter(world)
@@ -109,6 +111,7 @@ class Loop:
             return self._finish()
         finally:
             trainer.close()
+            self._writer.close()
             self._collection.close()
 
     def _resume(self) -> None:
@@ -191,7 +194,7 @@ class Loop:
     def _keep(self) -> None:
         self._kept_at = time.monotonic()
         if self._world.leads and not self._trainer.position.failed:
-            self._checkpoints.save(self._trainer.state_dict(), self._trainer.position.step)
+            self._writer.save(self._trainer.state_dict(), self._trainer.position.step)
             self._run_log.write()
 
     def _look(self) -> None:
@@ -200,6 +203,7 @@ class Loop:
         if self._world.leads:
             step = self._trainer.position.step
             validated = self._deliver(finished=False)
+            self._writer.wait()
             self._checkpoints.scored(step, validated.merit)
             self._run_log.write()
             write_report(self._run_log, self._recipe)
@@ -213,6 +217,7 @@ class Loop:
         if self._world.leads:
             self._keep()
             scores = self._deliver(finished=True).columns
+            self._writer.wait()
             self._run_log.write()
             write_report(self._run_log, self._recipe)
         self._world.wait()
@@ -261,6 +266,7 @@ class Loop:
         )
 
     def _last_kept(self) -> str:
+        self._writer.wait()
         newest = self._checkpoints.newest
         return (
             f"the last good checkpoint is {self._checkpoints.uri(newest)}" if newest else "no checkpoint yet"

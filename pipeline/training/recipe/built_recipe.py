@@ -94,11 +94,14 @@ def optimizer(spec: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of one network."""
     if spec.name == "muon":
         return Muon(network.parameters(), lr=spec.learning_rate)
+    # One kernel for all parameters where there is one; a CPU keeps the sums of before, bit for bit.
+    fused = True if all(each.is_cuda for each in network.parameters()) else None
+    rate, betas = spec.learning_rate, spec.betas
     if spec.name == "adamw":
         return torch.optim.AdamW(
-            network.parameters(), spec.learning_rate, spec.betas, weight_decay=spec.weight_decay
+            network.parameters(), rate, betas, weight_decay=spec.weight_decay, fused=fused
         )
-    return torch.optim.Adam(network.parameters(), spec.learning_rate, spec.betas)
+    return torch.optim.Adam(network.parameters(), rate, betas, fused=fused)
 
 
 def _warm(network: nn.Module, content: bytes, url: str | None) -> None:

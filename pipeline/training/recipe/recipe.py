@@ -15,6 +15,7 @@ from pipeline.errors import JobError
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.job import Degradation, Name
 from pipeline.jobs.toml_errors import faults_of, read_toml
+from pipeline.training.recipe.effects import without_effect
 from pipeline.training.recipe.overrides import overridden
 from pipeline.training.recipe.renamed import with_current_names
 from pipeline.training.recipe.sections import (
@@ -117,6 +118,8 @@ class TrainingRecipe(Frozen):
                 f"data.downsample: {self.data.downsample} does not divide the crop of {self.data.crop}"
             )
         self._check_workers()
+        for fault in without_effect(self):
+            raise ValueError(fault)
         return self
 
     def _check_workers(self) -> None:

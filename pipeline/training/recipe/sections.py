@@ -144,7 +144,7 @@ class Discriminator(Frozen):
     value_range: tuple[float, float] | None = None
     """The range in which it sees images; ``None``: that of the network."""
     steps: PositiveInt = 1
-    """Its steps for one of a generator of images from latents."""
+    """Its steps for one of the generator or restorer; each sees a batch of its own."""
     start_step: Annotated[int, Field(ge=0)] = 0
     """Steps of a restorer with the other losses alone, before it comes in."""
 

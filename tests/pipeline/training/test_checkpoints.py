@@ -10,6 +10,7 @@ import torch
 from pipeline.errors import JobError, RunStopped, StorageError
 from pipeline.hashing import sha256_hex
 from pipeline.storage.folder import Folder
+from pipeline.training.checkpoint_writer import CheckpointWriter
 from pipeline.training.checkpoints import POINTER, Checkpoints
 from tests.helpers import fill
 from tests.moto_s3 import new_bucket
@@ -151,3 +152,32 @@ def test_any_store_will_do(s3):
     assert of(folder).load()["position"] == {"step": 3}
     keys = [entry.key for page in folder.pages() for entry in page]
     assert keys == [POINTER, "step-000000003.pt"]
+
+
+def test_written_beside_the_steps_is_what_the_state_was(folder):
+    """The tensors change at once; what is stored is what they were."""
+    checkpoints = of(folder)
+    writer = CheckpointWriter(checkpoints)
+    for step in (1, 2):
+        given = state(step)
+        writer.save(given, step)
+        given["network"]["weight"].fill_(-1.0)
+    writer.wait()
+    assert torch.equal(of(folder).load()["network"]["weight"], torch.full((3,), 2.0))
+    writer.close()
+
+
+def test_what_writing_raised_is_raised_by_the_next_wait(tmp_path):
+    folder = Failing(str(tmp_path))
+    writer = CheckpointWriter(of(folder))
+    writer.save(state(1), 1)
+    with pytest.raises(OSError, match="no space left"):
+        writer.wait()
+    writer.close()
+
+
+class Failing(Folder):
+    """Has no room."""
+
+    def put(self, key, data):
+        raise OSError("no space left")

@@ -108,12 +108,12 @@ def small(path, folder):
     overrides = [f"network.{each}" for each in SMALL[recipe.network.architecture]]
     if recipe.discriminator is not None:
         overrides += [f"discriminator.{each}" for each in OPPONENTS[recipe.discriminator.architecture]]
+    dataset = f'[{{ name = "photographs", uri = "{folder.url}" }}]'
     if recipe.kind == "restoration":
-        overrides.append(f"data.crop={min(64, recipe.data.crop)}")
+        overrides += [f"data.crop={min(64, recipe.data.crop)}", f"validation.datasets={dataset}"]
     if recipe.growth is not None:
         overrides.append("growth.steps_per_size=1")
-    dataset = f'[{{ name = "photographs", uri = "{folder.url}" }}]'
-    overrides += [f"data.datasets={dataset}", f"validation.datasets={dataset}", "length={ steps = 2 }"]
+    overrides += [f"data.datasets={dataset}", "length={ steps = 2 }"]
     overrides += ["batch=2", "accumulation=1", "precision=float32"]
     fields = TrainingRecipe.from_toml(path, tuple(overrides)).model_dump()
     fields["network"]["start"] = None  # weights of a run that comes before it

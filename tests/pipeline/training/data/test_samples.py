@@ -193,3 +193,21 @@ def test_prefetch_raises_what_making_raised():
     with pytest.raises(ZeroDivisionError):
         ahead.take()
     ahead.close()
+
+
+def test_restorers_take_a_batch_for_each_step_of_the_discriminator(tmp_path):
+    """From the step on where it comes in; the generator's own batch stays the same."""
+    pictures = collection(photograph(0, 48, 56))
+    recipe = super_resolver_gan(tmp_path)
+    one, several = (
+        samples(
+            recipe.model_copy(update={"discriminator": recipe.discriminator.model_copy(update=more)}),
+            pictures,
+        )
+        for more in ({}, {"steps": 3, "start_step": 1})
+    )
+    assert [len(several.examples(step)) for step in (0, 1)] == [1, 3]
+    first, second, third = (each.target_BCHW for each in several.examples(1))
+    assert torch.equal(first, one.examples(1)[0].target_BCHW)
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, third)

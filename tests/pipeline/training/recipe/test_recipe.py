@@ -28,6 +28,18 @@ SMALL = ROOT / "conf" / "train" / "srgan-x4-small.toml"
         ("degradations=[]", "degradations: a restorer needs at least one"),
         ('kind="generation"', "losses, degradations: generators have none"),
         ("length={ steps = 1, minutes = 1 }", "length: give either steps or minutes"),
+        ("latents=uniform", "latents: has no effect on a restorer; leave it out"),
+        ("data.downsample=2", r"data\.downsample: has no effect on a restorer"),
+        ("validation.generated=9", r"validation\.generated: has no effect on a restorer"),
+        ("optimizer.weight_decay=0.1", r"optimizer\.weight_decay: is for adamw alone"),
+        (
+            'discriminator.optimizer={ name = "muon", learning_rate = 0.1, betas = [0.5, 0.9] }',
+            r"discriminator\.optimizer\.betas: is for adam and adamw, not for muon",
+        ),
+        (
+            "checkpoints={ every_steps = 5, every_minutes = 2.0 }",
+            r"checkpoints\.every_minutes: has no effect beside checkpoints\.every_steps",
+        ),
         ("accumulation=3", "accumulation: 3 does not divide the batch of 8"),
         ("resources.workers=3", "resources.workers: the batch of 8 cannot be dealt to 3 workers"),
         ("resources.workers=[4, 2]", r"a range goes from low to high, got \[4, 2\]"),
@@ -72,6 +84,30 @@ def test_wrong_names_are_found_before_anything_is_trained(override, message):
     recipe = TrainingRecipe.from_toml(SMALL, ('losses=[{ name = "l1" }]', override))
     with pytest.raises(JobError, match=message):
         BuiltRecipe.of(recipe)
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("discriminator", "weight", 2.0),
+        ("discriminator", "feature_matching", {"weight": 1.0}),
+        ("discriminator", "conditional", True),
+        ("discriminator", "value_range", [0.0, 1.0]),
+        ("discriminator", "start_step", 3),
+        ("validation", "datasets", [{"name": "held-out", "uri": "photos"}]),
+        ("validation", "side", 64),
+    ],
+)
+def test_what_a_generator_makes_no_use_of_is_refused(tmp_path, section, field, value):
+    fields = generator(tmp_path).model_dump()
+    fields[section][field] = value
+    with pytest.raises(JobError, match=rf"{section}\.{field}: has no effect on a generator of images"):
+        TrainingRecipe.parse(fields)
+
+
+def test_a_generator_that_does_not_grow_takes_no_growth(tmp_path):
+    with pytest.raises(JobError, match='growth: is for the generator "progressive" alone; leave it out'):
+        generator(tmp_path, growth={"steps_per_size": 3})
 
 
 def test_a_generator_and_its_crops_have_one_size(tmp_path):

@@ -37,7 +37,7 @@ learning_rate = 1e-3
 architecture = "autoencoder"
 arguments = { code = 4, image_size = 8 }
 adversarial = { name = "began" }
-begins = 2
+begins = 0
 optimiser = { learning_rate = 2e-3 }
 """
 NEW = OLD

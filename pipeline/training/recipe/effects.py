@@ -1,0 +1,73 @@
+"""Settings that would change nothing: a recipe that gives one is refused: its author believes otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:  # the recipe checks itself by these
+    from pipeline.training.recipe.recipe import TrainingRecipe
+
+_GENERATION = "has no effect on a generator of images"
+_RESTORATION = "has no effect on a restorer"
+
+_OF_RESTORERS = (
+    "self_supervision",
+    "discriminator.weight",
+    "discriminator.feature_matching",
+    "discriminator.conditional",
+    "discriminator.value_range",
+    "discriminator.start_step",
+    "validation.datasets",
+    "validation.degradations",
+    "validation.metrics",
+    "validation.images",
+    "validation.side",
+    "validation.samples",
+)
+_OF_GENERATORS = ("latents", "growth", "validation.generated", "data.downsample")
+_OPTIMIZERS = ("optimizer", "discriminator.optimizer")
+
+
+def without_effect(recipe: TrainingRecipe) -> Iterator[str]:
+    """``path: why`` of each field that was given another value than its default, for nothing."""
+    if recipe.kind == "generation":
+        yield from _given(recipe, _OF_RESTORERS, _GENERATION)
+        if recipe.network.architecture != "progressive":
+            yield from _given(recipe, ("growth",), 'is for the generator "progressive" alone')
+    else:
+        yield from _given(recipe, _OF_GENERATORS, _RESTORATION)
+    for place in _OPTIMIZERS:
+        name = _at(recipe, f"{place}.name")
+        if name == "muon":
+            yield from _given(recipe, (f"{place}.betas",), "is for adam and adamw, not for muon")
+        if name != "adamw":
+            yield from _given(recipe, (f"{place}.weight_decay",), "is for adamw alone")
+    for place in ("validation", "checkpoints"):
+        if _at(recipe, f"{place}.every_steps") is not None:
+            why = f"has no effect beside {place}.every_steps"
+            yield from _given(recipe, (f"{place}.every_minutes",), why)
+
+
+def _given(recipe: TrainingRecipe, paths: tuple[str, ...], why: str) -> Iterator[str]:
+    for path in paths:
+        if _differs_from_default(recipe, path):
+            yield f"{path}: {why}; leave it out"
+
+
+def _differs_from_default(recipe: TrainingRecipe, path: str) -> bool:
+    parent, _, name = path.rpartition(".")
+    section = _at(recipe, parent) if parent else recipe
+    if not isinstance(section, BaseModel):
+        return False
+    default: Callable[[], Any] = type(section).model_fields[name].get_default
+    return bool(getattr(section, name) != default())
+
+
+def _at(recipe: TrainingRecipe, path: str) -> Any:
+    value: Any = recipe
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value
