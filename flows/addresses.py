@@ -5,7 +5,6 @@ Imports inside functions keep torch, Ray and tables out of the start-up of every
 
 from __future__ import annotations
 
-import glob
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pipeline.jobs.datasets import SEALED
 from pipeline.jobs.job import WEIGHTS, Job
 from pipeline.storage.folder import absolute_url
 from pipeline.storage.keys import RUN_FOLDER
+from pipeline.storage.patterns import only
 
 if TYPE_CHECKING:
     from pipeline.ledger.run_folder import RunFolder
@@ -60,7 +60,7 @@ def dataset_of(
     """The collection that a command line names: a folder, or a folder and the one file in it."""
     path = Path(source)
     if not source.startswith(SEALED) and path.is_file():
-        source, pattern = str(path.parent), glob.escape(path.name)
+        source, pattern = str(path.parent), only(path.name)
     place = {"uri": source, "pattern": pattern, "profile": profile_for(source, profile)}
     return {"name": "source", "private": private, "series": str(series), **place}
 

@@ -75,8 +75,8 @@ def plan(opened: RunFolder, options: Options) -> PlanSummary:
     """Lists the stores and subtracts what is done."""
     planned = run.plan(opened, options)
     get_run_logger().info(
-        "%d sources, %d done already, %d to do in %d units; %d changed or were deleted",
-        *(planned.sources, planned.done, planned.left, planned.units, planned.removed),
+        "%d sources, %d done already, %d to do in %d units; %d changed or deleted; %d no images",
+        *(planned.sources, planned.done, planned.left, planned.units, planned.removed, planned.left_out),
     )
     return planned
 

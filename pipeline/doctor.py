@@ -16,6 +16,7 @@ from typing import Literal
 from packaging.specifiers import SpecifierSet
 
 from pipeline.errors import JobError, RestoraError, describe
+from pipeline.formats.extras import EXTRAS
 from pipeline.storage.folder import Folder
 
 Level = Literal["ok", "warning", "bad"]
@@ -67,6 +68,7 @@ def examine(ray_address: str | None, storage: str | None, profile: str | None = 
     """Every finding as it is made; starting Ray takes seconds."""
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield from packages()
+    yield from extras()
     yield _accelerator()
     yield from cluster(ray_address)
     if storage is not None:
@@ -86,6 +88,15 @@ def packages(known_bad: tuple[Known, ...] = KNOWN_BAD) -> Iterator[Finding]:
             yield Finding(fault.level, name, f"{version}: {fault.symptom}", fault.cure)
         if not faults:
             yield Finding("ok", name, version)
+
+
+def extras() -> Iterator[Finding]:
+    """What is not installed of the optional parts; that is no fault."""
+    present = [each.name for each in EXTRAS if each.is_installed]
+    yield Finding("ok", "extras", ", ".join(present) or "none")
+    for each in EXTRAS:
+        if not each.is_installed:
+            yield Finding("ok", f"extra {each.name}", f"not installed: {each.brings}", each.cure)
 
 
 def _absent(name: str) -> Finding:

@@ -98,7 +98,11 @@ Source = Annotated[
     ),
 ]
 Destination = Annotated[
-    str, typer.Argument(metavar="DEST", help="The folder to write to: a path or any fsspec URL.")
+    str,
+    typer.Argument(
+        metavar="DEST",
+        help="The folder to write to: a path or any fsspec URL; for one image also the name of a file.",
+    ),
 ]
 Output = Annotated[
     str,

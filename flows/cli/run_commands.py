@@ -149,6 +149,7 @@ def _run(
 ) -> None:
     """Runs the job of one SOURCE and one DEST that a command line describes."""
     from flows.addresses import dataset_of, profile_for
+    from flows.cli.one_file import names_a_file, run_to_file
     from flows.cli.session import run_job
     from pipeline.jobs.job import Job
 
@@ -163,4 +164,6 @@ def _run(
             dataset_of(source, collection.pattern, collection.profile, collection.private, collection.series)
         ],
     }
+    if names_a_file(source, dest):
+        raise typer.Exit(run_to_file(kind, source, dest, described | fields))
     raise typer.Exit(run_job(Job.parse(described | fields, where=kind), running.options(limit=limit)))

@@ -48,7 +48,8 @@ class Dataset(Frozen):
     uri: str
     """Any fsspec URL, or a path; never with credentials in it."""
     pattern: str = "*"
-    """Which objects belong to it, as a shell pattern on the name or the whole key."""
+    """Which objects belong to it: a shell pattern on the name or the whole key, in upper or lower case;
+    ``*.{jpg,jpeg}`` for either, ``/*.png`` for those in no folder below."""
     profile: str | None = None
     """Named profile of the store's credentials file, for ``s3://``."""
     radiometry: Radiometry | None = None

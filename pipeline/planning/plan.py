@@ -6,6 +6,7 @@ Written as two Parquet files: ``plan/sources.parquet`` lists every source that b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, repeat
@@ -14,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import JobError
+from pipeline.formats.extras import require_extra
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
 from pipeline.planning.grouping import Grouping, unit_sizes, wanted_of
+from pipeline.planning.no_images import is_no_image
 from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
 from pipeline.planning.plan_files import (
     SOURCES,
@@ -49,6 +52,8 @@ class PlanSummary:
     units: int
     removed: int
     """Committed sources that the stores no longer hold in that version: changed or deleted."""
+    left_out: int = 0
+    """Files that are no images by their name; neither sources nor quarantined."""
 
 
 def make_plan(
@@ -67,10 +72,12 @@ def make_plan(
     listing is empty or two sources would write one object.
     """
     committed, before = run.ledger.committed(), PlannedBefore(run)
-    total = _write_sources(run, limit)
+    left_out: Counter[str] = Counter()
+    total = _write_sources(run, limit, left_out)
     if total == 0:
         shown = ", ".join(describe_dataset(each) for each in run.job.datasets)
-        raise JobError(f"datasets: no object found in {shown}; check the address and the pattern")
+        others = f"; {left_out.total():,} files are no images by their name" if left_out else ""
+        raise JobError(f"datasets: no image found in {shown}; check the address and the pattern{others}")
     refuse_overwriting(run, before, committed)
     fixed = run.job.resources.unit_images
     sizes = repeat(fixed) if fixed else unit_sizes(total, workers)
@@ -87,6 +94,7 @@ def make_plan(
         left=grouping.left,
         units=count,
         removed=len(committed.done) - grouping.seen if limit is None else 0,
+        left_out=left_out.total(),
     )
 
 
@@ -98,11 +106,11 @@ def _groups(folder: Folder) -> Iterator[Group]:
     yield from read_groups(folder)
 
 
-def _write_sources(run: RunFolder, limit: int | None) -> int:
+def _write_sources(run: RunFolder, limit: int | None, left_out: Counter[str]) -> int:
     total = 0
     collisions = Collisions(run.job)
     with PlanFile(run.folder, SOURCES, SOURCES_SCHEMA) as table:
-        for source in islice(_list_sources(run), limit):
+        for source in islice(_list_sources(run, left_out), limit):
             collisions.add(source)
             table.write(vars(source))
             total += 1
@@ -110,11 +118,15 @@ def _write_sources(run: RunFolder, limit: int | None) -> int:
     return total
 
 
-def _list_sources(run: RunFolder) -> Iterator[Source]:
+def _list_sources(run: RunFolder, left_out: Counter[str]) -> Iterator[Source]:
     locator = SourceLocator(run.job)
     series = SeriesIndex(run.folder, locator)
     for index, dataset in enumerate(run.job.datasets):
         for page in list_pages(dataset, f"datasets[{index}]"):
             # The files of an earlier run are no images: one run's output is another's input.
-            images = [entry for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/")]
+            entries = [entry for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/")]
+            images = [entry for entry in entries if not is_no_image(entry.key)]
+            for entry in images:
+                require_extra(entry.key, f"datasets[{index}]")
+            left_out[dataset.name] += len(entries) - len(images)
             yield from series.with_groups(dataset, [locator.identify(dataset, entry) for entry in images])

@@ -67,6 +67,7 @@ class Recipe:
             restorers=tuple(_build_restorer(spec, f"restorers[{i}]") for i, spec in enumerate(job.restorers)),
             metrics={name: _metric(name, f"metrics[{i}]", job) for i, name in enumerate(job.metrics)},
         )
+        _check_conditions(recipe)
         _check_format(job)
         _check_distances(job)
         _check_bands(recipe)
@@ -144,6 +145,24 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
             f'{where}.noise_level: "{spec.name}" takes none, it would have no effect; leave it out'
         )
     return BuiltRestorer(spec, restorer, catalog.identity(restorer))
+
+
+def _check_conditions(recipe: Recipe) -> None:
+    """A restore run knows of its images no more than their pixels and a noise level."""
+    if recipe.job.kind != "restore":
+        return
+    for index, built in enumerate(recipe.restorers):
+        card = built.restorer.card
+        if missing := [name for name in card.needs if name in ("operators", "mask")]:
+            raise JobError(
+                f'restorers[{index}]: "{built.name}" needs the {" and ".join(missing)} of a degradation, '
+                'which a restore run does not know; choose another, or use kind = "benchmark"'
+            )
+        if card.scale is None:
+            raise JobError(
+                f'restorers[{index}]: "{built.name}" enlarges by the scale of a degradation, which a '
+                'restore run does not know; choose one with a scale of its own, such as "srvgg-x4"'
+            )
 
 
 def _metric(name: str, where: str, job: Job) -> Metric:

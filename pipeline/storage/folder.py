@@ -7,7 +7,6 @@ from a URL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import FolderNotFound, StorageError, describe
 from pipeline.storage.base import Entry, Store
 from pipeline.storage.disk import Disk
+from pipeline.storage.patterns import matcher, only_key
 from pipeline.storage.remote import Remote
 
 PAGE = 10_000
@@ -68,21 +68,27 @@ class Folder:
         return Folder(f"{self.url}/{key}", self.profile)
 
     def pages(self, pattern: str = "*") -> Iterator[list[Entry]]:
-        """All objects below whose name or key matches, in order of key, a bounded page at a time.
+        """All objects below that the pattern means (``pipeline.storage.patterns``), in order of key, a
+        bounded page at a time.
 
         A sub-folder that cannot be listed becomes one entry whose key ends in ``/``, so that it is
         reported and not forgotten. Raises ``StorageError`` where the folder itself cannot be listed.
         """
+        key, matches = only_key(pattern), matcher(pattern)
         page: list[Entry] = []
-        for entry in self._walk():
-            name = entry.key.rsplit("/", 1)[-1]
-            if entry.key.endswith("/") or fnmatch(name, pattern) or fnmatch(entry.key, pattern):
+        for entry in self._walk() if key is None else self._alone(key):
+            if entry.key.endswith("/") or matches(entry.key):
                 page.append(entry)
             if len(page) == PAGE:
                 yield page
                 page = []
         if page:
             yield page
+
+    def _alone(self, key: str) -> Iterator[Entry]:
+        """One object, without a look at all the others."""
+        if self.exists(key):
+            yield self.entry(key)
 
     def _walk(self) -> Iterator[Entry]:
         try:

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 
 import duckdb
@@ -146,6 +147,66 @@ def test_degrade_takes_one_file_and_another_format(tmp_path, images):
     assert done.exit_code == 0, done.stderr
     written = [path.name for path in (tmp_path / "noisy").glob("*.*")]
     assert written == ["000.png.tif"]
+
+
+def test_one_file_into_a_folder_beside_it_and_again(tmp_path, images, monkeypatch):
+    monkeypatch.chdir(images)
+    command = ("restore", "000.png", "out/", "--restorer", "median", "--engine", "local")
+    first = invoke(*command)
+    assert first.exit_code == 0, first.stderr
+    assert PIL.Image.open("out/000.png").size == (48, 48)
+    again = invoke(*command)
+    assert again.stdout.strip() == "nothing to do: 1 of 1 images are done", "its own output is no source"
+
+
+def test_one_file_into_one_file(tmp_path, images, monkeypatch):
+    monkeypatch.chdir(images)
+    done = invoke("restore", "000.png", "clean/first.jpg", "--restorer", "median")
+    assert done.exit_code == 0, done.stderr
+    assert PIL.Image.open("clean/first.jpg").format == "JPEG"
+    assert [path.name for path in (images / "clean").iterdir()] == ["first.jpg"]
+    assert "consistency" in done.stdout
+    itself = invoke("restore", "000.png", "./000.png", "--restorer", "median")
+    assert (itself.exit_code, "is SOURCE itself" in itself.stderr) == (2, True)
+    (images / "bad.png").write_bytes(b"no picture")
+    bad = invoke("restore", "bad.png", "good.png", "--restorer", "median")
+    assert (bad.exit_code, "bad.png: UNREADABLE" in bad.stderr) == (3, True)
+    assert not (images / "good.png").exists()
+
+
+def test_files_that_are_no_images_are_left_out_and_do_not_count(tmp_path, images):
+    for name in (".DS_Store", "Thumbs.db", "001.json", "notes.TXT", "._001.png"):
+        (images / name).write_bytes(b"none")
+    arguments = ("restore", images, tmp_path / "clean", "--restorer", "median", "--engine", "local")
+    done = invoke(*arguments, "--limit", "2")
+    assert done.exit_code == 0, done.output
+    assert "left out: 5 files that are no images by their name" in done.stdout
+    assert "2 of 2 images" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "clean").glob("*.png")) == ["000.png", "001.png"]
+
+
+@pytest.mark.parametrize(
+    ("restorer", "message"),
+    [
+        ("bicubic", "choose one with a scale of its own"),
+        ("wiener", "needs the operators of a degradation"),
+        ("inpaint-gated", "needs the mask of a degradation"),
+    ],
+)
+def test_a_restorer_that_can_do_nothing_is_refused_before_any_work(tmp_path, images, restorer, message):
+    done = invoke("restore", images, tmp_path / "clean", "--restorer", restorer, "--engine", "local")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / "clean").exists()
+
+
+def test_a_missing_extra_stops_the_run_with_the_command_that_installs_it(tmp_path, images, monkeypatch):
+    (images / "slice.dcm").write_bytes(b"anything")
+    monkeypatch.setitem(sys.modules, "pydicom", None)  # as if it were not installed
+    arguments = ("--not-private", "--restorer", "median", "--engine", "local")
+    done = invoke("restore", images, tmp_path / "clean", *arguments)
+    assert done.exit_code == 2
+    assert "datasets[0]: holds DICOM images, which need an extra: pip install 'restora[dicom]'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_a_restore_keeps_names_so_that_nothing_can_clash(tmp_path):
 
 def test_an_empty_dataset_is_a_clear_error(tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(JobError, match=r"no object found in .*in \(pattern '\*'\); check the address"):
+    with pytest.raises(JobError, match=r"no image found in .*in \(pattern '\*'\); check the address"):
         planned(benchmark(tmp_path / "in", tmp_path / "out"))
 
 

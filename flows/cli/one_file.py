@@ -1,0 +1,57 @@
+"""One image in, one image out: a run whose folder is thrown away once its image is in place."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flows.addresses import absolute
+from flows.cli.console import OUT, complain, say
+from flows.cli.session import DONE, QUARANTINED
+
+
+def names_a_file(source: str, dest: str) -> bool:
+    """Whether SOURCE is one image on this disk and DEST the name of another."""
+    if not Path(source).is_file() or "://" in dest or dest.endswith("/") or Path(dest).is_dir():
+        return False
+    return _format_of(dest) is not None
+
+
+def run_to_file(kind: str, source: str, dest: str, fields: dict[str, Any]) -> int:
+    """Runs the job of ``fields`` on the one image; writes DEST, or says why there is none."""
+    from pipeline import run
+    from pipeline.errors import JobError
+    from pipeline.jobs.job import Job
+    from pipeline.results.tables import read_metrics
+
+    target = Path(dest).absolute()
+    if target == Path(source).absolute():
+        raise JobError(f"DEST: {dest} is SOURCE itself; give another name")
+    named = _format_of(dest) if Path(source).suffix.lower() != target.suffix.lower() else None
+    chosen = {"output_format": fields.get("output_format") or named}
+    with tempfile.TemporaryDirectory(prefix="restora-one-") as place:
+        job = Job.parse(fields | chosen | {"output": place, "output_profile": None}, where=kind)
+        options = run.Options(engine="local")
+        with OUT.status(f"{kind} {source}"), run.open_run(absolute(job), options) as opened:
+            run.execute(opened, options, run.plan(opened, options))
+            run.compact(opened)
+            (row,) = read_metrics(opened).to_pylist()
+        if row["status"] != "ok":
+            complain(f"{source}: {row['reason']}: {row['message']}", style="bold yellow")
+            return QUARANTINED
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(row["output_uri"], target)
+    scores = ", ".join(f"{name} {row[name]:.4g}" for name in job.metrics if row[name] is not None)
+    say(f"image    {target}" + (f"  ({scores})" if scores else ""))
+    return DONE
+
+
+def _format_of(dest: str) -> str | None:
+    """The name of the format that DEST's ending means; of several the plainest, which stands last."""
+    from pipeline.formats import FORMATS
+
+    return next(
+        (name for name, each in reversed(FORMATS.items()) if dest.lower().endswith(each.extensions)), None
+    )

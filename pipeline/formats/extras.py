@@ -1,0 +1,49 @@
+"""Optional parts of the installation: what each brings, and which files need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from pipeline.errors import JobError
+
+
+@dataclass(frozen=True)
+class Extra:
+    """``pip install 'restora[name]'``."""
+
+    name: str
+    module: str
+    """The package whose presence says that it is installed."""
+    brings: str
+    endings: tuple[str, ...] = ()
+    """Of files that cannot be read without it."""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its package can be found; nothing is imported."""
+        return find_spec(self.module) is not None
+
+    @property
+    def cure(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'restora[{self.name}]'"
+
+
+EXTRAS = (
+    Extra("dicom", "pydicom", "DICOM images", (".dcm", ".dicom")),
+    Extra("nifti", "nibabel", "NIfTI volumes", (".nii", ".nii.gz")),
+    Extra("geo", "rasterio", "GeoTIFF, JPEG 2000 and NITF", (".jp2", ".j2k", ".ntf", ".nitf")),
+    Extra("s3", "s3fs", "s3:// addresses"),
+    Extra("gcs", "gcsfs", "gs:// addresses"),
+    Extra("perceptual", "efficientnet_lite_pytorch", "distances between sets of images"),
+    Extra("spandrel", "spandrel", "weights of other projects"),
+    Extra("train", "tensorboardX", "training on Ray"),
+)
+
+
+def require_extra(key: str, where: str) -> None:
+    """``JobError`` with the command to type where a file, by its name, needs an extra that is not here."""
+    for extra in EXTRAS:
+        if key.lower().endswith(extra.endings) and not extra.is_installed:
+            raise JobError(f"{where}: holds {extra.brings}, which need an extra: {extra.cure}")

@@ -1,0 +1,16 @@
+"""Files that are no images by their name: what systems and programs leave beside pictures."""
+
+from __future__ import annotations
+
+_NAMES = {".ds_store", "thumbs.db", "desktop.ini", ".directory", ".picasa.ini", ".nomedia", ".localized"}
+_ENDINGS = (
+    ".txt", ".md", ".html", ".htm", ".log", ".csv", ".tsv",  # words and tables
+    ".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".xmp", ".aae", ".pp3",  # descriptions and edits
+    ".md5", ".sha1", ".sha256", ".tfw", ".jgw", ".pgw", ".wld", ".prj",  # checksums and map frames
+)  # fmt: skip
+
+
+def is_no_image(key: str) -> bool:
+    """Whether the name alone says so; anything in doubt is an image, and quarantined if it is none."""
+    name = key.rpartition("/")[2].lower()
+    return name in _NAMES or name.startswith("._") or name.endswith(_ENDINGS)
