@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-VOLATILE = {"seconds", "finished_at", "device", "code_version"}
+VOLATILE = {"seconds", "finished_at", "host", "device", "code_version"}
 """Columns that name time, device or version."""
 BENCHMARK = """
 name = "same"

@@ -123,7 +123,7 @@ def metric_rows(job: Job) -> list[dict]:
     return sorted(rows, key=lambda row: (row["dataset"], row["key"], row["degradation"], row["restorer"]))
 
 
-VOLATILE = {"seconds", "finished_at", "device", "code_version", "unit_id", "source_id", "attempt"}
+VOLATILE = {"seconds", "finished_at", "host", "device", "code_version", "unit_id", "source_id", "attempt"}
 """Columns that say when, where and in which company an image was done."""
 
 

@@ -73,7 +73,9 @@ def test_a_run_that_stopped_after_two_images_goes_on(before, name):
     assert set(ledger) < set(opened.ledger.keys()), "the units of then are still the record"
     now = {row["source_id"]: row for row in rows_of(opened)}
     assert len(now) == 4
-    assert {source: now[source] for source in left} == left, "not a value of the old rows has changed"
+    again = {source: {name: now[source][name] for name in row} for source, row in left.items()}
+    assert again == left, "not a value of the old rows has changed"
+    assert [now[source]["host"] for source in left] == [None, None], "a column of later"
     assert older.job.name in page
     assert run.plan(opened, run.Options(engine="local")).left == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,6 +37,7 @@ class RowBuilder:
             "recipe_id": self.run.recipe_id,
             "unit_id": unit.unit_id,
             "attempt": unit.attempt,
+            "host": socket.gethostname(),
             "device": self.device,
             "code_version": code_version(),
             "finished_at": datetime.now(UTC),

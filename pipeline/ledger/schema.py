@@ -47,6 +47,7 @@ COLUMNS = pa.schema(
         ("degraded_uri", pa.string()),
         ("degraded_sha256", pa.string()),
         ("degraded_bytes", pa.int64()),
+        ("host", pa.string()),
         ("device", pa.string()),
         ("seconds", pa.float64()),
         ("code_version", pa.string()),

@@ -21,6 +21,7 @@ from pipeline.ledger.schema import FEATURES, OK
 from pipeline.metrics import METRICS
 from pipeline.recipe.recipe import SCHEMA_VERSION
 from pipeline.results.current import current_rows
+from pipeline.results.table_columns import completed, with_units
 
 METRIC_TABLE = "tables/metrics.parquet"
 SUMMARY_TABLE = "tables/summary.parquet"
@@ -55,7 +56,7 @@ def compact(run: RunFolder) -> TableSummary:
 
     counts: dict[str, int] = dict.fromkeys(("rows", "ok", "superseded", "images", "images_quarantined"), 0)
     distances = DistanceTable(run.job.distances)
-    columns = [field for field in run.ledger.schema if field.name not in FEATURES]
+    columns = [with_units(field) for field in run.ledger.schema if field.name not in FEATURES]
     schema = pa.schema(columns).with_metadata({METADATA_KEY: json.dumps(_metadata(run)).encode()})
     with tempfile.TemporaryDirectory(prefix="restora-table-") as folder:
         path = Path(folder) / "metrics.parquet"
@@ -64,7 +65,7 @@ def compact(run: RunFolder) -> TableSummary:
             for table in _current(run, counts):
                 if run.job.distances:
                     distances.add(table)
-                waiting.append(with_addresses(table, run).select(schema.names).cast(schema))
+                waiting.append(completed(with_addresses(table, run), run, schema))
                 if sum(map(len, waiting)) >= ROW_GROUP:
                     writer.write_table(pa.concat_tables(waiting))
                     waiting = []

@@ -1,6 +1,7 @@
 """The tables: read by DuckDB, pandas and Polars, each source once, protocols in the metadata."""
 
 import json
+import socket
 
 import duckdb
 import numpy as np
@@ -128,3 +129,23 @@ def test_an_archive_of_nothing_but_bad_images_has_a_table(tmp_path):
     frame = pandas.read_parquet(f"{job.output}/{METRIC_TABLE}")
     assert sorted(frame["reason"].unique()) == ["EMPTY", "UNREADABLE"]
     assert frame["psnr"].isna().all()
+
+
+def test_quarantined_rows_have_the_seed_that_the_image_would_have_had(job, tmp_path):
+    path = f"{job.output}/{METRIC_TABLE}"
+    frame = pandas.read_parquet(path)
+    assert frame["seed"].dtype == "int64", "with gaps pandas makes floats of it, which lose digits"
+    fill(tmp_path / "in", {"bad.png": encoded(photograph(3))})
+    good = complete(benchmark(tmp_path / "in", tmp_path / "out", degradations=["awgn-25", "jpeg-q10"]))
+    bad = frame[frame["key"] == "bad.png"]
+    assert set(zip(bad["degradation"], bad["seed"], strict=True)) == {
+        (row["degradation"], row["seed"]) for row in good
+    }
+
+
+def test_fields_say_their_units_and_rows_their_host(job):
+    schema = pq.read_schema(f"{job.output}/{METRIC_TABLE}")
+    units = {name: (schema.field(name).metadata or {}).get(b"unit") for name in schema.names}
+    assert units["psnr"] == units["psnr_degraded"] == METRICS["psnr"].protocol.unit.encode()
+    assert (units["seconds"], units["source_bytes"], units["key"]) == (b"s", b"byte", None)
+    assert set(pq.read_table(f"{job.output}/{METRIC_TABLE}")["host"].to_pylist()) == {socket.gethostname()}
