@@ -37,7 +37,7 @@ lint: setup  ## Style.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup  ## Types of the three packages.
+types: setup  ## Types of the packages.
 	$(BIN)/mypy
 
 bench: setup  ## Speed and memory, as ratios within one run; takes a while.

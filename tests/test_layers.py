@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FORBIDDEN = {
+    "restora": {"prefect", "ray", "tests"},
     "flows": {"torch", "ray", "models", "tests"},
     "pipeline": {"prefect", "flows", "tests"},
     "models": {"prefect", "ray", "flows", "pipeline", "fsspec", "pyarrow", "pydantic", "typer", "tests"},
@@ -174,6 +175,7 @@ def test_file_imports_nothing_from_above(path):
         ("flows.benchmark", ["torch", "ray", "models"]),
         ("flows.restore", ["torch", "ray", "models"]),
         ("flows.degrade", ["torch", "ray", "models"]),
+        ("restora", ["torch", "ray", "models", "prefect"]),
         ("pipeline.jobs.job", ["torch", "ray", "models", "prefect", "pyarrow"]),
         ("pipeline.worker.worker", ["ray", "prefect"]),
         ("models.catalog", ["ray", "prefect", "pipeline", "skimage"]),

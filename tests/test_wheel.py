@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("models", "pipeline", "flows")
+PACKAGES = ("models", "pipeline", "flows", "restora")
 NEVER = ("__pycache__", ".pyc")
 SHIPPED_BESIDE = ("README.md", "LICENSE", "prefect.yaml", "docs/architecture.md", "conf/set5-x4.toml")
 
 
 def sources() -> set[str]:
-    """Every file of the three packages, code and data alike."""
+    """Every file of the packages, code and data alike."""
     files = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file())
     return {str(path.relative_to(ROOT)) for path in files if not any(part in str(path) for part in NEVER)}
 

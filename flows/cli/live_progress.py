@@ -13,6 +13,8 @@ from flows.cli.console import OUT, say
 from flows.progress import OnProgress, at_intervals, facts, line
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pipeline.planning.plan import PlanSummary
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -22,7 +24,7 @@ SECONDS_BETWEEN_LINES = 5.0
 def live_progress(planned: PlanSummary) -> Iterator[OnProgress]:
     """Gives what ``run.execute`` is to call; the display ends with the context."""
     if OUT.is_terminal:
-        with _bar(planned) as update:
+        with bar(planned, OUT) as update:
             yield update
     else:
         say(f"{planned.left:,} images to do in {planned.units:,} units; starting workers")
@@ -30,7 +32,8 @@ def live_progress(planned: PlanSummary) -> Iterator[OnProgress]:
 
 
 @contextmanager
-def _bar(planned: PlanSummary) -> Iterator[OnProgress]:
+def bar(planned: PlanSummary, console: Console) -> Iterator[OnProgress]:
+    """A live line on the console, which ends with the context."""
     columns = (
         SpinnerColumn(),
         BarColumn(bar_width=30),
@@ -38,6 +41,6 @@ def _bar(planned: PlanSummary) -> Iterator[OnProgress]:
         TextColumn("{task.fields[facts]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Bars(*columns, console=OUT, transient=True) as bars:
+    with Bars(*columns, console=console, transient=True) as bars:
         task = bars.add_task("images", total=planned.left, facts="starting workers")
         yield lambda progress: bars.update(task, completed=progress.images, facts=facts(progress))

@@ -1,0 +1,25 @@
+"""Restora from Python: jobs, runs and their tables, and single images in memory. See docs/python.md.
+
+A thin face over ``models``, ``pipeline`` and ``flows``, which do the work.
+"""
+
+from pipeline.errors import JobError, RestoraError, RunStopped, StorageError
+from pipeline.jobs.job import Job
+from pipeline.run import Progress
+from restora.arrays import restore_array
+from restora.results import Result, open_result
+from restora.runs import job, run
+
+__all__ = [
+    "Job",
+    "JobError",
+    "Progress",
+    "RestoraError",
+    "Result",
+    "RunStopped",
+    "StorageError",
+    "job",
+    "open_result",
+    "restore_array",
+    "run",
+]

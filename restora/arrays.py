@@ -1,0 +1,80 @@
+"""One image in memory, restored: no files, no run.
+
+Imports inside functions keep torch and tables out of the start-up of a notebook.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from models.restorer import Restorer
+    from pipeline.imaging.image import Domain
+
+
+def restore_array(
+    image: NDArray[Any],
+    restorer: str,
+    *,
+    noise_level: float | None = None,
+    mask: NDArray[Any] | None = None,
+    value_range: tuple[float, float] | None = None,
+    device: str | None = None,
+) -> NDArray[Any]:
+    """The image restored, of the same dtype and number of dimensions.
+
+    ``image``: HW or HWC. ``restorer``: a name of ``restora list restorers``, or the path or URL of weights.
+    ``noise_level``: standard deviation in 1/255 of the value range; else it is estimated where the restorer
+    needs it. ``mask``: HW, true where a pixel is known. ``value_range``: the values that mean 0 and 1; else
+    the whole range of an integer type, and 0 to 1 of floats. ``device``: ``cpu``, ``cuda`` ...; else the
+    best.
+    Raises ``ValueError`` for what this restorer cannot take.
+    """
+    import numpy as np
+    import torch
+
+    from models.contract import Condition
+    from pipeline.imaging.image import Image, Metadata
+    from pipeline.imaging.radiometry import quantised, to_stored, to_tensor
+
+    samples = np.asarray(image)
+    if samples.ndim not in (2, 3) or samples.dtype.kind not in "uif":
+        raise ValueError(f"image: needs HW or HWC numbers, got {samples.dtype} of shape {samples.shape}")
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    domain = _domain(samples.dtype, value_range)
+    pixels_HWC = samples if samples.ndim == 3 else samples[..., None]
+    image_1CHW = to_tensor(Image(pixels_HWC, domain, Metadata("array")), where)
+    condition = Condition(
+        noise_level_B=None if noise_level is None else torch.full((1,), noise_level / 255, device=where),
+        mask_B1HW=None if mask is None else torch.as_tensor(mask, device=where).float()[None, None],
+    )
+    built = _built(restorer).to(where)
+    with torch.inference_mode():
+        restored_1CHW, _ = quantised(built(image_1CHW, condition=condition), domain)
+    restored_HWC: NDArray[Any] = to_stored(restored_1CHW, domain)[0]
+    return restored_HWC if samples.ndim == 3 else restored_HWC[..., 0]
+
+
+def _domain(dtype: np.dtype[Any], value_range: tuple[float, float] | None) -> Domain:
+    from pipeline.imaging.image import Domain
+
+    if value_range is not None:
+        low, high = value_range
+        if not low < high:
+            raise ValueError(f"value_range: low must be less than high, got {low:g} and {high:g}")
+        return Domain(dtype.name, low, high, rule="job")
+    return Domain.of_integers(dtype.name) if dtype.kind in "ui" else Domain(dtype.name, 0.0, 1.0)
+
+
+@lru_cache(maxsize=4)
+def _built(restorer: str) -> Restorer:
+    """Kept, so that a second image does not wait for the weights again."""
+    from models import catalog
+    from models.names import is_address
+    from pipeline.recipe.weights import fetch_restorer
+
+    return fetch_restorer(restorer) if is_address(restorer) else catalog.build(restorer)

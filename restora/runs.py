@@ -1,0 +1,76 @@
+"""Jobs and runs.
+
+Imports inside functions keep torch and tables out of the start-up of a notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.jobs.job import Job
+from pipeline.run import Options, Progress
+from restora.results import Result
+
+if TYPE_CHECKING:
+    from pipeline.planning.plan import PlanSummary
+
+OnProgress = Callable[[Progress], None]
+
+
+def job(path: str | Path | None = None, /, **fields: Any) -> Job:
+    """A job out of a TOML file, out of keywords, or out of a file with some fields replaced.
+
+    Raises ``JobError``, which names the field, its value and the cure.
+    """
+    if path is None:
+        return Job.parse(fields)
+    described = Job.from_toml(path)
+    return Job.parse(described.model_dump() | fields, where=str(path)) if fields else described
+
+
+def run(
+    job: Job,
+    *,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    retry: bool = False,
+    progress: OnProgress | bool = False,
+) -> Result:
+    """Takes the job as far as it goes; running it again does only what is new, changed or missing.
+
+    ``engine``: one worker in this process, or several on Ray (``ray_address`` joins a cluster).
+    ``limit``: only the first so many images. ``retry``: only what is quarantined. ``progress``: called with
+    a ``Progress`` as units are done; ``True`` shows a bar, in notebooks too. Raises ``JobError`` for a job
+    that cannot run, ``StorageError`` for a store that cannot be used, ``RunStopped`` where too many fail.
+    """
+    from flows.addresses import absolute
+    from pipeline import run as steps
+
+    options = Options(engine, ray_address, workers, limit, retry)
+    with steps.open_run(absolute(job), options) as opened:
+        planned = steps.plan(opened, options)
+        if finished := steps.finished(opened, planned):
+            return Result(opened, finished.verification)
+        with _reporting(planned, progress) as report:
+            steps.execute(opened, options, planned, report)
+        table, verification = steps.compact(opened), steps.verify(opened)
+        steps.conclude(opened, table, verification, steps.report(opened))
+        return Result(opened, verification)
+
+
+@contextmanager
+def _reporting(planned: PlanSummary, progress: OnProgress | bool) -> Iterator[OnProgress]:
+    if progress is True:
+        from rich.console import Console
+
+        from flows.cli.live_progress import bar
+
+        with bar(planned, Console()) as update:
+            yield update
+    else:
+        yield progress or (lambda _: None)
