@@ -69,6 +69,7 @@ RUN, LOOK, MAKE, HIDE, ABOUT = (
 
 COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ("demo", run_commands.demo, RUN, "restora demo"),
+    ("init", run_commands.init, RUN, "restora init job.toml --kind restore"),
     ("benchmark", run_commands.benchmark, RUN, "restora benchmark conf/set5-x4.toml --workers 2"),
     (
         "restore",

@@ -1,4 +1,4 @@
-"""Commands that run a job: benchmark, restore, degrade, retry and demo."""
+"""Commands that run a job: init, benchmark, restore, degrade, retry and demo."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def benchmark(
     from pipeline.jobs.job import Job
 
     raise typer.Exit(run_job(Job.from_toml(job), running.options(limit=limit)))
+
+
+def init(
+    job: Annotated[Path, typer.Argument(metavar="[JOB.toml]", help="The file to write.")] = Path("job.toml"),
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="benchmark, restore or degrade.")
+    ] = "benchmark",
+) -> None:
+    """Write a job to start from: it runs as it stands, and comments say what else there is."""
+    from flows.cli.console import say
+    from flows.cli.starter import write_starter
+
+    write_starter(job, kind)
+    say(f"job      {job}; set `uri` to your images, then: restora benchmark {job}")
 
 
 @spread

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import duckdb
 import PIL.Image
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 from flows.cli.app import COMMANDS, app
 from flows.cli.session import run_job
 from models import catalog
+from pipeline.jobs.job import Dataset, Job, Quarantine, Resources
 from pipeline.run import Options
 from tests.flows.command import COMMAND, ENV, ROOT, restora
 from tests.flows.photographs import job_fields, put_job, put_photographs
@@ -147,6 +150,39 @@ def test_degrade_takes_one_file_and_another_format(tmp_path, images):
     assert done.exit_code == 0, done.stderr
     written = [path.name for path in (tmp_path / "noisy").glob("*.*")]
     assert written == ["000.png.tif"]
+
+
+@pytest.mark.parametrize("kind", ["benchmark", "restore", "degrade"])
+def test_the_starter_job_runs_as_it_stands_and_is_not_overwritten(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    put_photographs(tmp_path / "out" / "demo" / "images", 2)
+    assert invoke("init", "mine.toml", "--kind", kind).exit_code == 0
+    job = Job.from_toml("mine.toml")
+    assert (job.kind, job.name) == (kind, "mine")
+    done = invoke("benchmark", "mine.toml", "--engine", "local")
+    assert done.exit_code == 0, done.stderr
+    assert "2 of 2 images" in done.stdout
+    again = invoke("init", "mine.toml")
+    assert (again.exit_code, "mine.toml: is there already" in again.stderr) == (2, True)
+
+
+def test_every_comment_of_the_starter_job_that_is_a_field_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for kind in ("benchmark", "restore", "degrade"):
+        assert invoke("init", f"{kind}.toml", "--kind", kind).exit_code == 0
+        text = (tmp_path / f"{kind}.toml").read_text()
+        for line in re.findall(r"^# (\w+ = .*?)(?:  +#.*)?$", text, re.M):
+            if "[{" in line and not line.endswith("]"):
+                continue  # goes on in the next lines
+            field = line.partition(" ")[0]
+            known = {
+                **Job.model_fields,
+                **Dataset.model_fields,
+                **Quarantine.model_fields,
+                **Resources.model_fields,
+            }
+            assert field in known, line
+            tomllib.loads(line)
 
 
 def test_one_file_into_a_folder_beside_it_and_again(tmp_path, images, monkeypatch):
