@@ -49,9 +49,11 @@ def report(out: Output, profile: Profile = None) -> None:
     """
     from flows.addresses import open_output
     from flows.cli.console import say
+    from pipeline.ledger.lease import held
     from pipeline.report.write import write_report
     from pipeline.results.tables import compact
 
     run_folder = open_output(out, profile)
-    compact(run_folder)
-    say(write_report(run_folder))
+    with held(run_folder.folder):
+        compact(run_folder)
+        say(write_report(run_folder))
