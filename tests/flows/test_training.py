@@ -107,7 +107,7 @@ def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(place):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "stopped at step " in errors
-    assert "To continue: restora train" in errors
+    assert "The same command goes on" in errors
     step = errors.partition("stopped at step ")[2].partition(";")[0]
     newest = json.loads((place / "out" / "checkpoints" / "newest.json").read_text())["checkpoints"][-1]
     assert newest["step"] == int(step)

@@ -44,7 +44,7 @@ def test_a_range_in_physical_units_changes_what_the_model_sees_and_no_stored_val
     low, high = low * abs(scale), (low + span) * abs(scale)
     ends = [limit * scale + offset for limit in (-32768, 32767)]
     if max(ends) <= low or min(ends) >= high:
-        with pytest.raises(ImageError, match="lies between"):
+        with pytest.raises(ImageError, match="is between"):
             in_units(image_of(values_HWC, domain), Radiometry(low=low, high=high))
         return
     image = in_units(image_of(values_HWC, domain), Radiometry(low=low, high=high))
