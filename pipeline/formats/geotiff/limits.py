@@ -27,6 +27,15 @@ from pipeline.formats.geotiff.directory import (
     WIDTH,
     Directory,
 )
+from pipeline.formats.tiff.first_page import (
+    DESCRIPTION,
+    NEW_SUBFILE_TYPE,
+    STACK_PLANES,
+    SUBFILE_TYPE,
+    check_stack,
+    is_reduced,
+    preview,
+)
 from pipeline.formats.tiff.segments import check_segments
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
@@ -51,6 +60,7 @@ def check_directory(directory: Directory, limits: Limits, size: int) -> None:
         MOST_SAMPLES_A_PIXEL * limits.max_pixels
     ):
         raise ImageError("TOO_LARGE", "the tiles or bands of the raster are larger than any image may be")
+    _check_first_page(directory, height * width * samples)
     _check_type(directory)
     _check_colour(directory)
     _check_segments(directory, size)
@@ -62,6 +72,14 @@ def refused_dtype(name: str) -> ImageError:
         "UNSUPPORTED_DTYPE",
         f"a raster of {name} samples; convert it to one of {', '.join(DTYPES)} with gdal_translate -ot",
     )
+
+
+def _check_first_page(directory: Directory, samples: int) -> None:
+    new, old = (directory.integers(code, (0,))[0] for code in (NEW_SUBFILE_TYPE, SUBFILE_TYPE))
+    if is_reduced(new, old):
+        raise preview()
+    planes = directory.tags.get(STACK_PLANES, (0, 0, b""))[1]
+    check_stack(directory.text(DESCRIPTION) or "", planes, samples)
 
 
 def _check_type(directory: Directory) -> None:

@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
 from pipeline.formats.completeness import fax_is_whole, jpeg_is_whole
+from pipeline.formats.tiff.first_page import (
+    NEW_SUBFILE_TYPE,
+    STACK_PLANES,
+    SUB_DIRECTORIES,
+    SUBFILE_TYPE,
+    check_stack,
+    is_reduced,
+    preview,
+)
 from pipeline.formats.tiff.lzw import LZW, decode_lzw
 from pipeline.formats.tiff.segments import FAX, JPEG, check_segments, ended_early
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _UNSIGNED = 1
 _COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
-_REDUCED = 1
 _CODECS = {
     1: "none", 2: "CCITT RLE", 3: "CCITT group 3", 4: "CCITT group 4", LZW: "LZW", 7: "JPEG", 8: "Deflate",
     32773: "PackBits", 32946: "Deflate", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
@@ -40,11 +48,33 @@ def only_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
     first = next(pages, None)
     if not isinstance(first, tifffile.TiffPage):
         raise ImageError("UNREADABLE", "the TIFF file holds no page")
+    _check_first(first)
     for other in pages:
-        subfile = other.aspage().tags.get(254)
-        if subfile is None or not int(subfile.value) & _REDUCED:
+        page = other.aspage()
+        if not is_reduced(*_types(page)):
             raise ImageError("ANIMATED", "a TIFF of several pages; split it into one file a page")
+        if _pixels(page) > _pixels(first):
+            raise preview()
     return first
+
+
+def _check_first(page: tifffile.TiffPage) -> None:
+    children = page.pages if SUB_DIRECTORIES in page.tags else None
+    larger = any(_pixels(child.aspage()) > _pixels(page) for child in children or ())
+    if larger or is_reduced(*_types(page)):
+        raise preview()
+    planes = page.tags.get(STACK_PLANES)
+    check_stack(str(page.description), planes.count if planes else 0, _pixels(page) * page.samplesperpixel)
+
+
+def _types(page: tifffile.TiffPage) -> tuple[int, int]:
+    tags = (page.tags.get(code) for code in (NEW_SUBFILE_TYPE, SUBFILE_TYPE))
+    new, old = (0 if tag is None else int(tag.value) for tag in tags)
+    return new, old
+
+
+def _pixels(page: tifffile.TiffPage) -> int:
+    return int(page.imagelength) * int(page.imagewidth)
 
 
 def check_page(page: tifffile.TiffPage, limits: Limits) -> None:
