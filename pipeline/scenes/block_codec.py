@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.formats.geotiff.format import all_bands
 from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.mosaic import Block
+from pipeline.formats.geotiff.nodata import is_nodata
 from pipeline.imaging.image import Image
 from pipeline.scenes.geometry import Range
 from pipeline.scenes.reader import Scene
@@ -64,7 +65,7 @@ class BlockCodec:
         nodata = self.header.nodata_value(self.dtype)
         if nodata is None or nodata != nodata:
             return b""
-        moved_HWC = restored.pixels_HWC == nodata
+        moved_HWC = is_nodata(restored.pixels_HWC, nodata)
         if restored.valid_HW is not None:
             moved_HWC &= restored.valid_HW[:, :, None]
         if not moved_HWC.any():

@@ -17,6 +17,7 @@ from pipeline.formats.geotiff.directory import GDAL_NODATA, Directory, read_dire
 from pipeline.formats.geotiff.gdal import gdal, opened
 from pipeline.formats.geotiff.header import BLUE, GREEN, RED, Band, RasterHeader
 from pipeline.formats.geotiff.limits import DTYPES, check_directory, check_segment_data
+from pipeline.formats.geotiff.nodata import beside_nodata, is_nodata
 from pipeline.formats.geotiff.profile import profile_entries, with_profile
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples, valid_pixels
 from pipeline.formats.geotiff.scale import scaled, scaled_mask
@@ -100,21 +101,16 @@ def image_of(samples_HWC: NDArray[Any], header: RasterHeader, format_name: str) 
 
 
 def apart_from_nodata(image: Image, header: RasterHeader) -> NDArray[Any]:
-    """The pixels, valid ones moved by one step where they happen to equal the value that means no data."""
+    """The pixels, valid ones moved just beside the value that means no data where they are taken for it."""
     nodata = header.nodata_value(image.domain.dtype)
     if nodata is None or nodata != nodata:
         return image.pixels_HWC
-    hit_HWC = image.pixels_HWC == nodata
+    hit_HWC = is_nodata(image.pixels_HWC, nodata)
     if image.valid_HW is not None:
         hit_HWC &= image.valid_HW[:, :, None]
     if not hit_HWC.any():
         return image.pixels_HWC
-    upwards = nodata < image.domain.storable[1]
-    if image.domain.is_integer:
-        neighbour = nodata + 1 if upwards else nodata - 1
-    else:
-        neighbour = np.nextafter(nodata, nodata.dtype.type(np.inf if upwards else -np.inf))
-    return np.where(hit_HWC, neighbour, image.pixels_HWC)
+    return np.where(hit_HWC, beside_nodata(nodata, image.domain.storable), image.pixels_HWC)
 
 
 def header_of(raster: Any, directory: Directory, mask: bool = True) -> RasterHeader:

@@ -13,6 +13,7 @@ from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.decoder_warnings import whole_data
 from pipeline.formats.geotiff.header import Band, ControlPoint, RasterHeader, Tags, packed_mask
 from pipeline.formats.geotiff.limits import DTYPES, MOST_SAMPLES_A_PIXEL, refused_dtype
+from pipeline.formats.geotiff.nodata import is_nodata
 from pipeline.formats.geotiff.profile import DOMAIN, PROFILE
 
 _PALETTE, _ALPHA = 2, 6
@@ -130,7 +131,7 @@ def data_mask(
     nodata = header.nodata_value(samples_HWC.dtype.name)
     for band in range(samples_HWC.shape[2]):
         if nodata is not None:
-            valid_HW &= samples_HWC[:, :, band] != nodata
+            valid_HW &= ~is_nodata(samples_HWC[:, :, band], nodata)
         if samples_HWC.dtype.kind == "f":
             valid_HW &= np.isfinite(samples_HWC[:, :, band])
     return valid_HW
