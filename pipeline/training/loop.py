@@ -101,7 +101,7 @@ class Loop:
         self._last_row = -1
 
     def __call__(self) -> TrainingResult:
-        """Trains; what it returns is the same on every worker but for ``scores``, which the first one has."""
+        """Trains; the same result on every worker, but a generator's scores on the first one alone."""
         trainer = self._trainer
         self._resume()
         try:
@@ -200,9 +200,9 @@ class Loop:
     def _look(self) -> None:
         """Validation, sheet, weights so far."""
         self._checked_at = time.monotonic()
+        step = self._trainer.position.step
+        validated = self._deliver(finished=False)
         if self._world.leads:
-            step = self._trainer.position.step
-            validated = self._deliver(finished=False)
             self._writer.wait()
             self._checkpoints.scored(step, validated.merit)
             self._run_log.write()
@@ -212,11 +212,10 @@ class Loop:
         self._world.wait()
 
     def _finish(self) -> TrainingResult:
-        scores: dict[str, float] = {}
         position = self._trainer.position
+        self._keep()
+        scores = self._deliver(finished=True).columns
         if self._world.leads:
-            self._keep()
-            scores = self._deliver(finished=True).columns
             self._writer.wait()
             self._run_log.write()
             write_report(self._run_log, self._recipe)
@@ -225,23 +224,27 @@ class Loop:
         return TrainingResult(address, position.step, position.seconds, scores, len(self._skipped))
 
     def _deliver(self, *, finished: bool) -> Validated:
+        """Every worker validates, the first one writes."""
         recipe, position = self._recipe, self._trainer.position
-        state = stored_state(self._trainer.delivered(), recipe.export)
+        state = stored_state(self._world.from_leader(self._trainer.delivered()), recipe.export)
         validated = self._validated(state)
-        facts = self._facts | {
-            "finished": finished,
-            "steps": position.step,
-            "minutes": round(position.seconds / 60.0, 1),
-            "validation": validated.described(),
-        }
-        export(self._output, recipe, card_of(recipe, facts), state)
-        self._run_log.sheet(position.step, validated.sheet)
-        self._run_log.add({"step": position.step, "seconds": position.seconds, **validated.columns})
+        if self._world.leads:
+            facts = self._facts | {
+                "finished": finished,
+                "steps": position.step,
+                "minutes": round(position.seconds / 60.0, 1),
+                "validation": validated.described(),
+            }
+            export(self._output, recipe, card_of(recipe, facts), state)
+            self._run_log.sheet(position.step, validated.sheet)
+            self._run_log.add({"step": position.step, "seconds": position.seconds, **validated.columns})
         return validated
 
     def _validated(self, state: dict[str, Any]) -> Validated:
         recipe, built, device = self._recipe, self._trainer.built, self._world.device
         if recipe.kind == "generation":
+            if not self._world.leads:
+                return Validated()  # one distance of all images: the first worker's alone
             if self._validate is None:
                 self._validate = GeneratorValidation(
                     self._trainer.samples, count=recipe.validation.generated, seed=recipe.seed, device=device
@@ -251,7 +254,11 @@ class Loop:
             return self._validate(part.to(device))
         if self._validate is None:
             self._validate = RestorerValidation(
-                recipe.validation, built.validation, channels=built.channels, seed=recipe.seed, device=device
+                recipe.validation,
+                built.validation,
+                channels=built.channels,
+                seed=recipe.seed,
+                world=self._world,
             )
         return self._validate(build_restorer(card_of(recipe), state))
 

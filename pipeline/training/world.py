@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 _BUFFERS = "forward_sync_buffers"
 if _BUFFERS not in inspect.signature(DistributedDataParallel).parameters:
@@ -57,6 +59,27 @@ class World:
             dist.all_reduce(values_N)
             values_N /= self.size
         return values_N
+
+    def from_leader(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The first worker's tensors, on the host, for every worker; every worker must ask.
+
+        Parameters are the same everywhere, statistics of batches are each worker's own.
+        """
+        if self.size == 1:
+            return state
+        shared = {}
+        for name, tensor in state.items():
+            shared[name] = tensor.to(self.device).contiguous()
+            dist.broadcast(shared[name], src=0)
+        return {name: tensor.cpu() for name, tensor in shared.items()}
+
+    def gathered(self, value: T) -> list[T]:
+        """Every worker's value, in order of rank; every worker must ask."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
 
     def wait(self) -> None:
         """Until every worker is here."""

@@ -118,7 +118,7 @@ def read_collection(
         facts = [each for each in facts if each.nbytes <= largest]
         if not facts:
             raise JobError(
-                f"data.memory_gigabytes: too little for a single image; give {HELD} times the largest one"
+                f"data.memory_gigabytes: too little for any of the images; give {HELD} times the largest one"
             )
     return StreamedCollection(
         datasets,

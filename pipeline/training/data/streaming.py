@@ -121,7 +121,9 @@ class StreamedCollection:
             picture = usable(facts.name, loaded, self._channels, self._smallest)
         except ImageError as error:
             if error.reason == "READ_FAILED":
-                raise StorageError(f"{facts.name}: {error}; when the store is back, go on") from error
+                raise StorageError(
+                    f"{facts.name}: {error}; once it can be read, run the same command again"
+                ) from error
             raise JobError(f"{_changed(facts)}: {error.reason}: {error}; {_CURE}") from error
         if picture.digest != facts.sha256:
             raise JobError(f"{_changed(facts)}; {_CURE}")

@@ -147,8 +147,8 @@ def _watched(
         raise ERRORS[outcome["error"]](outcome["message"])
     if fault:
         raise RunStopped(
-            f"the workers failed {RESTARTS + 1} times, at last with {describe(fault[0])}; the same command "
-            "goes on from the newest checkpoint"
+            f"the workers failed {RESTARTS + 1} times, the last time with {describe(fault[0])}; the same "
+            "command goes on from the newest checkpoint"
         ) from fault[0]
     return TrainingResult(**outcome["finished"])
 

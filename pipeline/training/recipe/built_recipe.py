@@ -154,7 +154,7 @@ def _check_pairs(
                 "give the network that scale, or take another degradation"
             )
     if recipe.self_supervision != "none" and scale != 1:
-        raise JobError("self_supervision: only for networks that do not enlarge; take away the scale")
+        raise JobError(f"self_supervision: only for networks that do not enlarge; this one does, by {scale}")
     halves = 2 if recipe.self_supervision == "neighbor2neighbor" else 1
     multiple = scale * facts["multiple_of"] * halves
     least = scale * facts["minimum_size"] * halves

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.restorer import Restorer
@@ -29,6 +28,7 @@ from pipeline.results.bootstrap import bootstrap_interval
 from pipeline.storage.folder import Folder
 from pipeline.training.data.pictures import with_channels
 from pipeline.training.recipe.sections import Validation
+from pipeline.training.world import World
 from pipeline.units import Source
 
 SAMPLE_SIDE = 160
@@ -98,6 +98,18 @@ class Validated:
         return dict(found)
 
 
+@dataclass(frozen=True)
+class _ScoredImage:
+    """What one worker found of one image."""
+
+    place: int
+    """In the validation."""
+    cases: list[tuple[str, dict[str, Any]]]
+    """Degradation, and the fields of its row."""
+    errors: dict[str, str]
+    rows: list[tuple[Pixels, ...]]
+
+
 class RestorerValidation:
     """``validation(restorer)`` scores it on the images, read once. Never changes a network's state."""
 
@@ -108,41 +120,59 @@ class RestorerValidation:
         *,
         channels: int,
         seed: int,
-        device: torch.device,
+        world: World,
     ) -> None:
         self._settings, self._degradations = settings, tuple(degradations)
-        self._device, self._seed = device, seed
+        self._world, self._seed = world, seed
         self._images, self._errors = _loaded(settings, channels)
 
     def __call__(self, restorer: Restorer) -> Validated:
-        """Scores of all images, and a sheet of the first ones."""
-        if not self._images:
-            return Validated(errors=dict(self._errors))
-        processor = Processor(self._recipe(restorer), self._device)
+        """Scores of all images, and a sheet of the first ones; each worker scores its share of them."""
+        if not self._settings.datasets:
+            return Validated()
+        rank, size = self._world.rank, self._world.size
+        processor = Processor(self._recipe(restorer), self._world.device)
+        mine = [self._scored(processor, place) for place in range(rank, len(self._images), size)]
+        of_all = self._world.gathered(mine)
+        images = sorted((each for some in of_all for each in some), key=lambda each: each.place)
+        return self._summed_up(images)
+
+    def _scored(self, processor: Processor, place: int) -> _ScoredImage:
+        image = self._images[place]
+        cases, errors = [], {}
+        rows: list[tuple[Pixels, ...]] = []
+        for outcome in processor([image]):
+            if outcome.error is not None or outcome.case is None or outcome.restored is None:
+                errors[f"{image.source.key} {outcome.degradation}"] = str(outcome.error)
+                continue
+            cases.append((outcome.degradation, dict(outcome.fields)))
+            if len(rows) < self._settings.samples:
+                pictures = outcome.case.degraded_image(), outcome.restored, outcome.case.reference
+                rows.append(_row(pictures))
+        return _ScoredImage(place, cases, errors, rows)
+
+    def _summed_up(self, images: Sequence[_ScoredImage]) -> Validated:
+        errors, sheet = dict(self._errors), list[tuple[Pixels, ...]]()
         found: dict[tuple[str, str], tuple[list[float], list[float]]] = {
             (degradation.name, metric): ([], [])
             for degradation in self._degradations
             for metric in self._settings.metrics
         }
-        errors = dict(self._errors)
-        sheet: list[tuple[Pixels, ...]] = []
-        for image in self._images:
-            for outcome in processor([image]):
-                if outcome.error is not None or outcome.case is None or outcome.restored is None:
-                    errors[f"{image.source.key} {outcome.degradation}"] = str(outcome.error)
-                    continue
+        for image in images:
+            errors |= image.errors
+            sheet += image.rows
+            for degradation, fields in image.cases:
                 for metric in self._settings.metrics:
-                    values, inputs = found[outcome.degradation, metric]
-                    _append(values, outcome.fields.get(metric))
-                    _append(inputs, outcome.fields.get(f"{metric}_degraded"))
-                if len(sheet) < self._settings.samples:
-                    pictures = outcome.case.degraded_image(), outcome.restored, outcome.case.reference
-                    sheet.append(_row(pictures))
+                    values, inputs = found[degradation, metric]
+                    _append(values, fields.get(metric))
+                    _append(inputs, fields.get(f"{metric}_degraded"))
+        if not self._images:
+            return Validated(errors=errors)
         scores = tuple(
             Score(*key, tuple(values), tuple(inputs), METRICS[key[1]].protocol.higher_is_better)
             for key, (values, inputs) in found.items()
         )
-        return Validated(scores, tuple(sheet), errors)
+        return Validated(scores, tuple(sheet[: self._settings.samples]), errors)
 
     def _recipe(self, restorer: Restorer) -> Recipe:
         spec = RestorerSpec(name="trained")

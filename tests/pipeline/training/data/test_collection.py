@@ -68,7 +68,7 @@ def test_images_larger_than_a_shard_are_left_out_where_not_all_fit(tmp_path):
     found = read(tmp_path, most_bytes=5 * small)
     assert found.names == ["set/b.png"]
     assert found.skipped["set/a.png"].startswith("TOO_LARGE: 1.23e-05 GB decoded; a fifth of data.memory")
-    with pytest.raises(JobError, match=r"data\.memory_gigabytes: too little for a single image"):
+    with pytest.raises(JobError, match=r"data\.memory_gigabytes: too little for any of the images"):
         read(tmp_path, most_bytes=small)
 
 

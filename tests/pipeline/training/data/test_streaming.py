@@ -147,7 +147,7 @@ def test_images_that_change_while_they_stream_end_the_run_with_a_cure(tmp_path, 
             path.unlink()
     if damage == "unreadable":
         monkeypatch.setattr("pipeline.storage.folder.Folder.read", failing)
-        error, message = StorageError, "set/.*: disk on fire; when the store is back, go on"
+        error, message = StorageError, "set/.*: disk on fire; once it can be read"
     else:
         error, message = JobError, r"data\.datasets: set/\d\.png changed while the training reads it.* go on"
     with pytest.raises(error, match=message):

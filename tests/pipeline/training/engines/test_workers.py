@@ -2,9 +2,13 @@
 
 import pytest
 
+from models.weights import build_restorer, load_weights
 from pipeline.errors import RunStopped
+from pipeline.training.recipe.built_recipe import BuiltRecipe
 from pipeline.training.recipe.sections import Length, Named
 from pipeline.training.run import train
+from pipeline.training.validation.restorer import RestorerValidation
+from pipeline.training.world import World
 from tests.pipeline.training.training_data import denoiser, generator, photographs, super_resolver_gan
 from tests.pipeline.training.training_process import (
     HERE,
@@ -49,6 +53,23 @@ def test_from_two_workers_to_one_and_back_is_one_run(tmp_path, make):
     first = recipe.model_copy(update={"length": Length(steps=1)})
     train(first, str(begun), HERE)
     assert_close_weights(*(weights_of(each) for each in (whole, output, begun)))
+
+
+def test_workers_share_a_validation_and_find_the_scores_of_one(tmp_path):
+    images = tmp_path / "photos"
+    photographs(images, 3)
+    validation = {"datasets": [{"name": "photos", "uri": str(images)}], "images": 3, "samples": 2}
+    recipe = denoiser(images, length={"steps": 10}, validation=validation, resources={"workers": 2})
+    two_workers(recipe, tmp_path / "out")
+    card, state = load_weights(tmp_path / "out" / "tiny.safetensors")
+    built = BuiltRecipe.of(recipe)
+    alone = RestorerValidation(
+        recipe.validation, built.validation, channels=built.channels, seed=recipe.seed, world=World()
+    )
+    found = alone(build_restorer(card, state))
+    assert card.training["validation"] == found.described()
+    assert card.training["validation"]["noise"]["psnr"]["images"] == 3
+    assert len(found.sheet) == 2
 
 
 def _without_means_over_images(recipe):
