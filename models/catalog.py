@@ -16,6 +16,7 @@ from models.names import is_address, unknown
 from models.restorer import Restorer
 from models.solvers.biharmonic import BiharmonicInpainting
 from models.solvers.bilateral import Bilateral
+from models.solvers.consistent import Consistent
 from models.solvers.generative_prior import GenerativePrior
 from models.solvers.identity import Identity
 from models.solvers.interpolation import Interpolation
@@ -48,6 +49,7 @@ SOLVERS: dict[str, type[Solver]] = {
         TotalVariation, WaveletShrinkage, NonLocalMeans, Bilateral, Median,
         TotalVariationInpainting, BiharmonicInpainting,
         PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand, LinearLight,
+        Consistent,
     )
 }  # fmt: skip
 """Solvers by their name in a job."""
@@ -192,6 +194,9 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         ("inpaint-gated", partial(_shipped, "inpaint-gated")),
         _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),
         _restorer("ffdnet-colour-x8", "self_ensemble", restorer="ffdnet-colour"),
+        _restorer("srvgg-x2-consistent", "consistent", restorer="srvgg-x2", degradation="bicubic"),
+        _restorer("srvgg-x4-consistent", "consistent", restorer="srvgg-x4", degradation="bicubic"),
+        _restorer("srgan-x4-consistent", "consistent", restorer="srgan-x4", degradation="bicubic"),
         _restorer("plug-and-play", "plug_and_play", denoiser="ffdnet-colour"),
         _restorer("regularisation-by-denoising", "regularisation_by_denoising", denoiser="ffdnet-colour"),
     ]

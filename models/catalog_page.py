@@ -17,6 +17,10 @@ told, it estimates (the noise level) or refuses (masks and operators), image by 
 network's own are refused too: `solver = "per_band"` with its name restores every band by itself.
 `{ name = "in-light", solver = "linear_light", restorer = "..." }` undoes the curve of sRGB before and applies
 it after, for restorers that are right about light and not about stored values.
+`{ name = "kept", solver = "consistent", restorer = "..." }` changes what a restorer gives by the least that
+makes it give the input back when it is degraded again; with `degradation = "bicubic"` (or `area`, `bilinear`,
+`lanczos`), when this makes it smaller, whatever else is known. Noise comes back with the data: not for noisy
+inputs.
 
 Images larger than a tile are cut into tiles. `exact` restorers look no farther than their halo,
 and give the pixels of the whole image. `whole` ones are run on whole images; where one does not fit into the
