@@ -82,7 +82,7 @@ def test_physical_units(tmp_path):
     samples[:, 100:140, 50:90] = 65535
     samples[:, ::2, 55] = 0
     dataset = {"name": "photos", "uri": str(tmp_path / "in"), "radiometry": {"low": 0.0, "high": 1.0}}
-    sharpen = {"name": "cubic", "solver": "interpolation", "kernel": "bicubic"}
+    sharpen = {"name": "cubic", "solver": "interpolation", "kernel": "bicubic", "scale": 1}
     row, _ = alike(
         tmp_path, geotiff(samples, physical, **TILED), 0, 120, 260, datasets=[dataset], restorers=[sharpen]
     )
