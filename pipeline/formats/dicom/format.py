@@ -16,7 +16,6 @@ from pipeline.formats.base import Limits, codec_errors
 from pipeline.imaging.image import Image
 
 _PREFIX_END = 132
-_PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _SHORT_VRS = frozenset({b"AE", b"CS", b"DA", b"LO", b"SH", b"TM", b"UI", b"UL", b"US"})
 
 
@@ -63,8 +62,9 @@ class Dicom:
         return series
 
     def ends_in(self, head: bytes) -> bool:
-        """Whether an object's first bytes hold its whole header: the pixels begin in them."""
-        return any(tag in head for tag in _PIXEL_TAGS)
+        """Whether an object's first bytes hold its whole header: its own pixels begin in them."""
+        ends: bool = self.recognises(head) and _part("series").reaches_pixels(head)
+        return ends
 
     def check_series(self, heads: Sequence[bytes]) -> None:
         """``ImageError`` where the images with these headers do not make a series."""

@@ -5,23 +5,29 @@ Pure functions over what the headers say. A member holds digests of identifiers,
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import codec_errors
 from pipeline.formats.dicom.classes import NEED_POSITION
-from pipeline.formats.dicom.dataset import numbers, read_dataset, text, whole_number
+from pipeline.formats.dicom.dataset import PIXEL_KEYWORDS, numbers, read_dataset, text, whole_number
 from pipeline.formats.dicom.geometry import is_orthonormal
 from pipeline.formats.dicom.silence import silence
 from pipeline.hashing import sha256_hex
 
 Vector = tuple[float, ...]
 
+_PIXELS = frozenset(map(tag_for_keyword, PIXEL_KEYWORDS))
 _SAME_COSINE = 1e-4
 _SAME_SPACING = 1e-3
 _SAME_PLACE = 1e-3
@@ -53,6 +59,23 @@ class Member:
         assert self.directions is not None
         x, y = self.directions[:3], self.directions[3:]
         return x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]
+
+
+def reaches_pixels(head: bytes) -> bool:
+    """Whether the pixel data of the object itself begin in its first bytes.
+
+    By walking its elements: icons and private sequences hold elements of the same tag.
+    """
+    reached = False
+
+    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal reached
+        reached = tag in _PIXELS
+        return reached
+
+    with silence(), suppress(Exception):  # the head may end anywhere
+        read_partial(io.BytesIO(head), stop, force=True)
+    return reached
 
 
 def read_member(head: bytes) -> Member:

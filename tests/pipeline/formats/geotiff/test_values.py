@@ -80,7 +80,7 @@ def test_one_unit_of_all_bands_is_the_unit_of_the_image():
     [
         ("negative", -9999, -9998),
         ("nodata-zero", 0, 1),
-        ("lowest-float", np.finfo(np.float32).min, np.nextafter(np.finfo(np.float32).min, np.float32(0))),
+        ("lowest-float", np.finfo(np.float32).min, 0),  # GDAL takes all that is nearly as low for no data
     ],
 )
 def test_a_pixel_that_became_the_nodata_value_does_not_become_nodata(name, nodata, instead):
