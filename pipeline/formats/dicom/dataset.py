@@ -74,7 +74,8 @@ def header_bytes(data: bytes, dataset: FileDataset) -> bytes:
     start = data.rfind(tag, element.value_tell - 12, element.value_tell)
     if start < 0:
         raise ImageError("UNREADABLE", f"{keyword} does not begin where the DICOM object says")
-    return data[:start] + data[end:]
+    # Zeros behind the last element are padding to a block of some medium, and would be read as elements.
+    return data[:start] + (data[end:] if data[end:].strip(b"\0") else b"")
 
 
 def whole_number(dataset: Dataset, keyword: str, default: int | None = None) -> int:

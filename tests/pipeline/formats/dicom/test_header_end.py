@@ -1,12 +1,15 @@
 """Where a DICOM header ends: by walking its elements, for others hold bytes that look like pixel data."""
 
 import io
+from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset, Sequence
 from pydicom.data import get_testdata_file
 
+from pipeline.formats import decode, encode
 from pipeline.formats.dicom.format import Dicom
 
 TAG = b"\xe0\x7f\x10\x00"
@@ -44,3 +47,16 @@ def test_only_the_pixels_of_the_object_itself_end_its_header(undefined):
 def test_what_is_no_dicom_has_no_header_that_ends():
     assert not Dicom().ends_in(TAG * 100)
     assert not Dicom().ends_in(b"")
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 512, 4097])
+def test_zeros_behind_the_last_element_are_padding(count):
+    data = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    del dataset[0xFFFCFFFC]  # so that the pixels are the last element
+    file = io.BytesIO()
+    dataset.save_as(file)
+    padded = decode(file.getvalue() + bytes(count))
+    whole = decode(file.getvalue())
+    np.testing.assert_array_equal(padded.pixels_HWC, whole.pixels_HWC)
+    assert encode(padded) == encode(whole)
