@@ -1,0 +1,39 @@
+"""Bounds with a guarantee from images whose truth was known: split conformal prediction.
+
+Vovk, Gammerman and Shafer 2005; Lei et al. 2018, "Distribution-free predictive inference for regression". The
+guarantee is for a new image that is exchangeable with those of the calibration: drawn as they were. It says
+nothing of other sensors, other noise or other subjects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def fewest(level: float) -> int:
+    """How many images a calibration needs for this level in (0, 1): 9 for 0.9."""
+    return math.ceil(round(1 / (1 - level) - 1, 9))
+
+
+def lower_offset(truths: Sequence[float], estimates: Sequence[float], level: float) -> float:
+    """What to add to an estimate so that the truth is no lower, for at least ``level`` of new images.
+
+    The k-th smallest of ``truth - estimate``, k = floor((1 - level) (n + 1)): the probability, over
+    calibrations and new images, is at least ``level``, and at most 1 / (n + 1) more where no two are equal.
+    Raises ``ValueError`` for a level outside (0, 1), values that are not finite, and fewer than ``fewest``.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be a number between 0 and 1, got {level!r}")
+    margins = np.sort(np.asarray(truths, np.float64) - np.asarray(estimates, np.float64))
+    if len(margins) < fewest(level):
+        raise ValueError(
+            f"{len(margins)} images cannot warrant a level of {level:g}; "
+            f"calibrate with {fewest(level)} or more"
+        )
+    if not np.isfinite(margins).all():
+        raise ValueError("a calibration needs finite values; leave out images without a score")
+    # 0.1 x 10 is 1 and must not be rounded below it.
+    return float(margins[math.floor(round((1 - level) * (len(margins) + 1), 9)) - 1])
