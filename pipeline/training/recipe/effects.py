@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
-
-if TYPE_CHECKING:  # the recipe checks itself by these
-    from pipeline.training.recipe.recipe import TrainingRecipe
 
 _GENERATION = "has no effect on a generator of images"
 _RESTORATION = "has no effect on a restorer"
@@ -31,11 +28,12 @@ _OF_GENERATORS = ("latents", "growth", "validation.generated", "data.downsample"
 _OPTIMIZERS = ("optimizer", "discriminator.optimizer")
 
 
-def without_effect(recipe: TrainingRecipe) -> Iterator[str]:
-    """``path: why`` of each field that was given another value than its default, for nothing."""
-    if recipe.kind == "generation":
+def without_effect(recipe: BaseModel) -> Iterator[str]:
+    """``path: why`` of each field of a training recipe that was given another value than its default, for
+    nothing. By names, for the recipe checks itself by this."""
+    if _at(recipe, "kind") == "generation":
         yield from _given(recipe, _OF_RESTORERS, _GENERATION)
-        if recipe.network.architecture != "progressive":
+        if _at(recipe, "network.architecture") != "progressive":
             yield from _given(recipe, ("growth",), 'is for the generator "progressive" alone')
     else:
         yield from _given(recipe, _OF_GENERATORS, _RESTORATION)
@@ -51,13 +49,13 @@ def without_effect(recipe: TrainingRecipe) -> Iterator[str]:
             yield from _given(recipe, (f"{place}.every_minutes",), why)
 
 
-def _given(recipe: TrainingRecipe, paths: tuple[str, ...], why: str) -> Iterator[str]:
+def _given(recipe: BaseModel, paths: tuple[str, ...], why: str) -> Iterator[str]:
     for path in paths:
         if _differs_from_default(recipe, path):
             yield f"{path}: {why}; leave it out"
 
 
-def _differs_from_default(recipe: TrainingRecipe, path: str) -> bool:
+def _differs_from_default(recipe: BaseModel, path: str) -> bool:
     parent, _, name = path.rpartition(".")
     section = _at(recipe, parent) if parent else recipe
     if not isinstance(section, BaseModel):
@@ -66,7 +64,7 @@ def _differs_from_default(recipe: TrainingRecipe, path: str) -> bool:
     return bool(getattr(section, name) != default())
 
 
-def _at(recipe: TrainingRecipe, path: str) -> Any:
+def _at(recipe: BaseModel, path: str) -> Any:
     value: Any = recipe
     for name in path.split("."):
         value = getattr(value, name, None)
