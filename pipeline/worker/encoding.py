@@ -22,18 +22,18 @@ from pipeline.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Outputs:
+class OutputEncoder:
     """The objects of a run's images, as its layout keeps them."""
 
     recipe: Recipe
     layout: Layout
 
-    def encoded(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
+    def encode(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
         """The image as a file, and the extensions of its format. Raises as ``Format.encode``."""
         format = self._format(image)
         return format.encode(image), format.extensions
 
-    def refused(self, loaded: Loaded) -> list[Outcome]:
+    def refuse(self, loaded: Loaded) -> list[Outcome]:
         """The outcomes of an image of which nothing can be stored, known before any work is done on it."""
         outcomes = []
         for degradation, restorer in self.recipe.combinations:

@@ -30,9 +30,9 @@ from pipeline.scenes.scene_units import Scenes
 from pipeline.scenes.strip_work import StripWork
 from pipeline.units import Source, Unit
 from pipeline.worker import series
-from pipeline.worker.encoding import Outputs
+from pipeline.worker.encoding import OutputEncoder
 from pipeline.worker.loading import Loader
-from pipeline.worker.objects import Objects
+from pipeline.worker.objects import ObjectWriter
 from pipeline.worker.thread_window import ThreadWindow
 
 
@@ -92,8 +92,8 @@ class Worker:
         """Everything but the commit: objects are in the store when this returns."""
         if unit.strip is not None:
             return self._scenes.process(unit)
-        outputs = Outputs(self.recipe, self.layout)
-        objects = Objects(outputs)
+        encoder = OutputEncoder(self.recipe, self.layout)
+        objects = ObjectWriter(encoder)
         saves: ThreadWindow[Outcome, Row] = ThreadWindow(
             self._writers, 4 * self._threads, lambda outcome: self._save(outcome, unit, objects)
         )
@@ -103,7 +103,7 @@ class Worker:
             if isinstance(loaded, Exception):
                 rows += self._quarantined(source, unit, loaded)
                 continue
-            if refused := outputs.refused(loaded):
+            if refused := encoder.refuse(loaded):
                 rows += saves.feed(refused)
                 continue
             for batch in batches.add(loaded):
@@ -121,7 +121,7 @@ class Worker:
             rows += self._quarantined(source, unit, result) if isinstance(result, ImageError) else result
         return rows
 
-    def _save(self, outcome: Outcome, unit: Unit, objects: Objects) -> Row:
+    def _save(self, outcome: Outcome, unit: Unit, objects: ObjectWriter) -> Row:
         """Stores what the job keeps of an outcome; its row."""
         row = self._row(outcome.loaded.source, unit, outcome.degradation, outcome.restorer)
         image = outcome.loaded.image
@@ -132,7 +132,7 @@ class Worker:
         if outcome.error is not None:
             return row | quarantine_columns(outcome.error, outcome.stage)
         try:
-            row |= objects.stored(outcome)
+            row |= objects.write(outcome)
         except ImageError as error:
             return row | quarantine_columns(error, "encode")
         except Exception as error:

@@ -15,7 +15,7 @@ from pipeline.processing.cases import Loaded
 from pipeline.processing.processor import Processor
 from pipeline.recipe.recipe import Recipe
 from pipeline.units import Source
-from pipeline.worker.encoding import Outputs
+from pipeline.worker.encoding import OutputEncoder
 from tests.dicom_samples import pydicom, samples
 from tests.geotiff_samples import geotiff, ground, rasters
 from tests.helpers import benchmark, complete, encoded, fill, photograph, restore
@@ -24,14 +24,14 @@ pytest.importorskip("rasterio", reason="restora[geo] is not installed")
 NEVER = {"threshold": 1.0, "stop_share": 1.0}
 
 
-def outputs_of(job) -> Outputs:
+def outputs_of(job) -> OutputEncoder:
     recipe = Recipe.of(job)
-    return Outputs(recipe, Layout.of(job, recipe.recipe_id))
+    return OutputEncoder(recipe, Layout.of(job, recipe.recipe_id))
 
 
 def refusals(job, image) -> list[tuple[str, str, str]]:
     loaded = Loaded(Source("photos", "a", 1, "", ""), "", 1, image)
-    return [(each.degradation, each.restorer, each.error.reason) for each in outputs_of(job).refused(loaded)]
+    return [(each.degradation, each.restorer, each.error.reason) for each in outputs_of(job).refuse(loaded)]
 
 
 def strip(width: int, height: int = 4):
