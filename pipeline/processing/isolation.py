@@ -31,7 +31,7 @@ def process(run: RunFolder, unit: Unit, seconds: float) -> list[Row] | ImageErro
         }
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", "pipeline.worker"],
+                [sys.executable, "-P", "-m", "pipeline.worker"],
                 input=json.dumps(request), text=True, timeout=seconds,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

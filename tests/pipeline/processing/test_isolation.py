@@ -77,3 +77,12 @@ def test_a_unit_that_died_before_is_taken_apart_and_committed(planned):
     assert [row["status"] for row in rows] == ["ok"] * len(unit.sources)
     assert worker.ledger.rows(unit.unit_id) is not None
     assert Attempts(opened.folder).begin(unit.unit_id) == 0
+
+
+def test_a_folder_that_shadows_our_packages_does_no_harm(planned, tmp_path, monkeypatch):
+    _, opened, unit = planned
+    for name in ("pipeline", "models"):
+        (tmp_path / "elsewhere" / name).mkdir(parents=True)
+        (tmp_path / "elsewhere" / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert not isinstance(isolation.process(opened, alone(unit, 0), seconds=60), ImageError)
