@@ -13,21 +13,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, RunStopped
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
 from pipeline.units import Unit
 
 
 def process(run: RunFolder, unit: Unit, seconds: float) -> list[Row] | ImageError:
-    """The rows of a unit of one image, or why its process ended. Commits nothing."""
+    """The rows of a unit of one image, or why its process ended. Commits nothing.
+
+    ``RunStopped`` where the process does not even start: too little memory is allowed, a library is missing.
+    """
     with tempfile.TemporaryDirectory(prefix="restora-alone-") as folder:
-        answer = Path(folder) / "rows.json"
+        answer, started = Path(folder) / "rows.json", Path(folder) / "started"
         request = {
             "job": run.job.model_dump(mode="json"),
             "folder": [run.folder.url, run.folder.profile],
             "unit": dataclasses.asdict(unit),
             "answer": str(answer),
+            "started": str(started),
         }
         try:
             ended = subprocess.run(
@@ -38,6 +42,11 @@ def process(run: RunFolder, unit: Unit, seconds: float) -> list[Row] | ImageErro
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return ImageError("TIMED_OUT", f"not done after {seconds:g} s alone")
+        if ended.returncode != 0 and not started.exists():
+            raise RunStopped(
+                f"the process that takes images one by one does not start ({_ending(ended.returncode)}): "
+                "allow it more memory (ulimit -v), or see what python -m pipeline.worker says"
+            )
         if ended.returncode != 0:
             return ImageError("CRASHED", f"its process ended by {_ending(ended.returncode)}")
         return [_revived(row) for row in json.loads(answer.read_text())]

@@ -21,11 +21,11 @@ MEMORY_SHARE = 0.75
 
 
 def main() -> None:
-    """The subprocess's side."""
-
+    """The subprocess's side. What goes wrong before it says that it has started is no image's fault."""
     request = json.load(sys.stdin)
-    _limit_memory()
     worker = Worker(RunFolder.of(Job.parse(request["job"]), Folder(*request["folder"])), threads=1)
+    _limit_memory()
+    Path(request["started"]).touch()
     rows = worker.process(unit_of(request["unit"]))
     Path(request["answer"]).write_text(json.dumps(rows, default=lambda value: value.isoformat()))
 
@@ -34,7 +34,9 @@ def _limit_memory() -> None:
     import resource
 
     most = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    _, allowed = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed == resource.RLIM_INFINITY or most < allowed:  # whoever started us may allow less
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":

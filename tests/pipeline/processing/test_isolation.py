@@ -1,11 +1,13 @@
 """One image in a process of its own: the same rows, or how the process ended."""
 
+import functools
+import resource
 import signal
 from hashlib import sha256
 
 import pytest
 
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, RunStopped
 from pipeline.ledger.attempts import ATTEMPTS_TOGETHER, Attempts
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan, plan_files
@@ -86,3 +88,23 @@ def test_a_folder_that_shadows_our_packages_does_no_harm(planned, tmp_path, monk
         (tmp_path / "elsewhere" / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert not isinstance(isolation.process(opened, alone(unit, 0), seconds=60), ImageError)
+
+
+def test_a_process_that_cannot_start_blames_no_image(planned, tmp_path, monkeypatch):
+    _, opened, unit = planned
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sitecustomize.py").write_text("raise SystemExit(7)\n")
+    monkeypatch.syspath_prepend(tmp_path / "broken")
+    with pytest.raises(RunStopped, match=r"does not start \(exit code"):
+        isolation.process(opened, alone(unit, 0), seconds=60)
+
+
+def test_a_lower_limit_of_memory_than_ours_is_kept(planned, monkeypatch):
+    """12 GB of address space: enough for torch, and less than three quarters of most machines."""
+    _, opened, unit = planned
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    run = isolation.subprocess.run
+    limited = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (12 << 30, 12 << 30))
+    monkeypatch.setattr(isolation.subprocess, "run", lambda *a, **k: run(*a, **k, preexec_fn=limited))
+    assert not isinstance(isolation.process(opened, alone(unit, 0), seconds=60), ImageError)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
