@@ -1,0 +1,231 @@
+"""How close one replica comes to its bound, on a simulated device: ``python benchmarks/accelerator.py``.
+
+The product's own worker restores small images while every stage takes a known time: the restorer sleeps on
+the "device", decoding, conversion and encoding sleep under a semaphore of so many cores, and every request to
+the store sleeps its latency. The bound is what no order of the work can beat: the longer of the device's time
+and the host's time divided by the cores. ``bound / wall`` is printed for each setting.
+
+Times are stretched until an image takes ``--stretched`` milliseconds of the bound, so that what this machine
+itself adds (Python, other users) stays small beside what is simulated. Each setting runs in a process
+of its own, ``--together`` of them at a time, since they mostly sleep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+DECODE, CONVERT, ENCODE = 8.0, 2.0, 7.5
+"""Milliseconds of one core for a PNG of 512 x 512 x 3, measured."""
+REQUESTS = {"read": 2, "head": 1, "exists": 2, "put": 1, "delete": 2}
+"""Requests in a row of one call of a store on S3, counted on an endpoint."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the table; times in milliseconds an image, of a request for ``latency``."""
+
+    device: float
+    cores: int
+    latency: float
+    shapes: int
+    images: int
+    unit: int
+    stretched: float
+
+    @property
+    def stretch(self) -> float:
+        """What one millisecond of the setting takes, in seconds."""
+        bound = max(self.device, (DECODE + CONVERT + ENCODE) / self.cores)
+        return self.stretched / bound / 1000
+
+
+def main() -> None:
+    """Prints the table; with ``--setting``, runs one and prints its times as JSON."""
+    chosen = arguments()
+    if chosen.setting is not None:
+        print(json.dumps(measured(Setting(**json.loads(chosen.setting)))))
+        return
+    settings = list(all_settings(chosen))
+    with ThreadPoolExecutor(chosen.together) as pool:
+        found = dict(zip(settings, pool.map(in_process, settings), strict=True))
+    for line in table(found):
+        print(line)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--unit", type=int, default=32, help="images a unit")
+    parser.add_argument("--device", type=float, nargs="+", default=[26.0, 8.8, 1.0], help="ms an image")
+    parser.add_argument("--cores", type=int, nargs="+", default=[2, 16])
+    parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 25.0], help="ms a request")
+    parser.add_argument("--shapes", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--stretched", type=float, default=60.0, help="ms that an image takes at the bound")
+    parser.add_argument("--together", type=int, default=4, help="settings at a time")
+    parser.add_argument("--setting", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def all_settings(chosen: argparse.Namespace) -> Iterator[Setting]:
+    for cores, latency, shapes, device in product(chosen.cores, chosen.latency, chosen.shapes, chosen.device):
+        yield Setting(device, cores, latency, shapes, chosen.images, chosen.unit, chosen.stretched)
+
+
+def table(found: dict[Setting, dict[str, float]]) -> Iterator[str]:
+    """Markdown, a column for each time of the device."""
+    devices = sorted({each.device for each in found}, reverse=True)
+    yield "| cores | ms a request | shapes | " + " | ".join(f"device {ms:g} ms" for ms in devices) + " |"
+    yield "| ---: " * (3 + len(devices)) + "|"
+    for key in dict.fromkeys((each.cores, each.latency, each.shapes) for each in found):
+        ratios = {
+            setting.device: times["bound"] / times["wall"]
+            for setting, times in found.items()
+            if (setting.cores, setting.latency, setting.shapes) == key
+        }
+        cells = " | ".join(f"{ratios[ms]:.2f}" for ms in devices)
+        yield f"| {key[0]} | {key[1]:g} | {key[2]} | {cells} |"
+
+
+def in_process(setting: Setting) -> dict[str, float]:
+    paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [sys.executable, __file__, "--setting", json.dumps(asdict(setting))],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    times: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+    print(f"{setting} {times}", file=sys.stderr, flush=True)
+    return times
+
+
+class Simulated:
+    """The stages that sleep, put around the product's own functions."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._cores = threading.Semaphore(setting.cores)
+        self._lock = threading.Lock()
+        self.host = self.device = 0.0
+
+    def install(self) -> None:
+        """From here on this process takes the simulated times."""
+        import pipeline.processing.auto_tiled_restorer as tiled
+        import pipeline.processing.processor as processor
+        import pipeline.worker.loading as loading
+        import pipeline.worker.worker as worker
+        from models.solvers.identity import Identity
+        from pipeline.processing.batches import BATCH_PIXELS
+        from pipeline.storage.disk import Disk
+        from pipeline.worker.encoding import Outputs
+
+        loading.decode = self._on_a_core(loading.decode, DECODE)
+        processor.to_tensor = self._on_a_core(processor.to_tensor, CONVERT)
+        Outputs.encoded = self._on_a_core(Outputs.encoded, ENCODE)  # type: ignore[method-assign]
+        Identity.__call__ = self._on_the_device(Identity.__call__)  # type: ignore[method-assign]
+        for name, count in REQUESTS.items():
+            setattr(Disk, name, self._over_the_network(getattr(Disk, name), count))
+        worker.CPU_BATCH_PIXELS, tiled.CPU_CALL_PIXELS = BATCH_PIXELS, tiled.CALL_PIXELS["cuda"]
+
+    def _on_a_core(self, real: Callable[..., Any], milliseconds: float) -> Callable[..., Any]:
+        seconds = milliseconds * self._setting.stretch
+
+        def slow(*arguments: Any, **named: Any) -> Any:
+            with self._lock:
+                self.host += seconds
+            with self._cores:
+                time.sleep(seconds)
+            return real(*arguments, **named)
+
+        return slow
+
+    def _on_the_device(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(solver: Any, degraded_BCHW: Any, condition: Any) -> Any:
+            started = time.perf_counter()
+            time.sleep(self._setting.device * len(degraded_BCHW) * self._setting.stretch)
+            self.device += time.perf_counter() - started
+            return real(solver, degraded_BCHW, condition)
+
+        return slow
+
+    def _over_the_network(self, real: Callable[..., Any], requests: int) -> Callable[..., Any]:
+        seconds = self._setting.latency * requests * self._setting.stretch
+
+        def slow(*arguments: Any, **named: Any) -> Any:
+            time.sleep(seconds)
+            return real(*arguments, **named)
+
+        return slow
+
+
+def measured(setting: Setting) -> dict[str, float]:
+    """Wall time of one replica over all units of a restore run, and the bound of the same run."""
+    import torch
+
+    from pipeline.ledger.run_folder import open_run
+    from pipeline.planning.plan import make_plan
+    from pipeline.planning.plan_files import read_units
+    from pipeline.worker.worker import Worker
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="restora-accelerator-") as folder:
+        write_images(Path(folder) / "in", setting)
+        run = open_run(job_of(Path(folder), setting))
+        make_plan(run, workers=1)
+        units, worker = list(read_units(run.folder)), Worker(run)
+        simulated = Simulated(setting)
+        simulated.install()
+        started = time.perf_counter()
+        for unit in units:
+            rows = worker(unit)
+            assert all(row["status"] == "ok" for row in rows), rows[0]
+        wall = time.perf_counter() - started
+    return {"wall": wall, "device": simulated.device, "bound": bound(setting, simulated)}
+
+
+def bound(setting: Setting, simulated: Simulated) -> float:
+    return max(simulated.device, simulated.host / setting.cores)
+
+
+def job_of(folder: Path, setting: Setting) -> Any:
+    from pipeline.jobs.job import Job
+
+    return Job.parse(
+        {
+            "name": "accelerator",
+            "kind": "restore",
+            "output": str(folder / "out"),
+            "datasets": [{"name": "images", "uri": str(folder / "in")}],
+            "restorers": ["identity"],
+            "resources": {"unit_images": setting.unit},
+        }
+    )
+
+
+def write_images(folder: Path, setting: Setting) -> None:
+    """Noise of 16 x 16 pixels and a little more, of so many shapes in turn: real work is not the point."""
+    import imagecodecs
+    import numpy as np
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(setting.images):
+        shape = 16 + number % setting.shapes // 8, 16 + number % setting.shapes % 8, 3
+        samples = rng.integers(0, 256, shape, np.uint8)
+        (folder / f"{number:06d}.png").write_bytes(imagecodecs.png_encode(samples, level=1))
+
+
+if __name__ == "__main__":
+    main()
