@@ -29,7 +29,7 @@ from typing import Any
 
 DECODE, CONVERT, ENCODE = 8.0, 2.0, 7.5
 """Milliseconds of one core for a PNG of 512 x 512 x 3, measured."""
-REQUESTS = {"read": 2, "head": 1, "exists": 2, "put": 1, "delete": 2}
+REQUESTS = {"read": 2, "head": 1, "exists": 2, "put": 1, "create": 1, "delete": 2}
 """Requests in a row of one call of a store on S3, counted on an endpoint."""
 
 
@@ -129,11 +129,11 @@ class Simulated:
         from models.solvers.identity import Identity
         from pipeline.processing.batches import BATCH_PIXELS
         from pipeline.storage.disk import Disk
-        from pipeline.worker.encoding import Outputs
+        from pipeline.worker.encoding import OutputEncoder
 
         loading.decode = self._on_a_core(loading.decode, DECODE)
         processor.to_tensor = self._on_a_core(processor.to_tensor, CONVERT)
-        Outputs.encoded = self._on_a_core(Outputs.encoded, ENCODE)  # type: ignore[method-assign]
+        OutputEncoder.encode = self._on_a_core(OutputEncoder.encode, ENCODE)  # type: ignore[method-assign]
         Identity.__call__ = self._on_the_device(Identity.__call__)  # type: ignore[method-assign]
         for name, count in REQUESTS.items():
             setattr(Disk, name, self._over_the_network(getattr(Disk, name), count))
@@ -184,12 +184,11 @@ def measured(setting: Setting) -> dict[str, float]:
         write_images(Path(folder) / "in", setting)
         run = open_run(job_of(Path(folder), setting))
         make_plan(run, workers=1)
-        units, worker = list(read_units(run.folder)), Worker(run)
+        units, worker = list(read_units(run.folder)), Worker(run, cores=setting.cores)
         simulated = Simulated(setting)
         simulated.install()
         started = time.perf_counter()
-        for unit in units:
-            rows = worker(unit)
+        for _, rows in worker.stream(units):
             assert all(row["status"] == "ok" for row in rows), rows[0]
         wall = time.perf_counter() - started
     return {"wall": wall, "device": simulated.device, "bound": bound(setting, simulated)}

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +19,7 @@ from pipeline.engines.base import Engine, UnitReport
 from pipeline.engines.local import LocalEngine
 from pipeline.errors import JobError, RunStopped
 from pipeline.jobs.job import Job, Quarantine
+from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -140,17 +141,19 @@ def execute(
     started_at = RunRecord.begin(run.folder, _now())
     running = engine(options)
     try:
-        for unit_report in running(run):
-            progress.add(unit_report)
-            on_progress(progress)
-            if run.lease is not None:
-                run.lease.check()
-            _stop_if_hopeless(progress, run.job.quarantine)
+        with closing(running(run)) as reports:
+            for unit_report in reports:
+                progress.add(unit_report)
+                on_progress(progress)
+                if run.lease is not None:
+                    run.lease.check()
+                _stop_if_hopeless(progress, run.job.quarantine)
     finally:
         running.stop()
     if progress.units < planned.units:
         missing = planned.units - progress.units
         raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")
+    Attempts(run.folder).forget_all()
     record = RunRecord(options.engine, started_at, _now(), progress.seconds, progress.images)
     record.write(run.folder)
     return progress

@@ -41,19 +41,22 @@ def _run(job, dies_at: int = -1) -> None:
 
 
 def _die_at(point: int) -> None:
-    """Before replacement ``point // 2`` if the point is even, after it if it is odd."""
-    replace, lock, calls = os.replace, threading.Lock(), iter(range(10_000))
+    """Before the file ``point // 2`` comes to its place if the point is even, after it if it is odd."""
+    lock, calls = threading.Lock(), iter(range(10_000))
 
-    def deadly(source, target):
-        with lock:
-            call = next(calls)
-            if point == 2 * call:
-                os.kill(os.getpid(), signal.SIGKILL)
-            replace(source, target)
-            if point == 2 * call + 1:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def deadly(place):
+        def placed(source, target):
+            with lock:
+                call = next(calls)
+                if point == 2 * call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                place(source, target)
+                if point == 2 * call + 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
-    os.replace = deadly
+        return placed
+
+    os.replace, os.link = deadly(os.replace), deadly(os.link)
 
 
 def _again(job, expected, point: int) -> str:

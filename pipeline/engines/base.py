@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pipeline.errors import RunStopped, describe
 from pipeline.ledger.schema import OK, Row
 from pipeline.units import Unit
 
 if TYPE_CHECKING:  # what starts with every command has no torch
     from pipeline.ledger.run_folder import RunFolder
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,19 @@ class Engine(Protocol):
         """Begins to come up, and returns at once."""
         ...
 
-    def __call__(self, run: RunFolder) -> Iterator[UnitReport]:
+    def __call__(self, run: RunFolder) -> Generator[UnitReport]:
         """Yields in whatever order units finish."""
         ...
 
     def stop(self) -> None:
         """Ends what runs outside this process; doing it twice does no harm."""
         ...
+
+
+def stopping(finished: Iterator[T]) -> Iterator[T]:
+    """The same; a fault of a whole unit, such as a store that fails, is a ``RunStopped`` that names it."""
+    try:
+        yield from finished
+    except Exception as error:
+        where = "".join(f"{note}: " for note in getattr(error, "__notes__", []))
+        raise RunStopped(f"{where}{describe(error)}") from error

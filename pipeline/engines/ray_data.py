@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict
 from typing import Any
 
@@ -47,7 +47,7 @@ class RayEngine:
         """Ends a Ray that was started here; leaves a cluster that was there before alone."""
         SESSION.stop()
 
-    def __call__(self, run: RunFolder) -> Iterator[UnitReport]:
+    def __call__(self, run: RunFolder) -> Generator[UnitReport]:
         """Runs the planned units; raises ``RunStopped`` where a worker cannot write the ledger."""
         self.start()
         planned = [{"unit": json.dumps(asdict(unit))} for unit in read_units(run.folder)]

@@ -41,6 +41,14 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """An image that could not be degraded."""
+
+    loaded: Loaded
+    error: Exception
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One image x degradation x restorer: what was made of it, or why nothing was."""
 

@@ -1,6 +1,7 @@
 """The device's part: degrade, restore and score a batch of images of one shape. No I/O, no threads.
 
-Used by the worker on whole archives and by the report on the few images that it shows.
+Used by the report on the few images that it shows, and step by step by the worker on whole archives: it
+degrades images on any thread while the device restores others.
 
 Shapes: B batch, C channels, H and W height and width.
 """
@@ -28,7 +29,7 @@ from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
-from pipeline.processing.cases import Case, Loaded, Outcome
+from pipeline.processing.cases import Case, Failure, Loaded, Outcome
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
@@ -55,19 +56,30 @@ class Processor:
         """One of the recipe's restorers on this device, by its name."""
         return self._fitted[restorer]
 
-    @torch.inference_mode()
     def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
         """The images of a batch share height, width, channels and domain."""
         for degradation in self.recipe.degradations or (None,):
-            cases: list[Case] = []
-            for loaded in batch:
-                try:
-                    cases.append(self._degrade(loaded, degradation))
-                except Exception as error:
-                    yield from self._failed(loaded, degradation, error)
-            if cases:
-                yield from self._restore_all(cases, degradation)
+            yield from self.restored([self.degraded(each, degradation) for each in batch], degradation)
 
+    def degraded(self, loaded: Loaded, degradation: Degradation | None) -> Case | Failure:
+        """An image under one degradation, on the device, or what went wrong. On any thread."""
+        try:
+            return self._degrade(loaded, degradation)
+        except Exception as error:
+            return Failure(loaded, error)
+
+    @torch.inference_mode()
+    def restored(
+        self, degraded: Sequence[Case | Failure], degradation: Degradation | None
+    ) -> Iterator[Outcome]:
+        """The outcomes of images of one shape under one degradation, by every restorer."""
+        for each in degraded:
+            if isinstance(each, Failure):
+                yield from self._failed(each.loaded, degradation, each.error)
+        if cases := [each for each in degraded if isinstance(each, Case)]:
+            yield from self._restore_all(cases, degradation)
+
+    @torch.inference_mode()
     def _degrade(self, loaded: Loaded, degradation: Degradation | None) -> Case:
         scale = degradation.scale if degradation else 1
         height, width, _ = loaded.image.size

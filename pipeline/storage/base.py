@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -75,4 +75,8 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
+        ...
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Removes objects, in as few requests as the store can."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -60,17 +60,17 @@ class Disk:
 
     def put(self, key: str, data: bytes | Path) -> None:
         """A temporary file in the same folder, fsync, then ``os.replace``: seen at once and whole."""
-        self._written(key, data, os.replace)
+        self._write(key, data, os.replace)
 
     def create(self, key: str, data: bytes) -> bool:
         """As ``put``, but by a link to the temporary file: of two at once, one is told that it is there."""
         try:
-            self._written(key, data, _link)
+            self._write(key, data, _link)
         except FileExistsError:
             return False
         return True
 
-    def _written(self, key: str, data: bytes | Path, place: Callable[[str, Path], None]) -> None:
+    def _write(self, key: str, data: bytes | Path, place: Callable[[str, Path], None]) -> None:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".restora-", suffix=".part", dir=path.parent)
@@ -92,6 +92,11 @@ class Disk:
     def delete(self, key: str) -> None:
         """Unlinks the file."""
         self._path(key).unlink(missing_ok=True)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """One after the other."""
+        for key in keys:
+            self.delete(key)
 
     def _path(self, key: str) -> Path:
         return Path(self.root, key)

@@ -6,7 +6,7 @@ from a URL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -146,6 +146,10 @@ class Folder:
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
         self._store.delete(key)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """As ``delete`` for each, in as few requests as the store can."""
+        self._store.delete_all(keys)
 
     def keys(self, prefix: str, extension: str = "") -> list[str]:
         """Keys below ``prefix`` with this ending, sorted; an absent folder has none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
@@ -107,6 +107,11 @@ class Remote:
         """Removes the object, if it is there."""
         if self.exists(key):
             retried(lambda: self._fs.rm_file(self._path(key)))
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """In bulk, where the store can."""
+        if keys:
+            retried(lambda: self._fs.rm([self._path(key) for key in keys]))
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"

@@ -23,7 +23,7 @@ MEMORY_SHARE = 0.75
 def main() -> None:
     """The subprocess's side. What goes wrong before it says that it has started is no image's fault."""
     request = json.load(sys.stdin)
-    worker = Worker(RunFolder.of(Job.parse(request["job"]), Folder(*request["folder"])), threads=1)
+    worker = Worker(RunFolder.of(Job.parse(request["job"]), Folder(*request["folder"])), cores=1)
     _limit_memory()
     Path(request["started"]).touch()
     rows = worker.process(unit_of(request["unit"]))

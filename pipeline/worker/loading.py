@@ -1,9 +1,11 @@
-"""From a source to its image: fetched, checked against the listing, decoded."""
+"""From a source to its image: fetched, checked against the listing, decoded. On any thread, never raising."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import io
+from dataclasses import dataclass
+
+import PIL.Image
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode
@@ -17,38 +19,51 @@ from pipeline.quarantine import read_failure
 from pipeline.scenes.reader import refuse_too_large
 from pipeline.units import Source
 from pipeline.worker.series import whole_head
-from pipeline.worker.thread_window import ThreadWindow
 
 LOOKED_INTO = 1 << 28
 """Bytes above which the header is read before the rest: a scene that is too large is not fetched."""
+_WIDEST = 4
+"""Bytes of a sample that Pillow calls I or F."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The bytes of a source, and how many its pixels will have, about."""
+
+    data: bytes
+    decoded: int
 
 
 class Loader:
-    """``loader(sources)`` yields each source with its image, or with what is wrong with it, in order."""
+    """``fetch(source)``, then ``decode(source, data)``; each hands over what went wrong as well."""
 
-    def __init__(self, job: Job, locator: SourceLocator, threads: int) -> None:
+    def __init__(self, job: Job, locator: SourceLocator) -> None:
         self._limits = Limits(job.limits.max_pixels)
         self._private = {each.name: each.private for each in job.datasets}
-        self._locator, self._threads = locator, threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
-
-    def __call__(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Loaded | Exception]]:
-        """A few are read ahead of the one that is handed over."""
-        window = ThreadWindow(self._pool, 2 * self._threads, self._load_or_fault)
-        yield from window.feed(sources)
-        yield from window.rest()
+        self._locator = locator
 
     def read_head(self, source: Source) -> bytes:
         """A source's bytes up to its pixels; raises what the store raises."""
         return whole_head(*self._locator.locate(source))
 
-    def _load_or_fault(self, source: Source) -> tuple[Source, Loaded | Exception]:
+    def fetch(self, source: Source) -> Fetched | Exception:
+        """The file, if it is the one that was listed."""
         try:
-            return source, self._load(source)
+            data = self._read(source)
+            return Fetched(data, decoded_bytes(data, self._limits))
         except Exception as error:
-            return source, error
+            return error
 
-    def _load(self, source: Source) -> Loaded:
+    def decode(self, source: Source, data: bytes) -> Loaded | Exception:
+        """Its image."""
+        try:
+            refuse_undeclared(self._private[source.dataset], data)
+            image = decode(data, self._limits)
+            return Loaded(source, sha256_hex(data), len(data), image)
+        except Exception as error:
+            return error
+
+    def _read(self, source: Source) -> bytes:
         folder, key = self._locator.locate(source)
         try:
             if source.size > LOOKED_INTO:
@@ -60,6 +75,20 @@ class Loader:
             raise read_failure(error) from error
         if 0 <= source.size != len(data):
             raise ImageError("CHANGED", f"{source.size} bytes listed, {len(data)} read; run the job again")
-        refuse_undeclared(self._private[source.dataset], data)
-        image = decode(data, self._limits)
-        return Loaded(source, sha256_hex(data), len(data), image)
+        return data
+
+
+def decoded_bytes(data: bytes, limits: Limits) -> int:
+    """What the pixels will take, by the header where Pillow reads it; else as if nothing were compressed."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as opened:
+            pixels = min(opened.width * opened.height, limits.max_pixels)
+            return pixels * len(opened.getbands()) * _sample_bytes(opened.mode)
+    except Exception:
+        return len(data)
+
+
+def _sample_bytes(mode: str) -> int:
+    if mode.startswith("I;16"):
+        return 2
+    return _WIDEST if mode in ("I", "F") else 1

@@ -1,77 +1,105 @@
-"""What a unit stores: restored and degraded images, each an object with the record of how it came to be."""
+"""What a unit stores: restored and degraded images, each an object with the record of how it came to be.
+
+``encode`` takes a core, ``put`` waits for the store; each hands over what went wrong as columns of the row.
+"""
 
 from __future__ import annotations
 
-import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from pipeline.errors import ImageError
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image, Provenance
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.schema import Row
-from pipeline.processing.cases import Case, Loaded, Outcome
+from pipeline.quarantine import StagedError, quarantine_columns
+from pipeline.units import Source
 from pipeline.version import code_version
 from pipeline.worker.encoding import OutputEncoder
 
 
+@dataclass(frozen=True)
+class Made:
+    """One image x degradation x restorer as it leaves the device: its row so far, and what to store."""
+
+    source: Source
+    source_sha256: str
+    row: Row
+    restored: Image | None = None
+    degraded: Image | None = None
+    """With the first of its outcomes alone, whatever number of restorers follow."""
+    left_out: str | None = None
+    """What it loses in the format that it is stored in."""
+
+    @property
+    def bytes(self) -> int:
+        """Of the pixels that wait to be stored."""
+        return sum(each.pixels_HWC.nbytes for each in (self.restored, self.degraded) if each is not None)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An object before it is stored."""
+
+    key: str
+    data: bytes
+    sha256: str
+    column: str
+    """``output`` or ``degraded``: what the row's columns begin with."""
+
+
 class ObjectWriter:
-    """``write(outcome)`` for the outcomes of one unit, on any thread."""
+    """Makes and stores the objects of a replica, on any thread."""
 
-    def __init__(self, encoder: OutputEncoder) -> None:
-        self._encoder, self._layout = encoder, encoder.layout
-        self._digests = {built.name: built.sha256 for built in encoder.recipe.restorers}
-        self._degraded: dict[tuple[str, str], Row] = {}
-        self._lock = threading.Lock()
+    def __init__(self, outputs: OutputEncoder) -> None:
+        self._outputs, self.layout = outputs, outputs.layout
+        self._digests = {built.name: built.sha256 for built in outputs.recipe.restorers}
 
-    def write(self, outcome: Outcome) -> Row:
-        """Stores what the job keeps of an outcome; the columns that say where. Raises as storing does."""
-        row = Row()
-        if outcome.case is not None and self._layout.keeps_degraded:
-            row |= self._write_degraded(outcome.case, outcome.degradation)
-            if self._layout.kind == "degrade":
-                row |= {name.replace("degraded", "output"): value for name, value in row.items()}
-        if outcome.restored is not None and self._layout.keeps_restored:
-            row |= self._write_restored(outcome.restored, outcome)
-        return row | {"message": self._encoder.left_out(outcome.loaded.image)} if row else row
+    def encode_restored(self, made: Made) -> Encoded | Row:
+        """The restored image as a file, or why there is none."""
+        assert made.restored is not None
+        combination = made.row["degradation"], made.row["restorer"]
+        return self._encoded(made, made.restored, *combination)
 
-    def _write_restored(self, restored: Image, outcome: Outcome) -> Row:
-        source, folder = outcome.loaded.source, self._layout.folder
-        made = outcome.degradation, outcome.restorer
-        data, extensions = self._encoder.encode(self._with_provenance(restored, outcome.loaded, *made))
-        key = self._layout.restored(source, *made, extensions)
-        folder.put(key, data)
+    def encode_degraded(self, made: Made) -> Encoded | Row:
+        """The degraded image as a file, or why there is none."""
+        assert made.degraded is not None
+        return self._encoded(made, made.degraded, made.row["degradation"], NO_RESTORER)
+
+    def put(self, encoded: Encoded) -> Row:
+        """Stores an object; the columns that say where, or what went wrong."""
+        folder = self.layout.folder
+        try:
+            folder.put(encoded.key, encoded.data)
+        except Exception as error:
+            return quarantine_columns(StagedError.of_writing(error))
         return {
-            "output_uri": key,
-            "output_sha256": sha256_hex(data),
-            "output_bytes": len(data),
+            f"{encoded.column}_uri": encoded.key,
+            f"{encoded.column}_sha256": encoded.sha256,
+            f"{encoded.column}_bytes": len(encoded.data),
         }
 
-    def _write_degraded(self, case: Case, degradation: str) -> Row:
-        """Stores a degraded image once, whatever number of restorers follow."""
-        source, folder = case.loaded.source, self._layout.folder
-        with self._lock:
-            if (source.source_id, degradation) not in self._degraded:
-                image = self._with_provenance(case.degraded_image(), case.loaded, degradation)
-                data, extensions = self._encoder.encode(image)
-                key = self._layout.degraded(source, degradation, extensions)
-                folder.put(key, data)
-                self._degraded[source.source_id, degradation] = {
-                    "degraded_uri": key,
-                    "degraded_sha256": sha256_hex(data),
-                    "degraded_bytes": len(data),
-                }
-            return self._degraded[source.source_id, degradation]
+    def _encoded(self, made: Made, image: Image, degradation: str, restorer: str) -> Encoded | Row:
+        try:
+            data, extensions = self._outputs.encode(self._with_provenance(image, made, degradation, restorer))
+            if restorer == NO_RESTORER:
+                key, column = self.layout.degraded(made.source, degradation, extensions), "degraded"
+            else:
+                key, column = self.layout.restored(made.source, degradation, restorer, extensions), "output"
+            return Encoded(key, data, sha256_hex(data), column)
+        except ImageError as error:
+            return quarantine_columns(error, "encode")
+        except Exception as error:
+            return quarantine_columns(StagedError.of_writing(error))
 
-    def _with_provenance(
-        self, image: Image, loaded: Loaded, degradation: str, restorer: str = NO_RESTORER
-    ) -> Image:
+    def _with_provenance(self, image: Image, made: Made, degradation: str, restorer: str) -> Image:
         """For formats that can hold it."""
-        made = Provenance(
+        provenance = Provenance(
             restorer="" if restorer == NO_RESTORER else restorer,
             restorer_sha256=self._digests.get(restorer, ""),
-            recipe_id=self._encoder.recipe.recipe_id,
-            source_sha256=loaded.sha256,
+            recipe_id=self._outputs.recipe.recipe_id,
+            source_sha256=made.source_sha256,
             code_version=code_version(),
             degradation="" if degradation == NO_DEGRADATION else degradation,
         )
-        return replace(image, metadata=replace(image.metadata, provenance=made))
+        return replace(image, metadata=replace(image.metadata, provenance=provenance))

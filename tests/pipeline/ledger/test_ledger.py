@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.ledger.attempts import Attempts
+from pipeline.ledger.attempts import ATTEMPTS, Attempts
 from pipeline.ledger.ledger import Ledger, contains, prefix_of
 from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, schema
 from pipeline.storage.folder import Folder
@@ -111,11 +111,11 @@ def test_membership_agrees_with_a_set():
 
 def test_attempts_count_what_never_came_to_an_end():
     folder = Folder(f"memory://{uuid.uuid4().hex}")
-    assert [Attempts(folder).begin(unit) for unit in ("u", "u", "v")] == [
-        0,
-        1,
-        0,
-    ]
+    assert [Attempts(folder).begin(unit) for unit in ("u", "u", "v")] == [0, 1, 0]
+    Attempts(folder).begin_again("u", 1)
+    assert Attempts(folder).begin("u") == 2
     Attempts(folder).end("u")
     Attempts(folder).end("u")
-    assert Attempts(folder).begin("u") == 0
+    assert [Attempts(folder).begin(unit) for unit in ("u", "v")] == [0, 1]
+    Attempts(folder).forget_all()
+    assert folder.keys(ATTEMPTS) == []

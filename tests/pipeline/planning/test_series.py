@@ -5,6 +5,7 @@ import io
 import pytest
 
 from pipeline.formats.series import HEAD_BYTES
+from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan_files
 from pipeline.planning.plan import make_plan
@@ -204,9 +205,9 @@ def test_a_series_whose_unit_kills_its_process_falls_as_one(tmp_path):
     archive(tmp_path / "in", ct=CT[:2], mr=[])
     job = job_of(tmp_path / "in", tmp_path / "out", resources={"image_seconds": 0.01})
     (unit,) = (each for each in planned(job) if each.sources[0].group)
-    worker = Worker(open_run(job))
-    for _ in range(2):
-        worker._attempts.begin(unit.unit_id)
+    worker, attempts = Worker(open_run(job)), Attempts(open_run(job).folder)
+    attempts.begin(unit.unit_id)
+    attempts.begin_again(unit.unit_id, 1)
     rows = worker(unit)
     assert {row["reason"] for row in rows} == {"TIMED_OUT"}
 

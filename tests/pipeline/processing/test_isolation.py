@@ -12,6 +12,7 @@ from pipeline.ledger.attempts import ATTEMPTS_TOGETHER, Attempts
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan, plan_files
 from pipeline.processing import isolation
+from pipeline.processing.processor import Processor
 from pipeline.storage.folder import Folder
 from pipeline.units import Unit
 from pipeline.worker.worker import Worker
@@ -69,16 +70,18 @@ def test_how_a_process_died_is_told(planned, monkeypatch, death, message):
     assert (ended.reason, str(ended)) == ("CRASHED", message)
 
 
-def test_a_unit_that_died_before_is_taken_apart_and_committed(planned):
+def test_a_unit_that_died_before_is_taken_apart_and_committed(planned, monkeypatch):
     _, opened, unit = planned
-    for _ in range(ATTEMPTS_TOGETHER):
-        Attempts(opened.folder).begin(unit.unit_id)
+    attempts = Attempts(opened.folder)
+    attempts.begin(unit.unit_id)
+    attempts.begin_again(unit.unit_id, ATTEMPTS_TOGETHER - 1)
     worker = Worker(opened)
-    worker.process = pytest.fail  # in this process it must never run again
+    monkeypatch.setattr(Processor, "restored", pytest.fail)  # in this process it must never run again
     rows = worker(unit)
     assert [row["status"] for row in rows] == ["ok"] * len(unit.sources)
     assert worker.ledger.rows(unit.unit_id) is not None
-    assert Attempts(opened.folder).begin(unit.unit_id) == 0
+    again = worker(unit)
+    assert [row["finished_at"] for row in again] == [row["finished_at"] for row in rows]
 
 
 def test_a_folder_that_shadows_our_packages_does_no_harm(planned, tmp_path, monkeypatch):

@@ -167,19 +167,32 @@ def test_batches_are_of_one_shape_bounded_and_lose_nothing(photos):
     small = [loaded(folder, f"s{i}.png", encoded(photograph(i, 16, 16))) for i in range(5)]
     mixed = [each for pair in zip(photos, [*small, *small[:2]], strict=True) for each in pair]
     batches = Batches(most_images=3)
-    full = [batch for each in mixed for batch in batches.add(each)]
+    for each in mixed:
+        batches.add(each)
+    full = list(iter(batches.take, []))
     assert [len(batch) for batch in full] == [3, 3, 3, 3]
-    everything = [*full, *batches.rest()]
+    everything = [*full, *iter(lambda: batches.take(partly=True), [])]
+    assert len(batches) == 0
     assert sorted(id(each) for batch in everything for each in batch) == sorted(map(id, mixed))
     assert all(len({each.image.size for each in batch}) == 1 for batch in everything)
 
 
-def test_batches_hold_a_bounded_number_of_pixels(photos):
-    tight = Batches(most_images=100, held=3 * 32 * 40)
-    counts = [[len(batch) for batch in tight.add(each)] for each in photos]
-    assert counts == [[], [], [], [4], [], [], []]
-    large = Batches(most_images=100, batch_pixels=2 * 32 * 40)
-    assert [len(batch) for each in photos for batch in large.add(each)] == [2, 2, 2]
+def test_a_batch_has_a_bounded_number_of_pixels_and_one_image_always_goes(photos):
+    for pixels, counts in ((2 * 32 * 40, [2, 2, 2]), (1, [1] * 7)):
+        batches = Batches(most_images=100, batch_pixels=pixels)
+        for each in photos:
+            batches.add(each)
+        assert [len(batch) for batch in iter(batches.take, [])] == counts
+
+
+def test_the_shape_that_waits_longest_goes_first_where_no_batch_is_full(photos):
+    folder = Folder(f"memory://{uuid.uuid4().hex}")
+    batches = Batches()
+    for each in (photos[0], loaded(folder, "s.png", encoded(photograph(0, 16, 16))), photos[1]):
+        batches.add(each)
+    assert batches.take() == []
+    assert [each.image.size[0] for each in batches.take(partly=True)] == [32, 32]
+    assert [each.image.size[0] for each in batches.take(partly=True)] == [16]
 
 
 def test_stored_files_show_the_restored_pixels(photos):

@@ -92,13 +92,13 @@ def test_no_work_is_done_on_what_cannot_be_stored(tmp_path, monkeypatch):
     """Their rows say as much as of any other image, and the others of their unit are done."""
     files = {"a.png": encoded(photograph(0)), "b.tif": geotiff(ground(5)), "c.png": encoded(photograph(1))}
     fill(tmp_path / "in", files)
-    worked, call = [], Processor.__call__
+    worked, call = [], Processor.degraded
 
-    def counted(self, batch):
-        worked.extend(each.source.key for each in batch)
-        return call(self, batch)
+    def counted(self, loaded, degradation):
+        worked.append(loaded.source.key)
+        return call(self, loaded, degradation)
 
-    monkeypatch.setattr(Processor, "__call__", counted)
+    monkeypatch.setattr(Processor, "degraded", counted)
     rows = complete(restore(tmp_path / "in", tmp_path / "out", output_format="jpeg", quarantine=NEVER))
     assert sorted(worked) == ["a.png", "c.png"]
     assert [row["status"] for row in rows] == ["ok", "quarantined", "ok"]

@@ -14,15 +14,14 @@ import psutil
 import pytest
 
 from pipeline import run
+from pipeline.ledger.attempts import ATTEMPTS
 from pipeline.ledger.run_folder import open_run
 from pipeline.storage.folder import Folder
+from pipeline.worker.admission import MOST_UNITS
 from tests.bad_images import BAD
 from tests.helpers import benchmark, complete, fill, lasting, metric_rows, photographs_in
 from tests.killing import ROOT, Watched, end, is_actor
 from tests.moto_s3 import new_bucket
-
-IN_FLIGHT = 2
-"""Units an actor may hold: one running, one waiting."""
 
 NEVER = {"threshold": 1.0, "stop_share": 1.0}
 
@@ -98,7 +97,7 @@ def test_the_local_driver_is_killed(archive, undisturbed, output):
             watched.kill_driver()
         watched.run()
         assert len(watched.begun) == 40
-        prove(job, undisturbed, watched, kills=2, in_flight=1)
+        prove(job, undisturbed, watched, kills=2, in_flight=MOST_UNITS)
 
 
 @pytest.mark.slow
@@ -112,7 +111,7 @@ def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturb
         watched.wait_for_units(8)
         watched.kill_driver()
         watched.run()
-        prove(job, undisturbed, watched, kills=3, in_flight=2 * IN_FLIGHT)
+        prove(job, undisturbed, watched, kills=3, in_flight=2 * MOST_UNITS)
 
 
 @pytest.mark.slow
@@ -132,7 +131,7 @@ def test_a_node_is_killed(archive, undisturbed, output, monkeypatch):
             raylet.kill()
             assert watched.finish() == 0, watched.output
             assert not any(each.is_running() for each in lost)
-        prove(job, undisturbed, watched, kills=len(lost), in_flight=IN_FLIGHT)
+        prove(job, undisturbed, watched, kills=len(lost), in_flight=MOST_UNITS)
 
 
 @contextmanager
@@ -180,8 +179,15 @@ def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path)
         for _ in range(2):
             watched.start()
             assert watched.finish() == -signal.SIGKILL
+        opened = open_run(job)
+        marks = {key: int(opened.folder.read(key)) for key in opened.folder.keys(ATTEMPTS)}
+        done = {key for key in marks if opened.ledger.rows(key.rsplit("/", 1)[-1]) is not None}
+        twice = [key for key in marks.keys() - done if marks[key] == 2]
+        assert len(twice) == 1, "the one that killed was alone the second time"
+        assert max(marks.values()) == 2
         watched.run()
     check_quarantine(job)
+    assert open_run(job).folder.keys(ATTEMPTS) == []
 
 
 @pytest.mark.slow

