@@ -57,7 +57,6 @@ class Assembly:
             scene = self.opener.open(unit)
             height, width = scene.size
             row |= {"height": height, "width": width, "channels": len(scene.header.channels)}
-            _refuse_failed(strips)  # before the whole file is read: they say where it is damaged
             row |= {"dtype": scene.dtype, "source_bytes": scene.bytes, "source_sha256": scene.sha256()}
             row |= self._described(unit, scene, strips)
             rectangles = [each for strip in strips for each in named_by(strip)]
@@ -83,6 +82,10 @@ class Assembly:
 
     def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:
         """What the pixels were and what was done to them; raises what makes the scene fail as a whole."""
+        for strip in strips:
+            if strip["status"] != OK:
+                where = f"rows {strip['first_row']} to {strip['last_row'] - 1}"
+                raise StagedError(strip["reason"], strip["stage"], f"{where}: {strip['message']}")
         statistics = StripStatistics.merged(StripStatistics.from_json(strip["sums"]) for strip in strips)
         if statistics.valid == 0:
             raise ImageError("ALL_NODATA", "not one pixel of the raster holds data in every band")
@@ -144,11 +147,3 @@ class Assembly:
             level=format.level,
             threads=self.threads,
         )
-
-
-def _refuse_failed(strips: Sequence[Row]) -> None:
-    """``StagedError`` of the first strip that failed: its scene inherits what was wrong, and where."""
-    for strip in strips:
-        if strip["status"] != OK:
-            where = f"rows {strip['first_row']} to {strip['last_row'] - 1}"
-            raise StagedError(strip["reason"], strip["stage"], f"{where}: {strip['message']}")
