@@ -29,7 +29,7 @@ from typing import Any
 
 DECODE, CONVERT, ENCODE = 8.0, 2.0, 7.5
 """Milliseconds of one core for a PNG of 512 x 512 x 3, measured."""
-REQUESTS = {"read": 2, "head": 1, "exists": 2, "put": 1, "create": 1, "delete": 2}
+REQUESTS = {"read": 1, "head": 1, "exists": 2, "put": 1, "create": 1, "delete": 1}
 """Requests in a row of one call of a store on S3, counted on an endpoint."""
 
 

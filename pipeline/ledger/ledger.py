@@ -82,9 +82,10 @@ class Ledger:
 
     def rows(self, unit_id: str) -> list[Row] | None:
         """The rows of a unit that is committed, else ``None``."""
-        if not self.folder.exists(self.key(unit_id)):
+        try:
+            found: list[Row] = self.read(self.key(unit_id)).to_pylist()
+        except FileNotFoundError:
             return None
-        found: list[Row] = self.read(self.key(unit_id)).to_pylist()
         return found
 
     def tables(self, columns: list[str] | None = None, threads: int = 8) -> Iterator[pa.Table]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
@@ -43,6 +45,9 @@ class Remote:
             raise StorageError(f"{url}: {error}; give a path, or a URL such as s3://bucket/folder") from error
         self.root = root.rstrip("/")
         self.protocol = _protocol(self._fs)
+        # s3fs asks for the size first, unless it is told not to read in parallel.
+        reads = signature(getattr(self._fs, "_cat_file", self._fs.cat_file)).parameters
+        self._in_one_request = {"max_concurrency": 1} if "max_concurrency" in reads else {}
 
     def walk(self) -> Iterator[Entry]:
         """A level of the store at a time."""
@@ -63,8 +68,8 @@ class Remote:
                 yield Entry(self._key(name), _size(each), _version(each))
 
     def read(self, key: str) -> bytes:
-        """The whole object."""
-        return bytes(retried(lambda: self._fs.cat_file(self._path(key))))
+        """The whole object, in one request."""
+        return bytes(retried(lambda: self._fs.cat_file(self._path(key), **self._in_one_request)))
 
     def head(self, key: str, length: int) -> bytes:
         """One ranged request."""
@@ -104,8 +109,8 @@ class Remote:
         return True
 
     def delete(self, key: str) -> None:
-        """Removes the object, if it is there."""
-        if self.exists(key):
+        """Without looking first."""
+        with suppress(FileNotFoundError):
             retried(lambda: self._fs.rm_file(self._path(key)))
 
     def delete_all(self, keys: Sequence[str]) -> None:

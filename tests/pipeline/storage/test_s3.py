@@ -1,13 +1,16 @@
 """Runs on an S3 endpoint on loopback: the same guarantees, and clear errors for wrong buckets and keys."""
 
 import uuid
+from collections import Counter
 
 import pytest
 
 from pipeline import run
 from pipeline.errors import StorageError
 from pipeline.ledger.run_folder import open_run
+from pipeline.planning import plan_files
 from pipeline.storage.folder import Folder
+from pipeline.worker.worker import Worker
 from tests.helpers import (
     benchmark,
     complete,
@@ -145,3 +148,50 @@ def test_half_of_a_lost_ledger_is_made_again(bucket):
     planned, _ = plan_and_execute(job)
     assert (planned.done, planned.left) == (3, 3)
     assert lasting(complete(job)) == lasting(rows)
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """(method, what the key is) of every HTTP request to the endpoint."""
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    sent, send = [], AIOHTTPSession.send
+
+    async def noted(self, request):
+        path = request.url.split("?")[0]
+        known = ("attempts", "ledger", "in", "out")
+        sent.append((request.method, next((each for each in known if f"/{each}/" in path), path)))
+        return await send(self, request)
+
+    monkeypatch.setattr(AIOHTTPSession, "send", noted)
+    return sent
+
+
+def test_an_image_costs_a_get_and_a_put_and_a_unit_two_requests(bucket, requests):
+    job = restore(photographs_in(f"{bucket}/in", 8).url, f"{bucket}/out", resources={"unit_images": 4})
+    opened = open_run(job)
+    run.plan(opened, run.Options(engine="local"))
+    requests.clear()
+    worker = Worker(opened)
+    assert len(list(worker.stream(plan_files.read_units(opened.folder)))) == 2
+    read = [each for each in requests if each[1] not in ("in", "attempts", "ledger") and each[0] != "PUT"]
+    images = [each for each in requests if each not in read]
+    assert Counter(images) == {
+        ("GET", "in"): 8,
+        ("PUT", "out"): 8,
+        ("PUT", "attempts"): 2,
+        ("PUT", "ledger"): 2,
+    }, "the plan's file alone is read besides"
+    assert all("out" in place for _, place in read)
+
+
+def test_what_is_created_is_never_replaced_and_what_is_deleted_need_not_be_there(bucket, requests):
+    folder = Folder(f"{bucket}/out")
+    requests.clear()
+    assert folder.create("a", b"1")
+    assert not folder.create("a", b"2")
+    folder.delete("absent")
+    assert folder.read("a") == b"1"
+    assert [method for method, _ in requests] == ["PUT", "PUT", "DELETE", "GET"]
+    folder.delete_all(["a", "absent"])
+    assert folder.keys("") == []
