@@ -78,6 +78,8 @@ def plan(opened: RunFolder, options: Options) -> PlanSummary:
         "%d sources, %d done already, %d to do in %d units; %d changed or deleted; %d no images",
         *(planned.sources, planned.done, planned.left, planned.units, planned.removed, planned.left_out),
     )
+    for reason, count in planned.skipped.items():
+        get_run_logger().warning("left out: %d %s", count, reason)
     return planned
 
 

@@ -93,6 +93,8 @@ def show_ranking(run_folder: RunFolder) -> None:
 def _announce(planned: PlanSummary) -> None:
     if planned.left_out:
         say(f"left out: {planned.left_out:,} files that are no images by their name, such as .txt and .json")
+    for reason, count in planned.skipped.items():
+        say(f"left out: {count:,} {reason}")
     if planned.done and planned.left:
         say(f"continuing: {planned.done:,} of {planned.sources:,} images are done already")
     if planned.removed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, repeat
 
 import numpy as np
@@ -54,6 +54,8 @@ class PlanSummary:
     """Committed sources that the stores no longer hold in that version: changed or deleted."""
     left_out: int = 0
     """Files that are no images by their name; neither sources nor quarantined."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """What else in the stores is no source, counted by reason: pipes, loops of links, markers of folders."""
 
 
 def make_plan(
@@ -72,11 +74,12 @@ def make_plan(
     listing is empty or two sources would write one object.
     """
     committed, before = run.ledger.committed(), PlannedBefore(run)
-    left_out: Counter[str] = Counter()
-    total = _write_sources(run, limit, left_out)
+    left_out, skipped = Counter[str](), Counter[str]()
+    total = _write_sources(run, limit, left_out, skipped)
     if total == 0:
         shown = ", ".join(describe_dataset(each) for each in run.job.datasets)
         others = f"; {left_out.total():,} files are no images by their name" if left_out else ""
+        others += "".join(f"; {count:,} {reason}" for reason, count in skipped.items())
         raise JobError(f"datasets: no image found in {shown}; check the address and the pattern{others}")
     refuse_overwriting(run, before, committed)
     fixed = run.job.resources.unit_images
@@ -95,6 +98,7 @@ def make_plan(
         units=count,
         removed=len(committed.done) - grouping.seen if limit is None else 0,
         left_out=left_out.total(),
+        skipped=dict(skipped),
     )
 
 
@@ -106,11 +110,11 @@ def _groups(folder: Folder) -> Iterator[Group]:
     yield from read_groups(folder)
 
 
-def _write_sources(run: RunFolder, limit: int | None, left_out: Counter[str]) -> int:
+def _write_sources(run: RunFolder, limit: int | None, left_out: Counter[str], skipped: Counter[str]) -> int:
     total = 0
     collisions = Collisions(run.job)
     with PlanFile(run.folder, SOURCES, SOURCES_SCHEMA) as table:
-        for source in islice(_list_sources(run, left_out), limit):
+        for source in islice(_list_sources(run, left_out, skipped), limit):
             collisions.add(source)
             table.write(vars(source))
             total += 1
@@ -118,11 +122,11 @@ def _write_sources(run: RunFolder, limit: int | None, left_out: Counter[str]) ->
     return total
 
 
-def _list_sources(run: RunFolder, left_out: Counter[str]) -> Iterator[Source]:
+def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str]) -> Iterator[Source]:
     locator = SourceLocator(run.job)
     series = SeriesIndex(run.folder, locator)
     for index, dataset in enumerate(run.job.datasets):
-        for page in list_pages(dataset, f"datasets[{index}]"):
+        for page in list_pages(dataset, f"datasets[{index}]", skipped):
             # The files of an earlier run are no images: one run's output is another's input.
             entries = [entry for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/")]
             images = [entry for entry in entries if not is_no_image(entry.key)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipeline.errors import ImageError, JobError, StorageError
@@ -26,14 +27,17 @@ _NAMELESS_PROBED = 8
 _PROBE_BYTES = 4096
 
 
-def list_pages(dataset: Dataset, where: str) -> Iterator[list[Entry]]:
-    """The listing of a dataset, in pages. ``StorageError`` where it cannot be listed, and ``JobError``
-    where it declares nothing and what it holds looks medical."""
+def list_pages(dataset: Dataset, where: str, left_out: Counter[str]) -> Iterator[list[Entry]]:
+    """The listing of a dataset, in pages; what is no object is counted by reason.
+
+    ``StorageError`` where it cannot be listed, and ``JobError`` where it declares nothing and
+    what it holds looks medical.
+    """
     folder = folder_of(dataset)
     try:
         pattern = unseal([dataset.pattern])[0]
         guard = _Guard(folder, where) if dataset.private is None else None
-        for page in folder.pages(pattern):
+        for page in folder.pages(pattern, left_out):
             if guard is not None:
                 guard.check(page)
             yield page

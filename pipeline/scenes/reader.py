@@ -9,7 +9,6 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -174,7 +173,7 @@ class Scene:
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        place, opener, faults = str(Path(self._folder.root, self._key)), None, list[Exception]()
+        place, opener, faults = str(self._folder.local_path(self._key)), None, list[Exception]()
         if not self._folder.is_local:
             place, opener = "scene", lambda: _Witnessed(self._folder.open(self._key), faults)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,18 @@ class Entry:
         """A sub-folder that cannot be listed."""
         return cls(f"{key.rstrip('/')}/", -1, "unreadable")
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is a sub-folder that cannot be listed; an object's key may end in a slash too."""
+        return self.key.endswith("/") and self.version == "unreadable"
+
+
+NO_FILE = "pipes, sockets and devices, which are not opened"
+"""What a listing leaves out and counts: reading a pipe waits for ever, some devices never end."""
+LOOP = "links that lead back to a folder they are in"
+UNFINISHED = "unfinished files (.restora-*.part) of an interrupted write"
+MARKER = "empty objects that only mark a folder"
+
 
 class Store(Protocol):
     """A folder of objects by their keys.
@@ -41,8 +54,8 @@ class Store(Protocol):
         """The folder's path inside its store."""
         ...
 
-    def walk(self) -> Iterator[Entry]:
-        """All objects below, in order of key."""
+    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
+        """All objects below, in order of key; counts by reason what is there and is not one."""
         ...
 
     def read(self, key: str) -> bytes:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
+import stat
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from pipeline.storage.base import Entry
+from pipeline.storage.base import LOOP, NO_FILE, UNFINISHED, Entry
+from pipeline.storage.undecodable import escaped, located
+
+_UNFINISHED = re.compile(r"\.restora-[a-z0-9_]{8}\.part")
+"""Names that ``put`` gives its temporary files: what ``tempfile`` fills in has eight of these characters."""
+
+Place = tuple[int, int]
+"""Device and number of a folder, the same through every link."""
 
 
 class Disk:
@@ -20,26 +31,33 @@ class Disk:
     def __init__(self, root: str) -> None:
         self.root = root
 
-    def walk(self) -> Iterator[Entry]:
-        """Without what an interrupted ``put`` left behind."""
-        yield from self._below("")
+    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
+        """Follows links, except back to a folder they are in; without what ``put`` left unfinished."""
+        yield from self._below("", (), left_out)
 
-    def _below(self, prefix: str) -> Iterator[Entry]:
-        with os.scandir(os.path.join(self.root, prefix)) as listing:
-            found = sorted(listing, key=lambda each: each.name + ("/" if each.is_dir() else ""))
-        for each in found:
-            key = prefix + each.name
-            if each.is_dir():
+    def _below(self, prefix: str, above: tuple[Place, ...], left_out: Counter[str]) -> Iterator[Entry]:
+        path = located(self.root, prefix) if prefix else self.root
+        above = (*above, _place(os.stat(path)))
+        with os.scandir(path) as listing:
+            here = {each.name: each for each in listing}
+        found = [(prefix + escaped(name, here), each, _status(each)) for name, each in here.items()]
+        for key, each, status in sorted(found, key=_order):
+            if reason := _no_object(each, status, above):
+                left_out[reason] += 1
+            elif isinstance(status, OSError):
+                yield Entry(key, -1, "absent")  # a link that leads nowhere, a file gone by now: reading tells
+            elif not stat.S_ISDIR(status.st_mode):
+                yield _entry(key, status)
+            else:
                 try:
-                    yield from self._below(f"{key}/")
+                    yield from self._below(f"{key}/", above, left_out)
                 except PermissionError:
                     yield Entry.unreadable(key)
-            elif not _is_temporary(each.name):
-                yield _listed(key, each)
 
     def read(self, key: str) -> bytes:
         """The whole file."""
-        return self._path(key).read_bytes()
+        with self.open(key) as file:
+            return file.read()
 
     def head(self, key: str, length: int) -> bytes:
         """Its beginning."""
@@ -47,16 +65,20 @@ class Disk:
             return file.read(length)
 
     def open(self, key: str) -> IO[bytes]:
-        """The file itself."""
-        return self._path(key).open("rb")
+        """The file itself. ``OSError`` for a pipe, a socket or a device: opening one may never return."""
+        path = self.path(key)
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OSError(errno.EINVAL, "a pipe, socket or device and no file", str(path))
+        return path.open("rb")
 
     def entry(self, key: str) -> Entry:
         """By the file's size and time."""
-        return _entry(key, os.stat(self._path(key)))
+        return _entry(key, os.stat(self.path(key)))
 
     def exists(self, key: str) -> bool:
         """Whether it is a file."""
-        return self._path(key).is_file()
+        return self.path(key).is_file()
 
     def put(self, key: str, data: bytes | Path) -> None:
         """A temporary file in the same folder, fsync, then ``os.replace``: seen at once and whole."""
@@ -98,6 +120,10 @@ class Disk:
         for key in keys:
             self.delete(key)
 
+    def path(self, key: str) -> Path:
+        """Where a listed file is, whose name may be no UTF-8 and escaped in its key."""
+        return Path(located(self.root, key))
+
     def _path(self, key: str) -> Path:
         return Path(self.root, key)
 
@@ -107,16 +133,39 @@ def _link(temporary: str, path: Path) -> None:
     os.unlink(temporary)
 
 
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".restora-") and name.endswith(".part")
-
-
-def _listed(key: str, found: os.DirEntry[str]) -> Entry:
-    """Also for a link that leads nowhere and a file that is gone by now: reading it will say so."""
+def _status(found: os.DirEntry[str]) -> os.stat_result | OSError:
+    """Of what a link leads to; or why that cannot be told."""
     try:
-        return _entry(key, found.stat())
-    except FileNotFoundError:
-        return Entry(key, -1, "absent")
+        return found.stat()
+    except OSError as error:
+        return error
+
+
+def _order(found: tuple[str, os.DirEntry[str], os.stat_result | OSError]) -> str:
+    """Sorts a folder where its files' keys belong."""
+    key, _, status = found
+    return key + ("/" if _is_folder(status) else "")
+
+
+def _is_folder(status: os.stat_result | OSError) -> bool:
+    return not isinstance(status, OSError) and stat.S_ISDIR(status.st_mode)
+
+
+def _no_object(
+    found: os.DirEntry[str], status: os.stat_result | OSError, above: tuple[Place, ...]
+) -> str | None:
+    """Why something in a folder is neither a file nor a folder of files."""
+    if isinstance(status, OSError):
+        return LOOP if status.errno == errno.ELOOP else None
+    if stat.S_ISDIR(status.st_mode):
+        return LOOP if found.is_symlink() and _place(os.stat(found.path)) in above else None
+    if not stat.S_ISREG(status.st_mode):
+        return NO_FILE
+    return UNFINISHED if _UNFINISHED.fullmatch(found.name) else None
+
+
+def _place(status: os.stat_result) -> Place:
+    return status.st_dev, status.st_ino
 
 
 def _entry(key: str, status: os.stat_result) -> Entry:

@@ -6,6 +6,7 @@ from a URL.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -67,17 +68,19 @@ class Folder:
         """A folder below this one."""
         return Folder(f"{self.url}/{key}", self.profile)
 
-    def pages(self, pattern: str = "*") -> Iterator[list[Entry]]:
+    def pages(self, pattern: str = "*", left_out: Counter[str] | None = None) -> Iterator[list[Entry]]:
         """All objects below that the pattern means (``pipeline.storage.patterns``), in order of key, a
         bounded page at a time.
 
         A sub-folder that cannot be listed becomes one entry whose key ends in ``/``, so that it is
-        reported and not forgotten. Raises ``StorageError`` where the folder itself cannot be listed.
+        reported and not forgotten. What is no object (pipes, loops of links, markers of folders) is counted
+        in ``left_out`` by reason. Raises ``StorageError`` where the folder itself cannot be listed.
         """
         key, matches = only_key(pattern), matcher(pattern)
         page: list[Entry] = []
-        for entry in self._walk() if key is None else self._alone(key):
-            if entry.key.endswith("/") or matches(entry.key):
+        counts: Counter[str] = Counter() if left_out is None else left_out
+        for entry in self._walk(counts) if key is None else self._alone(key):
+            if entry.is_unreadable or matches(entry.key):
                 page.append(entry)
             if len(page) == PAGE:
                 yield page
@@ -90,9 +93,9 @@ class Folder:
         if self.exists(key):
             yield self.entry(key)
 
-    def _walk(self) -> Iterator[Entry]:
+    def _walk(self, left_out: Counter[str]) -> Iterator[Entry]:
         try:
-            yield from self._store.walk()
+            yield from self._store.walk(left_out)
         except StorageError:
             raise
         except Exception as error:  # botocore and friends do not derive from OSError
@@ -118,6 +121,10 @@ class Folder:
         ``version`` is that of a listing, or empty in stores without ETags.
         """
         return self._store.entry(key)
+
+    def local_path(self, key: str) -> Path:
+        """Where a listed object of a local folder is, for what opens files by their paths."""
+        return self._store.path(key) if isinstance(self._store, Disk) else Path(self.root, key)
 
     def exists(self, key: str) -> bool:
         """Whether the object is there. ``StorageError`` where the store does not answer."""
@@ -179,6 +186,8 @@ def absolute_url(url: str) -> str:
             f"{parts.scheme}://...@{parts.hostname}: credentials do not belong in a URL; "
             "set them in the environment or name a profile"
         )
+    if any("\ud800" <= each <= "\udfff" for each in url):
+        raise StorageError(f"{url!a}: the folder's name is no UTF-8; give a link to it that has another name")
     if parts.scheme in ("", "file"):
         return str(Path(url.removeprefix("file://")).expanduser().resolve())
     return url.rstrip("/")

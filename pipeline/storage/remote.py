@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from inspect import signature
@@ -49,7 +50,7 @@ class Remote:
         reads = signature(getattr(self._fs, "_cat_file", self._fs.cat_file)).parameters
         self._in_one_request = {"max_concurrency": 1} if "max_concurrency" in reads else {}
 
-    def walk(self) -> Iterator[Entry]:
+    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
         """A level of the store at a time."""
         yield from self._below(self.root)
 
