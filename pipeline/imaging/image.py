@@ -57,6 +57,22 @@ class Domain:
         limits = np.iinfo(self.dtype) if self.is_integer else np.finfo(self.dtype)
         return float(limits.min), float(limits.max)
 
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """Physical value of one stored step over the largest of any channel; one for all or per channel."""
+        largest = max((abs(scale) for scale in self.scales), default=0.0)
+        return tuple(scale / largest for scale in self.scales) if largest else (1.0,)
+
+    @property
+    def zeros(self) -> tuple[float, ...]:
+        """Where physical zero lies between ``low`` (0) and ``high`` (1), as many as ``gains``.
+
+        A stored 0 where the file names no scale, or one of 0.
+        """
+        steps = zip(self.scales, self.offsets, strict=True)
+        stored = tuple(-offset / scale if scale else 0.0 for scale, offset in steps) or (0.0,)
+        return tuple((value - self.low) / (self.high - self.low) for value in stored)
+
 
 @dataclass(frozen=True)
 class Provenance:

@@ -37,7 +37,7 @@ def in_units(image: Image, radiometry: Radiometry | None) -> Image:
             f"no {image.domain.dtype} of this file's scale is between {radiometry.low:g} and "
             f"{radiometry.high:g}; correct radiometry in the job",
         )
-    domain = replace(image.domain, low=ends[0], high=ends[1], rule="job")
+    domain = replace(image.domain, low=ends[0], high=ends[1], rule="job", scales=(scale,), offsets=(offset,))
     return replace(image, domain=domain)
 
 

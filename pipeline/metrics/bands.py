@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pipeline.metrics.base import ALL_CHANNELS, Metric, MetricInputs, MetricProtocol
+from pipeline.metrics.base import ALL_CHANNELS, Metric, MetricProtocol
 
 
 def has_bands(protocol: MetricProtocol) -> bool:
     """Whether the score of one band means what that of the image does."""
-    return (
-        protocol.colour == ALL_CHANNELS
-        and protocol.pair is MetricInputs.REFERENCE
-        and protocol.fewest_bands == 1
-    )
+    return protocol.colour == ALL_CHANNELS and protocol.pair.needs_reference and protocol.fewest_bands == 1
 
 
 def per_band(

@@ -13,14 +13,24 @@ FULL_RANGE = (
     "1.0: from data_low to data_high of the row, the full range of the stored type (0..255 for uint8, "
     "0..65535 for uint16) unless the job's radiometry says otherwise"
 )
+PHYSICAL_ZERO = (
+    "zero is physical zero: stored * scale + offset as the job or the file says for each band, the stored 0 "
+    "where neither does"
+)
 
 
 class MetricInputs(StrEnum):
     """Which two images a metric takes; ``pipeline.processing.metric_inputs`` makes them."""
 
     REFERENCE = "restored and reference"
+    PHYSICAL = "restored and reference in physical units, so that zero is physical zero"
     INPUT = "restored, degraded again, and the degraded input: a run without references has the score too"
     ALONE = "restored, twice: there is no second image, so a run without references has the score too"
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a run without references has no such score."""
+        return self in (MetricInputs.REFERENCE, MetricInputs.PHYSICAL)
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ class MetricProtocol:
 class Metric(Protocol):
     """Scores a batch on whatever device it is.
 
-    Takes float32 BCHW in [0, 1] (restored may leave the range), border already cut, and a
+    Takes float32 BCHW in [0, 1] (restored may leave the range), or for ``MetricInputs.PHYSICAL`` what
+    ``pipeline.processing.metric_inputs.in_physical_units`` gives, border already cut, and a
     B1HW mask of valid pixels or ``None``. Returns (B,) float; NaN where the score is undefined, for
     example where no pixel is valid or the image is smaller than the window. A batch of eight gives
     what eight batches of one give.

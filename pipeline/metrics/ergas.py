@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.base import ALL_CHANNELS, MetricProtocol
+from pipeline.metrics.base import ALL_CHANNELS, PHYSICAL_ZERO, MetricInputs, MetricProtocol
 
 _RATIO = 4.0
 
@@ -23,12 +23,14 @@ class ERGAS:
         formula="100 / ratio * sqrt(mean over bands of mse_band / mean(reference_band)^2), ratio = 4 always",
         colour=ALL_CHANNELS,
         border="scale",
-        data_range="none: a ratio; zero is the stored type's lowest value",
+        data_range=f"none: a ratio; {PHYSICAL_ZERO}",
         unit="percent",
         higher_is_better=False,
         best=0.0,
         source="Wald, Fusion of Earth Data, 2000; ratio of pan-sharpening, whatever the degradation's scale",
         parameters=(("ratio", _RATIO),),
+        pair=MetricInputs.PHYSICAL,
+        version=2,
     )
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricProtocol
+from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, PHYSICAL_ZERO, MetricInputs, MetricProtocol
 
 
 def mean_squared_error(restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
@@ -69,11 +69,13 @@ class NRMSE:
         formula="||restored - reference|| / ||reference|| (Euclidean norms over valid pixels and channels)",
         colour=ALL_CHANNELS,
         border="scale",
-        data_range="none: a ratio; zero is the stored type's lowest value",
+        data_range=f"none: a ratio; {PHYSICAL_ZERO}",
         unit="1",
         higher_is_better=False,
         best=0.0,
         source="definition; 'euclidean' in scikit-image, square root of fastMRI's NMSE",
+        pair=MetricInputs.PHYSICAL,
+        version=2,
     )
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.base import ALL_CHANNELS, MetricProtocol
+from pipeline.metrics.base import ALL_CHANNELS, PHYSICAL_ZERO, MetricInputs, MetricProtocol
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class SAM:
         colour=ALL_CHANNELS,
         fewest_bands=2,
         border="scale",
-        data_range="none: an angle; zero is the stored type's lowest value",
+        data_range=f"none: an angle; {PHYSICAL_ZERO}",
         unit="degree",
         higher_is_better=False,
         best=0.0,
         source="Kruse et al., Remote Sensing of Environment 44, 1993",
+        pair=MetricInputs.PHYSICAL,
+        version=2,
     )
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:

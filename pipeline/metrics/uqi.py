@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.base import ALL_CHANNELS, MetricProtocol
+from pipeline.metrics.base import ALL_CHANNELS, PHYSICAL_ZERO, MetricInputs, MetricProtocol
 from pipeline.metrics.box import box_sum
 
 _SIZE = 8
@@ -29,13 +29,15 @@ class UQI:
         ),
         colour=ALL_CHANNELS,
         border="scale",
-        data_range="none: a ratio; zero is the stored type's lowest value",
+        data_range=f"none: a ratio; {PHYSICAL_ZERO}",
         unit="1",
         higher_is_better=True,
         best=1.0,
         source="Wang and Bovik, IEEE Signal Processing Letters 9(3), 2002, and its reference code",
         minimum_size=_SIZE,
         window="uniform 8 x 8; positions wholly inside the image and the valid mask",
+        pair=MetricInputs.PHYSICAL,
+        version=2,
     )
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.base import MetricProtocol
+from pipeline.metrics.base import PHYSICAL_ZERO, MetricInputs, MetricProtocol
 from pipeline.metrics.box import box_sum
 from pipeline.metrics.mse import mean_squared_error
 
 _WINDOW = 7
 _RANGE = "the largest valid value of the reference volume"
-_COLOUR = "every channel a slice; magnitudes, counted from data_low of the row"
+_COLOUR = f"every channel a slice; magnitudes; {PHYSICAL_ZERO}"
 _SOURCE = "Zbontar et al., fastMRI, arXiv:1811.08839, sec. 5.2"
 
 
@@ -39,6 +39,8 @@ class VolumePSNR:
         higher_is_better=True,
         best=float("inf"),
         source=_SOURCE,
+        pair=MetricInputs.PHYSICAL,
+        version=2,
     )
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
@@ -64,6 +66,8 @@ class VolumeSSIM:
         higher_is_better=True,
         best=1.0,
         source=_SOURCE,
+        pair=MetricInputs.PHYSICAL,
+        version=2,
         window="uniform 7 x 7; positions wholly inside the slice and the valid mask",
         minimum_size=_WINDOW,
     )
@@ -98,6 +102,8 @@ class VolumeNMSE:
         higher_is_better=False,
         best=0.0,
         source=_SOURCE,
+        pair=MetricInputs.PHYSICAL,
+        version=2,
     )
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:

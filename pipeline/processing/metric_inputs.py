@@ -52,6 +52,26 @@ def with_reference(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -
     return _cut(restored_BCHW, border), _cut(reference_BCHW, border), valid_B1HW
 
 
+def in_physical_units(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
+    """As ``with_reference``, in physical units over those of the range: a ratio of any two stays what it is.
+
+    Float64 where the range does not begin at zero, or bands differ in scale or offset.
+    """
+    restored_BCHW, reference_BCHW, valid_B1HW = with_reference(restored_BCHW, cases, border)
+    domains = [case.reference.domain for case in cases]
+    gain_BC11 = _by_band([domain.gains for domain in domains], restored_BCHW)
+    zero_BC11 = _by_band([domain.zeros for domain in domains], restored_BCHW)
+    if bool((gain_BC11 == 1).all()) and bool((zero_BC11 == 0).all()):
+        return restored_BCHW, reference_BCHW, valid_B1HW
+    physical = [(image.double() - zero_BC11) * gain_BC11 for image in (restored_BCHW, reference_BCHW)]
+    return physical[0], physical[1], valid_B1HW
+
+
+def _by_band(values: Sequence[Sequence[float]], image_BCHW: Tensor) -> Tensor:
+    """One number for all bands, or one for each: float64 (B, C or 1, 1, 1)."""
+    return torch.tensor(values, dtype=torch.float64, device=image_BCHW.device)[:, :, None, None]
+
+
 def with_input(restored_BCHW: Tensor, cases: Sequence[Given], _border: int) -> Images:
     """The restored images, degraded again, and the degraded inputs; known pixels of the input count.
 
@@ -82,6 +102,7 @@ def alone(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
 
 METRIC_INPUTS: dict[MetricInputs, Callable[[Tensor, Sequence[Given], int], Images]] = {
     MetricInputs.REFERENCE: with_reference,
+    MetricInputs.PHYSICAL: in_physical_units,
     MetricInputs.INPUT: with_input,
     MetricInputs.ALONE: alone,
 }

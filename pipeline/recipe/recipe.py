@@ -23,7 +23,7 @@ from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER, Job, RestorerSpec
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
-from pipeline.metrics.base import Metric, MetricInputs
+from pipeline.metrics.base import Metric
 from pipeline.privacy.datasets import fingerprints
 from pipeline.recipe.differences import finite
 from pipeline.recipe.weights import fetch_part, fetch_restorer
@@ -170,10 +170,8 @@ def _metric(name: str, where: str, job: Job) -> Metric:
         raise JobError(f'{where}: "{name}" is no score of one image; write distances = ["{name}"]')
     if name not in METRICS:
         raise JobError(f"{where}: {unknown('metric', name, METRICS)}")
-    if job.kind == "restore" and METRICS[name].protocol.pair is MetricInputs.REFERENCE:
-        others = (
-            each for each, metric in METRICS.items() if metric.protocol.pair is not MetricInputs.REFERENCE
-        )
+    if job.kind == "restore" and METRICS[name].protocol.pair.needs_reference:
+        others = (each for each, metric in METRICS.items() if not metric.protocol.pair.needs_reference)
         raise JobError(
             f'{where}: "{name}" needs a reference, which a restore run does not have; '
             f'without one there are {", ".join(others)}; or use kind = "benchmark"'

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating
-from pipeline.metrics.base import MetricInputs
 from pipeline.metrics.moments import local_moments, shared_mean
 from pipeline.metrics.page import page
 from pipeline.metrics.window import gaussian
@@ -86,7 +85,7 @@ def test_contract_sections(name):
 
 
 def test_every_metric_without_a_reference_can_be_had_of_scenes():
-    without = [metric for metric in METRICS.values() if metric.protocol.pair is not MetricInputs.REFERENCE]
+    without = [metric for metric in METRICS.values() if not metric.protocol.pair.needs_reference]
     assert len(without) == 4
     assert all(isinstance(metric, Accumulating) for metric in without)
 
