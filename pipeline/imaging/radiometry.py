@@ -84,6 +84,16 @@ def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
     return pixels
 
 
+def left_alone(pixels_HWC: NDArray[Any], source: Image, same_CHW: Tensor) -> NDArray[Any]:
+    """The pixels, with the source's own samples where ``same_CHW`` says that nothing was done to them.
+
+    Single precision holds no integer above 2^24 and no float64, and a range that does not begin at zero
+    costs the last bit of any float: what comes back through it is not what went in.
+    """
+    same_HWC = same_CHW.permute(1, 2, 0).cpu().numpy()
+    return np.where(same_HWC, source.pixels_HWC, pixels_HWC) if same_HWC.any() else pixels_HWC
+
+
 def clipped_and_stored(
     image_1CHW: Tensor, domain: Domain, valid_HW: NDArray[np.bool_] | None, extremes: tuple[float, float]
 ) -> tuple[int, NDArray[Any]]:

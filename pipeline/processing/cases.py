@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.degradation.degradation import Degraded
 from pipeline.imaging.image import Image
-from pipeline.imaging.radiometry import to_stored
+from pipeline.imaging.radiometry import left_alone, to_stored
 from pipeline.units import Source
 
 
@@ -37,7 +38,16 @@ class Case:
     def degraded_image(self) -> Image:
         """The restorer's input as it would be saved: rounded and clipped to the source's dtype."""
         domain = self.reference.domain
-        return self.reference.with_pixels(to_stored(self.degraded.image_BCHW, domain)[0])
+        pixels_HWC = to_stored(self.degraded.image_BCHW, domain)[0]
+        return self.with_pixels(pixels_HWC, self.degraded.image_BCHW[0])
+
+    def with_pixels(self, pixels_HWC: NDArray[Any], image_CHW: Tensor) -> Image:
+        """The source with other pixels, made of this tensor; what was left alone is the source's own."""
+        known = [self.reference_1CHW[0], self.degraded.image_BCHW[0]]
+        if all(each.shape == image_CHW.shape for each in known):
+            same_CHW = (image_CHW == known[0]) & (image_CHW == known[1])
+            pixels_HWC = left_alone(pixels_HWC, self.reference, same_CHW)
+        return self.reference.with_pixels(pixels_HWC)
 
 
 @dataclass(frozen=True)

@@ -122,17 +122,18 @@ class Processor:
         if condition is None:
             return [each for case in cases for each in self._restore([case], built, degradation)]
         degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
-        restored_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
-        valid_B1HW = valid_output(cases, restored_BCHW)
-        restored_BCHW, clipped_B = quantised(restored_BCHW, cases[0].reference.domain, valid_B1HW)
+        given_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
+        valid_B1HW = valid_output(cases, given_BCHW)
+        restored_BCHW, clipped_B = quantised(given_BCHW, cases[0].reference.domain, valid_B1HW)
         scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
         seconds = (time.perf_counter() - started) / len(cases)
         described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
+        each = zip(cases, pixels_BHWC, given_BCHW, clipped_B.tolist(), scores, strict=True)
         return [
-            (case.reference.with_pixels(pixels), described | {"clipped_pixels": clipped} | row)
-            for case, pixels, clipped, row in zip(cases, pixels_BHWC, clipped_B.tolist(), scores, strict=True)
+            (case.with_pixels(pixels, given_CHW), described | {"clipped_pixels": clipped} | row)
+            for case, pixels, given_CHW, clipped, row in each
         ]
 
     def _score_degraded(self, cases: Sequence[Case], degradation: Degradation | None) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import torch
 from models.contract import Condition
 from pipeline.imaging.image import Image
 from pipeline.imaging.nodata import filled
-from pipeline.imaging.radiometry import clipped_and_stored, in_units, to_tensor
+from pipeline.imaging.radiometry import clipped_and_stored, in_units, left_alone, to_tensor
 from pipeline.jobs.job import Radiometry
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.scenes.block_codec import BlockCodec
@@ -89,6 +89,9 @@ class Panels:
         valid_HW = None if core.valid_HW is None else core.valid_HW.repeat(scale, 0).repeat(scale, 1)
         clipped, pixels_HWC = clipped_and_stored(kept_1CHW, core.domain, valid_HW, extremes)
         self.statistics.clipped += clipped
+        core_1CHW = seen_1CHW[..., top : top + height, left : left + width]
+        if core_1CHW.shape == kept_1CHW.shape:
+            pixels_HWC = left_alone(pixels_HWC, core, (core_1CHW == kept_1CHW)[0])
         return core.with_pixels(pixels_HWC)
 
 
