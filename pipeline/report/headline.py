@@ -1,4 +1,4 @@
-"""The result in one sentence, claiming no more than the intervals allow."""
+"""The result in a sentence or two, claiming no more than the intervals allow."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.report.attention import Attention
 from pipeline.report.notation import count
 from pipeline.report.ranking import Place, Ranking
 from pipeline.report.run_facts import RunFacts
 
 
-def headline(facts: RunFacts, rankings: list[Ranking], protocols: Mapping[str, Mapping[str, Any]]) -> str:
-    """One sentence; ``rankings`` is empty where nothing was scored."""
+def headline(
+    facts: RunFacts,
+    rankings: list[Ranking],
+    protocols: Mapping[str, Mapping[str, Any]],
+    found: Attention | None = None,
+) -> str:
+    """Empty ``rankings``: nothing was scored. A restore run also says, with ``found``, where to look."""
     if not facts.rows:
         return "Nothing ran: the table is empty."
     if not facts.ok:
         return f"Nothing could be processed: all {count(facts.rows, 'row')} are quarantined."
+    if facts.kind == "restore":
+        return _without_scores(facts) + _to_look_at(facts, found)
     scored = [ranking for ranking in rankings if any(place.record["n"] for place in ranking.places)]
     if not scored:
         return _without_scores(facts)
@@ -37,6 +45,14 @@ def _without_scores(facts: RunFacts) -> str:
     by = f" by {_and(facts.restorers)}" if facts.kind == "restore" and 0 < len(facts.restorers) <= 3 else ""
     rest = f"; {facts.quarantined:,} quarantined" if facts.quarantined else "; none was quarantined"
     return f"{facts.ok:,} of {count(facts.rows, 'image')} {verb}{by}{rest}."
+
+
+def _to_look_at(facts: RunFacts, found: Attention | None) -> str:
+    if found is None or facts.ok < 2:
+        return ""
+    first = found.images[0]
+    where = f" of {first['dataset']}" if len(facts.datasets) > 1 else ""
+    return f" Look first at {first['key']}{where}, which {found.phrase}: {found.metric} {first['texts'][0]}."
 
 
 def _single(facts: RunFacts, scored: list[Ranking], unit: str) -> str:

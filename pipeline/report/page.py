@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import notation
+from pipeline.report.attention import attention, sheet_labels
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
 from pipeline.report.headline import headline
 from pipeline.report.ranking import Ranking, by_place, rankings
@@ -45,13 +46,16 @@ def build_page(
     facts = run_facts(table)
     ranked = rankings(summary, comparisons, known)
     sheets = _sheets(samples, ranked)
+    found = attention(table) if facts.kind == "restore" else None
     return (
         _environment()
         .get_template("page.jinja")
         .render(
             facts=facts,
             fact_lines=fact_lines(facts, provenance),
-            headline=headline(facts, ranked, known),
+            headline=headline(facts, ranked, known, found),
+            attention=found,
+            sheet_labels=sheet_labels(found) if facts.kind == "restore" else {},
             rankings=ranked[:RANKINGS_SHOWN],
             restorers=by_place(ranked),
             rankings_hidden=max(len(ranked) - RANKINGS_SHOWN, 0),

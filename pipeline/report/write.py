@@ -24,10 +24,11 @@ from pipeline.ledger.run_record import RunRecord
 from pipeline.privacy.datasets import folder_of
 from pipeline.processing.cases import Loaded, Outcome
 from pipeline.processing.processor import Processor
+from pipeline.report.attention import focus
 from pipeline.report.display import Display
 from pipeline.report.page import build_page
 from pipeline.report.run_provenance import RunProvenance
-from pipeline.report.sample import Pick, Sample, pick_samples
+from pipeline.report.sample import RANKS, Pick, Sample, pick_samples
 from pipeline.results.statistics import compare
 from pipeline.results.tables import read_metrics, read_summary
 from pipeline.units import Source
@@ -44,11 +45,15 @@ def write_report(run: RunFolder) -> str:
     """Writes ``report/index.html`` from the tables; returns its address."""
     table, summary = read_metrics(run), read_summary(run)
     metric = run.job.metrics[0] if run.job.metrics else None
+    picked_by = focus(run.job.metrics) if run.job.kind == "restore" else metric
+    picks = pick_samples(table, picked_by)
+    if run.job.kind == "restore":
+        picks.sort(key=lambda pick: (pick.dataset, -RANKS.index(pick.rank)))  # what moved most in front
     page = build_page(
         table,
         summary,
         compare(table, metric) if metric else None,
-        list(remade(run, table, pick_samples(table, metric))),
+        list(remade(run, table, picks)),
         _provenance(run),
     )
     run.folder.put(PAGE, page.encode())
