@@ -17,6 +17,7 @@ from pipeline.report.attention import attention, sheet_labels
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
 from pipeline.report.headline import headline
 from pipeline.report.ranking import Ranking, by_place, rankings
+from pipeline.report.reproduce import toml
 from pipeline.report.run_facts import QUARANTINE_SHOWN, fact_lines, quarantine, run_facts
 from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import Sample, sheets_that_fit
@@ -87,6 +88,7 @@ def _environment() -> Environment:
     environment.globals["count"] = notation.count
     environment.filters["number"] = notation.number
     environment.filters["p_value"] = notation.p_value
+    environment.filters["toml"] = toml
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return environment
 

@@ -13,11 +13,13 @@ from importlib import metadata
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
+from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import RunRecord
@@ -27,8 +29,11 @@ from pipeline.processing.processor import Processor
 from pipeline.report.attention import focus
 from pipeline.report.display import Display
 from pipeline.report.page import build_page
+from pipeline.report.pixels import Pixels
+from pipeline.report.reproduce import commands
 from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import RANKS, Pick, Sample, pick_samples
+from pipeline.report.upright import orientation_of, upright
 from pipeline.results.statistics import compare
 from pipeline.results.tables import read_metrics, read_summary
 from pipeline.units import Source
@@ -54,7 +59,7 @@ def write_report(run: RunFolder) -> str:
         summary,
         compare(table, metric) if metric else None,
         list(remade(run, table, picks)),
-        _provenance(run),
+        _provenance(run, quarantined=pc.any(pc.not_equal(table["status"], "ok")).as_py() or False),
     )
     run.folder.put(PAGE, page.encode())
     return run.folder.uri(PAGE)
@@ -99,15 +104,20 @@ def _sample(pick: Pick, loaded: Loaded, outcomes: list[Outcome], metrics: tuple[
     case = outcomes[0].case
     assert case is not None
     shown = Display.of(case.reference)
+    orientation = orientation_of(loaded.image)
+
+    def picture(image: Image) -> Pixels:
+        return upright(shown(image), orientation)
+
     return Sample(
         dataset=pick.dataset,
         key=pick.key,
         degradation=pick.degradation,
         rank=pick.rank,
         # A restore run has no reference: what it was given is all there is.
-        reference_HWC=None if pick.degradation == NO_DEGRADATION else shown(case.reference),
-        degraded_HWC=shown(case.degraded_image()),
-        restored={name: shown(image) for name, image in restored.items()},
+        reference_HWC=None if pick.degradation == NO_DEGRADATION else picture(case.reference),
+        degraded_HWC=picture(case.degraded_image()),
+        restored={name: picture(image) for name, image in restored.items()},
         note=shown.note,
         scores={each.restorer: _scores(each, metrics) for each in outcomes if each.restored is not None},
     )
@@ -117,7 +127,7 @@ def _scores(outcome: Outcome, metrics: tuple[str, ...]) -> dict[str, float]:
     return {name: outcome.fields[name] for name in metrics if outcome.fields.get(name) is not None}
 
 
-def _provenance(run: RunFolder) -> RunProvenance:
+def _provenance(run: RunFolder, quarantined: bool) -> RunProvenance:
     record = RunRecord.read(run.folder)
     facts: dict[str, Any] = {}
     if record is not None:
@@ -128,14 +138,9 @@ def _provenance(run: RunFolder) -> RunProvenance:
             "seconds": record.seconds,
             "rows_done": record.images * len(run.recipe.combinations),
         }
-    return RunProvenance(commands=_commands(run), versions=_versions(), hardware=_hardware(), **facts)
-
-
-def _commands(run: RunFolder) -> list[str]:
-    if run.job.kind == "benchmark":
-        return ["restora benchmark job.toml   # the job as below", f"restora verify {run.job.output}"]
-    output = run.job.output
-    return [f"restora verify {output}", f"restora retry {output}   # what was quarantined"]
+    return RunProvenance(
+        commands=commands(run.job, quarantined), versions=_versions(), hardware=_hardware(), **facts
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -50,7 +50,13 @@ def measured(html, tmp_path, width):
     (tmp_path / "page.html").write_text(html)
     frame = f'<iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe>'
     (tmp_path / "frame.html").write_text(f"<title>-</title><body style='margin:0'>{frame}{MEASURE}")
-    options = "--headless --no-sandbox --disable-gpu --allow-file-access-from-files --hide-scrollbars".split()
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--allow-file-access-from-files",
+        "--hide-scrollbars",
+    ]
     command = [CHROMIUM, *options, "--window-size=1600,1000", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [*command, "--virtual-time-budget=5000", "--dump-dom", (tmp_path / "frame.html").as_uri()],
@@ -64,7 +70,9 @@ def measured(html, tmp_path, width):
 
 def test_every_box_that_scrolls_takes_the_keyboard_and_has_a_name_of_its_own(html):
     boxes = [
-        each for tag, each in Page(html).elements if each.get("class") in ("scroll", "commands") or tag == "pre"
+        each
+        for tag, each in Page(html).elements
+        if each.get("class") in ("scroll", "commands") or tag == "pre"
     ]
     assert len(boxes) >= 6
     assert all((each.get("tabindex"), each.get("role")) == ("0", "region") for each in boxes)
