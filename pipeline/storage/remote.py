@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _LASTING = re.compile(r"NoSuch|NotFound|Not Found|404|403|Forbidden|AccessDenied|Credential|InvalidAccessKey")
 _EXISTS = re.compile(r"PreconditionFailed|ConditionalRequestConflict|412|At least one of the pre-conditions")
+_NO_CONDITIONS = re.compile(r"NotImplemented|501|not implemented|UnsupportedHeader")
 
 
 class Remote:
@@ -104,9 +105,14 @@ class Remote:
         except FileExistsError:
             return False
         except Exception as error:
-            if _EXISTS.search(f"{type(error).__name__} {error}"):
+            text = f"{type(error).__name__} {error}"
+            if _EXISTS.search(text):
                 return False
-            raise
+            if not _NO_CONDITIONS.search(text):
+                raise
+            if self.exists(key):  # a store without conditions: looked at first, and no more can be had
+                return False
+            self.put(key, data)
         return True
 
     def delete(self, key: str) -> None:

@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 
 import pytest
+import s3fs
 
 from pipeline import run
 from pipeline.errors import StorageError
@@ -195,3 +196,20 @@ def test_what_is_created_is_never_replaced_and_what_is_deleted_need_not_be_there
     assert [method for method, _ in requests] == ["PUT", "PUT", "DELETE", "GET"]
     folder.delete_all(["a", "absent"])
     assert folder.keys("") == []
+
+
+def test_a_store_without_conditional_puts_is_looked_at_first(bucket, monkeypatch):
+    """As endpoints do that know no ``If-None-Match``."""
+    folder = Folder(f"{bucket}/run")
+    folder.put("x", b"")
+    put = s3fs.S3FileSystem.pipe_file
+
+    def older(self, path, data=None, mode="overwrite", **options):
+        if mode == "create":
+            raise OSError(22, "A header you provided implies functionality that is not implemented.")
+        return put(self, path, data, **options)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "pipe_file", older)
+    assert folder.create("a", b"first")
+    assert not folder.create("a", b"second")
+    assert folder.read("a") == b"first"
