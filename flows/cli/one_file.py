@@ -10,11 +10,18 @@ from typing import Any
 from flows.addresses import absolute
 from flows.cli.console import OUT, complain, say
 from flows.cli.session import DONE, QUARANTINED
+from pipeline.jobs.datasets import SEALED
 
 
 def names_a_file(source: str, dest: str) -> bool:
     """Whether SOURCE is one image on this disk and DEST the name of another."""
-    if not Path(source).is_file() or "://" in dest or dest.endswith("/") or Path(dest).is_dir():
+    if (
+        source.startswith(SEALED)
+        or not Path(source).is_file()
+        or "://" in dest
+        or dest.endswith("/")
+        or Path(dest).is_dir()
+    ):
         return False
     return _format_of(dest) is not None
 
