@@ -140,16 +140,17 @@ def execute(
         return progress
     started_at = RunRecord.begin(run.folder, _now())
     running = engine(options)
-    try:
-        with closing(running(run)) as reports:
+    # Closed after the engine has stopped: what was under way is given up, and never waited for.
+    with closing(running(run)) as reports:
+        try:
             for unit_report in reports:
                 progress.add(unit_report)
                 on_progress(progress)
                 if run.lease is not None:
                     run.lease.check()
                 _stop_if_hopeless(progress, run.job.quarantine)
-    finally:
-        running.stop()
+        finally:
+            running.stop()
     if progress.units < planned.units:
         missing = planned.units - progress.units
         raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")
