@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,14 @@ _THREADS = 16
 
 
 class PlannedBefore:
-    """What the last plan listed: objects of these sources are ours, committed or not; 8 bytes each."""
+    """What the last plan listed: objects of these sources are ours, committed or not; 8 bytes each.
+
+    Read before the plan is replaced, and only by runs that could write over anything.
+    """
 
     def __init__(self, run: RunFolder) -> None:
         known = array("q")
-        if is_planned(run.folder):
+        if _may_overwrite(run) and is_planned(run.folder):
             for source in read_sources(run.folder):
                 known.append(_name(source))
         self._known = np.unique(np.array(known, np.int64))
@@ -40,18 +44,22 @@ class PlannedBefore:
 
 def refuse_overwriting(run: RunFolder, before: PlannedBefore, committed: Committed) -> None:
     """``JobError`` that names the first object which is there, is not ours, and would be written over."""
-    if run.job.kind == "benchmark" or run.job.overwrite:
+    if not _may_overwrite(run):
         return
-    new = [each for each in _uncommitted(run, committed) if each not in before]
-    if not new:
-        return
-    found = _looked_up(run, new) if len(new) <= _FEW else _listed_among(run, new)
+    new = (each for each in _uncommitted(run, committed) if each not in before)
+    few = list(islice(new, _FEW + 1))
+    found = _looked_up(run, few) if len(few) <= _FEW else _listed_among(run, chain(few, new))
     if found and (alien := _never_committed(run, found)):
         shown = _output_key(run, alien[0]) if not alien[0].sealed else "of a private dataset"
         raise JobError(
             f"output: {run.job.output} holds {len(alien)} objects that no run wrote there, such as {shown}, "
             "and they would be written over; choose another output, or write overwrite = true (--overwrite)"
         )
+
+
+def _may_overwrite(run: RunFolder) -> bool:
+    """Whether objects go where others could be, and the job does not say that they may be written over."""
+    return run.job.kind != "benchmark" and not run.job.overwrite
 
 
 def _uncommitted(run: RunFolder, committed: Committed) -> Iterator[Source]:
@@ -76,8 +84,10 @@ def _looked_up(run: RunFolder, new: list[Source]) -> list[Source]:
         return [source for source, exists in zip(new, there, strict=True) if exists]
 
 
-def _listed_among(run: RunFolder, new: list[Source]) -> list[Source]:
+def _listed_among(run: RunFolder, new: Iterable[Source]) -> list[Source]:
     keys = _present(run)
+    if not len(keys):
+        return []  # an empty output, as at first: nothing more is read
     return [source for source in new if _among(seed_of(_output_key(run, source)), keys)]
 
 

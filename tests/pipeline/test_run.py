@@ -181,7 +181,9 @@ def test_a_hopeless_archive_stops_early_with_the_reasons(tmp_path):
     )
     with pytest.raises(RunStopped, match=r"10 of the first 10 images were quarantined \(UNREADABLE 10\)"):
         plan_and_execute(job)
-    assert 10 <= run.plan(open_run(job), run.Options(engine="local")).done < 60, "what was done is kept"
+    committed = len(open_run(job).ledger.committed().done)
+    assert 10 <= committed < 60, "several units may be under way when it stops"
+    assert run.plan(open_run(job), run.Options(engine="local")).done == committed, "what was done is kept"
 
 
 def test_a_few_bad_images_stop_nobody(tmp_path):
