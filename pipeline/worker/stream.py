@@ -92,6 +92,7 @@ class Stream:
             self._saver.budget.open()
             self._tasks.post(lambda: None)
             coordinator.join()
+            self._tasks.wait()
             for each in self._admission.begun:
                 with suppress(Exception):  # the store may be what failed; then it counts as one death
                     self._stations.recorder.abandon(each.unit)
@@ -137,7 +138,8 @@ class Stream:
             self._admission.put_back(under_way)
         else:
             under_way.images_ahead = 0
-            self._tasks.on_network(partial(_named, unit, self._rows_apart, under_way), self._complete)
+            apart = partial(_named, unit, self._rows_apart, under_way)
+            self._tasks.on_network(apart, self._complete, outlasts=True)
 
     def _begin_alone(self, under_way: UnitUnderWay) -> None:
         unit = under_way.unit

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from enum import IntEnum
 from functools import partial
 from itertools import count
@@ -51,10 +51,14 @@ class Tasks:
         self._numbers = count()
         self._on_cores = 0
         self._over = False
+        self._writing: set[Future[None]] = set()
 
-    def on_network(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Work that waits for a store."""
-        self._threads.on_network.submit(self._run, work, then)
+    def on_network(self, work: Callable[[], T], then: Callable[[T], None], *, outlasts: bool = False) -> None:
+        """Work that waits for a store. One that ``outlasts`` is not waited for when all is given up."""
+        future = self._threads.on_network.submit(self._run, work, then)
+        if not outlasts:
+            self._writing.add(future)
+            future.add_done_callback(self._writing.discard)
 
     def on_cores(self, turn: Turn, work: Callable[[], T], then: Callable[[T], None]) -> None:
         """Work that takes a core. To be called in ``step`` alone, or before the first."""
@@ -77,6 +81,10 @@ class Tasks:
     def give_up(self) -> None:
         """What has not begun never will."""
         self._over = True
+
+    def wait(self) -> None:
+        """Until no request is under way: after a run has ended, nothing of it is written any more."""
+        wait(list(self._writing))
 
     def _run(self, work: Callable[[], T], then: Callable[[T], None], on_a_core: bool = False) -> None:
         if self._over:
