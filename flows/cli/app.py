@@ -88,7 +88,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         training_commands.train,
         MAKE,
         "restora train conf/train/srresnet-x2-small.toml out/srresnet-x2 --data photos/ "
-        "--set data.sources=null --minutes 60",
+        "--set data.attribution=null --minutes 60",
     ),
     (
         "generate",

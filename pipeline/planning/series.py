@@ -15,21 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import StorageError, describe
 from pipeline.formats import FORMATS
 from pipeline.formats.series import FORMATS_OF_SERIES, HEAD_BYTES, READERS, SeriesFormat
 from pipeline.jobs.job import Dataset
 from pipeline.planning.plan_files import SOURCES, is_planned
 from pipeline.privacy.naming import SourceLocator
+from pipeline.privacy.probing import probe
 from pipeline.storage.folder import Folder
-from pipeline.storage.remote import retried
 from pipeline.units import Group, Source
 
 _ALONE = tuple(
     end for each in FORMATS.values() if not isinstance(each, SeriesFormat) for end in (*each.extensions, "/")
 )
 """Endings of objects that belong to no series: nobody looks into them."""
-_ATTEMPTS = 3
 
 
 class SeriesIndex:
@@ -81,22 +79,11 @@ def read_groups(folder: Folder) -> Iterator[Group]:
 
 
 def _series_at(folder: Folder, key: str, source: Source) -> str:
-    """The series of one object; empty for what says none, and for what cannot be had: its row will say why.
-
-    Any other fault of the store stops the plan: an image that is taken for one alone because of a hiccup
-    would be restored without its series, and nobody would see it.
-    """
-    try:
-        head, whole = retried(lambda: _read_head(folder, key), _ATTEMPTS)
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
+    """The series of one object; empty for what says none, and for what is gone: its row will say why."""
+    found = probe(source, lambda: _read_head(folder, key), "to which series it belongs")
+    if found is None:
         return ""
-    except Exception as error:
-        # The error's own text may hold the name of a private object.
-        what = type(error.__cause__ or error).__name__ if source.sealed else describe(error)
-        raise StorageError(
-            f'dataset "{source.dataset}": {source.key} cannot be read to see to which series it belongs: '
-            f"{what}; check the store, and run the same command again"
-        ) from (None if source.sealed else error)
+    head, whole = found
     try:
         return next((each.series_of(whole) for each in FORMATS_OF_SERIES if each.recognises(head)), "")
     except Exception:  # a damaged header: reading the image will say what is wrong with it

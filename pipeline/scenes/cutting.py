@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-from pipeline.errors import ImageError, StorageError, describe
+from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.directory import BYTE_ORDERS
@@ -20,11 +20,11 @@ from pipeline.ledger.ledger import Committed
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.strips import StripLedger
 from pipeline.privacy.naming import SourceLocator
+from pipeline.privacy.probing import probe
 from pipeline.scenes.blocks import WORK, delete_below
 from pipeline.scenes.geometry import strip_cuts
 from pipeline.scenes.reader import Scene
 from pipeline.storage.folder import Folder
-from pipeline.storage.remote import retried
 from pipeline.units import Source, StripTask, Unit, make_unit
 
 _PIXELS_A_BYTE = 8
@@ -32,8 +32,6 @@ _PIXELS_A_BYTE = 8
 _BLOCK_SAMPLES = 1 << 27
 """Samples that one row of the file's blocks may have: what reading holds."""
 _READERS = 8
-_ATTEMPTS = 2
-"""Each of them is several where the store itself tries again."""
 _SCENES = (*GeoTiff.extensions, *Raster.extensions)
 _OTHERS = tuple({end for each in FORMATS.values() for end in each.extensions}.difference(_SCENES))
 """Endings of objects that are not looked into: most archives are large photographs."""
@@ -95,7 +93,7 @@ class ScenePlan:
         return is_large and not source.group
 
     def _cut(self, source: Source) -> StripTask | None:
-        """How a source is cut; nothing for what is no scene. Raises ``StorageError``, as ``_opened`` does."""
+        """How a source is cut; nothing for what is no scene. Raises ``StorageError``, as ``probe`` does."""
         scene = self._opened(source)
         if scene is None:
             return None
@@ -109,23 +107,9 @@ class ScenePlan:
         return StripTask(strip_cuts(height, width, bands, self._job.resources.strip_samples))
 
     def _opened(self, source: Source) -> Scene | None:
-        """The source as a scene; nothing where it is none, or where its own row will say what is wrong.
-
-        A store that fails must not decide how an image is treated: it is asked again, and then the plan
-        ends with a ``StorageError``.
-        """
+        """The source as a scene; nothing where it is none, or where its own row will say what is wrong."""
         folder, key = self._locator.locate(source)
-        try:
-            return retried(lambda: self._scene_at(folder, key), _ATTEMPTS)
-        except (FileNotFoundError, PermissionError):  # lasting, and of this object alone
-            return None
-        except Exception as error:
-            # The error's own text may hold the name of a private object.
-            what = type(error.__cause__ or error).__name__ if source.sealed else describe(error)
-            raise StorageError(
-                f'dataset "{source.dataset}": {source.key} cannot be read to see whether it is a scene: '
-                f"{what}; check the store, and run the same command again"
-            ) from (None if source.sealed else error)
+        return probe(source, lambda: self._scene_at(folder, key), "whether it is a scene")
 
     def _scene_at(self, folder: Folder, key: str) -> Scene | None:
         """The scene; raises what the store raises, or ``READ_FAILED`` for it."""
