@@ -1,7 +1,7 @@
 """A folder anywhere fsspec reaches: list in pages, read, put whole objects. Nothing is ever renamed.
 
 Credentials come from the environment or from a named profile of the store's own configuration, never
-from a URL.
+from a URL. The client of S3 is imported late, for start-up: a run on a disk needs none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import FolderNotFound, StorageError, describe
 from pipeline.storage.base import Entry, Store
 from pipeline.storage.disk import Disk
+from pipeline.storage.memory import Memory
 from pipeline.storage.patterns import matcher, only_key
 from pipeline.storage.remote import Remote
 
@@ -44,7 +45,7 @@ class Folder:
     def _store(self) -> Store:
         if self.is_local and self.profile is None:
             return Disk(self.url)
-        return Remote(self.url, self.profile)
+        return _remote(self.url, self.profile)
 
     @property
     def is_local(self) -> bool:
@@ -168,6 +169,17 @@ class Folder:
                 return []
             raise
         return [f"{prefix}/{entry.key}" for page in pages for entry in page]
+
+
+def _remote(url: str, profile: str | None) -> Store:
+    scheme = urlsplit(url).scheme
+    if scheme in ("s3", "s3a"):
+        try:
+            from pipeline.storage.s3 import S3
+        except ImportError:
+            return Remote(url, profile)  # says which extra is missing
+        return S3(url, profile)
+    return Memory(url, profile) if scheme == "memory" else Remote(url, profile)
 
 
 def _explained(error: Exception) -> str:
