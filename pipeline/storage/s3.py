@@ -81,7 +81,7 @@ class S3(Remote):
         found = not prefix
         while True:
             page = self._tried(
-                lambda: self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **request)  # noqa: B023
+                lambda: self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **request)
             )
             for each in page.get("Contents", ()):
                 found, entry = True, _entry(each["Key"].removeprefix(prefix), each)

@@ -116,6 +116,8 @@ def _image(samples_HWC: NDArray[Any], page: tifffile.TiffPage, entries: dict[str
         position = samples_HWC.shape[2] - len(kinds) + alphas[0]
         alpha_HW = np.ascontiguousarray(samples_HWC[:, :, position])
         samples_HWC = np.delete(samples_HWC, position, axis=2)
+        if position < samples_HWC.shape[2]:
+            entries["tiff_alpha"] = position
         if kinds[alphas[0]] == _ASSOCIATED:
             entries[ASSOCIATED_ALPHA] = True
     if int(page.photometric) in (RGB, YCBCR) and samples_HWC.shape[2] > 3:
@@ -132,9 +134,12 @@ def _samples_arguments(image: Image) -> dict[str, Any]:
     """Samples in the order of the file, and the tags that say what each of them is."""
     entries, channels = image.metadata.entries, image.size[2]
     is_rgb = channels == 3 or (channels > 3 and entries.get("tiff_rgb", False))
-    samples_HWC, extras = image.samples, ["unspecified"] * (channels - (3 if is_rgb else 1))
+    colours = 3 if is_rgb else 1
+    samples_HWC, extras = image.pixels_HWC, ["unspecified"] * (channels - colours)
     if image.alpha_HW is not None:
-        extras.append("assocalpha" if entries.get(ASSOCIATED_ALPHA) else "unassalpha")
+        place = max(entries.get("tiff_alpha", channels), colours)
+        samples_HWC = np.insert(samples_HWC, min(place, channels), image.alpha_HW, axis=2)
+        extras.insert(place - colours, "assocalpha" if entries.get(ASSOCIATED_ALPHA) else "unassalpha")
     planes = bool(entries.get("tiff_planes"))
     arguments: dict[str, Any] = {"photometric": "rgb" if is_rgb else "minisblack"}
     if samples_HWC.shape[2] == 1:
