@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.addresses import redacted
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.datasets import folder_of, key_for
@@ -44,7 +45,11 @@ class SourceLocator:
 
     def public_uri(self, source: Source) -> str | None:
         """The address of a source as rows may tell it; ``None`` where it is private."""
-        return None if source.sealed else self._folders[source.dataset].uri(source.key)
+        if source.sealed:
+            return None
+        address = self._folders[source.dataset].uri(source.key)
+        # A web server's listing may hand out signed links; in other stores "?" is a part of a name.
+        return redacted(address) if address.startswith("http") else address
 
     def group_of(self, dataset: Dataset, *names: str) -> str:
         """A name for a group of sources. Keyed where private: a UID is a name that other archives know."""

@@ -15,6 +15,7 @@ from typing import Any
 from models import catalog
 from models.names import unknown
 from models.restorer import Restorer
+from pipeline.addresses import redacted
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.distances import DISTANCES
 from pipeline.errors import JobError
@@ -138,7 +139,7 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
             restorer = catalog.build(spec.name)
         restorer = Restorer(restorer.card, restorer.model, precision=spec.precision)
     except ValueError as error:
-        raise JobError(f"{where}: {error}") from error
+        raise JobError(f"{where}: {redacted(str(error))}") from None
     card = restorer.card
     if spec.noise_level is not None and "noise_level" not in (*card.needs, *card.takes):
         raise JobError(

@@ -118,7 +118,7 @@ def _metadata(run: RunFolder) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": run.job.kind,
-        "job": run.job.model_dump(mode="json"),
+        "job": run.job.shown(),
         "recipe": run.specification,
         "recipe_id": run.recipe_id,
         "distances": {

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from pipeline.addresses import credentials_in, has_secret, redacted
 from pipeline.errors import FolderNotFound, StorageError, describe
 from pipeline.storage.base import Entry, Store
 from pipeline.storage.disk import Disk
@@ -34,6 +35,11 @@ class Folder:
     def __init__(self, url: str, profile: str | None = None) -> None:
         self.url = absolute_url(url)
         self.profile = profile
+        if has_secret(self.url) and not self.is_local:
+            raise StorageError(
+                f"{redacted(self.url)}: a signed address is of one object for a while, and no folder; "
+                "set credentials in the environment or name a profile"
+            )
 
     def __reduce__(self) -> tuple[type[Folder], tuple[str, str | None]]:
         return type(self), (self.url, self.profile)
@@ -193,9 +199,9 @@ def _explained(error: Exception) -> str:
 def absolute_url(url: str) -> str:
     """The URL without a trailing slash; local paths made absolute, so that they mean one place."""
     parts = urlsplit(url)
-    if parts.username or parts.password:
+    if (scheme := credentials_in(url)) is not None:
         raise StorageError(
-            f"{parts.scheme}://...@{parts.hostname}: credentials do not belong in a URL; "
+            f"{scheme}://...: credentials do not belong in a URL; "
             "set them in the environment or name a profile"
         )
     if any("\ud800" <= each <= "\udfff" for each in url):
