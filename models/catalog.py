@@ -16,10 +16,14 @@ from models.names import is_address, unknown
 from models.restorer import Restorer
 from models.solvers.biharmonic import BiharmonicInpainting
 from models.solvers.bilateral import Bilateral
+from models.solvers.bm3d import BlockMatching3D
 from models.solvers.consistent import Consistent
+from models.solvers.despeckle_bm3d import DespeckleBm3d
+from models.solvers.fast_marching_inpainting import FastMarchingInpainting
 from models.solvers.generative_prior import GenerativePrior
 from models.solvers.identity import Identity
 from models.solvers.interpolation import Interpolation
+from models.solvers.lee import Lee
 from models.solvers.linear_light import LinearLight
 from models.solvers.median import Median
 from models.solvers.non_local_means import NonLocalMeans
@@ -46,8 +50,9 @@ SOLVERS: dict[str, type[Solver]] = {
     for each in (
         Identity, Interpolation,
         Wiener, UnsupervisedWiener, RichardsonLucy, Tikhonov, TotalVariationDeblurring,
-        TotalVariation, WaveletShrinkage, NonLocalMeans, Bilateral, Median,
-        TotalVariationInpainting, BiharmonicInpainting,
+        TotalVariation, WaveletShrinkage, NonLocalMeans, BlockMatching3D, Bilateral, Median,
+        DespeckleBm3d, Lee,
+        TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting,
         PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand, LinearLight,
         Consistent,
     )
@@ -178,10 +183,15 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("total-variation", "total_variation"),
         _restorer("wavelet", "wavelet_shrinkage"),
         _restorer("non-local-means", "non_local_means"),
+        _restorer("bm3d", "bm3d"),
         _restorer("bilateral", "bilateral"),
         _restorer("median", "median"),
+        _restorer("despeckle-bm3d", "despeckle_bm3d", looks=4),
+        _restorer("lee", "lee", looks=4),
+        _restorer("refined-lee", "lee", looks=4, windows="edge_aligned"),
         _restorer("total-variation-inpainting", "total_variation_inpainting"),
         _restorer("biharmonic-inpainting", "biharmonic_inpainting"),
+        _restorer("fast-marching-inpainting", "fast_marching_inpainting"),
         ("ffdnet-colour", partial(_shipped, "ffdnet-colour")),
         ("ffdnet-grey", partial(_shipped, "ffdnet-grey")),
         ("srvgg-x2", partial(_shipped, "srvgg-x2")),
