@@ -60,5 +60,5 @@ def _format_of(dest: str) -> str | None:
     from pipeline.formats import FORMATS
 
     return next(
-        (name for name, each in reversed(FORMATS.items()) if dest.lower().endswith(each.extensions)), None
+        (name for name, each in reversed([*FORMATS.items()]) if dest.lower().endswith(each.extensions)), None
     )

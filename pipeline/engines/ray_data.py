@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines.base import UnitReport
 from pipeline.engines.ray_session import LOCAL_CPUS, SESSION
-from pipeline.errors import RunStopped, describe
+from pipeline.errors import RestoraError, RunStopped, describe
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.plan_files import read_units
@@ -85,13 +85,20 @@ class Replica:
 
         if not on_gpu:
             torch.set_num_threads(threads)
-        self._worker = Worker(run, device="cuda" if on_gpu else "cpu")
+        self._fault = ""
+        try:
+            self._worker = Worker(run, device="cuda" if on_gpu else "cpu")
+        except RestoraError as error:  # told by the first unit: an actor that dies tells it beyond reading
+            self._fault = describe(error)
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Works through the batch's units; faults of a whole unit come back as text."""
         lines = []
         for record in batch["unit"]:
             unit = unit_of(json.loads(str(record)))
+            if self._fault:
+                lines.append(json.dumps({"error": self._fault}))
+                continue
             try:
                 lines.append(UnitReport.of(unit, self._worker(unit)).to_json())
             except Exception as error:

@@ -63,6 +63,9 @@ class RestorerSpec(BaseModel):
     """A solver; every other field is a parameter of it."""
     weights: str | None = None
     """A path or any fsspec URL: a safetensors file with a card, or what the extra ``spandrel`` reads."""
+    network: str | None = None
+    """``module:attribute`` of the network that ``weights`` are of, where their card names one: code that is
+    imported because the job says so. Names of networks, also of installed packages, need no word."""
     noise_level: Annotated[float, Field(ge=0, le=255)] | None = None
     """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -77,6 +80,8 @@ class RestorerSpec(BaseModel):
     def _one_kind(self) -> Self:
         if self.solver is not None and self.weights is not None:
             raise ValueError("give either solver or weights, not both")
+        if self.network is not None and self.weights is None:
+            raise ValueError("network: says of which network weights are; give weights as well")
         if self.solver is None and self.parameters:
             raise ValueError(f'unknown field {min(self.parameters)!r}; parameters need a solver = "..."')
         return self

@@ -6,12 +6,10 @@ from pipeline.addresses import redacted
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.datasets import folder_of, key_for
-from pipeline.privacy.medical import MEDICAL_ENDINGS, OTHER_ENDINGS
+from pipeline.privacy.medical import MEDICAL_ENDINGS, other_endings
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from pipeline.units import Source
-
-_ENDINGS = (*MEDICAL_ENDINGS, *OTHER_ENDINGS)
 
 
 class SourceLocator:
@@ -60,4 +58,4 @@ class SourceLocator:
 def ending_of(key: str) -> str:
     """The known extension of a key, which an opaque id may keep; empty for any other."""
     name = key.lower()
-    return next((end for end in _ENDINGS if name.endswith(end)), "")
+    return next((end for end in (*MEDICAL_ENDINGS, *other_endings()) if name.endswith(end)), "")

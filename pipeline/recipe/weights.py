@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -29,12 +30,13 @@ T = TypeVar("T")
 _DIGITS = 64
 
 
-def fetch_restorer(url: str) -> Restorer:
+def fetch_restorer(url: str, network: str | None = None) -> Restorer:
     """The restorer in a file of weights: safetensors with a card, or weights of others through spandrel.
 
-    ``url`` is a path or any fsspec URL. ``JobError`` names the file, what is wrong with it and the cure.
+    ``url`` is a path or any fsspec URL; ``network`` the ``module:attribute`` that its card may name.
+    ``JobError`` names the file, what is wrong with it and the cure.
     """
-    return _fetched(url, build_restorer)
+    return _fetched(url, partial(build_restorer, network=network))
 
 
 def fetch_part(url: str) -> Restorer | ImageGenerator:

@@ -17,9 +17,8 @@ from pipeline.addresses import credentials_in, has_secret, redacted
 from pipeline.errors import FolderNotFound, StorageError, describe
 from pipeline.storage.base import Entry, Store
 from pipeline.storage.disk import Disk
-from pipeline.storage.memory import Memory
 from pipeline.storage.patterns import matcher, only_key
-from pipeline.storage.remote import Remote
+from pipeline.storage.stores import connect, scheme_of
 
 PAGE = 10_000
 """Entries handed over at a time while listing."""
@@ -49,14 +48,12 @@ class Folder:
 
     @cached_property
     def _store(self) -> Store:
-        if self.is_local and self.profile is None:
-            return Disk(self.url)
-        return _remote(self.url, self.profile)
+        return connect(self.url, self.profile)
 
     @property
     def is_local(self) -> bool:
         """Whether the folder is on a disk of this machine."""
-        return urlsplit(self.url).scheme in ("", "file") or self.url.startswith("/")
+        return scheme_of(self.url) == "file"
 
     @property
     def root(self) -> str:
@@ -175,17 +172,6 @@ class Folder:
                 return []
             raise
         return [f"{prefix}/{entry.key}" for page in pages for entry in page]
-
-
-def _remote(url: str, profile: str | None) -> Store:
-    scheme = urlsplit(url).scheme
-    if scheme in ("s3", "s3a"):
-        try:
-            from pipeline.storage.s3 import S3
-        except ImportError:
-            return Remote(url, profile)  # says which extra is missing
-        return S3(url, profile)
-    return Memory(url, profile) if scheme == "memory" else Remote(url, profile)
 
 
 def _explained(error: Exception) -> str:
