@@ -102,7 +102,7 @@ def memory_of(driver: psutil.Popen) -> dict[str, int]:
     for child in children:
         try:
             title = (child.cmdline() or [""])[0]
-            if title.startswith("ray::MapWorker"):
+            if title.startswith("ray::Replica"):
                 found["worker"] = max(found.get("worker", 0), child.memory_info().rss)
         except psutil.Error:
             continue

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from models.names import unknown
-from models.plugins import Parts
 
 T = TypeVar("T")
 
@@ -22,10 +21,9 @@ def build_named(
     if name not in table:
         raise ValueError(unknown(kind, name, table))
     given = {RENAMED_ARGUMENTS.get(key, key): value for key, value in arguments.items()}
-    build = table.named(name) if isinstance(table, Parts) else table[name]
-    _check_arguments(f'{kind} "{name}"', inspect.signature(build), given)
+    _check_arguments(f'{kind} "{name}"', inspect.signature(table[name]), given)
     try:
-        return build(**given)
+        return table[name](**given)
     except TypeError as error:
         raise ValueError(f'{kind} "{name}" cannot be built with {given}: {error}') from None
 

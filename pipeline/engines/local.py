@@ -28,7 +28,8 @@ class LocalEngine:
 
         from pipeline.worker.worker import Worker
 
-        worker = Worker(run, device="cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        worker = Worker(run, device, run.job.resources.cores_per_worker)
         with closing(worker.stream(read_units(run.folder))) as finished:
             for unit, rows in stopping(finished):
                 yield UnitReport.of(unit, rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.storage.folder import Folder
-from pipeline.storage.scratch import scratch
 from pipeline.units import Source, Unit, unit_of
 
 SOURCES = "plan/sources.parquet"
@@ -52,8 +52,8 @@ class PlanFile:
         self._records: list[dict[str, Any]] = []
 
     def __enter__(self) -> PlanFile:
-        self._scratch = ExitStack()
-        self._path = self._scratch.enter_context(scratch("plan")) / "table.parquet"
+        self._scratch = tempfile.TemporaryDirectory(prefix="restora-plan-")
+        self._path = Path(self._scratch.name) / "table.parquet"
         self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
         return self
 
@@ -119,6 +119,33 @@ def read_units(folder: Folder) -> Iterator[Unit]:
     """The units of the last plan."""
     for record in read_records(folder, UNITS):
         yield unit_of(record)
+
+
+class PlannedUnits:
+    """The units of the last plan by their place in it, a row group in memory at a time."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._file = pq.ParquetFile(folder.open(UNITS))
+        self._first, self._rows = 0, UNITS_SCHEMA.empty_table()
+
+    def __len__(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    def __getitem__(self, place: int) -> Unit:
+        if not self._first <= place < self._first + len(self._rows):
+            self._read_group_of(place)
+        (record,) = self._rows.slice(place - self._first, 1).to_pylist()
+        return unit_of(record)
+
+    def _read_group_of(self, place: int) -> None:
+        first = 0
+        for group in range(self._file.metadata.num_row_groups):
+            length = self._file.metadata.row_group(group).num_rows
+            if place < first + length:
+                self._first, self._rows = first, self._file.read_row_group(group)
+                return
+            first += length
+        raise IndexError(place)
 
 
 def record_of(unit: Unit) -> dict[str, Any]:

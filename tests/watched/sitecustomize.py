@@ -1,10 +1,12 @@
 """In every Python process of a watched run, found through PYTHONPATH: notes each unit that is begun, and
-dies while decoding the poison image, as a decoder with a fault would. Nothing else is changed."""
+dies while decoding the poison image, as a decoder with a fault would, or takes its time to decode. Nothing
+else is changed."""
 
 import importlib.abc
 import importlib.machinery
 import os
 import sys
+import time
 from hashlib import sha256
 
 
@@ -32,11 +34,23 @@ def _die_on_poison(formats):
     formats.decode = deadly
 
 
+def _take_time(formats):
+    decode = formats.decode
+
+    def slow(data, *rest):
+        time.sleep(float(os.environ["RESTORA_SLOW"]))
+        return decode(data, *rest)
+
+    formats.decode = slow
+
+
 _CHANGES = {}
 if "RESTORA_BEGUN" in os.environ:
     _CHANGES["pipeline.ledger.attempts"] = _note_begun_units
 if "RESTORA_POISON" in os.environ:
     _CHANGES["pipeline.formats"] = _die_on_poison
+if "RESTORA_SLOW" in os.environ:
+    _CHANGES["pipeline.formats"] = _take_time
 
 
 class _Watch(importlib.abc.MetaPathFinder):

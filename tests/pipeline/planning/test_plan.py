@@ -206,3 +206,13 @@ def test_the_files_of_an_earlier_run_are_no_images(tmp_path):
     fill(tmp_path / "in", {"a.png": b"1", "_restora/report/x.png": b"2", "_leading/b.png": b"3"})
     _, _, sources = planned(benchmark(tmp_path / "in", tmp_path / "out"))
     assert [each.key for each in sources] == ["_leading/b.png", "a.png"]
+
+
+def test_units_are_read_by_their_place_whatever_group_of_rows_they_are_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_files.PlanFile, "BATCH", 3)
+    photographs_in(tmp_path / "in", 8)
+    opened = open_run(benchmark(tmp_path / "in", tmp_path / "out", resources={"unit_images": 1}))
+    plan.make_plan(opened, workers=1)
+    units, listed = plan_files.PlannedUnits(opened.folder), list(plan_files.read_units(opened.folder))
+    assert len(units) == 8
+    assert [units[place] for place in (7, 0, 4, 2, 3)] == [listed[place] for place in (7, 0, 4, 2, 3)]

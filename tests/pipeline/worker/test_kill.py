@@ -115,33 +115,35 @@ def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturb
 
 
 @pytest.mark.slow
-def test_a_node_is_killed(archive, undisturbed, output, monkeypatch):
+def test_a_node_joins_and_is_killed(archive, undisturbed, output, monkeypatch):
     from ray.cluster_utils import Cluster
 
     job = job_on(archive, output)
-    with watching(job, "ray", workers=3) as watched:
+    with watching(job, "ray", workers=3, RESTORA_SLOW="0.1") as watched:
         for name, value in watched.environment.items():  # the nodes are this process's children
             monkeypatch.setenv(name, value)
-        with two_nodes(Cluster) as (address, raylet):
-            watched.address(address)
+        with one_node(Cluster) as cluster:
+            watched.address(cluster.address)
             watched.start()
             watched.wait_for_units(6)
+            node = cluster.add_node(num_cpus=2)
+            raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
             wait_for(lambda: any(map(is_actor, raylet.children(recursive=True))), "no actor on the node")
             lost = [each for each in raylet.children(recursive=True) if is_actor(each)]
             raylet.kill()
             assert watched.finish() == 0, watched.output
+            assert "--workers 3: there is room for 2 at a time" in watched.output
             assert not any(each.is_running() for each in lost)
         prove(job, undisturbed, watched, kills=len(lost), in_flight=MOST_UNITS)
 
 
 @contextmanager
-def two_nodes(cluster_type):
+def one_node(cluster_type):
     ours = psutil.Process()
     before = set(ours.children(recursive=True))
     cluster = cluster_type(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     try:
-        node = cluster.add_node(num_cpus=2)
-        yield cluster.address, psutil.Process(node.all_processes["raylet"][0].process.pid)
+        yield cluster
     finally:
         started = set(ours.children(recursive=True)) - before
         cluster.shutdown()
@@ -194,7 +196,7 @@ def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path)
 def test_an_image_that_kills_its_actor_is_found_out_within_one_run(tmp_path):
     job, poison = poisoned(tmp_path)
     with watching(job, "ray", workers=2, **poison) as watched:
-        watched.run()
+        watched.run(seconds=300)  # four replicas and four processes start one after the other
     check_quarantine(job)
 
 

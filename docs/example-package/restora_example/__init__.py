@@ -1,1 +1,0 @@
-"""A metric and a network for Restora."""
