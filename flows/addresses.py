@@ -69,7 +69,8 @@ def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:
     """A name of the catalog as it is; an address becomes weights, named by their file."""
     if "/" not in name_or_url and not name_or_url.endswith(WEIGHTS):
         return {"name": name_or_url, "noise_level": noise_level}
-    stem = name_or_url.rsplit("/", 1)[-1]
+    path = name_or_url.partition("?")[0] if "://" in name_or_url else name_or_url
+    stem = path.rsplit("/", 1)[-1]
     stem = next((stem.removesuffix(end) for end in WEIGHTS if stem.endswith(end)), stem)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "weights"
     return {"name": name, "weights": name_or_url, "noise_level": noise_level}

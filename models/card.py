@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 TASKS = ("super-resolution", "denoising", "deblurring", "inpainting", "artefact-removal", "general")
 CONDITIONS = ("scale", "noise_level", "mask", "operators")
 PRECISIONS = ("float32", "bfloat16", "float16")
+
+_WHOLE_NUMBERS = {
+    "scale": (1, 64, True),
+    "channels": (1, 65_536, True),
+    "multiple_of": (1, 4_096, False),
+    "minimum_size": (1, 65_536, False),
+    "halo": (0, 65_536, True),
+}
+"""Field -> least and greatest value, and whether it may be ``None``: beyond, no image could be worked on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +70,23 @@ class Card:
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
+        for name in ("needs", "takes", "precisions"):
+            if not isinstance(getattr(self, name), list | tuple):
+                raise ValueError(f"card {self.name!r}: {name} must be a list, got {getattr(self, name)!r}")
         for name in ("needs", "takes"):
             for condition in getattr(self, name):
                 _one_of(name, condition, CONDITIONS)
         for precision in self.precisions:
             _one_of("precisions", precision, PRECISIONS)
-        for name in ("scale", "channels", "multiple_of", "minimum_size"):
+        for name, (least, most, may_be_none) in _WHOLE_NUMBERS.items():
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"card {self.name!r}: {name} must be a whole number >= 1, got {value!r}")
-        low, high = self.value_range
-        if not low < high:
+            if not (value is None and may_be_none) and not _is_within(value, least, most):
+                raise ValueError(
+                    f"card {self.name!r}: {name} must be a whole number, {least} to {most:,}, got {value!r}"
+                )
+        if not isinstance(self.tile_exact, bool):
+            raise ValueError(f"card {self.name!r}: tile_exact must be true or false, got {self.tile_exact!r}")
+        if not _is_range(self.value_range):
             raise ValueError(f"card {self.name!r}: value_range must be (low, high), got {self.value_range!r}")
 
     @property
@@ -102,3 +118,15 @@ class Card:
 def _one_of(field_name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"card: {field_name} must be one of {', '.join(allowed)}; got {value!r}")
+
+
+def _is_within(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return False
+    low, high = value
+    numbers = all(isinstance(each, int | float) and math.isfinite(each) for each in value)
+    return numbers and low < high

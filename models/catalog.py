@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,18 @@ from typing import Any
 from models.card import Card
 from models.image_generator import ImageGenerator
 from models.names import is_address, unknown
+from models.plugins import Parts, accept_class
 from models.restorer import Restorer
 from models.solvers.biharmonic import BiharmonicInpainting
 from models.solvers.bilateral import Bilateral
+from models.solvers.bm3d import BlockMatching3D
 from models.solvers.consistent import Consistent
+from models.solvers.despeckle_bm3d import DespeckleBm3d
+from models.solvers.fast_marching_inpainting import FastMarchingInpainting
 from models.solvers.generative_prior import GenerativePrior
 from models.solvers.identity import Identity
 from models.solvers.interpolation import Interpolation
+from models.solvers.lee import Lee
 from models.solvers.linear_light import LinearLight
 from models.solvers.median import Median
 from models.solvers.non_local_means import NonLocalMeans
@@ -38,20 +44,25 @@ from models.solvers.wavelet_shrinkage import WaveletShrinkage
 from models.solvers.wiener import Wiener
 from models.weights import SHIPPED, build_part, build_restorer, load_weights, shipped_path
 
+LOG = logging.getLogger(__name__)
+
 Part = Restorer | ImageGenerator
 """What a solver may be built around."""
 
-SOLVERS: dict[str, type[Solver]] = {
+_SOLVERS: dict[str, type[Solver]] = {
     each.name: each
     for each in (
         Identity, Interpolation,
         Wiener, UnsupervisedWiener, RichardsonLucy, Tikhonov, TotalVariationDeblurring,
-        TotalVariation, WaveletShrinkage, NonLocalMeans, Bilateral, Median,
-        TotalVariationInpainting, BiharmonicInpainting,
+        TotalVariation, WaveletShrinkage, NonLocalMeans, BlockMatching3D, Bilateral, Median,
+        DespeckleBm3d, Lee,
+        TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting,
         PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand, LinearLight,
         Consistent,
     )
 }  # fmt: skip
+
+SOLVERS: Parts[type[Solver]] = Parts("solvers", _SOLVERS, accept_class(Solver))
 """Solvers by their name in a job."""
 
 
@@ -77,7 +88,7 @@ def build(name: str) -> Restorer:
     """A new restorer of the catalog; ``ValueError`` with the nearest name for an unknown one."""
     if name not in RESTORERS:
         raise ValueError(unknown("restorer", name, RESTORERS))
-    return RESTORERS[name]()
+    return RESTORERS.named(name)()
 
 
 def find_part(name: str, fetch: Callable[[str], Part] = read_part) -> Part:
@@ -95,8 +106,20 @@ def find_part(name: str, fetch: Callable[[str], Part] = read_part) -> Part:
 
 
 def describe() -> list[Card]:
-    """The cards of the whole catalog, in its order."""
-    return [build(name).card for name in RESTORERS]
+    """The cards of our own restorers, in the catalog's order."""
+    return [build(name).card for name in RESTORERS.built_in]
+
+
+def describe_others() -> list[Card]:
+    """The cards of installed packages' restorers; one that cannot be built is left out with a warning."""
+    cards = []
+    for name in RESTORERS:
+        if name not in RESTORERS.built_in:
+            try:
+                cards.append(dataclasses.replace(build(name).card, name=name))
+            except Exception as error:  # the code of others fails in its own way
+                LOG.warning("%s of %s cannot be built: %s", name, RESTORERS.origin(name), error)
+    return cards
 
 
 def identity(restorer: Restorer) -> str:
@@ -123,7 +146,8 @@ def _identity_of_part(part: Part) -> str:
 def _solver(name: str, solver: str, fetch: Callable[[str], Part], /, **parameters: Any) -> Restorer:
     if solver not in SOLVERS:
         raise ValueError(unknown("solver", solver, SOLVERS))
-    known = {each.name: each for each in dataclasses.fields(SOLVERS[solver])}
+    kind = SOLVERS.named(solver)
+    known = {each.name: each for each in dataclasses.fields(kind)}
     for parameter, value in parameters.items():
         if parameter not in known:
             raise ValueError(f"{solver}: {unknown('parameter', parameter, known)}")
@@ -133,7 +157,7 @@ def _solver(name: str, solver: str, fetch: Callable[[str], Part], /, **parameter
         raise ValueError(
             f"{solver}: give {' and '.join(missing)}, a name of the catalog or a file of weights"
         )
-    model = SOLVERS[solver](**parameters)
+    model = kind(**parameters)
     card = dataclasses.replace(
         model.card(name),
         architecture=solver,
@@ -158,7 +182,7 @@ def _restorer(name: str, solver: str, **parameters: Any) -> tuple[str, Callable[
     return name, partial(_solver, name, solver, read_part, **parameters)
 
 
-RESTORERS: dict[str, Callable[[], Restorer]] = dict(
+_RESTORERS: dict[str, Callable[[], Restorer]] = dict(
     [
         _restorer("identity", "identity"),
         _restorer("bicubic", "interpolation"),
@@ -178,10 +202,15 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("total-variation", "total_variation"),
         _restorer("wavelet", "wavelet_shrinkage"),
         _restorer("non-local-means", "non_local_means"),
+        _restorer("bm3d", "bm3d"),
         _restorer("bilateral", "bilateral"),
         _restorer("median", "median"),
+        _restorer("despeckle-bm3d", "despeckle_bm3d", looks=4),
+        _restorer("lee", "lee", looks=4),
+        _restorer("refined-lee", "lee", looks=4, windows="edge_aligned"),
         _restorer("total-variation-inpainting", "total_variation_inpainting"),
         _restorer("biharmonic-inpainting", "biharmonic_inpainting"),
+        _restorer("fast-marching-inpainting", "fast_marching_inpainting"),
         ("ffdnet-colour", partial(_shipped, "ffdnet-colour")),
         ("ffdnet-grey", partial(_shipped, "ffdnet-grey")),
         ("srvgg-x2", partial(_shipped, "srvgg-x2")),
@@ -201,4 +230,20 @@ RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("regularisation-by-denoising", "regularisation_by_denoising", denoiser="ffdnet-colour"),
     ]
 )
+
+
+def _accepted(name: str, value: Any) -> Callable[[], Restorer]:
+    if not callable(value):
+        raise TypeError(f"it is {value!r}, not a function that gives a Restorer")
+    return partial(_built, name, value)
+
+
+def _built(name: str, build: Callable[[], Any]) -> Restorer:
+    restorer = build()
+    if not isinstance(restorer, Restorer):
+        raise ValueError(f'"{name}" gives {restorer!r}, not a Restorer')
+    return restorer
+
+
+RESTORERS: Parts[Callable[[], Restorer]] = Parts("restorers", _RESTORERS, _accepted, by_address=False)
 """Name -> how to build it. Nothing is built, and scikit-image is not imported, before a name is asked for."""

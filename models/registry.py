@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from models.names import unknown
+from models.plugins import Parts
 
 T = TypeVar("T")
 
@@ -21,9 +22,10 @@ def build_named(
     if name not in table:
         raise ValueError(unknown(kind, name, table))
     given = {RENAMED_ARGUMENTS.get(key, key): value for key, value in arguments.items()}
-    _check_arguments(f'{kind} "{name}"', inspect.signature(table[name]), given)
+    build = table.named(name) if isinstance(table, Parts) else table[name]
+    _check_arguments(f'{kind} "{name}"', inspect.signature(build), given)
     try:
-        return table[name](**given)
+        return build(**given)
     except TypeError as error:
         raise ValueError(f'{kind} "{name}" cannot be built with {given}: {error}') from None
 

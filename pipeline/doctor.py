@@ -69,6 +69,7 @@ def examine(ray_address: str | None, storage: str | None, profile: str | None = 
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield from packages()
     yield from extras()
+    yield from plugins()
     yield _accelerator()
     yield from cluster(ray_address)
     if storage is not None:
@@ -97,6 +98,15 @@ def extras() -> Iterator[Finding]:
     for each in EXTRAS:
         if not each.is_installed:
             yield Finding("ok", f"extra {each.name}", f"not installed: {each.brings}", each.cure)
+
+
+def plugins() -> Iterator[Finding]:
+    """Packages that bring parts; one that cannot be used is no fault of ours, but somebody misses it."""
+    from pipeline.recipe.plugins import faults, installed
+
+    yield Finding("ok", "plug-ins", ", ".join(installed()) or "none")
+    for fault in faults():
+        yield Finding("warning", "plug-in", fault, "upgrade or uninstall that package")
 
 
 def _absent(name: str) -> Finding:

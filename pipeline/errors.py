@@ -10,6 +10,8 @@ RestoraError (ValueError)
 
 from __future__ import annotations
 
+from pipeline.addresses import redacted
+
 
 class RestoraError(ValueError):
     """Base of all errors meant for the user; its text names the thing, the value and the cure."""
@@ -48,7 +50,7 @@ class ImageError(RestoraError):
 
 def describe(error: BaseException) -> str:
     """Type and first line of an error: enough to act on, no contents."""
-    text = str(error).strip().splitlines()
+    text = redacted(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from models.names import unknown
+from models.plugins import OURS
 from pipeline.errors import JobError
 
 Record = dict[str, Any]
@@ -45,8 +46,9 @@ def _restorers() -> list[Record]:
             "needs": list(card.needs),
             "licence": card.licence,
             "summary": card.summary,
+            "package": catalog.RESTORERS.origin(card.name) or OURS,
         }
-        for card in catalog.describe()
+        for card in (*catalog.describe(), *catalog.describe_others())
     ]
 
 
@@ -54,7 +56,12 @@ def _solvers() -> list[Record]:
     from models.catalog import SOLVERS
 
     return [
-        {"name": name, "parameters": _parameters(solver), "summary": _first_sentence(solver)}
+        {
+            "name": name,
+            "parameters": _parameters(solver),
+            "summary": _first_sentence(solver),
+            "package": SOLVERS.origin(name) or OURS,
+        }
         for name, solver in SOLVERS.items()
     ]
 
@@ -64,7 +71,7 @@ def _degradations() -> list[Record]:
     from pipeline.degradation.presets import PRESETS
 
     presets = [
-        {"name": name, "kind": "preset", "parameters": {}, "summary": preset.summary}
+        {"name": name, "kind": "preset", "parameters": {}, "summary": preset.summary, "package": OURS}
         for name, preset in PRESETS.items()
     ]
     return presets + [{"name": each["name"], "kind": "operator"} | each for each in _operators()]
@@ -74,7 +81,12 @@ def _operators() -> list[Record]:
     from models.operators import OPERATORS
 
     return [
-        {"name": name, "parameters": _parameters(operator), "summary": _first_sentence(operator)}
+        {
+            "name": name,
+            "parameters": _parameters(operator),
+            "summary": _first_sentence(operator),
+            "package": OPERATORS.origin(name) or OURS,
+        }
         for name, operator in OPERATORS.items()
     ]
 
@@ -83,7 +95,12 @@ def _networks() -> list[Record]:
     from models.networks import NETWORKS
 
     return [
-        {"name": name, "parameters": _arguments(network), "summary": _first_sentence(network)}
+        {
+            "name": name,
+            "parameters": _arguments(network),
+            "summary": _first_sentence(network),
+            "package": NETWORKS.origin(name) or OURS,
+        }
         for name, network in NETWORKS.items()
     ]
 
@@ -100,6 +117,7 @@ def _metrics() -> list[Record]:
             "border": protocol.border,
             "formula": protocol.formula,
             "source": protocol.source,
+            "package": METRICS.origin(name) or OURS,
         }
         for name, protocol in ((name, metric.protocol) for name, metric in METRICS.items())
     ]
@@ -114,6 +132,7 @@ def _formats() -> list[Record]:
             "extensions": list(each.extensions),
             "lossless": each.lossless,
             "summary": each.summary,
+            "package": FORMATS.origin(name) or OURS,
         }
         for name, each in FORMATS.items()
     ]

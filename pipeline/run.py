@@ -137,6 +137,7 @@ def execute(
     """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
+        RunRecord.complete(run.folder, run.ledger, options.engine)
         return progress
     started_at = RunRecord.begin(run.folder, _now())
     running = engine(options)

@@ -73,6 +73,10 @@ SHORT = {
     "restorers": ("name", "task", "scale", "needs", "summary"),
     "degradations": ("name", "kind", "summary"),
     "metrics": ("name", "unit", "better", "colour"),
+    "formats": ("name", "extensions", "lossless", "summary"),
+    "solvers": ("name", "parameters", "summary"),
+    "operators": ("name", "parameters", "summary"),
+    "networks": ("name", "parameters", "summary"),
 }
 """Columns of the lists that have more than a line has room for."""
 

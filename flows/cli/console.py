@@ -7,6 +7,8 @@ import sys
 
 from rich.console import Console
 
+from pipeline.addresses import visible
+
 LOG_WIDTH = 160
 """Columns of a table where nothing says how wide the output is: a log or a pipe."""
 
@@ -16,9 +18,9 @@ ERR = Console(stderr=True, highlight=False)
 
 def say(text: str, *, style: str | None = None) -> None:
     """A line of output as it is: no markup, no wrapping, so that logs and pipes can read it."""
-    OUT.print(text, style=style, markup=False, soft_wrap=True)
+    OUT.print(visible(text), style=style, markup=False, soft_wrap=True)
 
 
 def complain(text: str, *, style: str | None = None) -> None:
     """A line on the standard error."""
-    ERR.print(text, style=style, markup=False, soft_wrap=True)
+    ERR.print(visible(text), style=style, markup=False, soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,15 @@ def run_to_file(kind: str, source: str, dest: str, fields: dict[str, Any]) -> in
     from pipeline.errors import JobError
     from pipeline.jobs.job import Job
     from pipeline.results.tables import read_metrics
+    from pipeline.storage.scratch import scratch
 
     target = Path(dest).absolute()
     if target == Path(source).absolute():
         raise JobError(f"DEST: {dest} is SOURCE itself; give another name")
     named = _format_of(dest) if Path(source).suffix.lower() != target.suffix.lower() else None
     chosen = {"output_format": fields.get("output_format") or named}
-    with tempfile.TemporaryDirectory(prefix="restora-one-") as place:
-        job = Job.parse(fields | chosen | {"output": place, "output_profile": None}, where=kind)
+    with scratch("one") as place:
+        job = Job.parse(fields | chosen | {"output": str(place), "output_profile": None}, where=kind)
         options = run.Options(engine="local")
         with OUT.status(f"{kind} {source}"), run.open_run(absolute(job), options) as opened:
             run.execute(opened, options, run.plan(opened, options))
@@ -60,5 +60,5 @@ def _format_of(dest: str) -> str | None:
     from pipeline.formats import FORMATS
 
     return next(
-        (name for name, each in reversed(FORMATS.items()) if dest.lower().endswith(each.extensions)), None
+        (name for name, each in reversed([*FORMATS.items()]) if dest.lower().endswith(each.extensions)), None
     )

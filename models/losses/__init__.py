@@ -24,6 +24,7 @@ from models.losses.structural_similarity import SSIM
 from models.losses.total_variation import TotalVariation
 from models.losses.vanilla import Vanilla
 from models.losses.wasserstein import Wasserstein
+from models.plugins import Parts
 from models.registry import build_named
 
 __all__ = [
@@ -44,7 +45,7 @@ __all__ = [
 
 Penalty = GradientPenalty | R1
 
-LOSSES: dict[str, Callable[..., Any]] = {
+_LOSSES: dict[str, Callable[..., Any]] = {
     "charbonnier": Charbonnier,
     "frequency": Frequency,
     "l1": L1,
@@ -56,6 +57,15 @@ LOSSES: dict[str, Callable[..., Any]] = {
     "ssim": SSIM,
     "total_variation": TotalVariation,
 }
+
+
+def _accepted(_: str, value: Any) -> Callable[..., Any]:
+    if not isinstance(value, type) or "__call__" not in dir(value):
+        raise TypeError(f"it is {value!r}, not a class whose instances are called with two images")
+    return value
+
+
+LOSSES: Parts[Callable[..., Any]] = Parts("losses", _LOSSES, _accepted)
 """Built with keywords, called ``loss(restored_BCHW, target_BCHW)`` with images in [0, 1]; those with
 ``needs_mask`` also with the mask (1 known)."""
 

@@ -29,9 +29,10 @@ from models.networks.rrdbnet import RRDBNet
 from models.networks.srresnet import SRResNet
 from models.networks.srvgg import SRVGG
 from models.networks.swinir import SwinIR
+from models.plugins import Parts, is_module_address
 from models.registry import build_named
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
+_NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "deblurgan": DeblurGAN,
     "deblurgan_v2": DeblurGANv2,
     "dncnn": DnCNN,
@@ -49,16 +50,30 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "srvgg": SRVGG,
     "swinir": SwinIR,
 }
+
+
+def _accepted(name: str, value: Any) -> Callable[..., nn.Module]:
+    """A class of networks; of an installed package also a function that builds one."""
+    is_class = isinstance(value, type) and issubclass(value, nn.Module)
+    if not is_class and (is_module_address(name) or not callable(value)):
+        raise TypeError(f"it is {value!r}, not a class that derives from torch.nn.Module")
+    build: Callable[..., nn.Module] = value
+    return build
+
+
+NETWORKS: Parts[Callable[..., nn.Module]] = Parts("networks", _NETWORKS, _accepted)
 """Each takes keyword arguments, the ``arguments`` of a card. Its instances are called with an image
 and then whatever their attribute ``conditions`` names, in that order (none, if they have no such
 attribute). They say the radius of their receptive field in input pixels as ``halo`` (``None`` where every
 pixel can matter), and as ``channels``, ``scale`` (1 if absent), ``multiple_of`` and ``minimum_size`` what
 a card calls by these names: ``card_facts`` collects them."""
 
-GENERATORS: dict[str, Callable[..., nn.Module]] = {
-    "dcgan": DCGANGenerator,
-    "progressive": ProgressiveGenerator,
-}
+GENERATORS: Parts[Callable[..., nn.Module]] = Parts(
+    "generators",
+    {"dcgan": DCGANGenerator, "progressive": ProgressiveGenerator},
+    _accepted,
+    by_address=False,
+)
 """Each takes keyword arguments. Its instances are called with latents BZ, whose length Z is their ``latent``,
 and give square images of ``channels`` and ``image_size`` in [-1, 1]."""
 

@@ -5,6 +5,9 @@ Adding one: a file, a line here, a line in the contract test.
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
+from typing import Any, cast
+
 from models.operators.atmosphere import Clouds, Haze
 from models.operators.base import LinearOperator, Operator, ProximalOperator
 from models.operators.blur import (
@@ -38,6 +41,7 @@ from models.operators.resample import Area, Bicubic, Bilinear, Lanczos, Mtf, Nea
 from models.operators.resize import Resize
 from models.operators.sensor import DeadColumns, Stripes
 from models.operators.tomography import Tomography, TomographyNoise
+from models.plugins import Parts
 
 _LISTED: tuple[type[Operator], ...] = (
     # resampling
@@ -61,7 +65,16 @@ _LISTED: tuple[type[Operator], ...] = (
     RealEsrgan, Bsrgan,
 )  # fmt: skip
 
-OPERATORS: dict[str, type[Operator]] = {operator.name: operator for operator in _LISTED}
+
+def _accepted(_: str, value: Any) -> type[Operator]:
+    if not (isinstance(value, type) and is_dataclass(value) and "__call__" in dir(value)):
+        raise TypeError(f"it is {value!r}, not a dataclass that is called with an image and a generator")
+    return cast(type[Operator], value)
+
+
+OPERATORS: Parts[type[Operator]] = Parts(
+    "operators", {operator.name: operator for operator in _LISTED}, _accepted
+)
 """Every operator by its name in a job."""
 
 __all__ = ["OPERATORS", "LinearOperator", "Operator", "ProximalOperator"]

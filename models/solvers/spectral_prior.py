@@ -20,6 +20,8 @@ from torch import Tensor
 
 from models.solvers.point_spread import gradient_energy, multiplicity, transfer_function
 
+LEAST_NOISE = 1e-3
+"""About what rounding to 8 bits adds: to believe in less asks back what no blur has passed."""
 EXPONENTS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5)
 _LEAST, _MOST, _TRIALS = -25.0, 7.0, 33
 """Of the balance's logarithm: at the most, even an image of a few pixels keeps something of its input."""
@@ -63,6 +65,13 @@ class Spectrum:
         gain_BCF = self.blur_CF / self.slope_F ** exponent_BC[..., None]
         white_BCF = self.power_BCF / (1 + gain_BCF / balance_BC[..., None])
         return Prior(balance_BC, exponent_BC, self.counts_F.sum() / (self.counts_F * white_BCF).sum(-1))
+
+    def blind_prior(self) -> Prior:
+        """The most likely prior for noise that is found too, but is never below ``LEAST_NOISE``."""
+        found = self.prior(None)
+        least = self.prior(self.power_BCF.new_full((1, 1, 1, 1), LEAST_NOISE))
+        quiet_BC = found.noise_precision_BC > LEAST_NOISE**-2
+        return Prior(*(torch.where(quiet_BC, *pair) for pair in zip(least, found, strict=True)))
 
     def _balance(self, exponent: float, variance_BC1: Tensor | None) -> tuple[Tensor, Tensor]:
         """BC, BC: the least unlikeliness under one exponent, and its balance."""

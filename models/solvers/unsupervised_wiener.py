@@ -29,7 +29,7 @@ class UnsupervisedWiener(Solver):
     """Needs the blur, not the noise level; every channel has its own precisions."""
 
     name: ClassVar[str] = "unsupervised_wiener"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def card(self, name: str) -> Card:
         """Every pixel can matter: the inverse of a blur has no end."""
@@ -49,6 +49,6 @@ class UnsupervisedWiener(Solver):
         periodic = wraps_around(condition.operators, kernel_CKK, degraded_BCHW)
         # Powers of a spectrum span more digits than float32 has.
         image_BCHW, kernel_CKK = degraded_BCHW.double(), kernel_CKK.double()
-        prior = spectrum(image_BCHW, kernel_CKK, periodic=periodic).prior(None)
+        prior = spectrum(image_BCHW, kernel_CKK, periodic=periodic).blind_prior()
         deconvolve = deconvolve_periodic if periodic else deconvolve_cut_out
         return deconvolve(image_BCHW, kernel_CKK, prior.penalty).to(degraded_BCHW)

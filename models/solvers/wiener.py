@@ -20,10 +20,7 @@ from models.contract import Condition
 from models.solvers.point_spread import point_spread
 from models.solvers.quadratic_deconvolution import deconvolve_cut_out, deconvolve_periodic, wraps_around
 from models.solvers.solver import Solver, noise_level_of, number
-from models.solvers.spectral_prior import Prior, spectrum
-
-_LEAST_NOISE = 1e-4
-"""A twelfth of the rounding to 8 bits: nothing that was measured is more exact."""
+from models.solvers.spectral_prior import LEAST_NOISE, Prior, spectrum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +28,7 @@ class Wiener(Solver):
     """``min_x |k * x - y|^2 + balance |gradient^exponent x|^2``; what lies beyond the edges is found too."""
 
     name: ClassVar[str] = "wiener"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     balance: float | None = number(None, 0.0, 1e6)
     """Weight of the squared gradient against the residual; nothing fits weight and exponent."""
@@ -56,7 +53,7 @@ class Wiener(Solver):
         # Powers of a spectrum span more digits than float32 has.
         image_BCHW, kernel_CKK = degraded_BCHW.double(), kernel_CKK.double()
         if self.balance is None:
-            level_B111 = noise_level_of(condition, image_BCHW).clamp(min=_LEAST_NOISE)
+            level_B111 = noise_level_of(condition, image_BCHW).clamp(min=LEAST_NOISE)
             prior = spectrum(image_BCHW, kernel_CKK, periodic=periodic).prior(level_B111)
         else:
             prior = _fixed(self.balance, image_BCHW)

@@ -21,6 +21,7 @@ from models.card import Card
 from models.image_generator import ImageGenerator
 from models.names import unknown
 from models.networks import GENERATORS, NetworkModel, build_generator, build_network
+from models.plugins import is_module_address
 from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
@@ -91,22 +92,36 @@ def _card(content: bytes, name: str) -> Card:
         raise ValueError(f"{name}: {error}") from None
 
 
-def build_restorer(card: Card, state: dict[str, Tensor]) -> Restorer:
-    """The network that the card names, with these weights; ``ValueError`` where they do not fit it."""
+def build_restorer(card: Card, state: dict[str, Tensor], network: str | None = None) -> Restorer:
+    """The network that the card names, with these weights; ``ValueError`` where they do not fit it.
+
+    A card may come from anywhere, so that a ``module:attribute`` in it is imported only where the caller
+    says the same one as ``network``.
+    """
+    _check_trusted(card, network)
     if card.architecture in GENERATORS:
         raise ValueError(
             f"{card.name!r} generates images and restores none; as the prior of a restoration: "
             'solver = "generative_prior", generator = "FILE"'
         )
-    network = _with_weights(build_network, card, state)
-    return Restorer(card, NetworkModel(network.requires_grad_(False)))
+    built = _with_weights(build_network, card, state)
+    return Restorer(card, NetworkModel(built.requires_grad_(False)))
 
 
 def build_part(card: Card, state: dict[str, Tensor]) -> Restorer | ImageGenerator:
     """What the card describes: a restorer, or a generator of images. Errors as ``build_restorer``."""
+    _check_trusted(card, None)
     if card.architecture in GENERATORS:
         return ImageGenerator(card, _with_weights(build_generator, card, state))
     return build_restorer(card, state)
+
+
+def _check_trusted(card: Card, network: str | None) -> None:
+    if network != card.architecture and (network is not None or is_module_address(card.architecture)):
+        raise ValueError(
+            f'these weights are of "{card.architecture}"; a restorer with them says network = '
+            f'"{card.architecture}" in the job, where that code is to be trusted'
+        )
 
 
 def _with_weights(

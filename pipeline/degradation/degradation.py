@@ -72,9 +72,11 @@ class Degradation:
         parameters: list[dict[str, Any]] = []
         linear: list[LinearOperator] = []
         steps: list[Drawn] = []
-        for index, operator in enumerate(self._draw(random.Random(seed))):
+        drawn = self._draw(random.Random(seed))
+        for index, (spec, operator) in enumerate(zip(self.operators, drawn, strict=True)):
             height, width = image_1CHW.shape[-2:]
-            parameters.append(_recorded(operator, height, width, _generator(seed, index)))
+            recorded = _recorded(operator, height, width, _generator(seed, index))
+            parameters.append(recorded | {"op": spec.op})
             own_mask_1HW = None
             if hasattr(operator, "mask"):
                 mask_1HW = own_mask_1HW = operator.mask(height, width, _generator(seed, index))
@@ -134,7 +136,10 @@ def _check(spec: OperatorSpec, where: str) -> None:
 def _build(name: str, parameters: Mapping[str, Any]) -> Operator:
     if name not in OPERATORS:
         raise JobError(unknown("operator", name, OPERATORS))
-    kind: Any = OPERATORS[name]
+    try:
+        kind: Any = OPERATORS.named(name)
+    except ValueError as error:
+        raise JobError(str(error)) from error
     fields = {each.name: each for each in dataclasses.fields(kind)}
     for parameter in parameters:
         if parameter not in fields:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import tempfile
 import threading
 
 import ray
@@ -14,6 +13,7 @@ from pipeline.engines.own_code import joined_environment, local_environment
 from pipeline.engines.ray_tokens import agree_on_tokens, mode_kept
 from pipeline.engines.stderr_filter import without_lines
 from pipeline.errors import JobError, describe
+from pipeline.storage.scratch import scratch
 
 LOCAL_CPUS = 4
 """Fewest logical CPUs of a Ray started here: Ray Data can wait for ever for a slot on one or two."""
@@ -98,12 +98,12 @@ def _connect(address: str | None) -> None:
     with (
         # What Ray's libraries print of a log level that we set and of a token that we ask for.
         without_lines(b"logging.cc", b"gcs_client.cc"),
-        tempfile.TemporaryDirectory(prefix="restora-empty-") as empty,
+        scratch("empty") as empty,
     ):
         if address is None:
-            _start(empty)
+            _start(str(empty))
         else:
-            _join(address, empty)
+            _join(address, str(empty))
 
 
 def _start(empty: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines.base import UnitReport, stopping
-from pipeline.errors import describe
+from pipeline.errors import RestoraError, describe
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.plan_files import PlannedUnits
 from pipeline.units import Unit
@@ -36,13 +36,17 @@ class Replica:
 
         if not on_gpu:
             torch.set_num_threads(threads)
-        self._worker = Worker(run, device="cuda" if on_gpu else "cpu", cores=threads)
+        self._fault: str | None = None
+        try:
+            self._worker = Worker(run, device="cuda" if on_gpu else "cpu", cores=threads)
+        except RestoraError as error:  # told by the first unit: an actor that dies tells it beyond reading
+            self._fault = json.dumps({"error": describe(error)})
         self._planned = PlannedUnits(run.folder)
         self._changed = threading.Lock()
         self._waiting: SimpleQueue[Unit] = SimpleQueue()
         self._reports: dict[str, Future[str]] = {}
-        self._fault: str | None = None
-        threading.Thread(target=self._run, name="stream", daemon=True).start()
+        if self._fault is None:
+            threading.Thread(target=self._run, name="stream", daemon=True).start()
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Faults of a whole unit come back as text: raised here, Ray would wrap them beyond reading."""

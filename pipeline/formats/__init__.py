@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from models.plugins import Parts
 from pipeline.errors import ImageError
 from pipeline.formats.avif import Avif
 from pipeline.formats.base import Format, Limits
@@ -17,7 +20,7 @@ from pipeline.imaging.image import Image
 
 __all__ = ["FORMATS", "Format", "Limits", "decode", "encode", "format_of"]
 
-FORMATS: dict[str, Format] = {
+_FORMATS: dict[str, Format] = {
     "png": Png(),
     "jpeg": Jpeg(),
     "webp": WebP(),
@@ -28,7 +31,23 @@ FORMATS: dict[str, Format] = {
     "raster": Raster(),
     "tiff": Tiff(),
 }
-"""Every format, by the name that jobs and metadata use."""
+
+_OWED = ("extensions", "lossless", "read_only", "summary", "recognises", "decode", "check", "encode")
+
+
+def _accepted(name: str, value: Any) -> Format:
+    format = value() if isinstance(value, type) else value
+    if missing := [each for each in _OWED if not hasattr(format, each)]:
+        raise TypeError(f"it is {value!r}, no format: it lacks {', '.join(missing)}")
+    if format.name != name:
+        raise ValueError(f'it calls itself "{format.name}"; give both the same name')
+    accepted: Format = format
+    return accepted
+
+
+FORMATS: Parts[Format] = Parts("formats", _FORMATS, _accepted, by_address=False)
+"""Every format, by the name that jobs and metadata use. Those of installed packages come last, so that no
+image that was read without them is read in another way."""
 
 
 def format_of(data: bytes) -> Format:

@@ -7,16 +7,20 @@ the permissively licensed codec at hand reads neither its colour profile nor its
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from pipeline.errors import ImageError
+from pipeline.formats.avif_boxes import GAIN_MAP, boxes, clean_aperture, code_points_at, properties
 from pipeline.formats.base import (
     EXIF,
+    GAIN_MAP_LEFT,
     ICC_PROFILE,
     XMP,
     Limits,
@@ -24,6 +28,7 @@ from pipeline.formats.base import (
     codec_errors,
     refuse_pixels,
 )
+from pipeline.formats.colour import COLOUR, of_code_points, with_profile_of_colour
 from pipeline.formats.completeness import ends_in_zeros
 from pipeline.imaging.image import Domain, Image, Metadata
 
@@ -31,8 +36,6 @@ _LARGEST_SIDE = 16384
 _EXIF_PREFIX = b"Exif\0\0"
 _BRANDS = (b"avif", b"avis")
 _SEQUENCE = b"avis"
-_HOLDERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}
-"""Boxes that hold the properties of an image, and how many bytes stand before the boxes in them."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ class Avif:
             _check_header(data, limits)
             _check_written(data)
             with Pillow.open(io.BytesIO(data), formats=["AVIF"]) as picture:
-                entries = _entries(picture.info)
+                entries = _entries(picture.info) | _described(data)
                 samples_HWC = np.asarray(picture).reshape(picture.height, picture.width, -1)
+                samples_HWC = _seen(samples_HWC, data)
                 bands = [band for band in picture.getbands() if band != "A"]
         has_alpha = len(bands) < samples_HWC.shape[2]
         return Image(
@@ -85,7 +89,11 @@ class Avif:
         self.check(image)
         samples_HWC = image.samples
         samples_HWC = samples_HWC[:, :, 0] if samples_HWC.shape[2] == 1 else samples_HWC
-        entries, file = image.metadata.entries, io.BytesIO()
+        entries = image.metadata.entries
+        colour = entries.get(COLOUR)
+        if colour is None or colour.code_points is None:
+            entries = with_profile_of_colour(entries, image.size[2])
+        file = io.BytesIO()
         Pillow.fromarray(np.ascontiguousarray(samples_HWC)).save(
             file,
             "AVIF",
@@ -97,7 +105,12 @@ class Avif:
             icc_profile=entries.get(ICC_PROFILE, b""),
             xmp=entries.get(XMP, b""),
         )
-        return file.getvalue()
+        written = file.getvalue()
+        if colour is None or colour.code_points is None or ICC_PROFILE in entries:
+            return written
+        at = code_points_at(written)
+        assert at is not None, "libavif writes them where there is no profile"
+        return written[:at] + struct.pack(">HH", *colour.code_points) + written[at + 4 :]
 
 
 def _brands(data: bytes) -> Iterator[bytes]:
@@ -106,36 +119,13 @@ def _brands(data: bytes) -> Iterator[bytes]:
     yield from (data[start : start + 4] for start in range(16, size - 3, 4))
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, first and last position of the contents of each box (ISO/IEC 14496-12, section 4.2)."""
-    while start + 8 <= end:
-        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
-        head = 8
-        if size == 1:
-            size, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        size = size or end - start  # 0: up to the end
-        if size < head or start + size > end:
-            raise ImageError("TRUNCATED", "the AVIF file ends inside a box")
-        yield kind, start + head, start + size
-        start += size
-    if start != end:
-        raise ImageError("TRUNCATED", "the AVIF file ends inside a box")
-
-
-def _properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    for kind, first, last in _boxes(data, start, end):
-        if kind in _HOLDERS:
-            yield from _properties(data, first + _HOLDERS[kind], last)
-        else:
-            yield kind, data[first : min(last, first + 64)]
-
-
 def _check_header(data: bytes, limits: Limits) -> None:
     """Size and depth of every image in the file: the largest counts, so that no limit is dodged."""
     if data[8:12] == _SEQUENCE:
         raise ImageError("ANIMATED", "an AVIF sequence; split it into its frames")
     found = False
-    for kind, payload in _properties(data, 0, len(data)):
+    for kind, first, last in properties(data):
+        payload = data[first : min(last, first + 64)]
         if kind == b"ispe":
             width, height = (int.from_bytes(payload[at : at + 4], "big") for at in (4, 8))
             limits.check(height, width)
@@ -149,7 +139,7 @@ def _check_header(data: bytes, limits: Limits) -> None:
 
 def _check_written(data: bytes) -> None:
     """The decoder takes zeros for pixels, as that of WebP does."""
-    if any(kind == b"mdat" and ends_in_zeros(data[at:end]) for kind, at, end in _boxes(data, 0, len(data))):
+    if any(kind == b"mdat" and ends_in_zeros(data[at:end]) for kind, at, end in boxes(data, 0, len(data))):
         raise ImageError("TRUNCATED", "the pixel data of the AVIF file were not written to their end")
 
 
@@ -159,3 +149,20 @@ def _entries(info: dict[Any, Any]) -> dict[str, Any]:
     if EXIF in entries:
         entries[EXIF] = entries[EXIF].removeprefix(_EXIF_PREFIX)
     return entries
+
+
+def _described(data: bytes) -> dict[str, Any]:
+    """What the container says and Pillow does not hand over."""
+    entries: dict[str, Any] = {GAIN_MAP_LEFT: True} if GAIN_MAP in _brands(data) else {}
+    at = code_points_at(data)
+    colour = None if at is None else of_code_points(*struct.unpack_from(">HH", data, at))
+    return entries if colour is None else {**entries, COLOUR: colour}
+
+
+def _seen(samples_HWC: NDArray[Any], data: bytes) -> NDArray[Any]:
+    """The image without what its clean aperture hides."""
+    window = clean_aperture(data, *samples_HWC.shape[:2])
+    if window is None:
+        return samples_HWC
+    top, left, height, width = window
+    return samples_HWC[top : top + height, left : left + width]

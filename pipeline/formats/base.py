@@ -18,6 +18,10 @@ XMP = "xmp"
 """Metadata entry: the XMP packet, UTF-8."""
 ASSOCIATED_ALPHA = "associated_alpha"
 """Metadata entry: True where the pixels are already multiplied by the opacity (TIFF alone has that)."""
+ALPHA_PLACE = "tiff_alpha"
+"""Metadata entry: index of the opacity among the samples where it is not the last."""
+GAIN_MAP_LEFT = "gain_map_left"
+"""Metadata entry: True where a gain map stood beside the image, which is its base without it."""
 
 
 @dataclass(frozen=True)

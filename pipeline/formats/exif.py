@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 ByteOrder = Literal["<", ">"]
 """Of ``struct``: Intel (II) or Motorola (MM)."""
+ORIENTATION, UPRIGHT = 274, 1
 EXIF_POINTER, GPS_POINTER, INTEROPERABILITY_POINTER = 0x8769, 0x8825, 0xA005
 POINTERS = frozenset({EXIF_POINTER, GPS_POINTER, INTEROPERABILITY_POINTER})
 _BYTES_OF_KIND = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -124,3 +125,14 @@ def write_exif(directory: Directory, order: ByteOrder) -> bytes:
 def with_codes(tags: Iterable[Tag], codes: frozenset[int]) -> tuple[Tag, ...]:
     """The storable tags of these codes, in ascending order."""
     return tuple(sorted(tag for tag in tags if tag.code in codes and is_storable(tag)))
+
+
+def orientation_of(blob: bytes) -> int:
+    """1 to 8, as TIFF and EXIF count them; 1, upright, where none is said or the data are broken."""
+    try:
+        order, directory = read_exif(blob)
+    except (ValueError, EOFError):
+        return UPRIGHT
+    found = [tag for tag in directory.tags if (tag.code, tag.kind, tag.number) == (ORIENTATION, 3, 1)]
+    value = struct.unpack(f"{order}H", found[0].value)[0] if found else UPRIGHT
+    return value if 1 <= value <= 8 else UPRIGHT

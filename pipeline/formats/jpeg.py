@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.formats.base import EXIF, ICC_PROFILE, XMP, Limits, codec_errors, refuse_pixels
+from pipeline.formats.base import EXIF, GAIN_MAP_LEFT, ICC_PROFILE, XMP, Limits, codec_errors, refuse_pixels
+from pipeline.formats.colour import with_profile_of_colour
 from pipeline.formats.jpeg_segments import (
     APP0,
     APP1,
@@ -37,6 +38,8 @@ from pipeline.formats.jpeg_segments import (
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 65500
+_GAIN_MAPS = (b"http://ns.adobe.com/hdr-gain-map/", b"urn:iso:std:iso:ts:21496:-1", b"HDRGainMap")
+"""Ultra HDR and Adobe, ISO 21496-1, Apple: what their files hold behind the image or say of it."""
 _NO_DENSITY = b"\0\0\1\0\1"
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 
@@ -69,7 +72,10 @@ class Jpeg:
             if not is_arithmetic(segments):
                 _check_complete(data[:end], samples, is_progressive=is_progressive(segments))
             pixels_HWC = samples.reshape(*samples.shape[:2], -1)
-            return Image(pixels_HWC, Domain.of_integers("uint8"), Metadata("jpeg", _entries(segments)))
+            entries = _entries(segments)
+            if data[end:].strip(b"\0\xff\xd9") and any(name in data for name in _GAIN_MAPS):
+                entries[GAIN_MAP_LEFT] = True
+            return Image(pixels_HWC, Domain.of_integers("uint8"), Metadata("jpeg", entries))
 
     def check(self, image: Image) -> None:
         """Grey or RGB of 8 bits without alpha, within the largest side."""
@@ -92,7 +98,8 @@ class Jpeg:
         )
         assert encoded[2:4] == b"\xff\xe0", "libjpeg puts its JFIF segment first"
         rest = encoded[4 + int.from_bytes(encoded[4:6], "big") :]
-        segments = b"".join(segment.to_bytes() for segment in _metadata_segments(image.metadata.entries))
+        entries = with_profile_of_colour(image.metadata.entries, image.size[2])
+        segments = b"".join(segment.to_bytes() for segment in _metadata_segments(entries))
         return _START + segments + rest
 
 

@@ -20,10 +20,13 @@ from pipeline.formats.base import (
     codec_errors,
     refuse_pixels,
 )
+from pipeline.formats.colour import COLOUR, with_profile_of_colour
 from pipeline.formats.png_chunks import (
     SIGNATURE,
     Chunk,
     carried,
+    code_points_chunk,
+    colour_of,
     icc_chunk,
     icc_profile,
     join_chunks,
@@ -87,7 +90,7 @@ class Png:
         return join_chunks(
             [
                 Chunk(b"IHDR", header),
-                *_metadata_chunks(image.metadata),
+                *_metadata_chunks(image.metadata, channels),
                 *(Chunk(b"IDAT", compressed[start : start + _LARGEST_CHUNK]) for start in pieces),
                 Chunk(b"IEND", b""),
             ]
@@ -134,14 +137,21 @@ def _entries(kept: tuple[Chunk, ...]) -> dict[str, Any]:
             entries[ICC_PROFILE] = profile
         elif chunk.kind == b"iTXt" and (packet := xmp_packet(chunk)):
             entries[XMP] = packet
+    if colour := colour_of(kept):
+        entries[COLOUR] = colour
     return entries
 
 
-def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
+def _metadata_chunks(metadata: Metadata, channels: int) -> list[Chunk]:
     entries = metadata.entries
     if "png_chunks" in entries:
         return [Chunk(*chunk) for chunk in entries["png_chunks"]]
+    colour = entries.get(COLOUR)
+    if colour is None or colour.code_points is None:
+        entries = with_profile_of_colour(entries, channels)
     chunks = [icc_chunk(entries[ICC_PROFILE])] if ICC_PROFILE in entries else []
+    if not chunks and colour is not None and colour.code_points is not None:
+        chunks = [code_points_chunk(*colour.code_points)]
     chunks += [Chunk(b"eXIf", entries[EXIF])] if EXIF in entries else []
     return chunks + ([xmp_chunk(entries[XMP])] if XMP in entries else [])
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.errors import ImageError
+from pipeline.formats.colour import Colour, Primaries, of_code_points, of_gamma
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -113,3 +114,37 @@ def xmp_packet(chunk: Chunk) -> bytes | None:
 def xmp_chunk(packet: bytes) -> Chunk:
     """An iTXt chunk that holds the packet."""
     return Chunk(b"iTXt", XMP_KEYWORD + b"\0" * 5 + packet)
+
+
+def colour_of(chunks: Iterable[Chunk]) -> Colour | None:
+    """What the chunks say of colours besides a profile, by their rank: cICP, sRGB, then gAMA and cHRM.
+
+    ``None`` where they say nothing, or sRGB (PNG third edition, section 4.3).
+    """
+    found = {chunk.kind: chunk.data for chunk in chunks}
+    if len(found.get(b"cICP", b"")) == 4:
+        return of_code_points(*found[b"cICP"][:2])
+    if b"sRGB" in found:
+        return None
+    exponent, primaries = _exponent(found.get(b"gAMA", b"")), _primaries(found.get(b"cHRM", b""))
+    return of_gamma(exponent, primaries) if exponent or primaries else None
+
+
+def code_points_chunk(primaries: int, transfer: int) -> Chunk:
+    """A cICP chunk: of red, green and blue in full range."""
+    return Chunk(b"cICP", bytes((primaries, transfer, 0, 1)))
+
+
+def _exponent(data: bytes) -> float | None:
+    value = int.from_bytes(data, "big") if len(data) == 4 else 0
+    return 100_000 / value if value else None
+
+
+def _primaries(data: bytes) -> Primaries | None:
+    """``None`` where they are missing or span no colours."""
+    if len(data) != 32:
+        return None
+    x_w, y_w, x_r, y_r, x_g, y_g, x_b, y_b = (each / 100_000 for each in struct.unpack(">8I", data))
+    area = (x_g - x_r) * (y_b - y_r) - (x_b - x_r) * (y_g - y_r)
+    is_sound = abs(area) > 1e-4 and min(y_w, y_r, y_g, y_b) > 1e-4
+    return (x_w, y_w, x_r, y_r, x_g, y_g, x_b, y_b) if is_sound else None

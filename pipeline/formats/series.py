@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 from pipeline.formats import FORMATS
@@ -32,4 +33,7 @@ class SeriesFormat(Format, Protocol):
         ...
 
 
-FORMATS_OF_SERIES = tuple(each for each in FORMATS.values() if isinstance(each, SeriesFormat))
+@cache
+def formats_of_series() -> tuple[SeriesFormat, ...]:
+    """When first asked for, and not on import: plug-ins import this module."""
+    return tuple(each for each in FORMATS.values() if isinstance(each, SeriesFormat))

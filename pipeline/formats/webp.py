@@ -20,6 +20,7 @@ from pipeline.formats.base import (
     codec_errors,
     refuse_pixels,
 )
+from pipeline.formats.colour import with_profile_of_colour
 from pipeline.formats.completeness import ends_in_zeros
 from pipeline.imaging.image import Domain, Image, Metadata
 
@@ -149,7 +150,8 @@ def _with_metadata(encoded: bytes, image: Image) -> bytes:
 
     The alpha flag is set whenever the image has alpha: libwebp drops an opaque one from the stream.
     """
-    entries, has_alpha = image.metadata.entries, image.alpha_HW is not None
+    entries = with_profile_of_colour(image.metadata.entries, image.size[2])
+    has_alpha = image.alpha_HW is not None
     if not has_alpha and not any(name in entries for name in _METADATA.values()):
         return encoded
     height, width, _ = image.size

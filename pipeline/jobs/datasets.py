@@ -16,7 +16,9 @@ SEALED = "sealed:"
 class Frozen(BaseModel):
     """Never changes, takes no unknown field, and documents each where it stands."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 class Radiometry(Frozen):

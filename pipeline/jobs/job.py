@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from models.names import WEIGHTS as WEIGHTS
+from pipeline.addresses import redacted_values
 from pipeline.errors import JobError
 from pipeline.jobs.datasets import Dataset as Dataset
 from pipeline.jobs.datasets import Frozen
@@ -29,7 +30,7 @@ RESERVED = {"degraded", NO_DEGRADATION, NO_RESTORER}
 class OperatorSpec(BaseModel):
     """One operator; every other field is a parameter of it. A pair is a range, drawn per image."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     op: str
     """A name from ``restora list degradations``."""
@@ -52,7 +53,9 @@ class DegradationSpec(Frozen):
 class RestorerSpec(BaseModel):
     """A restorer: from the catalog by name, a solver with its parameters, or a file of weights."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     name: Name
     """Column ``restorer`` of the tables; without ``solver`` and ``weights``, a name of the catalog."""
@@ -60,6 +63,9 @@ class RestorerSpec(BaseModel):
     """A solver; every other field is a parameter of it."""
     weights: str | None = None
     """A path or any fsspec URL: a safetensors file with a card, or what the extra ``spandrel`` reads."""
+    network: str | None = None
+    """``module:attribute`` of the network that ``weights`` are of, where their card names one: code that is
+    imported because the job says so. Names of networks, also of installed packages, need no word."""
     noise_level: Annotated[float, Field(ge=0, le=255)] | None = None
     """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -74,6 +80,8 @@ class RestorerSpec(BaseModel):
     def _one_kind(self) -> Self:
         if self.solver is not None and self.weights is not None:
             raise ValueError("give either solver or weights, not both")
+        if self.network is not None and self.weights is None:
+            raise ValueError("network: says of which network weights are; give weights as well")
         if self.solver is None and self.parameters:
             raise ValueError(f'unknown field {min(self.parameters)!r}; parameters need a solver = "..."')
         return self
@@ -176,6 +184,11 @@ class Job(Frozen):
     def stored_format(self) -> str | None:
         """Format of every saved image; ``None``: that of its source."""
         return self.output_format or ("png" if self.kind == "benchmark" else None)
+
+    def shown(self) -> dict[str, Any]:
+        """Its plain values as they may be written down: addresses without signatures and tokens."""
+        values: dict[str, Any] = redacted_values(self.model_dump(mode="json"))
+        return values
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from models.names import did_you_mean
+from pipeline.addresses import redacted
 from pipeline.errors import JobError
 
 WORDS = {
@@ -101,5 +102,5 @@ def path_of(fault: ErrorDetails) -> str:
 
 def shown(value: Any) -> str:
     """A value in a message, cut where it is long."""
-    text = repr(value)
+    text = redacted(repr(value))
     return text if len(text) <= 80 else text[:77] + "..."

@@ -43,9 +43,8 @@ def refuse_overlap(job: Job) -> None:
 
 
 def _refuse_same_file(job: Job, output: Folder, folder: Folder, key: str, where: str) -> None:
-    stored = (
-        with_extension(key, FORMATS[job.stored_format].extensions) if job.stored_format in FORMATS else key
-    )
+    name = job.stored_format
+    stored = with_extension(key, FORMATS[name].extensions) if name and name in FORMATS else key
     above = key.rpartition("/")[0]
     target, original = (each.child(above) if above else each for each in (output, folder))
     if stored == key and contains(target, original) and contains(original, target):

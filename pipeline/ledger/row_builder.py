@@ -10,6 +10,7 @@ from functools import cached_property
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
 from pipeline.privacy.naming import SourceLocator
+from pipeline.recipe.plugins import provenance
 from pipeline.units import Source, Unit
 from pipeline.version import code_version
 
@@ -40,8 +41,13 @@ class RowBuilder:
             "host": socket.gethostname(),
             "device": self.device,
             "code_version": code_version(),
+            "plugins": self._plugins,
             "finished_at": datetime.now(UTC),
         }
+
+    @cached_property
+    def _plugins(self) -> str | None:
+        return provenance(self.run.recipe.plugins, self.run.job)
 
     @cached_property
     def _digests(self) -> dict[str, str]:

@@ -147,7 +147,7 @@ def begin_run(run: RunFolder) -> None:
         before = None  # nothing was ever done by it
     if before is None:
         folder.put(RECIPE, json.dumps(record, indent=1).encode())
-    described = json.dumps(run.job.model_dump(mode="json"), indent=1).encode()
+    described = json.dumps(run.job.shown(), indent=1).encode()
     if not folder.exists(JOB) or folder.read(JOB) != described:
         folder.put(JOB, described)
 

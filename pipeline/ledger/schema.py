@@ -51,6 +51,7 @@ COLUMNS = pa.schema(
         ("device", pa.string()),
         ("seconds", pa.float64()),
         ("code_version", pa.string()),
+        ("plugins", pa.string()),
         ("finished_at", pa.timestamp("us", tz="UTC")),
     ]
 )

@@ -6,6 +6,9 @@ Adding one: a file with a frozen class (``protocol`` and ``__call__``), a line h
 
 from __future__ import annotations
 
+from typing import Any
+
+from models.plugins import Parts, is_module_address
 from pipeline.metrics.base import Metric, MetricProtocol
 from pipeline.metrics.bias import Bias
 from pipeline.metrics.consistency import Consistency, ConsistencyWorstTile
@@ -52,5 +55,17 @@ _ALL: tuple[Metric, ...] = (
     VolumeNMSE(),
 )
 
-METRICS: dict[str, Metric] = {metric.protocol.name: metric for metric in _ALL}
+
+def _accepted(name: str, value: Any) -> Metric:
+    metric = value() if isinstance(value, type) else value
+    protocol = getattr(metric, "protocol", None)
+    if not isinstance(protocol, MetricProtocol) or not callable(metric):
+        raise TypeError(f"it is {value!r}, not a metric with a MetricProtocol as its protocol")
+    if protocol.name != name and not is_module_address(name):
+        raise ValueError(f'its protocol calls it "{protocol.name}"; give both the same name')
+    accepted: Metric = metric
+    return accepted
+
+
+METRICS: Parts[Metric] = Parts("metrics", {metric.protocol.name: metric for metric in _ALL}, _accepted)
 """Every metric by the name that a job gives it."""

@@ -31,6 +31,7 @@ from pipeline.planning.plan_files import (
     record_of,
 )
 from pipeline.planning.series import SeriesIndex, read_groups
+from pipeline.planning.tidying import clear_litter
 from pipeline.privacy.datasets import describe_dataset
 from pipeline.privacy.medical import list_pages
 from pipeline.privacy.naming import SourceLocator
@@ -91,6 +92,7 @@ def make_plan(
             table.write(record_of(unit))
             count += 1
     scenes.clean(committed)
+    clear_litter(run, is_whole_plan=limit is None and not retry)
     return PlanSummary(
         sources=total,
         done=total - grouping.left if not retry else len(committed.done),

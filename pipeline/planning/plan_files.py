@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.storage.folder import Folder
+from pipeline.storage.scratch import scratch
 from pipeline.units import Source, Unit, unit_of
 
 SOURCES = "plan/sources.parquet"
@@ -52,8 +52,8 @@ class PlanFile:
         self._records: list[dict[str, Any]] = []
 
     def __enter__(self) -> PlanFile:
-        self._scratch = tempfile.TemporaryDirectory(prefix="restora-plan-")
-        self._path = Path(self._scratch.name) / "table.parquet"
+        self._scratch = ExitStack()
+        self._path = self._scratch.enter_context(scratch("plan")) / "table.parquet"
         self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
         return self
 

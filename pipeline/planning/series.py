@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from itertools import groupby
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.formats import FORMATS
-from pipeline.formats.series import FORMATS_OF_SERIES, HEAD_BYTES, READERS, SeriesFormat
+from pipeline.formats.series import HEAD_BYTES, READERS, SeriesFormat, formats_of_series
 from pipeline.jobs.job import Dataset
 from pipeline.planning.plan_files import SOURCES, is_planned
 from pipeline.privacy.naming import SourceLocator
@@ -24,10 +25,12 @@ from pipeline.privacy.probing import probe
 from pipeline.storage.folder import Folder
 from pipeline.units import Group, Source
 
-_ALONE = tuple(
-    end for each in FORMATS.values() if not isinstance(each, SeriesFormat) for end in (*each.extensions, "/")
-)
-"""Endings of objects that belong to no series: nobody looks into them."""
+
+@cache
+def _alone() -> tuple[str, ...]:
+    """Endings of objects that belong to no series: nobody looks into them."""
+    others = (each for each in FORMATS.values() if not isinstance(each, SeriesFormat))
+    return tuple(end for each in others for end in (*each.extensions, "/"))
 
 
 class SeriesIndex:
@@ -49,7 +52,7 @@ class SeriesIndex:
 
     def _with_group(self, dataset: Dataset, source: Source) -> Source:
         folder, key = self._locator.locate(source)
-        if source.size == 0 or key.lower().endswith(_ALONE):
+        if source.size == 0 or key.lower().endswith(_alone()):
             return source
         if known := self._known(source.source_id):
             return replace(source, group=known)
@@ -85,7 +88,7 @@ def _series_at(folder: Folder, key: str, source: Source) -> str:
         return ""
     head, whole = found
     try:
-        return next((each.series_of(whole) for each in FORMATS_OF_SERIES if each.recognises(head)), "")
+        return next((each.series_of(whole) for each in formats_of_series() if each.recognises(head)), "")
     except Exception:  # a damaged header: reading the image will say what is wrong with it
         return ""
 
@@ -101,7 +104,7 @@ def _is_cut(head: bytes) -> bool:
     if len(head) < HEAD_BYTES:
         return False
     try:
-        return any(each.recognises(head) and not each.series_of(head) for each in FORMATS_OF_SERIES)
+        return any(each.recognises(head) and not each.series_of(head) for each in formats_of_series())
     except Exception:  # as above
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from pipeline.errors import ImageError, JobError, StorageError
 from pipeline.formats import FORMATS, format_of
@@ -19,8 +20,12 @@ MEDICAL = ("dicom", "nifti")
 MEDICAL_ENDINGS = (*(end for name in MEDICAL for end in FORMATS[name].extensions), ".dicom", ".ima")
 """Endings of names that stop a run on a dataset which declares nothing."""
 
-OTHER_ENDINGS = tuple(end for name, each in FORMATS.items() if name not in MEDICAL for end in each.extensions)
-"""Endings of all other formats."""
+
+@cache
+def other_endings() -> tuple[str, ...]:
+    """Endings of all other formats."""
+    return tuple(end for name, each in FORMATS.items() if name not in MEDICAL for end in each.extensions)
+
 
 _NAMELESS_PROBED = 8
 """Objects without a known extension that are looked into before a dataset counts as not medical."""
@@ -74,7 +79,7 @@ class _Guard:
                 )
 
     def _is_medical_inside(self, entry: Entry, name: str) -> bool:
-        if name.endswith((*OTHER_ENDINGS, "/")) or entry.size < 1:
+        if name.endswith((*other_endings(), "/")) or entry.size < 1:
             return False
         self._left -= 1
         try:

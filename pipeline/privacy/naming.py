@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from pipeline.addresses import redacted
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.datasets import folder_of, key_for
-from pipeline.privacy.medical import MEDICAL_ENDINGS, OTHER_ENDINGS
+from pipeline.privacy.medical import MEDICAL_ENDINGS, other_endings
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from pipeline.units import Source
-
-_ENDINGS = (*MEDICAL_ENDINGS, *OTHER_ENDINGS)
 
 
 class SourceLocator:
@@ -44,7 +43,11 @@ class SourceLocator:
 
     def public_uri(self, source: Source) -> str | None:
         """The address of a source as rows may tell it; ``None`` where it is private."""
-        return None if source.sealed else self._folders[source.dataset].uri(source.key)
+        if source.sealed:
+            return None
+        address = self._folders[source.dataset].uri(source.key)
+        # A web server's listing may hand out signed links; in other stores "?" is a part of a name.
+        return redacted(address) if address.startswith("http") else address
 
     def group_of(self, dataset: Dataset, *names: str) -> str:
         """A name for a group of sources. Keyed where private: a UID is a name that other archives know."""
@@ -55,4 +58,4 @@ class SourceLocator:
 def ending_of(key: str) -> str:
     """The known extension of a key, which an opaque id may keep; empty for any other."""
     name = key.lower()
-    return next((end for end in _ENDINGS if name.endswith(end)), "")
+    return next((end for end in (*MEDICAL_ENDINGS, *other_endings()) if name.endswith(end)), "")

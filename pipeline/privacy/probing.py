@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pipeline.errors import StorageError, describe
-from pipeline.storage.remote import retried
+from pipeline.storage.retrying import retried
 from pipeline.units import Source
 
 T = TypeVar("T")

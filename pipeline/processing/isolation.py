@@ -8,14 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ImageError, RunStopped
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
+from pipeline.storage.scratch import scratch
 from pipeline.units import Unit
 
 
@@ -24,8 +23,8 @@ def process(run: RunFolder, unit: Unit, seconds: float) -> list[Row] | ImageErro
 
     ``RunStopped`` where the process does not even start: too little memory is allowed, a library is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="restora-alone-") as folder:
-        answer, started = Path(folder) / "rows.json", Path(folder) / "started"
+    with scratch("alone") as folder:
+        answer, started = folder / "rows.json", folder / "started"
         request = {
             "job": run.job.model_dump(mode="json"),
             "folder": [run.folder.url, run.folder.profile],

@@ -7,14 +7,16 @@ place of the data are provenance, not identity.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from models import catalog
 from models.names import unknown
 from models.restorer import Restorer
+from pipeline.addresses import redacted
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.distances import DISTANCES
 from pipeline.errors import JobError
@@ -26,7 +28,10 @@ from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric
 from pipeline.privacy.datasets import fingerprints
 from pipeline.recipe.differences import finite
+from pipeline.recipe.plugins import Plugins, plugins_of
 from pipeline.recipe.weights import fetch_part, fetch_restorer
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 """Raised when rows change their meaning; part of every recipe."""
@@ -102,9 +107,15 @@ class Recipe:
             "distances": {name: DISTANCES[name].version for name in self.job.distances},
             "save": self.job.save,
             "output_format": self.job.output_format,
-            "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.items()},  # type: ignore[call-overload]
+            "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.built_in.items()},  # type: ignore[call-overload]
             "limits": self.job.limits.model_dump(),
-        }
+        } | ({"plugins": self.plugins} if self.plugins else {})
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """What is of other packages, with their versions."""
+        operators = (each for degradation in self.degradations for each in degradation.operators)
+        return plugins_of(self.job, operators, [each.restorer for each in self.restorers])
 
     @cached_property
     def recipe_id(self) -> str:
@@ -133,12 +144,12 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
         if spec.solver is not None:
             restorer = catalog.build_solver(spec.solver, fetch_part, **spec.parameters)
         elif spec.weights is not None:
-            restorer = fetch_restorer(spec.weights)
+            restorer = fetch_restorer(spec.weights, spec.network)
         else:
             restorer = catalog.build(spec.name)
         restorer = Restorer(restorer.card, restorer.model, precision=spec.precision)
     except ValueError as error:
-        raise JobError(f"{where}: {error}") from error
+        raise JobError(f"{where}: {redacted(str(error))}") from None
     card = restorer.card
     if spec.noise_level is not None and "noise_level" not in (*card.needs, *card.takes):
         raise JobError(
@@ -165,18 +176,26 @@ def _check_conditions(recipe: Recipe) -> None:
             )
 
 
+def _try(look_up: Callable[[], T], where: str) -> T:
+    try:
+        return look_up()
+    except ValueError as error:
+        raise JobError(f"{where}: {error}") from error
+
+
 def _metric(name: str, where: str, job: Job) -> Metric:
     if name in DISTANCES:
         raise JobError(f'{where}: "{name}" is no score of one image; write distances = ["{name}"]')
     if name not in METRICS:
         raise JobError(f"{where}: {unknown('metric', name, METRICS)}")
-    if job.kind == "restore" and METRICS[name].protocol.pair.needs_reference:
+    metric = _try(lambda: METRICS.named(name), where)
+    if job.kind == "restore" and metric.protocol.pair.needs_reference:
         others = (each for each, metric in METRICS.items() if not metric.protocol.pair.needs_reference)
         raise JobError(
             f'{where}: "{name}" needs a reference, which a restore run does not have; '
             f'without one there are {", ".join(others)}; or use kind = "benchmark"'
         )
-    return METRICS[name]
+    return metric
 
 
 def _check_distances(job: Job) -> None:
@@ -197,11 +216,13 @@ def _check_bands(recipe: Recipe) -> None:
 
 
 def _check_format(job: Job) -> None:
+    for each in FORMATS.installed:  # all are in use, whatever the job names
+        _try(lambda each=each: FORMATS.refuse_clash(each), "formats")  # type: ignore[misc]
     name = job.output_format
     if name is None:
         return
     if name not in FORMATS:
         raise JobError(f"output_format: {unknown('format', name, FORMATS)}")
-    if FORMATS[name].read_only:
+    if _try(lambda: FORMATS.named(name), "output_format").read_only:
         others = ", ".join(each for each, format in FORMATS.items() if not format.read_only)
         raise JobError(f'output_format: "{name}" is only read; choose one of {others}')

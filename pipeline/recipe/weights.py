@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from models.image_generator import ImageGenerator
 from models.names import WEIGHTS
 from models.restorer import Restorer
 from models.weights import build_part, build_restorer, load_weights
+from pipeline.addresses import HIDDEN, redacted
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex, short_hash
 from pipeline.recipe.spandrel_weights import has_card, load_spandrel
@@ -28,12 +30,13 @@ T = TypeVar("T")
 _DIGITS = 64
 
 
-def fetch_restorer(url: str) -> Restorer:
+def fetch_restorer(url: str, network: str | None = None) -> Restorer:
     """The restorer in a file of weights: safetensors with a card, or weights of others through spandrel.
 
-    ``url`` is a path or any fsspec URL. ``JobError`` names the file, what is wrong with it and the cure.
+    ``url`` is a path or any fsspec URL; ``network`` the ``module:attribute`` that its card may name.
+    ``JobError`` names the file, what is wrong with it and the cure.
     """
-    return _fetched(url, build_restorer)
+    return _fetched(url, partial(build_restorer, network=network))
 
 
 def fetch_part(url: str) -> Restorer | ImageGenerator:
@@ -42,9 +45,9 @@ def fetch_part(url: str) -> Restorer | ImageGenerator:
 
 
 def _fetched(url: str, build: Callable[[Card, dict[str, Tensor]], T]) -> T | Restorer:
-    name = file_name(url)
+    name, shown = file_name(url), redacted(url)
     if Path(name).suffix.lower() not in WEIGHTS:
-        raise JobError(f"{url}: weights end in {', '.join(WEIGHTS)}; safetensors with a card are best")
+        raise JobError(f"{shown}: weights end in {', '.join(WEIGHTS)}; safetensors with a card are best")
     try:
         content = fetch(url)
         if not content:
@@ -53,14 +56,14 @@ def _fetched(url: str, build: Callable[[Card, dict[str, Tensor]], T]) -> T | Res
             return build(*load_weights(content))
         return load_spandrel(content, name)
     except ValueError as error:
-        raise JobError(f"{url}: {error}") from error
+        raise JobError(f"{shown}: {redacted(str(error))}") from error
     except FileNotFoundError as error:
-        raise JobError(f"{url}: no such file; check the address") from error
+        raise JobError(f"{shown}: no such file; check the address") from error
     except OSError as error:
-        raise JobError(f"{url}: {describe(error)}") from error
+        raise JobError(f"{shown}: {describe(error)}") from error
     except Exception as error:  # botocore and aiohttp do not derive from OSError
         raise JobError(
-            f"{url}: cannot be fetched: {describe(error)}; check the address, and the credentials in the "
+            f"{shown}: cannot be fetched: {describe(error)}; check the address, and the credentials in the "
             "environment"
         ) from error
 
@@ -76,6 +79,8 @@ def fetch(url: str) -> bytes:
 
     A store that tells neither a checksum nor a date has no versions: there the file is read each time.
     """
+    if HIDDEN in url:
+        return _Cache().content_of(url)
     path, mark, signature = url.partition("?") if url.startswith("http") else (url, "", "")
     place, _, key = path.rpartition("/")
     key += mark + signature
@@ -112,7 +117,8 @@ class _Cache:
 
     def content(self, folder: Folder, key: str, version: str) -> bytes:
         """Bytes of the object in this version."""
-        entry = short_hash(folder.uri(key), version)
+        address = folder.uri(key)
+        entry = short_hash(redacted(address), version)
         with self._locked(entry):
             content = self._kept(entry)
             if content is None:
@@ -120,7 +126,23 @@ class _Cache:
                 digest = sha256_hex(content)
                 self._store.put(f"sha256/{digest}", content)
                 self._store.put(f"versions/{entry}", digest.encode())
+        if redacted(address) != address:
+            self._store.put(f"signed/{short_hash(redacted(address))}", entry.encode())
         return content
+
+    def content_of(self, shown: str) -> bytes:
+        """Bytes of the file at a signed address that was written down without its signature.
+
+        ``ValueError`` where this machine has never fetched it.
+        """
+        key = f"signed/{short_hash(shown)}"
+        kept = self._kept(self._store.read(key).decode()) if self._store.exists(key) else None
+        if kept is None:
+            raise ValueError(
+                "the signature of this address was not written down, and this machine has not kept the file; "
+                "give the address anew, or a copy of the file"
+            )
+        return kept
 
     def _kept(self, entry: str) -> bytes | None:
         if not self._store.exists(f"versions/{entry}"):

@@ -60,5 +60,9 @@ class Finished:
 def state_of(run: RunFolder) -> str:
     """SHA-256 over the job, the identities of the planned sources and the names of the committed units."""
     units = run.folder.keys(run.ledger.prefix, ".parquet")
-    parts = (run.job.model_dump_json(), sha256_hex(read_source_ids(run.folder).tobytes()), *units)
+    parts = (
+        json.dumps(run.job.shown(), sort_keys=True),
+        sha256_hex(read_source_ids(run.folder).tobytes()),
+        *units,
+    )
     return sha256_hex("\n".join(parts).encode())

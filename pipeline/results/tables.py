@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pipeline.metrics import METRICS
 from pipeline.recipe.recipe import SCHEMA_VERSION
 from pipeline.results.current import current_rows
 from pipeline.results.table_columns import completed, with_units
+from pipeline.storage.scratch import scratch
 
 METRIC_TABLE = "tables/metrics.parquet"
 SUMMARY_TABLE = "tables/summary.parquet"
@@ -58,8 +58,8 @@ def compact(run: RunFolder) -> TableSummary:
     distances = DistanceTable(run.job.distances)
     columns = [with_units(field) for field in run.ledger.schema if field.name not in FEATURES]
     schema = pa.schema(columns).with_metadata({METADATA_KEY: json.dumps(_metadata(run)).encode()})
-    with tempfile.TemporaryDirectory(prefix="restora-table-") as folder:
-        path = Path(folder) / "metrics.parquet"
+    with scratch("table") as place:
+        path = place / "metrics.parquet"
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             waiting: list[pa.Table] = []
             for table in _current(run, counts):
@@ -118,7 +118,7 @@ def _metadata(run: RunFolder) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": run.job.kind,
-        "job": run.job.model_dump(mode="json"),
+        "job": run.job.shown(),
         "recipe": run.specification,
         "recipe_id": run.recipe_id,
         "distances": {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from pipeline.scenes.reader import Scene
 from pipeline.scenes.score_totals import ScoreTotals
 from pipeline.scenes.scoring import Scoring, scored_in_strips
 from pipeline.scenes.strip_statistics import StripStatistics
+from pipeline.storage.scratch import scratch
 from pipeline.units import Unit
 from pipeline.version import code_version
 
@@ -60,11 +60,11 @@ class Assembly:
             row |= {"dtype": scene.dtype, "source_bytes": scene.bytes, "source_sha256": scene.sha256()}
             row |= self._described(unit, scene, strips)
             rectangles = [each for strip in strips for each in named_by(strip)]
-            with tempfile.TemporaryDirectory(prefix="restora-scene-") as scratch:
-                blocks = Blocks(self.run.folder, unit).fetch(rectangles, Path(scratch))
+            with scratch("scene") as place:
+                blocks = Blocks(self.run.folder, unit).fetch(rectangles, place)
                 output = Output(blocks, BlockCodec.of(scene))
                 row |= self._scores(unit, scene, strips, output, device)
-                row |= self._stored(unit, scene, output, row["source_sha256"], Path(scratch, "scene.tif"))
+                row |= self._stored(unit, scene, output, row["source_sha256"], place / "scene.tif")
         except Exception as error:
             return row | quarantine_columns(error)
         seconds = sum(strip["seconds"] for strip in strips) + time.perf_counter() - started

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
@@ -33,8 +33,12 @@ _BLOCK_SAMPLES = 1 << 27
 """Samples that one row of the file's blocks may have: what reading holds."""
 _READERS = 8
 _SCENES = (*GeoTiff.extensions, *Raster.extensions)
-_OTHERS = tuple({end for each in FORMATS.values() for end in each.extensions}.difference(_SCENES))
-"""Endings of objects that are not looked into: most archives are large photographs."""
+
+
+@cache
+def _others() -> tuple[str, ...]:
+    """Endings of objects that are not looked into: most archives are large photographs."""
+    return tuple({end for each in FORMATS.values() for end in each.extensions}.difference(_SCENES))
 
 
 class ScenePlan:
@@ -89,7 +93,7 @@ class ScenePlan:
             return {s.source_id: cut for s, cut in zip(candidates, found, strict=True) if cut is not None}
 
     def _may_be_scene(self, source: Source) -> bool:
-        is_large = source.size >= self._least_bytes and not source.key.lower().endswith(_OTHERS)
+        is_large = source.size >= self._least_bytes and not source.key.lower().endswith(_others())
         return is_large and not source.group
 
     def _cut(self, source: Source) -> StripTask | None:

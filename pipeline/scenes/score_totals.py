@@ -26,9 +26,9 @@ class ScoreTotals:
     parts: dict[str, Tensor] = field(default_factory=dict)
     """By metric, and by metric with the ending of the input."""
 
-    def add(self, metric: Accumulating, part_1K: Tensor, *, of_input: bool) -> None:
-        """Takes in a window."""
-        self._merge(metric, metric.protocol.name + (_INPUT if of_input else ""), part_1K)
+    def add(self, name: str, metric: Accumulating, part_1K: Tensor, *, of_input: bool) -> None:
+        """Takes in a window; ``name`` is the job's, which is the column."""
+        self._merge(metric, name + (_INPUT if of_input else ""), part_1K)
 
     def merge(self, others: ScoreTotals, metrics: Mapping[str, Accumulating]) -> None:
         """Takes in those of other bands."""

@@ -80,10 +80,10 @@ class Scoring:
         """``output`` covers what the bands look at."""
         totals = ScoreTotals(list(bands))
         for window in self._windows(bands):
-            for metric, part_1K in self._parts(self.metrics, self._restored(window, output), window):
-                totals.add(metric, part_1K, of_input=False)
-            for metric, part_1K in self._parts(of_input(self.metrics), window.reference_1CHW, window):
-                totals.add(metric, part_1K, of_input=True)
+            for name, metric, part_1K in self._parts(self.metrics, self._restored(window, output), window):
+                totals.add(name, metric, part_1K, of_input=False)
+            for name, metric, part_1K in self._parts(of_input(self.metrics), window.reference_1CHW, window):
+                totals.add(name, metric, part_1K, of_input=True)
         return totals
 
     @property
@@ -129,14 +129,14 @@ class Scoring:
     @staticmethod
     def _parts(
         metrics: Mapping[str, Accumulating], image_1CHW: Tensor, window: _ScoredWindow
-    ) -> Iterator[tuple[Accumulating, Tensor]]:
+    ) -> Iterator[tuple[str, Accumulating, Tensor]]:
         inputs: dict[MetricInputs, Images] = {}
-        for metric in metrics.values():
+        for name, metric in metrics.items():
             kind = metric.protocol.pair
             if kind not in inputs:
                 inputs[kind] = METRIC_INPUTS[kind](image_1CHW, [window], 0)
             scale = inputs[kind][1].shape[-1] // window.reference_1CHW.shape[-1]
-            yield metric, metric.part(*inputs[kind], window.section.enlarged(scale))
+            yield name, metric, metric.part(*inputs[kind], window.section.enlarged(scale))
 
 
 def _runs(bands: Sequence[Range]) -> list[list[Range]]:

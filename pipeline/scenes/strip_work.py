@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
 
@@ -30,6 +28,7 @@ from pipeline.scenes.panel import Panels
 from pipeline.scenes.reader import Scene
 from pipeline.scenes.scoring import Scoring, scored_in_strips
 from pipeline.scenes.strip import restore_strip
+from pipeline.storage.scratch import scratch
 from pipeline.units import Unit
 from pipeline.version import code_version
 
@@ -89,8 +88,8 @@ class StripWork:
         if not metrics:
             return None
         scoring = Scoring(work.scene, work.scale, work.radiometry, self.device, metrics)
-        with tempfile.TemporaryDirectory(prefix="restora-strip-") as scratch:
-            blocks = store.fetch(rectangles, Path(scratch))
+        with scratch("strip") as place:
+            blocks = store.fetch(rectangles, place)
             output = Output(blocks, BlockCodec.of(work.scene))
             return scoring(output, scoring.within(rows)).to_json()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -14,10 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.storage.base import LOOP, NO_FILE, UNFINISHED, Entry
+from pipeline.storage.scratch import TEMPORARY, lock
 from pipeline.storage.undecodable import escaped, located
-
-_UNFINISHED = re.compile(r"\.restora-[a-z0-9_]{8}\.part")
-"""Names that ``put`` gives its temporary files: what ``tempfile`` fills in has eight of these characters."""
 
 Place = tuple[int, int]
 """Device and number of a folder, the same through every link."""
@@ -98,6 +95,7 @@ class Disk:
         handle, temporary = tempfile.mkstemp(prefix=".restora-", suffix=".part", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
+                lock(handle)
                 if isinstance(data, Path):
                     with data.open("rb") as source:
                         shutil.copyfileobj(source, file, 1 << 22)
@@ -161,7 +159,7 @@ def _no_object(
         return LOOP if found.is_symlink() and _place(os.stat(found.path)) in above else None
     if not stat.S_ISREG(status.st_mode):
         return NO_FILE
-    return UNFINISHED if _UNFINISHED.fullmatch(found.name) else None
+    return UNFINISHED if TEMPORARY.fullmatch(found.name) else None
 
 
 def _place(status: os.stat_result) -> Place:

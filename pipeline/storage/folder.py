@@ -1,7 +1,7 @@
 """A folder anywhere fsspec reaches: list in pages, read, put whole objects. Nothing is ever renamed.
 
 Credentials come from the environment or from a named profile of the store's own configuration, never
-from a URL.
+from a URL. The client of S3 is imported late, for start-up: a run on a disk needs none.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from pipeline.addresses import credentials_in, has_secret, redacted
 from pipeline.errors import FolderNotFound, StorageError, describe
 from pipeline.storage.base import Entry, Store
 from pipeline.storage.disk import Disk
 from pipeline.storage.patterns import matcher, only_key
-from pipeline.storage.remote import Remote
+from pipeline.storage.stores import connect, scheme_of
 
 PAGE = 10_000
 """Entries handed over at a time while listing."""
@@ -33,6 +34,11 @@ class Folder:
     def __init__(self, url: str, profile: str | None = None) -> None:
         self.url = absolute_url(url)
         self.profile = profile
+        if has_secret(self.url) and not self.is_local:
+            raise StorageError(
+                f"{redacted(self.url)}: a signed address is of one object for a while, and no folder; "
+                "set credentials in the environment or name a profile"
+            )
 
     def __reduce__(self) -> tuple[type[Folder], tuple[str, str | None]]:
         return type(self), (self.url, self.profile)
@@ -42,14 +48,12 @@ class Folder:
 
     @cached_property
     def _store(self) -> Store:
-        if self.is_local and self.profile is None:
-            return Disk(self.url)
-        return Remote(self.url, self.profile)
+        return connect(self.url, self.profile)
 
     @property
     def is_local(self) -> bool:
         """Whether the folder is on a disk of this machine."""
-        return urlsplit(self.url).scheme in ("", "file") or self.url.startswith("/")
+        return scheme_of(self.url) == "file"
 
     @property
     def root(self) -> str:
@@ -181,9 +185,9 @@ def _explained(error: Exception) -> str:
 def absolute_url(url: str) -> str:
     """The URL without a trailing slash; local paths made absolute, so that they mean one place."""
     parts = urlsplit(url)
-    if parts.username or parts.password:
+    if (scheme := credentials_in(url)) is not None:
         raise StorageError(
-            f"{parts.scheme}://...@{parts.hostname}: credentials do not belong in a URL; "
+            f"{scheme}://...: credentials do not belong in a URL; "
             "set them in the environment or name a profile"
         )
     if any("\ud800" <= each <= "\udfff" for each in url):

@@ -7,10 +7,10 @@ from a URL. A PUT of an object is atomic by itself.
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from glob import has_magic
 from inspect import signature
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -20,10 +20,10 @@ import fsspec
 
 from pipeline.errors import StorageError
 from pipeline.storage.base import Entry
+from pipeline.storage.retrying import CONTACT_SECONDS, REQUEST_SECONDS, is_lasting, retried, seconds_of
 
 T = TypeVar("T")
 
-_LASTING = re.compile(r"NoSuch|NotFound|Not Found|404|403|Forbidden|AccessDenied|Credential|InvalidAccessKey")
 _EXISTS = re.compile(r"PreconditionFailed|ConditionalRequestConflict|412|At least one of the pre-conditions")
 _NO_CONDITIONS = re.compile(r"NotImplemented|501|not implemented|UnsupportedHeader")
 
@@ -37,7 +37,7 @@ class Remote:
             _check_profile(url, profile)
             options["profile"] = profile
         try:
-            self._fs, root = fsspec.core.url_to_fs(url, **options)
+            self._fs, root = self._connected(url, options)
         except ImportError as error:
             scheme = urlsplit(url).scheme
             raise StorageError(
@@ -47,16 +47,33 @@ class Remote:
             raise StorageError(f"{url}: {error}; give a path, or a URL such as s3://bucket/folder") from error
         self.root = root.rstrip("/")
         self.protocol = _protocol(self._fs)
+        self._answered = False
         # s3fs asks for the size first, unless it is told not to read in parallel.
         reads = signature(getattr(self._fs, "_cat_file", self._fs.cat_file)).parameters
         self._in_one_request = {"max_concurrency": 1} if "max_concurrency" in reads else {}
+
+    def _connected(self, url: str, options: dict[str, Any]) -> tuple[Any, str]:
+        """The file system, and the folder's path in it."""
+        found: tuple[Any, str] = fsspec.core.url_to_fs(url, **options)
+        return found
+
+    def _tried(self, call: Callable[[], T]) -> T:
+        """With the budget of the first contact until the store has answered, then with that of a request."""
+        budget = seconds_of(REQUEST_SECONDS if self._answered else CONTACT_SECONDS)
+        try:
+            result = retried(call, seconds=budget)
+        except Exception as error:
+            self._answered |= is_lasting(error)
+            raise
+        self._answered = True
+        return result
 
     def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
         """A level of the store at a time."""
         yield from self._below(self.root)
 
     def _below(self, path: str) -> Iterator[Entry]:
-        found = sorted(self._fs.ls(path, detail=True), key=_place)
+        found = sorted(self._tried(lambda: self._fs.ls(path, detail=True)), key=_place)
         for each in found:
             name = str(each["name"])
             if name.rstrip("/") == path.rstrip("/"):
@@ -67,41 +84,41 @@ class Remote:
                 except PermissionError:
                     yield Entry.unreadable(self._key(name))
             else:
-                yield Entry(self._key(name), _size(each), _version(each))
+                yield Entry(self._key(name), _size(each), version_of(each))
 
     def read(self, key: str) -> bytes:
         """The whole object, in one request."""
-        return bytes(retried(lambda: self._fs.cat_file(self._path(key), **self._in_one_request)))
+        return bytes(self._tried(lambda: self._fs.cat_file(self._path(key), **self._in_one_request)))
 
     def head(self, key: str, length: int) -> bytes:
         """One ranged request."""
-        return bytes(retried(lambda: self._fs.cat_file(self._path(key), start=0, end=length)))
+        return bytes(self._tried(lambda: self._fs.cat_file(self._path(key), start=0, end=length)))
 
     def open(self, key: str) -> IO[bytes]:
         """A file that reads ahead as fsspec does."""
-        opened: IO[bytes] = self._fs.open(self._path(key), "rb")
+        opened: IO[bytes] = self._tried(lambda: self._fs.open(self._path(key), "rb"))
         return opened
 
     def entry(self, key: str) -> Entry:
         """Without a version in stores that have no ETags: they tell times in many ways."""
-        found = retried(lambda: self._fs.info(self._path(key)))
-        return Entry(key, _size(found), _etag(found))
+        found = self._tried(lambda: self._fs.info(self._path(key)))
+        return Entry(key, _size(found), etag_of(found))
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
-        return bool(retried(lambda: self._fs.exists(self._path(key))))
+        return bool(self._tried(lambda: self._fs.exists(self._path(key))))
 
     def put(self, key: str, data: bytes | Path) -> None:
         """One object, in parts where it is large."""
         if isinstance(data, Path):
-            retried(lambda: self._fs.put_file(str(data), self._path(key)))
+            self._tried(lambda: self._fs.put_file(str(data), self._path(key)))
         else:
-            retried(lambda: self._fs.pipe_file(self._path(key), data))
+            self._tried(lambda: self._fs.pipe_file(self._path(key), data))
 
     def create(self, key: str, data: bytes) -> bool:
         """A conditional PUT where the store has one (``If-None-Match: *`` on S3)."""
         try:
-            retried(lambda: self._fs.pipe_file(self._path(key), data, mode="create"))
+            self._tried(lambda: self._fs.pipe_file(self._path(key), data, mode="create"))
         except FileExistsError:
             return False
         except Exception as error:
@@ -118,12 +135,16 @@ class Remote:
     def delete(self, key: str) -> None:
         """Without looking first."""
         with suppress(FileNotFoundError):
-            retried(lambda: self._fs.rm_file(self._path(key)))
+            self._tried(lambda: self._fs.rm_file(self._path(key)))
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """In bulk, where the store can."""
-        if keys:
-            retried(lambda: self._fs.rm([self._path(key) for key in keys]))
+        """In bulk, where the store can; one by one what fsspec would take for a pattern of others."""
+        paths = [self._path(key) for key in keys if not has_magic(self._path(key))]
+        if paths:
+            self._tried(lambda: self._fs.rm(paths))
+        for key in keys:
+            if has_magic(self._path(key)):
+                self.delete(key)
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
@@ -138,20 +159,6 @@ def _protocol(fs: Any) -> str:
         fs = inner
     names = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
     return "file" if set(names) & {"file", "local"} else str(sorted(names)[0])
-
-
-def retried(call: Callable[[], T], attempts: int = 4) -> T:
-    """Tries again after faults that may pass; not after those that cannot (absent, forbidden)."""
-    for attempt in range(attempts):
-        try:
-            return call()
-        except (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError):
-            raise
-        except Exception as error:
-            if attempt == attempts - 1 or _LASTING.search(f"{type(error).__name__} {error}"):
-                raise
-            time.sleep(0.2 * 4**attempt)
-    raise AssertionError("unreachable")
 
 
 def _check_profile(url: str, profile: str) -> None:
@@ -182,15 +189,17 @@ def _size(details: dict[str, Any]) -> int:
     return -1 if size is None else int(size)
 
 
-def _etag(details: dict[str, Any]) -> str:
+def etag_of(details: dict[str, Any]) -> str:
+    """The store's mark of an object's content; empty where it has none."""
     for name in ("ETag", "etag", "md5Hash", "content_md5"):
         if details.get(name):
             return str(details[name]).strip('"')
     return ""
 
 
-def _version(details: dict[str, Any]) -> str:
-    if etag := _etag(details):
+def version_of(details: dict[str, Any]) -> str:
+    """What changes with an object's content, as far as its store tells."""
+    if etag := etag_of(details):
         return etag
     modified = details.get("LastModified") or details.get("last_modified") or details.get("created") or ""
     return f"{details.get('size')}-{modified}"

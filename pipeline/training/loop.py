@@ -87,6 +87,8 @@ class Loop:
         identity = recipe.identity() | {"data_sha256": collection.digest}
         if streamed := collection.identity(recipe.data):
             identity["data"]["streamed"] = streamed
+        if built.plugins:
+            identity["plugins"] = built.plugins
         if (start := start_of(recipe)) is not None:
             identity["network"]["start"] = sha256_hex(start)
         self._collection, self._skipped = collection, collection.skipped
@@ -260,7 +262,7 @@ class Loop:
                 seed=recipe.seed,
                 world=self._world,
             )
-        return self._validate(build_restorer(card_of(recipe), state))
+        return self._validate(build_restorer(card_of(recipe), state, recipe.network.architecture))
 
     def _collected(self, built: BuiltRecipe) -> Collection | StreamedCollection:
         data = self._recipe.data

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Format
-from pipeline.formats.geotiff.format import RASTER_HEADER, GeoTiff
-from pipeline.formats.geotiff.header import RasterHeader
+from pipeline.formats.left_out import left_out
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.layout import Layout
@@ -45,11 +44,7 @@ class OutputEncoder:
 
     def left_out(self, image: Image) -> str | None:
         """What an image loses in the format that it is stored in, for its row."""
-        name = self._format(image).name
-        header = image.metadata.entries.get(RASTER_HEADER)
-        if name == GeoTiff.name or not isinstance(header, RasterHeader) or not header.has_georeference:
-            return None
-        return f"{name} leaves out the georeference; output_format geotiff keeps it"
+        return left_out(image, self._format(image).name)
 
     def _format(self, image: Image) -> Format:
         return FORMATS[self.layout.output_format or image.metadata.format]

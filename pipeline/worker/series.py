@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.errors import ImageError
-from pipeline.formats.series import FORMATS_OF_SERIES, HEAD_BYTES, READERS
+from pipeline.formats.series import HEAD_BYTES, READERS, formats_of_series
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.schema import OK, QUARANTINED, Row
 from pipeline.storage.folder import Folder
@@ -38,7 +38,7 @@ def check(unit: Unit, policies: Mapping[str, str], read: ReadHead) -> dict[str, 
 def whole_head(folder: Folder, key: str) -> bytes:
     """An object's bytes up to its pixels, or all of it. Raises what the store raises."""
     head = folder.head(key, HEAD_BYTES)
-    if len(head) < HEAD_BYTES or any(each.ends_in(head) for each in FORMATS_OF_SERIES):
+    if len(head) < HEAD_BYTES or any(each.ends_in(head) for each in formats_of_series()):
         return head
     return folder.read(key)
 
@@ -87,7 +87,7 @@ def _incomplete(culprits: list[Row], images: int) -> Row:
 
 
 def _remove_objects(source: Source, row: Row, layout: Layout, *, degraded: bool) -> None:
-    for each in FORMATS_OF_SERIES:
+    for each in formats_of_series():
         if layout.keeps_restored:
             key = layout.restored(source, row["degradation"], row["restorer"], each.extensions)
             layout.folder.delete(key)
@@ -104,7 +104,7 @@ def _members(unit: Unit) -> dict[str, list[Source]]:
 
 
 def _check_stack(heads: list[bytes]) -> None:
-    for each in FORMATS_OF_SERIES:
+    for each in formats_of_series():
         if all(each.recognises(head) for head in heads):
             each.check_series(heads)
             return

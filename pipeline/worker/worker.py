@@ -16,6 +16,7 @@ from pipeline.privacy.naming import SourceLocator
 from pipeline.processing import isolation
 from pipeline.processing.batches import BATCH_PIXELS, CPU_BATCH_PIXELS
 from pipeline.processing.processor import Processor
+from pipeline.recipe.plugins import refuse_other_plugins
 from pipeline.scenes.assembly import Assembly
 from pipeline.scenes.opener import SceneOpener
 from pipeline.scenes.scene_units import Scenes
@@ -36,6 +37,7 @@ class Worker:
     """
 
     def __init__(self, run: RunFolder, device: str = "cpu", cores: int | None = None) -> None:
+        refuse_other_plugins(run.recipe.plugins, run.specification)
         self.recipe, self.layout, self.ledger = run.recipe, run.layout, run.ledger
         self._run, self._cores = run, cores or os.cpu_count() or 1
         self._locator = SourceLocator(run.job)

@@ -232,6 +232,17 @@ def test_deconvolution_is_not_below_scikit_image_under_camera_shake(border, sigm
     assert min(ours["richardson-lucy"], ours["richardson-lucy-tv"]) > lucy
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3], ids=["exact", "rounded to 8 bits"])
+def test_deconvolution_settles_where_there_is_hardly_any_noise(noise):
+    shake = MotionBlur(length=20.0, shake=0.03).drawn(torch.Generator().manual_seed(3))
+    clean = photograph(side=128, top=60, left=130, dtype=torch.float32)
+    noisy = shake(clean, RNG) + noise_like(clean, noise / 255)
+    condition = Condition(operators=(shake,), noise_level_B=torch.tensor([noise / 255]))
+    for name in ("wiener", "unsupervised-wiener"):
+        restored = catalog.build(name)(noisy, condition=condition)
+        assert psnr(restored, clean) > psnr(noisy, clean) + 5.0
+
+
 def test_a_blur_that_wraps_around_is_told_from_one_that_does_not():
     image = photograph(side=40)
     for border, expected in (("circular", True), ("symmetric", False)):
@@ -479,7 +490,35 @@ def test_total_variation_inpainting_bridges_an_edge_with_less_variation():
     assert torch.equal(ours * holes, natural * holes)
 
 
-@pytest.mark.parametrize("name", ["biharmonic-inpainting", "total-variation-inpainting"])
+def test_fast_marching_continues_a_slope_and_weighs_the_near_side_of_an_edge():
+    ramp = torch.linspace(0.2, 0.8, 40, dtype=torch.float64).expand(1, 1, 32, 40).contiguous()
+    known = torch.ones(1, 1, 32, 40)
+    known[..., 8:24, 15:25] = 0
+    condition = Condition(mask_B1HW=known)
+    filled = model("fast_marching_inpainting", slope=1.0)(ramp * known, condition)
+    torch.testing.assert_close(filled, ramp, atol=0.01, rtol=0)
+    mean = model("fast_marching_inpainting", slope=0.0)(ramp * known, condition)
+    assert float((mean - ramp).abs().max()) > 0.03
+    step = (ramp > 0.5).double()
+    filled = model("fast_marching_inpainting")(step * known, condition)
+    assert float(filled[..., 16, 15]) < 0.1, "the left edge goes on from the left"
+    assert float(filled[..., 16, 24]) > 0.9, "the right edge from the right"
+    assert torch.equal(filled * known, step * known)
+
+
+def test_fast_marching_does_not_look_into_holes():
+    image, known = photograph(side=40), torch.ones(1, 1, 40, 40)
+    known[..., 3:30, 10:14] = 0
+    known[..., 35:, 35:] = 0
+    condition = Condition(mask_B1HW=known)
+    poisoned = torch.where(known > 0, image, float("nan"))
+    ours = model("fast_marching_inpainting")(poisoned, condition)
+    assert torch.equal(ours, model("fast_marching_inpainting")(image, condition))
+
+
+@pytest.mark.parametrize(
+    "name", ["biharmonic-inpainting", "total-variation-inpainting", "fast-marching-inpainting"]
+)
 def test_a_mask_that_covers_everything_is_refused(name):
     with pytest.raises(RestorerError, match="no known pixel") as error:
         catalog.build(name)(
@@ -576,7 +615,8 @@ def test_super_resolution_beats_bicubic(solver, parameters, margin):
 
 
 @pytest.mark.parametrize(
-    ("name", "margin"), [("biharmonic-inpainting", 15), ("total-variation-inpainting", 15)]
+    ("name", "margin"),
+    [("biharmonic-inpainting", 15), ("total-variation-inpainting", 15), ("fast-marching-inpainting", 13)],
 )
 def test_inpainting(name, margin):
     clean = photograph(dtype=torch.float32)

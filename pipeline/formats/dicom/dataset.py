@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import math
 import struct
-import zlib
 from typing import Any
 
 import pydicom
@@ -23,9 +22,9 @@ from pydicom.uid import (
 )
 
 from pipeline.errors import ImageError
+from pipeline.formats.dicom.inflating import inflate
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-_LARGEST_INFLATED = 2**31
 _UNDEFINED = 0xFFFFFFFF
 
 
@@ -127,10 +126,4 @@ def _inflated(data: bytes) -> bytes:
     meta = data[:end]
     if b"UI" + len(deflated).to_bytes(2, "little") + deflated not in meta:
         return data
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    body = inflater.decompress(data[end:], _LARGEST_INFLATED)
-    if inflater.unconsumed_tail:
-        raise ImageError("TOO_LARGE", "the deflated DICOM object is larger than 2 GiB")
-    if not inflater.eof:
-        raise ImageError("TRUNCATED", "the deflated DICOM object ends early")
-    return meta.replace(deflated, plain.ljust(len(deflated), b"\0")) + body
+    return inflate(data[end:], meta.replace(deflated, plain.ljust(len(deflated), b"\0")))

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.formats.base import Limits, codec_errors, refuse_pixels
+from pipeline.formats.base import ALPHA_PLACE, EXIF, Limits, codec_errors, refuse_pixels
+from pipeline.formats.colour import with_profile_of_colour
+from pipeline.formats.exif import ORIENTATION, UPRIGHT, orientation_of
 from pipeline.formats.geotiff.directory import GDAL_NODATA, Directory, read_directory
 from pipeline.formats.geotiff.gdal import gdal, opened
 from pipeline.formats.geotiff.header import BLUE, GREEN, RED, Band, RasterHeader
 from pipeline.formats.geotiff.limits import DTYPES, check_directory, check_segment_data
 from pipeline.formats.geotiff.nodata import beside_nodata, is_nodata
+from pipeline.formats.geotiff.orientation import check_unit
 from pipeline.formats.geotiff.profile import profile_entries, with_profile
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples, valid_pixels
 from pipeline.formats.geotiff.scale import scaled, scaled_mask
@@ -69,6 +72,7 @@ class GeoTiff:
         header = _header_of(image)
         if image.domain.dtype not in DTYPES or len(header.channels) != image.size[2]:
             raise refuse_pixels(image, "GeoTIFF", _holds(header), "use a restorer that keeps the bands")
+        check_unit(header)
         Grid.between((header.height, header.width), image.size[:2])
 
     def encode(self, image: Image) -> bytes:
@@ -126,6 +130,8 @@ def header_of(raster: Any, directory: Directory, mask: bool = True) -> RasterHea
     )
     # rasterio leaves out texts that are not UTF-8, which many are.
     tags = {**directory.descriptions(), **header.tags.get("", {})}
+    orientation = directory.integers(ORIENTATION, (UPRIGHT,))[0]
+    header = replace(header, orientation=orientation if 1 <= orientation <= 8 else UPRIGHT)
     return replace(header, tags={**header.tags, "": tags}) if tags else header
 
 
@@ -137,10 +143,13 @@ def _header_of(image: Image) -> RasterHeader:
     height, width, channels = image.size
     colours = [RED, GREEN, BLUE] if channels == 3 else [_GREY]
     kinds = (colours + [0] * channels)[:channels]
-    alpha = None if image.alpha_HW is None else channels
-    kinds += [] if alpha is None else [_ALPHA]
-    plain = RasterHeader(height, width, tuple(Band(interpretation=kind) for kind in kinds), alpha)
-    return with_profile(plain, image.metadata.entries)
+    alpha = None if image.alpha_HW is None else image.metadata.entries.get(ALPHA_PLACE, channels)
+    if alpha is not None:
+        kinds.insert(alpha, _ALPHA)
+    bands = tuple(Band(interpretation=kind) for kind in kinds)
+    orientation = orientation_of(image.metadata.entries.get(EXIF, b""))
+    plain = RasterHeader(height, width, bands, alpha, orientation=orientation)
+    return with_profile(plain, with_profile_of_colour(image.metadata.entries, channels))
 
 
 def _without_alpha(header: RasterHeader) -> RasterHeader:

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.formats.geotiff.gdal import configured
 from pipeline.formats.geotiff.header import RasterHeader
-from pipeline.formats.geotiff.writing import TYPES, add, add_raw, copy_as_cog, placeholder, virtual_raster
+from pipeline.formats.geotiff.writing import TYPES, add, add_raw, copy_as_cog, corrections, virtual_raster
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,8 @@ def write_mosaic(
         description = virtual_raster(header, dtype, own.fill, own.fill_mask if mask else None, raw=False)
         copy_as_cog(library, description, header, str(path), level, threads)
     with path.open("r+b") as file, mmap(file.fileno(), 0) as data:
-        renamed = placeholder(data)
-        if renamed is not None:
-            data[renamed[0] : renamed[0] + len(renamed[1])] = renamed[1]
+        for at, right in corrections(data, header):
+            data[at : at + len(right)] = right
 
 
 class _Rectangles:

@@ -20,6 +20,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.geotiff.directory import GDAL_METADATA, read_directory
 from pipeline.formats.geotiff.gdal import configured
 from pipeline.formats.geotiff.header import Band, RasterHeader
+from pipeline.formats.geotiff.orientation import renamed, with_stand_in
 
 TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "float32": "Float32"}
 """NumPy's names of the types of samples, and GDAL's."""
@@ -61,14 +62,15 @@ def write_cog(
         output = stack.enter_context(library.MemoryFile())
         copy_as_cog(library, description, header, output.name, level)
         data: bytes = output.read()
-    renamed = placeholder(data)
-    return data if renamed is None else data[: renamed[0]] + renamed[1] + data[renamed[0] + len(renamed[1]) :]
+    for at, right in corrections(data, header):
+        data = data[:at] + right + data[at + len(right) :]
+    return data
 
 
 def copy_as_cog(
     library: Any, description: str, header: RasterHeader, path: str, level: int, threads: int = 1
 ) -> None:
-    """A virtual raster as a file at ``path``, but for ``placeholder``; threads compress, in order."""
+    """A virtual raster as a file at ``path``, but for ``corrections``; threads compress, in order."""
     with library.open(description, "r+", driver="VRT") as raster:
         _describe(raster, header, library)
         try:
@@ -148,7 +150,7 @@ def _epoch(header: RasterHeader) -> dict[str, str]:
 
 def _describe(raster: Any, header: RasterHeader, library: Any) -> None:
     """What GDAL's own calls set: everything that is text."""
-    for domain, tags in header.tags.items():
+    for domain, tags in with_stand_in(header).items():
         raster.update_tags(ns=domain or None, **tags)
     if header.rational:
         raster.update_tags(ns="RPC", **header.rational)
@@ -171,8 +173,14 @@ def _describe_band(raster: Any, index: int, band: Band) -> None:
         raster.update_tags(index, ns=domain or _BAND_DEFAULT, **tags)
 
 
-def placeholder(data: bytes | mmap) -> tuple[int, bytes] | None:
-    """Where the bands' default domain gets its right name, none, in place: as many bytes as are there."""
+def corrections(data: bytes | mmap, header: RasterHeader) -> list[tuple[int, bytes]]:
+    """What GDAL could not be told to write so at once: places, and as many bytes as are there."""
+    found = (_without_placeholder(data), renamed(data, header.orientation))
+    return [each for each in found if each is not None]
+
+
+def _without_placeholder(data: bytes | mmap) -> tuple[int, bytes] | None:
+    """The bands' default domain gets its right name, none."""
     directory = read_directory(data)
     assert directory is not None, "GDAL wrote no TIFF"
     if GDAL_METADATA not in directory.tags:

@@ -12,9 +12,26 @@ import tifffile
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.formats.base import ASSOCIATED_ALPHA, ICC_PROFILE, Limits, codec_errors, refuse_pixels
-from pipeline.formats.tiff.page import RGB, YCBCR, check_page, only_page, read_samples, to_full_range
+from pipeline.formats.base import (
+    ALPHA_PLACE,
+    ASSOCIATED_ALPHA,
+    ICC_PROFILE,
+    Limits,
+    codec_errors,
+    refuse_pixels,
+)
+from pipeline.formats.colour import with_profile_of_colour
+from pipeline.formats.tiff.page import (
+    PALETTE,
+    RGB,
+    YCBCR,
+    check_page,
+    only_page,
+    read_samples,
+    to_full_range,
+)
 from pipeline.formats.tiff.tags import (
+    COLOUR_TAGS,
     append_children,
     directory_to_write,
     extra_tags,
@@ -55,6 +72,8 @@ class Tiff:
             check_page(page, limits)
             samples_HWC = to_full_range(read_samples(page, data), page)
             entries = {**read_entries(page, data), **_layout(page)}
+            if samples_HWC.dtype.itemsize * 8 != page.bitspersample or int(page.photometric) == PALETTE:
+                entries.pop(COLOUR_TAGS, None)  # TransferFunction has a value for every stored number
             return _image(samples_HWC, page, entries)
 
     def check(self, image: Image) -> None:
@@ -86,7 +105,7 @@ class Tiff:
             compressionargs={"level": self.level},
             predictor=True,
             tile=entries.get("tiff_tile"),
-            iccprofile=entries.get(ICC_PROFILE),
+            iccprofile=_profile(image),
             extratags=extra_tags(entries, directory),
             metadata=None,
             software=False,
@@ -96,6 +115,14 @@ class Tiff:
         written = file.getvalue()
         is_classic = written[2:4] in (b"*\0", b"\0*") and len(written) < _LARGEST_CLASSIC
         return append_children(written, directory, order) if is_classic else written
+
+
+def _profile(image: Image) -> bytes | None:
+    """Its own, or one that says what another format's description does; TIFF's own tags say it already."""
+    entries = image.metadata.entries
+    known = entries if COLOUR_TAGS in entries else with_profile_of_colour(entries, image.size[2])
+    profile: bytes | None = known.get(ICC_PROFILE)
+    return profile
 
 
 def _layout(page: tifffile.TiffPage) -> dict[str, Any]:
@@ -116,6 +143,8 @@ def _image(samples_HWC: NDArray[Any], page: tifffile.TiffPage, entries: dict[str
         position = samples_HWC.shape[2] - len(kinds) + alphas[0]
         alpha_HW = np.ascontiguousarray(samples_HWC[:, :, position])
         samples_HWC = np.delete(samples_HWC, position, axis=2)
+        if position < samples_HWC.shape[2]:
+            entries[ALPHA_PLACE] = position
         if kinds[alphas[0]] == _ASSOCIATED:
             entries[ASSOCIATED_ALPHA] = True
     if int(page.photometric) in (RGB, YCBCR) and samples_HWC.shape[2] > 3:
@@ -132,9 +161,12 @@ def _samples_arguments(image: Image) -> dict[str, Any]:
     """Samples in the order of the file, and the tags that say what each of them is."""
     entries, channels = image.metadata.entries, image.size[2]
     is_rgb = channels == 3 or (channels > 3 and entries.get("tiff_rgb", False))
-    samples_HWC, extras = image.samples, ["unspecified"] * (channels - (3 if is_rgb else 1))
+    colours = 3 if is_rgb else 1
+    samples_HWC, extras = image.pixels_HWC, ["unspecified"] * (channels - colours)
     if image.alpha_HW is not None:
-        extras.append("assocalpha" if entries.get(ASSOCIATED_ALPHA) else "unassalpha")
+        place = max(entries.get(ALPHA_PLACE, channels), colours)
+        samples_HWC = np.insert(samples_HWC, min(place, channels), image.alpha_HW, axis=2)
+        extras.insert(place - colours, "assocalpha" if entries.get(ASSOCIATED_ALPHA) else "unassalpha")
     planes = bool(entries.get("tiff_planes"))
     arguments: dict[str, Any] = {"photometric": "rgb" if is_rgb else "minisblack"}
     if samples_HWC.shape[2] == 1:

@@ -10,6 +10,7 @@ import tifffile
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import EXIF, ICC_PROFILE, XMP
+from pipeline.formats.colour import COLOUR, Colour, Primaries, of_gamma
 from pipeline.formats.exif import (
     EXIF_POINTER,
     GPS_POINTER,
@@ -31,6 +32,13 @@ DESCRIPTIVE = frozenset(
 )
 """Document, description, maker, model, orientation, resolution, page, software, date, artist, host,
 rating, copyright, IPTC, Photoshop resources."""
+WHITE_POINT, PRIMARIES, TRANSFER_FUNCTION = 318, 319, 301
+COLORIMETRIC = frozenset({WHITE_POINT, PRIMARIES, TRANSFER_FUNCTION})
+COLOUR_TAGS = "tiff_colour_tags"
+"""Metadata entry: these tags as they are, for a TIFF of the same samples."""
+_RATIONALS = {5: "I", 10: "i"}
+_GAMMA = 2.2
+"""Of numbers whose file gives primaries and no TransferFunction (TIFF 6.0, section 20)."""
 _GEOREFERENCE = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844})
 
 
@@ -49,7 +57,29 @@ def read_entries(page: tifffile.TiffPage, data: bytes) -> dict[str, Any]:
     for name, code in ((XMP, XMP_TAG), (ICC_PROFILE, ICC_TAG)):
         if code in tags:
             entries[name] = tags[code].value
+    return entries | _colour(tags, order)
+
+
+def _colour(tags: Mapping[int, Tag], order: ByteOrder) -> dict[str, Any]:
+    """The tags as they are, for TIFF itself, and what they mean, for other formats."""
+    found = with_codes(tags.values(), COLORIMETRIC)
+    if not found:
+        return {}
+    entries: dict[str, Any] = {COLOUR_TAGS: tuple(tuple(tag) for tag in found)}
+    if all(tags[code].kind == 5 for code in (WHITE_POINT, PRIMARIES) if code in tags):
+        numbers = [_rationals(tags[code], order) for code in (WHITE_POINT, PRIMARIES) if code in tags]
+        if [len(each) for each in numbers] == [2, 6] and min(min(each) for each in numbers) > 1e-4:
+            primaries: Primaries = (*numbers[0], *numbers[1])  # type: ignore[assignment]
+            colour = of_gamma(_GAMMA, primaries)
+            assert colour is not None, "2.2 is not the curve of sRGB"
+            is_default = TRANSFER_FUNCTION not in tags
+            entries[COLOUR] = colour if is_default else Colour(None, primaries, None)
     return entries
+
+
+def _rationals(tag: Tag, order: ByteOrder) -> list[float]:
+    numbers = struct.unpack(f"{order}{2 * tag.number}I", tag.value)
+    return [over / under if under else 0.0 for over, under in zip(numbers[::2], numbers[1::2], strict=True)]
 
 
 def _raw_tags(page: tifffile.TiffPage, data: bytes) -> dict[int, Tag]:
@@ -132,12 +162,21 @@ def extra_tags(entries: Mapping[str, Any], directory: Directory) -> list[tuple[i
     resolution = {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
     tags = [tag for tag in directory.tags if tag.code in DESCRIPTIVE - resolution and is_storable(tag)]
     tags += [Tag(*tag) for tag in entries.get("tiff_grid_tags", ())]
+    tags += [Tag(*tag) for tag in entries.get(COLOUR_TAGS, ())]
     if XMP in entries:
         tags.append(Tag(XMP_TAG, 1, len(entries[XMP]), entries[XMP]))
     tags += [
         Tag(code, 4, 1, b"\0" * 4) for code, _ in directory.children if code in (EXIF_POINTER, GPS_POINTER)
     ]
-    return [(*tag, True) for tag in sorted({tag.code: tag for tag in tags}.values())]
+    order: ByteOrder = entries.get("tiff_byte_order", "<")
+    return [(*_as_written(tag, order), True) for tag in sorted({tag.code: tag for tag in tags}.values())]
+
+
+def _as_written(tag: Tag, order: ByteOrder) -> tuple[int, int, int, Any]:
+    """tifffile takes bytes for values, but miscounts those of rationals."""
+    if tag.kind not in _RATIONALS:
+        return tag
+    return tag._replace(value=struct.unpack(f"{order}{2 * tag.number}{_RATIONALS[tag.kind]}", tag.value))  # type: ignore[arg-type]
 
 
 def append_children(file: bytes, directory: Directory, order: ByteOrder) -> bytes:

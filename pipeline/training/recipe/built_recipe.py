@@ -11,14 +11,16 @@ from torch import nn
 
 from models.card import TASKS
 from models.discriminators import build_discriminator
-from models.losses import build_adversarial, build_loss, build_penalty
+from models.losses import LOSSES, build_adversarial, build_loss, build_penalty
 from models.names import unknown
-from models.networks import build_generator, build_network, card_facts
+from models.networks import GENERATORS, NETWORKS, build_generator, build_network, card_facts
+from models.operators import OPERATORS
 from models.weights import load_weights
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.errors import JobError, describe
 from pipeline.hashing import seed_of
 from pipeline.metrics import METRICS
+from pipeline.recipe.plugins import Plugins, origins
 from pipeline.recipe.weights import fetch
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.recipe.sections import Optimizer
@@ -60,6 +62,19 @@ class BuiltRecipe:
             _check_discriminator(recipe)
         _try(lambda: optimizer(recipe.optimizer, nn.Linear(1, 1)), "optimizer")
         return built
+
+    @property
+    def plugins(self) -> Plugins:
+        """What is of other packages, with their versions: part of a checkpoint's identity."""
+        chains = (each for degradation in self.degradations for each in degradation.operators)
+        networks = NETWORKS if self.recipe.kind == "restoration" else GENERATORS
+        return origins(
+            [
+                (networks, [self.recipe.network.architecture]),
+                (LOSSES, [each.name for each in self.recipe.losses]),
+                (OPERATORS, [each.op for each in chains]),
+            ]
+        )
 
 
 def build_trained(recipe: TrainingRecipe) -> nn.Module:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.storage import folder as storage
-from pipeline.storage import remote
+from pipeline.storage import remote, retrying
 from pipeline.storage.folder import Folder
 
 ODD_KEYS = [
@@ -196,7 +196,7 @@ def test_paths_mean_one_place(tmp_path, monkeypatch):
 
 
 def test_passing_faults_are_tried_again_and_lasting_ones_are_not(monkeypatch):
-    monkeypatch.setattr(remote.time, "sleep", lambda _: None)
+    monkeypatch.setattr(retrying, "sleep", lambda _: None)
     faults = [ConnectionError("reset by peer"), TimeoutError("slow")]
 
     def flaky():
@@ -204,7 +204,7 @@ def test_passing_faults_are_tried_again_and_lasting_ones_are_not(monkeypatch):
             raise faults.pop()
         return b"data"
 
-    assert remote.retried(flaky) == b"data"
+    assert retrying.retried(flaky) == b"data"
     calls = []
 
     def forbidden():
@@ -212,7 +212,7 @@ def test_passing_faults_are_tried_again_and_lasting_ones_are_not(monkeypatch):
         raise OSError("An error occurred (403) Forbidden")
 
     with pytest.raises(OSError, match="403"):
-        remote.retried(forbidden)
+        retrying.retried(forbidden)
     assert len(calls) == 1
 
 

@@ -1,0 +1,1 @@
+"""A metric and a network for Restora."""

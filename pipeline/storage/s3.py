@@ -1,0 +1,194 @@
+"""S3, by the very keys of its objects: with doubled, leading and trailing slashes, and ``?versionId=``.
+
+fsspec takes a bucket for a tree of folders: it tidies paths, and what is at an untidy one is neither listed
+nor read. Here the store's own flat listing is the listing, and a key is what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import fsspec.asyn
+from s3fs import S3FileSystem
+
+from pipeline.storage.base import MARKER, Entry
+from pipeline.storage.remote import Remote, etag_of
+from pipeline.storage.retrying import silence_seconds, transfer_seconds
+
+_READ_AHEAD = 4 << 20
+PAGE = 1000
+"""Keys that one request lists or removes: as many as S3 takes."""
+_MARKER_ENDINGS = ("/", "_$folder$")
+"""How programs that know only folders name the empty objects that stand for them."""
+
+
+class ExactS3(S3FileSystem):  # type: ignore[misc]
+    """s3fs with keys as they are, and without retries of its own."""
+
+    retries = 1
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(each) for each in path]
+        text = str(path)
+        return next((text[len(p) + 3 :] for p in cls.protocol if text.startswith(f"{p}://")), text)
+
+    def split_path(self, path: str) -> tuple[str, str, str | None]:
+        """Bucket and key; never a version, for a question mark is a part of a key."""
+        path = self._strip_protocol(path)
+        if "/" not in path:
+            return path, "", None
+        bucket, key = self._find_bucket_key(path)
+        return bucket, key, None
+
+    async def get_object(self, path: str, start: int | None, end: int | None) -> tuple[bytes, int]:
+        """Bytes of an object, and how many it has."""
+        bucket, key, _ = self.split_path(path)
+        ranged = {} if start is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        answer = await self._call_s3("get_object", Bucket=bucket, Key=key, **ranged)
+        length = int(answer["ContentLength"])
+        async with answer["Body"] as body:
+            data = await asyncio.wait_for(body.read(), transfer_seconds(length))
+        if len(data) != length:
+            raise ConnectionError(f"{len(data)} of {length} bytes came")
+        whole = str(answer.get("ContentRange", "")).rpartition("/")[2]
+        return data, int(whole) if whole.isdigit() else length
+
+
+class S3(Remote):
+    """The folder at an ``s3://`` URL."""
+
+    def _connected(self, url: str, options: dict[str, Any]) -> tuple[Any, str]:
+        silence = silence_seconds()
+        config = {
+            "retries": {"total_max_attempts": 1},
+            "connect_timeout": min(5.0, silence),
+            "read_timeout": silence,
+        }
+        path = urlsplit(url).scheme + "://"
+        return ExactS3(config_kwargs=config, **options), url.removeprefix(path)
+
+    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
+        """The store's flat listing, a page at a time; ``FileNotFoundError`` for a prefix of nothing."""
+        bucket, prefix, _ = self._fs.split_path(f"{self.root}/")
+        request: dict[str, Any] = {"MaxKeys": PAGE}
+        found = not prefix
+        while True:
+            page = self._tried(
+                lambda: self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **request)
+            )
+            for each in page.get("Contents", ()):
+                found, entry = True, _entry(each["Key"].removeprefix(prefix), each)
+                if _is_marker(entry):
+                    left_out[MARKER] += 1
+                else:
+                    yield entry
+            if not page.get("IsTruncated"):
+                break
+            request["ContinuationToken"] = page["NextContinuationToken"]
+        if not found:
+            raise FileNotFoundError(self.root)
+
+    def read(self, key: str) -> bytes:
+        """One request, whatever the size."""
+        return self._get(key)[0]
+
+    def head(self, key: str, length: int) -> bytes:
+        """One ranged request; an empty object has no range."""
+        try:
+            return self._get(key, 0, length)[0]
+        except Exception as error:
+            if "InvalidRange" in str(error) or "416" in str(error) or "not satisfiable" in str(error):
+                return b""
+            raise
+
+    def open(self, key: str) -> IO[bytes]:
+        """A file whose every read is a ranged request, tried again as any other."""
+        return io.BufferedReader(_Ranges(self, key, self.entry(key).size), _READ_AHEAD)
+
+    def entry(self, key: str) -> Entry:
+        """By one HEAD."""
+        found = self._tried(lambda: self._head(key))
+        return Entry(key, int(found["ContentLength"]), etag_of(found))
+
+    def exists(self, key: str) -> bool:
+        """By one HEAD."""
+        try:
+            self.entry(key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        """S3 has nothing against one that is not there."""
+        self._tried(lambda: self._fs.rm_file(self._path(key)))
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """A thousand in a request, as S3 takes them."""
+        for start in range(0, len(keys), PAGE):
+            paths = [self._path(key) for key in keys[start : start + PAGE]]
+            self._tried(lambda: fsspec.asyn.sync(self._fs.loop, self._fs._bulk_delete, paths))  # noqa: B023
+
+    def bytes_at(self, key: str, start: int, end: int) -> bytes:
+        """A range of an object."""
+        return self._get(key, start, end)[0]
+
+    def _get(self, key: str, start: int | None = None, end: int | None = None) -> tuple[bytes, int]:
+        path = self._path(key)
+        got: tuple[bytes, int] = self._tried(
+            lambda: fsspec.asyn.sync(self._fs.loop, self._fs.get_object, path, start, end)
+        )
+        return got
+
+    def _head(self, key: str) -> Any:
+        bucket, name, _ = self._fs.split_path(self._path(key))
+        return self._fs.call_s3("head_object", Bucket=bucket, Key=name)
+
+
+class _Ranges(io.RawIOBase):
+    """The bytes of an object where a reader wants them."""
+
+    def __init__(self, store: S3, key: str, size: int) -> None:
+        self._store, self._key, self._size, self._place = store, key, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = max(0, offset + (0, self._place, self._size)[whence])
+        return self._place
+
+    def readall(self) -> bytes:
+        """The rest, in one request and not in many small ones."""
+        data = self._store.bytes_at(self._key, self._place, self._size) if self._place < self._size else b""
+        self._place += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._place + len(buffer), self._size)
+        if self._place >= end:
+            return 0
+        data = self._store.bytes_at(self._key, self._place, end)
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+
+def _entry(key: str, listed: dict[str, Any]) -> Entry:
+    return Entry(key, int(listed["Size"]), etag_of(listed))
+
+
+def _is_marker(entry: Entry) -> bool:
+    return entry.size == 0 and (entry.key == "" or entry.key.endswith(_MARKER_ENDINGS))

@@ -1,0 +1,138 @@
+"""Stores that hang, break off or talk nonsense: one layer asks again, in its time, and says what it met."""
+
+import re
+import time
+
+import pytest
+
+from pipeline.errors import ImageError, StorageError
+from pipeline.quarantine import read_failure
+from pipeline.storage import retrying
+from pipeline.storage.folder import Folder
+from pipeline.storage.retrying import CONTACT_SECONDS, REQUEST_SECONDS, Unanswered, retried
+from tests.faulty_s3 import OBJECT, faulty_s3
+
+
+@pytest.fixture
+def budget(monkeypatch):
+    monkeypatch.setenv(CONTACT_SECONDS, "1.5")
+    monkeypatch.setenv(REQUEST_SECONDS, "1.5")
+
+
+DEEDS = {
+    "hang": "took the connection and did not answer in time",
+    "busy": "answered 503",
+    "reset": "broke off the connection",
+    "garbage": "broke off the connection|gave an answer that such a store does not give",
+}
+
+
+@pytest.mark.parametrize("mode", DEEDS)
+def test_the_first_contact_ends_in_its_time_and_says_what_the_server_did(mode, budget):
+    with faulty_s3(mode):
+        begun = time.monotonic()
+        with pytest.raises(StorageError, match=f"cannot reach s3://b/in: .*the server ({DEEDS[mode]})"):
+            Folder("s3://b/in").exists("a.png")
+        assert time.monotonic() - begun < 30, "a slow machine; three retries upon another took 1,651 s"
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so(budget):
+    with faulty_s3("hang") as server:
+        server.shutdown()
+        server.server_close()
+        with pytest.raises(StorageError, match="the server cannot be connected to"):
+            list(Folder("s3://b/in").pages())
+
+
+ACTIONS = {
+    "read": lambda folder: folder.read("a.png"),
+    "head": lambda folder: folder.head("a.png", 99),
+    "open": lambda folder: folder.open("a.png").read(),
+    "list": lambda folder: b"".join(each.key.encode() for page in folder.pages() for each in page),
+    "exists": lambda folder: b"%d" % folder.exists("a.png"),
+    "put": lambda folder: folder.put("a.png", OBJECT),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("mode", ["busy", "reset"])
+def test_every_request_is_tried_again_by_one_layer_alone(mode, action, monkeypatch):
+    monkeypatch.setattr(retrying, "sleep", lambda _: None)
+    right = {"list": b"a.png", "exists": b"1", "put": None}.get(action, OBJECT)
+    with faulty_s3(mode, faults=2) as server:
+        assert ACTIONS[action](Folder("s3://b/in")) == right
+        assert server.requests == (4 if action == "open" else 3)
+
+
+def test_the_tries_that_are_told_are_the_requests_that_were_made(budget):
+    with faulty_s3("busy") as server:
+        with pytest.raises(Unanswered) as failure:
+            Folder("s3://b/in").read("a.png")
+        assert re.search(f"; {server.requests} tr(y|ies) in", str(failure.value))
+        assert "answered 503 SlowDown" in str(failure.value)
+        assert read_failure(failure.value).reason == "READ_FAILED"
+
+
+def test_half_an_object_is_not_taken_for_the_whole(monkeypatch):
+    monkeypatch.setattr(retrying, "sleep", lambda _: None)
+    with faulty_s3("cut", faults=2) as server:
+        assert Folder("s3://b/in").read("a.png") == OBJECT
+        assert server.requests == 3
+
+
+def test_an_object_that_comes_a_byte_at_a_time_is_given_up(monkeypatch):
+    monkeypatch.setenv(REQUEST_SECONDS, "0.6")
+    monkeypatch.setenv(CONTACT_SECONDS, "0.6")
+    with faulty_s3("drip"):
+        begun = time.monotonic()
+        with pytest.raises(Unanswered, match="did not answer in time"):
+            Folder("s3://b/in").read("a.png")
+        assert time.monotonic() - begun < 30
+
+
+def test_after_the_first_answer_the_longer_budget_counts(monkeypatch):
+    monkeypatch.setenv(CONTACT_SECONDS, "0.3")
+    monkeypatch.setenv(REQUEST_SECONDS, "600")
+    pauses = []
+    monkeypatch.setattr(retrying, "sleep", pauses.append)
+    with faulty_s3("busy", faults=0) as server:
+        folder = Folder("s3://b/in")
+        folder.read("a.png")
+        server.faults, server.requests = 5, 0
+        assert folder.read("a.png") == OBJECT
+    assert len(pauses) == 5
+    assert sum(pauses) > 10, "they grow"
+
+
+def test_pauses_differ_so_that_workers_do_not_come_back_at_once(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(retrying, "sleep", pauses.append)
+
+    def busy():
+        raise ConnectionError
+
+    for _ in range(5):
+        with pytest.raises(Unanswered):
+            retried(busy, attempts=2)
+    assert len(set(pauses)) == 5
+    assert all(0.1 <= each <= 0.2 for each in pauses)
+
+
+def test_a_nested_layer_does_not_multiply():
+    calls = []
+
+    def failing():
+        calls.append(1)
+        raise ConnectionError("reset")
+
+    with pytest.raises(Unanswered):
+        retried(lambda: retried(failing, attempts=1), attempts=3)
+    assert len(calls) == 1
+    with pytest.raises(ImageError):
+        retried(lambda: _refuse(calls), attempts=3)
+    assert len(calls) == 2
+
+
+def _refuse(calls):
+    calls.append(1)
+    raise ImageError("UNREADABLE", "a pipe")
