@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import JobError, StorageError
 from pipeline.jobs.datasets import SEALED
-from pipeline.jobs.job import WEIGHTS, Job
+from pipeline.jobs.job import WEIGHTS, Dataset, Job
 from pipeline.storage.folder import absolute_url
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.storage.patterns import only
@@ -29,7 +29,7 @@ def absolute(job: Job) -> Job:
         each if each.weights is None else each.model_copy(update={"weights": _absolute(each.weights)})
         for each in job.restorers
     )
-    datasets = (each.model_copy(update={"uri": _absolute(each.uri)}) for each in job.datasets)
+    datasets = (_placed(each) for each in job.datasets)
     placed = job.model_copy(
         update={
             "output": _absolute(job.output),
@@ -42,6 +42,13 @@ def absolute(job: Job) -> Job:
     from pipeline.privacy.datasets import seal_job  # with it come the formats
 
     return seal_job(placed)
+
+
+def _placed(dataset: Dataset) -> Dataset:
+    references = dataset.references
+    if references is not None:
+        references = references.model_copy(update={"uri": _absolute(references.uri)})
+    return dataset.model_copy(update={"uri": _absolute(dataset.uri), "references": references})
 
 
 def open_output(output: str, profile: str | None) -> RunFolder:

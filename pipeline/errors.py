@@ -85,6 +85,12 @@ REASONS: dict[str, str] = {
     "SERIES_INCOMPLETE": "another image of its series failed, and a series is restored whole or not at all",
     "NOT_PRIVATE": "a medical image in a dataset that does not say private = true or false",
     "UNENCODABLE": "the output format cannot hold the pixels; choose another output_format",
+    "NO_REFERENCE": "there is no reference for the image",
+    "TWO_REFERENCES": "several objects could be the reference of the image, or several images have one",
+    "REFERENCE_SIZE": "the sizes of image, reference and restored image do not go together",
+    "REFERENCE_BANDS": "the reference has more or fewer channels than the image",
+    "REFERENCE_UNREADABLE": "the reference, or its mask, is damaged or no image; its own reason is in the "
+    "message",
     "READ_FAILED": "the store did not give the file, even after retries; restora retry takes it again",
     "WRITE_FAILED": "the store did not take the file, even after retries; restora retry takes it again",
     "CRASHED": "processing this image alone ended its process",

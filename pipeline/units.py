@@ -23,6 +23,8 @@ class Source:
     """Sources of one group stand or fall together, in one unit; empty for those that are alone."""
     sealed: str = ""
     """The key of the object in its store, where ``key`` is an opaque id: see ``pipeline.privacy``."""
+    attached: str = ""
+    """The text of a ``pipeline.attached.Attached``, sealed where the key is; empty where there is nothing."""
 
 
 Group = list[Source]

@@ -47,7 +47,7 @@ ORDER = (
     ("inventory", "distances", "privacy"),
     ("formats",),
     ("degradation", "imaging"),
-    ("metrics", "jobs", "storage", "units"),
+    ("metrics", "jobs", "storage", "units", "attached"),
     ("hashing", "version", "errors"),
     ("addresses",),
 )

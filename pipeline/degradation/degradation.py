@@ -187,6 +187,6 @@ def _generator(seed: int, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(str(seed), str(index)))
 
 
-def as_found(image_1CHW: Tensor) -> Degraded:
-    """The input of a restore run: what was done to it before, nobody knows."""
-    return Degraded(image_1CHW, [], Condition(), Replay.to_size(*image_1CHW.shape[-2:]))
+def as_found(image_1CHW: Tensor, scale: int = 1) -> Degraded:
+    """An input that nobody here degraded: what was done to it before is not known, but by its size."""
+    return Degraded(image_1CHW, [], Condition(scale=scale), Replay.to_size(*image_1CHW.shape[-2:]))

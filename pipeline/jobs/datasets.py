@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
@@ -42,6 +43,51 @@ class Radiometry(Frozen):
         return self
 
 
+class References(Frozen):
+    """Where the true images of a collection are, and which of them belongs to which image."""
+
+    uri: str
+    """A folder: any fsspec URL, or a path."""
+    match: str | None = None
+    """A regular expression for the whole key of an image, with named groups: ``(?P<id>.+)_blur\\.png``.
+    Without it the reference has the key of the image, whatever its extension."""
+    reference: str | None = None
+    """The key of the reference, made of those groups: ``{id}_sharp.png``."""
+    clear: str | None = None
+    """The key of a mask beside the reference, as ``reference``: pixels count where it is not 0."""
+    profile: str | None = None
+    """Named profile of the store's credentials file, for ``s3://``; ``None``: that of the images."""
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Self:
+        if self.match is None:
+            for field in ("reference", "clear"):
+                if getattr(self, field) is not None:
+                    raise ValueError(f'{field}: needs match = "...", whose groups it is made of')
+        elif self.reference is None:
+            raise ValueError('match: needs reference = "...", the key that is made of its groups')
+        elif not self.match.startswith(SEALED):
+            _check_template("reference", self.reference, self.match)
+            _check_template("clear", self.clear or "", self.match)
+        return self
+
+
+def _check_template(field: str, template: str, match: str) -> None:
+    try:
+        groups = re.compile(match).groupindex
+    except re.error as error:
+        raise ValueError(f"match: no regular expression: {error}; got {match!r}") from None
+    try:
+        template.format_map(dict.fromkeys(groups, ""))
+    except (KeyError, IndexError, ValueError) as error:
+        known = ", ".join(f"{{{name}}}" for name in groups) or "none; write (?P<id>.+)"
+        raise ValueError(f"{field}: {template!r} needs {error}; the groups of match are {known}") from None
+
+
+def _placed(value: Any) -> Any:
+    return {"uri": value} if isinstance(value, str) else value
+
+
 class Dataset(Frozen):
     """A collection of images: a folder in a store."""
 
@@ -56,6 +102,11 @@ class Dataset(Frozen):
     """Named profile of the store's credentials file, for ``s3://``."""
     radiometry: Radiometry | None = None
     """Physical values of the model's range; ``None``: the range that the file's header gives."""
+    references: (
+        Annotated[References, BeforeValidator(_placed, json_schema_input_type=str | References)] | None
+    ) = None
+    """The true images, for a benchmark of images as they were found: a folder with the same keys, or one
+    with a rule from key to key. See docs/pairs.md."""
     private: bool | None = None
     """Whether names, folders and headers may identify someone: then nothing but restored objects shows
     them. ``None``: not declared, and medical images are refused."""

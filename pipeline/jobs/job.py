@@ -24,6 +24,8 @@ from pipeline.jobs.toml_errors import faults_of, read_toml
 NO_DEGRADATION = "none"
 NO_RESTORER = "none"
 """What the tables call their absence."""
+FOUND = "found"
+"""What the tables call the degradation of images that have references: nobody here made it."""
 RESERVED = {"degraded", NO_DEGRADATION, NO_RESTORER}
 
 
@@ -148,7 +150,8 @@ class Job(Frozen):
     name: Name
     """What people call this run."""
     kind: Literal["benchmark", "restore", "degrade"] = "benchmark"
-    """benchmark: degrade, restore, score. restore: restore as it is. degrade: only degrade."""
+    """benchmark: degrade, restore, score; or, with references, score images as they were found. restore:
+    restore as it is. degrade: only degrade."""
     output: str
     """Where everything goes: any fsspec URL, or a path."""
     output_profile: str | None = None
@@ -158,9 +161,9 @@ class Job(Frozen):
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     """Collections to work through."""
     degradations: tuple[Degradation, ...] = ()
-    """Presets by name, or explicit lists of operators."""
+    """Presets by name, or explicit lists of operators; none where the datasets have references."""
     restorers: tuple[Restorer, ...] = ()
-    """Names of the catalog, solvers, or weights."""
+    """Names of the catalog, solvers, or weights. With references, none: the images are scored themselves."""
     metrics: tuple[str, ...] = ()
     """Names from ``restora list metrics``."""
     per_band: tuple[str, ...] = ()
@@ -171,6 +174,8 @@ class Job(Frozen):
     """Which images a benchmark keeps under ``objects/``; a restore or degrade run keeps its result."""
     output_format: str | None = None
     """Format of saved images; ``None``: the source's own (restore, degrade) or PNG (benchmark)."""
+    border: Annotated[int, Field(ge=0)] | None = None
+    """Pixels cut from each side before scoring, where the datasets have references; ``None``: the scale."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Changes every random draw of every degradation."""
     quarantine: Quarantine = Quarantine()
@@ -189,6 +194,21 @@ class Job(Frozen):
         """Its plain values as they may be written down: addresses without signatures and tokens."""
         values: dict[str, Any] = redacted_values(self.model_dump(mode="json"))
         return values
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether its images are taken as they were found, and scored against references."""
+        return self.kind == "benchmark" and not self.degradations
+
+    @property
+    def scores_only(self) -> bool:
+        """Whether what is scored are the images of the datasets themselves, which somebody restored."""
+        return self.is_paired and not self.restorers
+
+    @property
+    def input_name(self) -> str:
+        """Column ``degradation`` of rows whose input nobody here degraded."""
+        return FOUND if self.is_paired else NO_DEGRADATION
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -224,12 +244,39 @@ def _distinct(field: str, names: list[str]) -> None:
 
 
 def _check_benchmark(job: Job) -> None:
+    if any(each.references for each in job.datasets):
+        _check_pairs(job)
+        return
     for field in ("degradations", "restorers", "metrics"):
         if not getattr(job, field):
             raise ValueError(f"{field}: a benchmark needs at least one; see restora list {field}")
+    if job.border is not None:
+        raise ValueError("border: counts where datasets have references; leave it out")
+
+
+def _check_pairs(job: Job) -> None:
+    if job.degradations:
+        raise ValueError("degradations: images with references are taken as they are found; leave it out")
+    if not job.metrics:
+        raise ValueError("metrics: a benchmark needs at least one; see restora list metrics")
+    for index, each in enumerate(job.datasets):
+        if each.references is None:
+            raise ValueError(f"datasets[{index}].references: is needed, as others have it; or use two jobs")
+
+
+def _refuse_references(job: Job) -> None:
+    for index, each in enumerate(job.datasets):
+        if each.references is not None:
+            raise ValueError(
+                f"datasets[{index}].references: a {job.kind} run compares with nothing; use "
+                'kind = "benchmark", with save = "restored" to keep the images'
+            )
+    if job.border is not None:
+        raise ValueError("border: counts in a benchmark of images with references; leave it out")
 
 
 def _check_restore(job: Job) -> None:
+    _refuse_references(job)
     if job.degradations:
         raise ValueError('degradations: a restore run takes images as they are; use kind = "benchmark"')
     if job.distances:
@@ -239,6 +286,7 @@ def _check_restore(job: Job) -> None:
 
 
 def _check_degrade(job: Job) -> None:
+    _refuse_references(job)
     if job.restorers or job.metrics or job.distances:
         raise ValueError('restorers, metrics, distances: a degrade run has none; use kind = "benchmark"')
     if len(job.degradations) != 1:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import StorageError
 from pipeline.jobs.job import Job
-from pipeline.ledger.schema import OK, Row, schema
+from pipeline.ledger.schema import OK, Row, schema_of
 from pipeline.storage.folder import Folder
 
 
@@ -52,7 +52,7 @@ class Ledger:
     @classmethod
     def of(cls, job: Job, folder: Folder, recipe_id: str) -> Ledger:
         """The ledger with the columns that a job asks for."""
-        return cls(folder, prefix_of(recipe_id), schema(job.metrics, bool(job.distances), job.per_band))
+        return cls(folder, prefix_of(recipe_id), schema_of(job))
 
     def key(self, unit_id: str) -> str:
         """Where a unit's file is stored."""

@@ -6,7 +6,7 @@ from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.jobs.datasets import Dataset
 from pipeline.jobs.job import Job
-from pipeline.privacy.datasets import folder_of
+from pipeline.privacy.datasets import folder_of, references_of
 from pipeline.privacy.key import unseal
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import with_extension
@@ -26,6 +26,9 @@ def refuse_overlap(job: Job) -> None:
     for index, dataset in enumerate(job.datasets):
         folder, key = folder_of(dataset), only_key(unseal([dataset.pattern])[0])
         where = f"datasets[{index}], {_shown(dataset)}"
+        references = references_of(dataset)
+        if references is not None:
+            _refuse_inside(job, output, references, f"datasets[{index}].references")
         if key is not None and job.kind != "benchmark":
             _refuse_same_file(job, output, folder, key, where)
             continue
@@ -34,12 +37,16 @@ def refuse_overlap(job: Job) -> None:
                 f"output: {job.output} is inside {where}: the next run would take results for sources; "
                 "choose a place outside"
             )
-        places = [output.child(name) for name in WRITTEN] if job.kind == "benchmark" else [output]
-        if any(contains(place, folder) for place in places):
-            raise JobError(
-                f"output: {where}, is inside {job.output}: results would be written over originals; "
-                "choose a place outside"
-            )
+        _refuse_inside(job, output, folder, where)
+
+
+def _refuse_inside(job: Job, output: Folder, folder: Folder, where: str) -> None:
+    places = [output.child(name) for name in WRITTEN] if job.kind == "benchmark" else [output]
+    if any(contains(place, folder) for place in places):
+        raise JobError(
+            f"output: {where}, is inside {job.output}: results would be written over originals; "
+            "choose a place outside"
+        )
 
 
 def _refuse_same_file(job: Job, output: Folder, folder: Folder, key: str, where: str) -> None:

@@ -36,6 +36,6 @@ class Redactor:
         """
         if dataset not in self._private:
             return row
-        allowed = ALLOWED_COLUMNS | (set(schema.names) - set(COLUMNS.names))
+        allowed = ALLOWED_COLUMNS | (set(schema.names) - set(COLUMNS.names) - {"reference_uri"})
         names = allowed | {"message"} if row.get("reason") in PLAIN_MESSAGES else allowed
         return {name: value for name, value in row.items() if name in names}

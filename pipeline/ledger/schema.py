@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.jobs.job import Job
+
 OK = "ok"
 
 QUARANTINED = "quarantined"
@@ -60,8 +62,24 @@ COLUMNS = pa.schema(
 Row = dict[str, Any]
 """Values under the names of the schema; absent ones are null."""
 
+REFERENCE_COLUMNS = pa.schema(
+    [
+        ("reference_key", pa.string()),
+        ("reference_uri", pa.string()),
+        ("reference_sha256", pa.string()),
+        ("reference_bytes", pa.int64()),
+    ]
+)
+"""What an image was scored against, where its job has references."""
+
 FEATURES = ("features", "features_degraded", "features_reference")
 """Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
+
+
+def schema_of(job: Job) -> pa.Schema:
+    """The columns that a job asks for."""
+    columns = schema(job.metrics, bool(job.distances), job.per_band)
+    return pa.schema([*columns, *REFERENCE_COLUMNS]) if job.is_paired else columns
 
 
 def schema(metrics: Iterable[str], features: bool = False, per_band: Iterable[str] = ()) -> pa.Schema:

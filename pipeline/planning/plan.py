@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.formats.extras import require_extra
+from pipeline.jobs.job import Dataset
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
 from pipeline.planning.grouping import Grouping, unit_sizes, wanted_of
 from pipeline.planning.no_images import is_no_image
 from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
+from pipeline.planning.pairing import paired
 from pipeline.planning.plan_files import (
     SOURCES,
     SOURCES_SCHEMA,
@@ -36,6 +38,7 @@ from pipeline.privacy.datasets import describe_dataset
 from pipeline.privacy.medical import list_pages
 from pipeline.privacy.naming import SourceLocator
 from pipeline.scenes.cutting import ScenePlan
+from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.units import Group, Source
@@ -128,11 +131,19 @@ def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str])
     locator = SourceLocator(run.job)
     series = SeriesIndex(run.folder, locator)
     for index, dataset in enumerate(run.job.datasets):
-        for page in list_pages(dataset, f"datasets[{index}]", skipped):
-            # The files of an earlier run are no images: one run's output is another's input.
-            entries = [entry for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/")]
-            images = [entry for entry in entries if not is_no_image(entry.key)]
-            for entry in images:
-                require_extra(entry.key, f"datasets[{index}]")
-            left_out[dataset.name] += len(entries) - len(images)
-            yield from series.with_groups(dataset, [locator.identify(dataset, entry) for entry in images])
+        images = _images(dataset, index, left_out, skipped)
+        for page in paired(dataset, images, one_to_one=run.job.scores_only):
+            yield from series.with_groups(dataset, [locator.identify(dataset, entry) for entry in page])
+
+
+def _images(
+    dataset: Dataset, index: int, left_out: Counter[str], skipped: Counter[str]
+) -> Iterator[list[Entry]]:
+    for page in list_pages(dataset, f"datasets[{index}]", skipped):
+        # The files of an earlier run are no images: one run's output is another's input.
+        entries = [entry for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/")]
+        images = [entry for entry in entries if not is_no_image(entry.key)]
+        for entry in images:
+            require_extra(entry.key, f"datasets[{index}]")
+        left_out[dataset.name] += len(entries) - len(images)
+        yield images

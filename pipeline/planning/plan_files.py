@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -30,6 +31,7 @@ _SOURCE = pa.struct(
         ("source_id", pa.string()),
         ("group", pa.string()),
         ("sealed", pa.string()),
+        ("attached", pa.string()),
     ]
 )
 
@@ -88,6 +90,17 @@ def read_sources(folder: Folder) -> Iterator[Source]:
     """Every source of the last plan, in order of listing."""
     for record in read_records(folder, SOURCES):
         yield Source(**record)
+
+
+def read_sources_named(folder: Folder, source_ids: set[str]) -> list[Source]:
+    """Those of the last plan's sources that have one of these identities."""
+    names = pa.array(sorted(source_ids), pa.string())
+    found: list[Source] = []
+    with folder.open(SOURCES) as file:
+        for batch in pq.ParquetFile(file).iter_batches(4096):
+            kept = batch.filter(pc.is_in(batch["source_id"], names))
+            found += [Source(**record) for record in kept.to_pylist()]
+    return found
 
 
 def is_planned(folder: Folder) -> bool:

@@ -7,6 +7,7 @@ anything is written, and medical content under a harmless name is quarantined as
 
 from __future__ import annotations
 
+from pipeline.jobs.datasets import References
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.key import PrivacyKey, load_key, unseal
 from pipeline.storage.folder import Folder, absolute_url
@@ -28,7 +29,15 @@ def seal_job(job: Job) -> Job:
 def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:
     uri = key.seal(absolute_url(dataset.uri))
     pattern = dataset.pattern if dataset.pattern == "*" else key.seal(dataset.pattern)
-    return dataset.model_copy(update={"uri": uri, "pattern": pattern})
+    references = dataset.references and _seal_references(dataset.references, key)
+    return dataset.model_copy(update={"uri": uri, "pattern": pattern, "references": references})
+
+
+def _seal_references(references: References, key: PrivacyKey) -> References:
+    """Rules hold parts of names."""
+    rules = {name: getattr(references, name) for name in ("match", "reference", "clear")}
+    sealed = {name: text and key.seal(text) for name, text in rules.items()}
+    return references.model_copy(update={"uri": key.seal(absolute_url(references.uri)), **sealed})
 
 
 def key_for(job: Job) -> PrivacyKey | None:
@@ -49,6 +58,13 @@ def fingerprints(job: Job) -> dict[str, str]:
 def folder_of(dataset: Dataset) -> Folder:
     """Where a dataset's objects are stored; the address opened where it is sealed."""
     return Folder(unseal([dataset.uri])[0], dataset.profile)
+
+
+def references_of(dataset: Dataset) -> Folder | None:
+    """Where a dataset's references are stored, if it has any; the address opened where it is sealed."""
+    if dataset.references is None:
+        return None
+    return Folder(unseal([dataset.references.uri])[0], dataset.references.profile or dataset.profile)
 
 
 def describe_dataset(dataset: Dataset) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pipeline.addresses import redacted
+from pipeline.attached import Attached
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
-from pipeline.privacy.datasets import folder_of, key_for
+from pipeline.privacy.datasets import folder_of, key_for, references_of
 from pipeline.privacy.medical import MEDICAL_ENDINGS, other_endings
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
@@ -20,6 +21,7 @@ class SourceLocator:
 
     def __init__(self, job: Job) -> None:
         self._folders = {each.name: folder_of(each) for each in job.datasets}
+        self._references = {each.name: references_of(each) for each in job.datasets}
         self._key = key_for(job)
         self._private = frozenset(each.name for each in job.datasets if each.private)
 
@@ -27,12 +29,16 @@ class SourceLocator:
         """A listed object with its identity; of a private dataset, one that tells neither name nor time."""
         name = dataset if isinstance(dataset, str) else dataset.name
         # Dataset and key decide the seed, so the same object under another name is another source.
-        parts = (name, self._folders[name].url, entry.key, entry.version)
+        parts: tuple[str, ...] = (name, self._folders[name].url, entry.key, entry.version)
+        parts += (entry.attached,) if entry.attached else ()
         if name not in self._private:
-            return Source(name, entry.key, entry.size, entry.version, short_hash(*parts))
+            identity = short_hash(*parts)
+            return Source(name, entry.key, entry.size, entry.version, identity, attached=entry.attached)
         assert self._key is not None
         opaque = self._key.id_of(name, entry.key) + ending_of(entry.key)
-        return Source(name, opaque, entry.size, "", self._key.id_of(*parts), sealed=self._key.seal(entry.key))
+        sealed, attached = (text and self._key.seal(text) for text in (entry.key, entry.attached))
+        identity = self._key.id_of(*parts)
+        return Source(name, opaque, entry.size, "", identity, sealed=sealed, attached=attached)
 
     def locate(self, source: Source) -> tuple[Folder, str]:
         """The folder of a source's object, and its key there."""
@@ -41,18 +47,45 @@ class SourceLocator:
         assert self._key is not None
         return self._folders[source.dataset], self._key.reveal(source.sealed)
 
+    def attached(self, source: Source) -> Attached:
+        """What belongs to a source beside its own object."""
+        if not source.sealed or not source.attached:
+            return Attached.of(source.attached)
+        assert self._key is not None
+        return Attached.of(self._key.reveal(source.attached))
+
+    def beside(self, source: Source, address: str) -> tuple[Folder, str]:
+        """The folder of an attached object, and its key there, by its address."""
+        folder = self._references[source.dataset]
+        assert folder is not None
+        return folder, address.removeprefix(f"{folder.url}/")
+
+    def reference_key(self, source: Source) -> str:
+        """The key of a source's reference as rows may tell it: an opaque id where the source is private."""
+        address = self.attached(source).reference
+        _, key = self.beside(source, address)
+        if not source.sealed:
+            return key
+        assert self._key is not None
+        return self._key.id_of("reference", address) + ending_of(key)
+
     def public_uri(self, source: Source) -> str | None:
         """The address of a source as rows may tell it; ``None`` where it is private."""
-        if source.sealed:
-            return None
-        address = self._folders[source.dataset].uri(source.key)
-        # A web server's listing may hand out signed links; in other stores "?" is a part of a name.
-        return redacted(address) if address.startswith("http") else address
+        return None if source.sealed else _told(self._folders[source.dataset].uri(source.key))
+
+    def reference_uri(self, source: Source) -> str | None:
+        """The same of its reference."""
+        return None if source.sealed else _told(self.attached(source).reference)
 
     def group_of(self, dataset: Dataset, *names: str) -> str:
         """A name for a group of sources. Keyed where private: a UID is a name that other archives know."""
         hashed = self._key.id_of if self._key is not None and dataset.private else short_hash
         return hashed(*names)
+
+
+def _told(address: str) -> str:
+    """A web server's listing may hand out signed links; in other stores "?" is a part of a name."""
+    return redacted(address) if address.startswith("http") else address
 
 
 def ending_of(key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.imaging.image import Domain
+from pipeline.imaging.image import Domain, Image
 from pipeline.processing.cases import Loaded
 
 BATCH_PIXELS = 1 << 22
@@ -13,6 +13,9 @@ CPU_BATCH_PIXELS = 1 << 16
 total variation and SSIM on 256 x 256 x 3), and only small images gain from company."""
 
 Shape = tuple[int, int, int, Domain]
+"""Of an image: height, width, channels, and what its numbers mean."""
+Shapes = tuple[Shape, ...]
+"""Of an image, and of its reference."""
 
 
 class Batches:
@@ -20,7 +23,7 @@ class Batches:
 
     def __init__(self, most_images: int = 16, batch_pixels: int = BATCH_PIXELS) -> None:
         self._most_images, self._batch_pixels = most_images, batch_pixels
-        self._waiting: dict[Shape, list[Loaded]] = {}
+        self._waiting: dict[Shapes, list[Loaded]] = {}
         """In order of the oldest image of each shape."""
 
     def __len__(self) -> int:
@@ -28,7 +31,8 @@ class Batches:
 
     def add(self, loaded: Loaded) -> None:
         """Puts an image in."""
-        self._waiting.setdefault((*loaded.image.size, loaded.image.domain), []).append(loaded)
+        reference = () if loaded.reference is None else (_shape(loaded.reference.image),)
+        self._waiting.setdefault((_shape(loaded.image), *reference), []).append(loaded)
 
     def take(self, *, partly: bool = False) -> list[Loaded]:
         """A full batch; ``partly``: else the images of the shape that waits longest; else nothing."""
@@ -37,11 +41,16 @@ class Batches:
                 return self._taken(shape)
         return self._taken(next(iter(self._waiting))) if partly and self._waiting else []
 
-    def _full(self, shape: Shape) -> int:
-        return max(1, min(self._most_images, self._batch_pixels // (shape[0] * shape[1])))
+    def _full(self, shapes: Shapes) -> int:
+        pixels = max(height * width for height, width, _, _ in shapes)
+        return max(1, min(self._most_images, self._batch_pixels // pixels))
 
-    def _taken(self, shape: Shape) -> list[Loaded]:
+    def _taken(self, shape: Shapes) -> list[Loaded]:
         waiting, most = self._waiting.pop(shape), self._full(shape)
         if len(waiting) > most:
             self._waiting[shape] = waiting[most:]  # behind the shapes that wait already
         return waiting[:most]
+
+
+def _shape(image: Image) -> Shape:
+    return (*image.size, image.domain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,13 +16,42 @@ from pipeline.units import Source
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The true image of a source, as it was found; sized and channelled as the source asks."""
+
+    image: Image
+    """Valid where it counts: where both have data and no mask says otherwise."""
+    sha256: str
+    size: int
+    key: str
+    """Its key among the references; an opaque id where that may not be told."""
+    uri: str | None
+    """Where it is stored; ``None`` where that may not be told."""
+    scale: int
+    """How many times larger it is than the source."""
+
+
+@dataclass(frozen=True)
 class Loaded:
-    """A source that was fetched and decoded."""
+    """A source that was fetched and decoded, with its reference where it has one."""
 
     source: Source
     sha256: str
     size: int
     image: Image
+    reference: Reference | None = None
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of all that goes to the device."""
+        images = [self.image] if self.reference is None else [self.image, self.reference.image]
+        return [each.size[:2] for each in images]
+
+    @property
+    def nbytes(self) -> int:
+        """Of all its pixels."""
+        held = self.image.pixels_HWC.nbytes
+        return held if self.reference is None else held + self.reference.image.pixels_HWC.nbytes
 
 
 @dataclass(frozen=True)
@@ -30,24 +60,32 @@ class Case:
 
     loaded: Loaded
     reference: Image
-    """The source, cut to a multiple of the degradation's scale."""
+    """The source, cut to a multiple of the degradation's scale; of a pair, the reference."""
     reference_1CHW: Tensor
     degraded: Degraded
     fields: dict[str, Any]
+    found: Image | None = None
+    """Of a pair, the source: what is restored is like it, whatever type the reference has."""
+
+    @property
+    def model(self) -> Image:
+        """The image whose type, range and header the restored one gets."""
+        return self.reference if self.found is None else self.found
 
     def degraded_image(self) -> Image:
         """The restorer's input as it would be saved: rounded and clipped to the source's dtype."""
-        domain = self.reference.domain
+        domain = self.model.domain
         pixels_HWC = to_stored(self.degraded.image_BCHW, domain)[0]
         return self.with_pixels(pixels_HWC, self.degraded.image_BCHW[0])
 
     def with_pixels(self, pixels_HWC: NDArray[Any], image_CHW: Tensor) -> Image:
         """The source with other pixels, made of this tensor; what was left alone is the source's own."""
-        known = [self.reference_1CHW[0], self.degraded.image_BCHW[0]]
+        known = [self.degraded.image_BCHW[0]]
+        known += [self.reference_1CHW[0]] if self.found is None else []
         if all(each.shape == image_CHW.shape for each in known):
-            same_CHW = (image_CHW == known[0]) & (image_CHW == known[1])
-            pixels_HWC = left_alone(pixels_HWC, self.reference, same_CHW)
-        return self.reference.with_pixels(pixels_HWC)
+            same_CHW = torch.stack([image_CHW == each for each in known]).all(dim=0)
+            pixels_HWC = left_alone(pixels_HWC, self.model, same_CHW)
+        return self.model.with_pixels(pixels_HWC)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,13 @@ from pipeline.errors import ImageError
 from pipeline.imaging import nodata
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import in_units, quantised, to_stored, to_tensor
-from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
+from pipeline.jobs.job import NO_RESTORER
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case, Failure, Loaded, Outcome
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
+from pipeline.processing.pairs import found_case, in_reference_range
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 
@@ -81,6 +82,9 @@ class Processor:
 
     @torch.inference_mode()
     def _degrade(self, loaded: Loaded, degradation: Degradation | None) -> Case:
+        if loaded.reference is not None:
+            case = found_case(loaded, self._radiometry[loaded.source.dataset], self.device)
+            return replace(case, fields=case.fields | _radiometry_of(case.reference))
         scale = degradation.scale if degradation else 1
         height, width, _ = loaded.image.size
         if height < scale or width < scale:
@@ -98,7 +102,7 @@ class Processor:
 
     def _restore_all(self, cases: list[Case], degradation: Degradation | None) -> Iterator[Outcome]:
         own_scores = _bisected(lambda part: self._score_degraded(part, degradation), cases)
-        name = degradation.name if degradation else NO_DEGRADATION
+        name = degradation.name if degradation else self.recipe.job.input_name
         for built in self.recipe.restorers or (None,):
             results = _bisected(lambda part, built=built: self._restore(part, built, degradation), cases)  # type: ignore[misc]
             for case, own, result in zip(cases, own_scores, results, strict=True):
@@ -121,13 +125,14 @@ class Processor:
         condition = _shared_condition(cases, built)
         if condition is None:
             return [each for case in cases for each in self._restore([case], built, degradation)]
+        _refuse_other_scale(cases[0], built, condition.scale)
         degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
         given_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
         valid_B1HW = valid_output(cases, given_BCHW)
-        restored_BCHW, clipped_B = quantised(given_BCHW, cases[0].reference.domain, valid_B1HW)
+        restored_BCHW, clipped_B = quantised(given_BCHW, cases[0].model.domain, valid_B1HW)
         scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
-        pixels_BHWC = to_stored(restored_BCHW, cases[0].reference.domain)
+        pixels_BHWC = to_stored(restored_BCHW, cases[0].model.domain)
         seconds = (time.perf_counter() - started) / len(cases)
         described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
         each = zip(cases, pixels_BHWC, given_BCHW, clipped_B.tolist(), scores, strict=True)
@@ -144,13 +149,15 @@ class Processor:
         height, width = cases[0].reference_1CHW.shape[-2:]
         if degraded_BCHW.shape[-2:] != (height, width):
             degraded_BCHW = imresize(degraded_BCHW, height, width, kernel="bicubic")
-            degraded_BCHW, _ = quantised(degraded_BCHW, cases[0].reference.domain)
+            degraded_BCHW, _ = quantised(degraded_BCHW, cases[0].model.domain)
         metrics = self.recipe.metrics
+        # What somebody restored elsewhere is scored as what is restored here.
+        suffix = "" if self.recipe.job.scores_only else "_degraded"
         scores = self._score(degraded_BCHW, cases, degradation, metrics if degradation else of_input(metrics))
         rows: list[dict[str, Any]] = [
-            {f"{name}_degraded": value for name, value in row.items()} for row in scores
+            {f"{name}{suffix}": value for name, value in row.items()} for row in scores
         ]
-        self._add_features("features_degraded", degraded_BCHW, rows)
+        self._add_features(f"features{suffix}", degraded_BCHW, rows)
         if self._features is not None:
             self._add_features("features_reference", torch.cat([case.reference_1CHW for case in cases]), rows)
         return rows
@@ -167,13 +174,14 @@ class Processor:
         degradation: Degradation | None,
         metrics: Mapping[str, Metric],
     ) -> list[dict[str, Any]]:
-        border = degradation.scale if degradation and degradation.scale > 1 else 0
+        border = self._border(cases[0])
         inputs: dict[MetricInputs, Images] = {}
         rows: list[dict[str, Any]] = [{} for _ in cases]
         for name, metric in metrics.items():
             kind = metric.protocol.pair
             if kind not in inputs:
-                inputs[kind] = METRIC_INPUTS[kind](image_BCHW, cases, border)
+                ranged = in_reference_range(image_BCHW, cases[0]) if kind.needs_reference else image_BCHW
+                inputs[kind] = METRIC_INPUTS[kind](ranged, cases, border)
             for row, score in zip(rows, metric(*inputs[kind]).tolist(), strict=True):
                 row[name] = None if score != score else score  # NaN means undefined
             if name in self.recipe.job.per_band:
@@ -181,8 +189,13 @@ class Processor:
                     row[f"{name}_bands"] = of_bands
         return rows
 
+    def _border(self, case: Case) -> int:
+        """Pixels that are cut from each side before scoring."""
+        own, scale = self.recipe.job.border, case.degraded.condition.scale
+        return own if own is not None else scale if scale > 1 else 0
+
     def _failed(self, loaded: Loaded, degradation: Degradation | None, error: Exception) -> Iterator[Outcome]:
-        name = degradation.name if degradation else NO_DEGRADATION
+        name = degradation.name if degradation else self.recipe.job.input_name
         for each, restorer in self.recipe.combinations:
             if each == name:
                 yield Outcome(loaded, name, restorer, error=error, stage="degrade")
@@ -197,6 +210,16 @@ def _radiometry_of(image: Image) -> dict[str, Any]:
         "data_range_rule": domain.rule,
         "nodata_share": nodata.share(image),
     }
+
+
+def _refuse_other_scale(case: Case, built: BuiltRestorer, scale: int) -> None:
+    """``ImageError`` where a restorer's output has another size than the reference of a pair."""
+    its = built.restorer.card.scale
+    if case.found is not None and its is not None and its != scale:
+        raise ImageError(
+            "REFERENCE_SIZE",
+            f"the restorer enlarges by {its}, and the reference is {scale} times as large as the image",
+        )
 
 
 def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition | None:

@@ -22,10 +22,10 @@ from pipeline.distances import DISTANCES
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
-from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER, Job, RestorerSpec
+from pipeline.jobs.job import NO_RESTORER, Job, RestorerSpec
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
-from pipeline.metrics.base import Metric
+from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.privacy.datasets import fingerprints
 from pipeline.recipe.differences import finite
 from pipeline.recipe.plugins import Plugins, plugins_of
@@ -109,6 +109,7 @@ class Recipe:
             "output_format": self.job.output_format,
             "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.built_in.items()},  # type: ignore[call-overload]
             "limits": self.job.limits.model_dump(),
+            **({} if self.job.border is None else {"border": self.job.border}),
         } | ({"plugins": self.plugins} if self.plugins else {})
 
     @cached_property
@@ -125,7 +126,7 @@ class Recipe:
     @property
     def combinations(self) -> list[tuple[str, str]]:
         """(degradation, restorer) of every row that an image gets."""
-        degradations = [each.name for each in self.degradations] or [NO_DEGRADATION]
+        degradations = [each.name for each in self.degradations] or [self.job.input_name]
         restorers = [each.name for each in self.restorers] or [NO_RESTORER]
         return [(degradation, restorer) for degradation in degradations for restorer in restorers]
 
@@ -159,17 +160,18 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
 
 
 def _check_conditions(recipe: Recipe) -> None:
-    """A restore run knows of its images no more than their pixels and a noise level."""
-    if recipe.job.kind != "restore":
+    """Of images that nobody here degraded no more is known than their pixels and a noise level."""
+    if recipe.job.degradations:
         return
     for index, built in enumerate(recipe.restorers):
         card = built.restorer.card
         if missing := [name for name in card.needs if name in ("operators", "mask")]:
             raise JobError(
                 f'restorers[{index}]: "{built.name}" needs the {" and ".join(missing)} of a degradation, '
-                'which a restore run does not know; choose another, or use kind = "benchmark"'
+                'which a restore run or a pair does not know; choose another, or use kind = "benchmark" with '
+                "degradations"
             )
-        if card.scale is None:
+        if card.scale is None and not recipe.job.is_paired:
             raise JobError(
                 f'restorers[{index}]: "{built.name}" enlarges by the scale of a degradation, which a '
                 'restore run does not know; choose one with a scale of its own, such as "srvgg-x4"'
@@ -195,6 +197,8 @@ def _metric(name: str, where: str, job: Job) -> Metric:
             f'{where}: "{name}" needs a reference, which a restore run does not have; '
             f'without one there are {", ".join(others)}; or use kind = "benchmark"'
         )
+    if job.scores_only and metric.protocol.pair is MetricInputs.INPUT:
+        raise JobError(f'{where}: "{name}" needs the input of a restorer, and there are none; leave it out')
     return metric
 
 

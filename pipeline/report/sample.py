@@ -42,8 +42,8 @@ class Sample:
     degradation: str
     rank: Rank
     reference_HWC: Pixels | None
-    degraded_HWC: Pixels
-    """May be smaller than the reference, as the restorers got it."""
+    degraded_HWC: Pixels | None
+    """May be smaller than the reference, as the restorers got it; none where they were not run here."""
     restored: Mapping[str, Pixels]
     """Restorer -> pixels."""
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

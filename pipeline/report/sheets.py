@@ -74,6 +74,7 @@ def make_sheet(sample: Sample, order: Mapping[str, int]) -> Sheet:
     shown, hidden = names[:RESTORERS_SHOWN], names[RESTORERS_SHOWN:]
     columns = _columns(sample, shown)
     base = sample.reference_HWC if sample.reference_HWC is not None else sample.degraded_HWC
+    assert base is not None, "a sample without reference and input"
     height, width = _frame(sample, columns)
     framed = {key: resized(pixels, height, width) for key, pixels in columns.items()}
     base_HW3 = resized(displayable(base), height, width)
@@ -101,9 +102,9 @@ def _columns(sample: Sample, shown: list[str]) -> dict[tuple[str, str], Pixels]:
     columns = {}
     if sample.reference_HWC is not None:
         columns["reference", "Reference"] = displayable(sample.reference_HWC)
-    columns["degraded", "Input" if sample.reference_HWC is None else "Degraded"] = displayable(
-        sample.degraded_HWC
-    )
+    if sample.degraded_HWC is not None:
+        name = "Input" if sample.reference_HWC is None else "Degraded"
+        columns["degraded", name] = displayable(sample.degraded_HWC)
     return columns | {("restored", name): displayable(sample.restored[name]) for name in shown}
 
 

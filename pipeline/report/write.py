@@ -29,6 +29,7 @@ from pipeline.processing.processor import Processor
 from pipeline.report.attention import focus
 from pipeline.report.display import Display
 from pipeline.report.page import build_page
+from pipeline.report.paired_pictures import PairedPictures
 from pipeline.report.pixels import Pixels
 from pipeline.report.reproduce import commands
 from pipeline.report.run_provenance import RunProvenance
@@ -69,6 +70,9 @@ def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[S
     """The picked images with the pixels of every restorer; those no longer readable are left out."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     processor = Processor(run.recipe, device)
+    if run.job.is_paired:
+        yield from PairedPictures(run, table, processor, MOST_BYTES, MOST_PIXELS)(picks)
+        return
     wanted: dict[tuple[str, str], list[Pick]] = {}
     # Pixels can name a patient as well as a header can: names burnt in, faces.
     hidden = {each.name for each in run.job.datasets if each.private}

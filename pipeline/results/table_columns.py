@@ -13,6 +13,7 @@ from pipeline.metrics import METRICS
 
 UNITS: Mapping[str, str] = {
     "source_bytes": "byte",
+    "reference_bytes": "byte",
     "output_bytes": "byte",
     "degraded_bytes": "byte",
     "height": "pixel",

@@ -20,6 +20,7 @@ from pipeline.ledger.schema import FEATURES, OK
 from pipeline.metrics import METRICS
 from pipeline.recipe.recipe import SCHEMA_VERSION
 from pipeline.results.current import current_rows
+from pipeline.results.score_rows import as_restorers
 from pipeline.results.table_columns import completed, with_units
 from pipeline.storage.scratch import scratch
 
@@ -65,7 +66,7 @@ def compact(run: RunFolder) -> TableSummary:
             for table in _current(run, counts):
                 if run.job.distances:
                     distances.add(table)
-                waiting.append(completed(with_addresses(table, run), run, schema))
+                waiting.append(as_restorers(completed(with_addresses(table, run), run, schema), run.job))
                 if sum(map(len, waiting)) >= ROW_GROUP:
                     writer.write_table(pa.concat_tables(waiting))
                     waiting = []

@@ -19,6 +19,8 @@ class Entry:
     """Bytes; -1 where unknown."""
     version: str
     """ETag, or size and modification time: changes whenever the content does."""
+    attached: str = ""
+    """What else the listing knows of it, as the text of a ``pipeline.attached.Attached``; mostly nothing."""
 
     @classmethod
     def unreadable(cls, key: str) -> Entry:

@@ -38,7 +38,7 @@ class Batch:
     @property
     def pixels(self) -> int:
         """Of all its images."""
-        return sum(each.image.size[0] * each.image.size[1] for each in self.images)
+        return sum(height * width for each in self.images for height, width in each.sizes)
 
     def in_order(self) -> list[Case | Failure]:
         """The degraded images, in the order of the images."""

@@ -14,7 +14,7 @@ from pipeline.formats import FORMATS
 from pipeline.formats.base import Format
 from pipeline.formats.left_out import left_out
 from pipeline.imaging.image import Image
-from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
+from pipeline.jobs.job import NO_RESTORER
 from pipeline.ledger.layout import Layout
 from pipeline.processing.cases import Loaded, Outcome
 from pipeline.recipe.recipe import Recipe
@@ -62,15 +62,16 @@ class OutputEncoder:
 
     def _sizes(self, image: Image, degradation: str, restorer: str) -> Iterator[tuple[int, int]]:
         """Of what is stored of a combination; none of an image that is too small for its degradation."""
-        shrink = {each.name: each.scale for each in self.recipe.degradations} | {NO_DEGRADATION: 1}
+        shrink = {each.name: each.scale for each in self.recipe.degradations}
         enlarge = {each.name: each.restorer.card.scale for each in self.recipe.restorers}
-        height, width = (side // shrink[degradation] for side in image.size[:2])
+        shrunk = shrink.get(degradation, 1)
+        height, width = (side // shrunk for side in image.size[:2])
         if min(height, width) < 1:
             return
         if self.layout.keeps_degraded:
             yield height, width
         if self.layout.keeps_restored and restorer != NO_RESTORER:
-            scale = enlarge[restorer] or shrink[degradation]
+            scale = enlarge[restorer] or shrunk
             yield height * scale, width * scale
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import PIL.Image
 
@@ -18,6 +18,7 @@ from pipeline.processing.cases import Loaded
 from pipeline.quarantine import read_failure
 from pipeline.scenes.reader import refuse_too_large
 from pipeline.units import Source
+from pipeline.worker.references import Beside, ReferenceLoader
 from pipeline.worker.series import whole_head
 
 LOOKED_INTO = 1 << 28
@@ -28,19 +29,25 @@ _WIDEST = 4
 
 @dataclass(frozen=True)
 class Fetched:
-    """The bytes of a source, and how many its pixels will have, about."""
+    """The bytes of a source and its reference, and how many their pixels will have, about."""
 
     data: bytes
     decoded: int
+    beside: Beside | None = None
 
 
 class Loader:
-    """``fetch(source)``, then ``decode(source, data)``; each hands over what went wrong as well."""
+    """``fetch(source)``, then ``decode(source, fetched)``; each hands over what went wrong as well."""
 
     def __init__(self, job: Job, locator: SourceLocator) -> None:
         self._limits = Limits(job.limits.max_pixels)
         self._private = {each.name: each.private for each in job.datasets}
         self._locator = locator
+        self._references = ReferenceLoader(locator, self._limits)
+
+    def listed(self, source: Source) -> int:
+        """Bytes that fetching a source takes, by its listing."""
+        return max(source.size, 0) + self._references.listed(source)
 
     def read_head(self, source: Source) -> bytes:
         """A source's bytes up to its pixels; raises what the store raises."""
@@ -49,17 +56,25 @@ class Loader:
     def fetch(self, source: Source) -> Fetched | Exception:
         """The file, if it is the one that was listed."""
         try:
+            self._references.refuse(source)
             data = self._read(source)
-            return Fetched(data, decoded_bytes(data, self._limits))
+            beside = self._references.fetch(source)
+            files = [data] if beside is None else [data, beside.reference]
+            return Fetched(data, sum(decoded_bytes(each, self._limits) for each in files), beside)
         except Exception as error:
             return error
 
-    def decode(self, source: Source, data: bytes) -> Loaded | Exception:
-        """Its image."""
+    def decode(self, source: Source, fetched: Fetched) -> Loaded | Exception:
+        """Its image, with its reference."""
+        data, beside = fetched.data, fetched.beside
         try:
             refuse_undeclared(self._private[source.dataset], data)
             image = decode(data, self._limits)
-            return Loaded(source, sha256_hex(data), len(data), image)
+            loaded = Loaded(source, sha256_hex(data), len(data), image)
+            if beside is None:
+                return loaded
+            refuse_undeclared(self._private[source.dataset], beside.reference)
+            return replace(loaded, reference=self._references.decode(source, image, beside))
         except Exception as error:
             return error
 

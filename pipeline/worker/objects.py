@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pipeline.errors import ImageError
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image, Provenance
-from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
+from pipeline.jobs.job import FOUND, NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.schema import Row
 from pipeline.quarantine import StagedError, quarantine_columns
 from pipeline.units import Source
@@ -100,6 +100,6 @@ class ObjectWriter:
             recipe_id=self._outputs.recipe.recipe_id,
             source_sha256=made.source_sha256,
             code_version=code_version(),
-            degradation="" if degradation == NO_DEGRADATION else degradation,
+            degradation="" if degradation in (NO_DEGRADATION, FOUND) else degradation,
         )
         return replace(image, metadata=replace(image.metadata, provenance=provenance))

@@ -39,16 +39,16 @@ class Reader:
         self._go_on()
 
     def _go_on(self) -> None:
-        while self._to_fetch and self._fetched.has_room_for(_listed(self._to_fetch[0])):
+        while self._to_fetch and self._fetched.has_room_for(self._load.listed(self._to_fetch[0])):
             source = self._to_fetch.popleft()
-            self._fetched.take(_listed(source))
+            self._fetched.take(self._load.listed(source))
             self._tasks.on_network(partial(self._load.fetch, source), partial(self._on_fetched, source))
         while self._to_decode and self._decoded.has_room_for(self._to_decode[0][1].decoded):
             source, fetched = self._to_decode.popleft()
             self._decoded.take(fetched.decoded)
             self._tasks.on_cores(
                 Turn.DECODE,
-                partial(self._decode, source, fetched.data),
+                partial(self._decode, source, fetched),
                 partial(self._on_decoded, source, fetched.decoded),
             )
 
@@ -56,16 +56,16 @@ class Reader:
         if isinstance(fetched, Fetched):
             self._to_decode.append((source, fetched))
         else:
-            self._fetched.give_back(_listed(source))
+            self._fetched.give_back(self._load.listed(source))
             self._arrived(source, fetched)
         self._go_on()
 
-    def _decode(self, source: Source, data: bytes) -> Read:
-        loaded = self._load.decode(source, data)
+    def _decode(self, source: Source, fetched: Fetched) -> Read:
+        loaded = self._load.decode(source, fetched)
         return loaded if isinstance(loaded, Exception) else self._outputs.refuse(loaded) or loaded
 
     def _on_decoded(self, source: Source, estimated: int, read: Read) -> None:
-        self._fetched.give_back(_listed(source))
+        self._fetched.give_back(self._load.listed(source))
         self._decoded.give_back(estimated)
         if isinstance(read, Loaded):
             self._decoded.take(_bytes_of(read))
@@ -73,9 +73,5 @@ class Reader:
         self._go_on()
 
 
-def _listed(source: Source) -> int:
-    return max(source.size, 0)
-
-
 def _bytes_of(loaded: Loaded) -> int:
-    return loaded.image.pixels_HWC.nbytes
+    return loaded.nbytes
