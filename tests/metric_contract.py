@@ -69,8 +69,15 @@ def check_mask(metric: Metric, reference_BCHW: Tensor) -> None:
     exposed_B = metric(restored_BCHW.where(valid_B1HW, 7.0), reference_BCHW, None)
     assert not torch.equal(exposed_B, masked_B), "the mask was not looked at"
     for garbage in (7.0, math.nan, -math.inf):
-        spoilt = (image.where(valid_B1HW, garbage) for image in (restored_BCHW, reference_BCHW))
-        torch.testing.assert_close(metric(*spoilt, valid_B1HW), masked_B, **EXACT)
+        spoilt = reference_BCHW.where(valid_B1HW, garbage)
+        hidden = (
+            restored_BCHW
+            if metric.protocol.pair is MetricInputs.UNREGISTERED
+            else (
+                restored_BCHW.where(valid_B1HW, garbage)  # which else is masked where the reference is
+            )
+        )
+        torch.testing.assert_close(metric(hidden, spoilt, valid_B1HW), masked_B, **EXACT)
 
     assert metric(restored_BCHW, reference_BCHW, ~everywhere_B1HW).isnan().all()
 

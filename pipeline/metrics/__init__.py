@@ -12,6 +12,8 @@ from models.plugins import Parts, is_module_address
 from pipeline.metrics.base import Metric, MetricProtocol
 from pipeline.metrics.bias import Bias
 from pipeline.metrics.consistency import Consistency, ConsistencyWorstTile
+from pipeline.metrics.cpsnr import CorrectedPSNR
+from pipeline.metrics.cssim import CorrectedSSIM
 from pipeline.metrics.ergas import ERGAS
 from pipeline.metrics.gmsd import GMSD
 from pipeline.metrics.haarpsi import HaarPSI
@@ -50,6 +52,8 @@ _ALL: tuple[Metric, ...] = (
     Niqe(),
     Consistency(),
     ConsistencyWorstTile(),
+    CorrectedPSNR(),
+    CorrectedSSIM(),
     VolumePSNR(),
     VolumeSSIM(),
     VolumeNMSE(),

@@ -23,6 +23,10 @@ larger image gives the input back at the input's size, which an image without in
 `consistency_worst_tile` says it of the place where it is worst, and the input has no such score. Of
 scenes that are restored in strips these scores are those of the whole image.
 
+`cpsnr` and `cssim` are for pairs that are not registered, as of two sensors ([pairs.md](pairs.md)): the
+best score of all small shifts, after a constant difference in brightness is taken off. They look at the
+whole image but for the margin of the shifts, whatever the `border` of other scores.
+
 The `volume_` scores take the channels of an image as the slices of one volume. Distances between sets
 of images stand at the end.
 

@@ -39,6 +39,11 @@ class Given(Protocol):
         """The restorer's input."""
         ...
 
+    @property
+    def found(self) -> Image | None:
+        """Of a pair, the source beside its reference."""
+        ...
+
 
 Images = tuple[Tensor, Tensor, Tensor | None]
 """What a metric is called with."""
@@ -72,6 +77,21 @@ def _by_band(values: Sequence[Sequence[float]], image_BCHW: Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float64, device=image_BCHW.device)[:, :, None, None]
 
 
+def unregistered(restored_BCHW: Tensor, cases: Sequence[Given], _border: int) -> Images:
+    """The whole restored images, NaN where they hold no data, and the references; valid as the references.
+
+    Where the images do not lie on each other, one mask cannot stand for both.
+    """
+    reference_BCHW = torch.cat([case.reference_1CHW for case in cases])
+    height, width = restored_BCHW.shape[-2:]
+    own = [case.reference if case.found is None else case.found for case in cases]
+    if any(image.valid_HW is not None for image in own):
+        holds = [np.ones(image.size[:2], bool) if image.valid_HW is None else image.valid_HW for image in own]
+        holds_B1HW = torch.from_numpy(np.stack(holds))[:, None].to(restored_BCHW.device)
+        restored_BCHW = restored_BCHW.where(_enlarged(holds_B1HW, height, width), torch.nan)
+    return restored_BCHW, reference_BCHW, valid_mask(cases, restored_BCHW.device)
+
+
 def with_input(restored_BCHW: Tensor, cases: Sequence[Given], _border: int) -> Images:
     """The restored images, degraded again, and the degraded inputs; known pixels of the input count.
 
@@ -103,6 +123,7 @@ def alone(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
 METRIC_INPUTS: dict[MetricInputs, Callable[[Tensor, Sequence[Given], int], Images]] = {
     MetricInputs.REFERENCE: with_reference,
     MetricInputs.PHYSICAL: in_physical_units,
+    MetricInputs.UNREGISTERED: unregistered,
     MetricInputs.INPUT: with_input,
     MetricInputs.ALONE: alone,
 }

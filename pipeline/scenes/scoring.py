@@ -51,6 +51,7 @@ class _ScoredWindow:
     reference_1CHW: Tensor
     degraded: Degraded
     section: Section
+    found: Image | None = None
 
 
 @dataclass(frozen=True)

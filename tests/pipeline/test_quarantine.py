@@ -9,6 +9,8 @@ from pipeline.quarantine import StagedError, quarantine_columns
 
 FETCHED = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"}
 ALONE = {"CRASHED", "TIMED_OUT"}
+PAIRED = {"NO_REFERENCE", "TWO_REFERENCES", "REFERENCE_SIZE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"}
+STAGES = dict.fromkeys(FETCHED, "fetch") | dict.fromkeys(ALONE, "process") | dict.fromkeys(PAIRED, "pair")
 IN_SCENES = {"RADIOMETRY_UNKNOWN": "degrade", "UNENCODABLE": "encode", "BAD_GEOMETRY": "encode"}
 
 
@@ -19,20 +21,20 @@ def row_of(reason: str, stage: str) -> dict:
 @pytest.mark.parametrize("reason", REASONS)
 def test_an_image_that_was_not_loaded(reason):
     """Reading, decoding or its own process failed: the reason tells which."""
-    stage = "fetch" if reason in FETCHED else "process" if reason in ALONE else "decode"
+    stage = STAGES.get(reason, "decode")
     assert quarantine_columns(ImageError(reason, "what happened"), "decode") == row_of(reason, stage)
 
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_scene_whose_stage_only_the_reason_tells(reason):
-    stage = "fetch" if reason in FETCHED else "process" if reason in ALONE else "decode"
+    stage = STAGES.get(reason, "decode")
     expected = row_of(reason, IN_SCENES.get(reason, stage))
     assert quarantine_columns(ImageError(reason, "what happened")) == expected
 
 
 @pytest.mark.parametrize("stage", ["degrade", "restore", "score", "encode"])
 def test_a_stage_that_is_known_is_kept(stage):
-    for reason in set(REASONS) - FETCHED - ALONE:
+    for reason in set(REASONS) - set(STAGES):
         assert quarantine_columns(ImageError(reason, "what happened"), stage) == row_of(reason, stage)
     for error in (
         RestorerError("WRONG_SHAPE", "what happened"),
