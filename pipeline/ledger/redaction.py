@@ -14,7 +14,7 @@ ALLOWED_COLUMNS = frozenset(
         *("degradation_params", "seed", "restorer", "restorer_sha256", "recipe_id", "unit_id", "attempt"),
         *("status", "reason", "stage", "clipped_pixels", "output_uri", "output_sha256", "output_bytes"),
         *("degraded_uri", "degraded_sha256", "degraded_bytes", "device", "seconds", "code_version"),
-        *("host", "finished_at"),
+        *("plugins", "host", "finished_at"),
     }
 )
 """Fixed columns that a private row may fill; all others stay empty, also those that someone adds later."""
