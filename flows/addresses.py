@@ -17,6 +17,7 @@ from pipeline.storage.keys import RUN_FOLDER
 from pipeline.storage.patterns import only
 
 if TYPE_CHECKING:
+    from flows.cli.arguments import Collection
     from pipeline.ledger.run_folder import RunFolder
 
 
@@ -61,15 +62,17 @@ def open_output(output: str, profile: str | None) -> RunFolder:
     return found.at(root, profile)
 
 
-def dataset_of(
-    source: str, pattern: str, profile: str | None, private: bool | None = None, series: str = "stack"
-) -> dict[str, Any]:
-    """The collection that a command line names: a folder, or a folder and the one file in it."""
-    path = Path(source)
-    if not source.startswith(SEALED) and path.is_file():
+def dataset_of(source: str, collection: Collection) -> dict[str, Any]:
+    """The collection that a command line names: an archive, a folder, or a folder and the one file in it."""
+    from pipeline.doors import is_archive
+
+    path, pattern = Path(source), collection.pattern
+    is_file = not source.startswith(SEALED) and path.is_file()
+    if is_file and collection.store is None and not is_archive(source):
         source, pattern = str(path.parent), only(path.name)
-    place = {"uri": source, "pattern": pattern, "profile": profile_for(source, profile)}
-    return {"name": "source", "private": private, "series": str(series), **place}
+    place = {"uri": source, "pattern": pattern, "profile": profile_for(source, collection.profile)}
+    policy = {"private": collection.private, "series": str(collection.series), "store": collection.store}
+    return {"name": "source", **policy, **place}
 
 
 def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:

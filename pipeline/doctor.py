@@ -15,8 +15,11 @@ from typing import Literal
 
 from packaging.specifiers import SpecifierSet
 
+from pipeline.doors import DOORS, FOLDER
+from pipeline.doors.base import Door
 from pipeline.errors import JobError, RestoraError, describe
 from pipeline.formats.extras import EXTRAS
+from pipeline.jobs.datasets import Dataset
 from pipeline.storage.folder import Folder
 
 Level = Literal["ok", "warning", "bad"]
@@ -158,6 +161,8 @@ def cluster(address: str | None) -> Iterator[Finding]:
 
 def reach(url: str, profile: str | None = None) -> Finding:
     """Lists, writes, reads and deletes a small object; nothing of it stays."""
+    if (door := next(each for each in DOORS.values() if each.claims(url))) is not FOLDER:
+        return _look_through(door, url, profile)
     key, data = f".restora-probe-{uuid.uuid4().hex}", b"restora doctor"
     step = "list"
     try:
@@ -175,6 +180,21 @@ def reach(url: str, profile: str | None = None) -> Finding:
     except Exception as error:  # stores raise whatever their client raises
         return Finding("bad", url, f"cannot {step}: {describe(error)}", _STORAGE_CURE)
     return Finding("ok", url, "listing, writing, reading and deleting work")
+
+
+def _look_through(door: Door, url: str, profile: str | None) -> Finding:
+    """Lists an archive and reads the beginning of its first image; originals are never written."""
+    try:
+        archive = door.open(Dataset(name="doctor", uri=url, profile=profile), url)
+        first = next((entry for page in archive.pages() for entry in page), None)
+        if first is None:
+            return Finding("warning", url, f"the {door.name} archive is there, and holds no image")
+        archive.head(first.at or first.key, 1)
+    except RestoraError as error:
+        return Finding("bad", url, str(error), _STORAGE_CURE)
+    except Exception as error:  # stores raise whatever their client raises
+        return Finding("bad", url, f"cannot read: {describe(error)}", _STORAGE_CURE)
+    return Finding("ok", url, f"listing and reading work ({door.name}); nothing is written there")
 
 
 _STORAGE_CURE = "check the address, and the credentials in the environment or the profile"

@@ -138,11 +138,21 @@ def _formats() -> list[Record]:
     ]
 
 
+def _stores() -> list[Record]:
+    from pipeline.doors import DOORS
+
+    return [
+        {"name": name, "extra": door.extra, "results": door.writes, "summary": door.summary}
+        for name, door in DOORS.items()
+    ]
+
+
 KINDS: dict[str, Callable[[], list[Record]]] = {
     "restorers": _restorers,
     "degradations": _degradations,
     "metrics": _metrics,
     "formats": _formats,
+    "stores": _stores,
     "solvers": _solvers,
     "operators": _operators,
     "networks": _networks,

@@ -22,9 +22,13 @@ class Source:
     group: str = ""
     """Sources of one group stand or fall together, in one unit; empty for those that are alone."""
     sealed: str = ""
-    """The key of the object in its store, where ``key`` is an opaque id: see ``pipeline.privacy``."""
+    """What its archive reads it by, where ``key`` is an opaque id: see ``pipeline.privacy``."""
     attached: str = ""
     """The text of a ``pipeline.attached.Attached``, sealed where the key is; empty where there is nothing."""
+    at: str = ""
+    """What its archive reads it by, where that is not the key: see ``pipeline.doors``."""
+    bundle: str = ""
+    """Sources of one bundle came out of one object and are written as one, in one unit; empty for others."""
 
 
 Group = list[Source]

@@ -47,6 +47,7 @@ ORDER = (
     ("inventory", "distances", "privacy"),
     ("formats",),
     ("degradation", "imaging"),
+    ("doors",),
     ("metrics", "jobs", "storage", "units", "attached"),
     ("hashing", "version", "errors"),
     ("addresses",),

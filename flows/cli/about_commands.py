@@ -15,7 +15,7 @@ def list_names(
         str,
         typer.Argument(
             metavar="KIND",
-            help="restorers, degradations, metrics, formats, solvers, operators or networks.",
+            help="restorers, degradations, metrics, formats, stores, solvers, operators or networks.",
         ),
     ],
     name: Annotated[

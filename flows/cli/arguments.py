@@ -86,6 +86,15 @@ OutputFormat = Annotated[
         help="png, tiff, ...; see `restora list formats`. Without it: the format of each source.",
     ),
 ]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="NAME",
+        help="How images are kept in SOURCE: tar, ...; see `restora list stores`. Without it: as the address "
+        "says, else a folder.",
+    ),
+]
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Write over files in DEST that no run of restora wrote there."),
@@ -144,3 +153,4 @@ class Collection:
     output_format: OutputFormat = None
     overwrite: Overwrite = False
     profile: Profile = None
+    store: Store = None

@@ -174,9 +174,7 @@ def _run(
         "output_profile": profile_for(dest, collection.profile),
         "output_format": collection.output_format,
         "overwrite": collection.overwrite,
-        "datasets": [
-            dataset_of(source, collection.pattern, collection.profile, collection.private, collection.series)
-        ],
+        "datasets": [dataset_of(source, collection)],
     }
     if names_a_file(source, dest):
         raise typer.Exit(run_to_file(kind, source, dest, described | fields))

@@ -5,21 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from pipeline.jobs.frozen import Frozen as Frozen
+from pipeline.jobs.stores import StoreSpec
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
 
 SEALED = "sealed:"
 """Begins an address or a name that only the privacy key opens."""
-
-
-class Frozen(BaseModel):
-    """Never changes, takes no unknown field, and documents each where it stands."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
 
 
 class Radiometry(Frozen):
@@ -89,7 +84,7 @@ def _placed(value: Any) -> Any:
 
 
 class Dataset(Frozen):
-    """A collection of images: a folder in a store."""
+    """A collection of images: a folder in a store, or what ``store`` says."""
 
     name: Name
     """Column ``dataset`` of the tables."""
@@ -100,6 +95,9 @@ class Dataset(Frozen):
     ``*.{jpg,jpeg}`` for either, ``/*.png`` for those in no folder below."""
     profile: str | None = None
     """Named profile of the store's credentials file, for ``s3://``."""
+    store: StoreSpec | None = None
+    """How images are kept there: a name of ``restora list stores``, or a table of it and its options.
+    ``None``: as the address says, else a folder with one object an image."""
     radiometry: Radiometry | None = None
     """Physical values of the model's range; ``None``: the range that the file's header gives."""
     references: (

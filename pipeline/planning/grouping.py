@@ -56,6 +56,8 @@ class Grouping:
         """The groups that are to be done, in units."""
         for block in _blocks(groups, self._sizes):
             members = [(source, attempt) for group in block for source, attempt in self._wanted(group)]
+            if block[0][0].bundle:  # two units would write one object at the same time
+                members = [(source, max(its for _, its in members)) for source, _ in members]
             for attempt in sorted({attempt for _, attempt in members}):
                 chosen = [source for source, its in members if its == attempt]
                 self.left += len(chosen)
@@ -74,12 +76,15 @@ class Grouping:
 
 
 def _blocks(groups: Iterator[Group], sizes: Iterator[int]) -> Iterator[list[Group]]:
+    """A bundle is one block, whatever its size: it is written as one object."""
     block: list[Group] = []
     count = weight = 0
     size = next(sizes)
     for group in groups:
         heaviness = sum(max(source.size, 0) for source in group)
-        if block and (count + len(group) > size or weight + heaviness > UNIT_BYTES):
+        bundle, before = group[0].bundle, block[-1][0].bundle if block else ""
+        is_full = count + len(group) > size or weight + heaviness > UNIT_BYTES
+        if block and (bundle != before or (is_full and not bundle)):
             yield block
             block, count, weight, size = [], 0, 0, next(sizes)
         block.append(group)

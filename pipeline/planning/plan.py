@@ -21,6 +21,7 @@ from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
 from pipeline.planning.grouping import Grouping, unit_sizes, wanted_of
 from pipeline.planning.no_images import is_no_image
+from pipeline.planning.originals import Originals
 from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
 from pipeline.planning.pairing import paired
 from pipeline.planning.plan_files import (
@@ -129,11 +130,14 @@ def _write_sources(run: RunFolder, limit: int | None, left_out: Counter[str], sk
 
 def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str]) -> Iterator[Source]:
     locator = SourceLocator(run.job)
-    series = SeriesIndex(run.folder, locator)
+    series, originals = SeriesIndex(run.folder, locator), Originals(run, locator)
     for index, dataset in enumerate(run.job.datasets):
         images = _images(dataset, index, left_out, skipped)
         for page in paired(dataset, images, one_to_one=run.job.scores_only):
-            yield from series.with_groups(dataset, [locator.identify(dataset, entry) for entry in page])
+            sources = [locator.identify(dataset, entry) for entry in page]
+            for source in sources:
+                originals.refuse(source)
+            yield from series.with_groups(dataset, sources)
 
 
 def _images(

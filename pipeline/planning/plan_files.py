@@ -32,6 +32,8 @@ _SOURCE = pa.struct(
         ("group", pa.string()),
         ("sealed", pa.string()),
         ("attached", pa.string()),
+        ("at", pa.string()),
+        ("bundle", pa.string()),
     ]
 )
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.doors.base import Archive
 from pipeline.formats import FORMATS
 from pipeline.formats.series import HEAD_BYTES, READERS, SeriesFormat, formats_of_series
 from pipeline.jobs.job import Dataset
@@ -51,12 +52,12 @@ class SeriesIndex:
             return list(pool.map(lambda source: self._with_group(dataset, source), page))
 
     def _with_group(self, dataset: Dataset, source: Source) -> Source:
-        folder, key = self._locator.locate(source)
-        if source.size == 0 or key.lower().endswith(_alone()):
+        archive, at = self._locator.locate(source)
+        if source.size == 0 or source.group or source.bundle or _named_alone(source.key, at):
             return source
         if known := self._known(source.source_id):
             return replace(source, group=known)
-        series = _series_at(folder, key, source)
+        series = _series_at(archive, at, source)
         if not series:
             return source
         return replace(source, group=self._locator.group_of(dataset, "series", dataset.name, series))
@@ -81,9 +82,14 @@ def read_groups(folder: Folder) -> Iterator[Group]:
         yield [Source(**record) for record in members]
 
 
-def _series_at(folder: Folder, key: str, source: Source) -> str:
+def _named_alone(*names: str) -> bool:
+    """By the key, which is opaque where it is private, or by what it is read by."""
+    return any(each.lower().endswith(_alone()) for each in names)
+
+
+def _series_at(archive: Archive, at: str, source: Source) -> str:
     """The series of one object; empty for what says none, and for what is gone: its row will say why."""
-    found = probe(source, lambda: _read_head(folder, key), "to which series it belongs")
+    found = probe(source, lambda: _read_head(archive, at), "to which series it belongs")
     if found is None:
         return ""
     head, whole = found
@@ -93,10 +99,10 @@ def _series_at(folder: Folder, key: str, source: Source) -> str:
         return ""
 
 
-def _read_head(folder: Folder, key: str) -> tuple[bytes, bytes]:
+def _read_head(archive: Archive, at: str) -> tuple[bytes, bytes]:
     """The first bytes of an object, and as many as it takes to tell its series."""
-    head = folder.head(key, HEAD_BYTES)
-    return head, folder.read(key) if _is_cut(head) else head
+    head = archive.head(at, HEAD_BYTES)
+    return head, archive.read(at) if _is_cut(head) else head
 
 
 def _is_cut(head: bytes) -> bool:

@@ -17,5 +17,5 @@ def resolve_ids(run: RunFolder) -> Iterator[tuple[Source, str]]:
     locator = SourceLocator(run.job)
     for source in read_sources(run.folder):
         if source.sealed:
-            folder, key = locator.locate(source)
-            yield source, folder.uri(key)
+            archive, at = locator.locate(source)
+            yield source, archive.uri(at)

@@ -7,6 +7,8 @@ anything is written, and medical content under a harmless name is quarantined as
 
 from __future__ import annotations
 
+from pipeline.doors import open_archive
+from pipeline.doors.base import Archive
 from pipeline.jobs.datasets import References
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.key import PrivacyKey, load_key, unseal
@@ -65,6 +67,11 @@ def references_of(dataset: Dataset) -> Folder | None:
     if dataset.references is None:
         return None
     return Folder(unseal([dataset.references.uri])[0], dataset.references.profile or dataset.profile)
+
+
+def archive_of(dataset: Dataset) -> Archive:
+    """A dataset's images, through the door of their archive."""
+    return open_archive(dataset, unseal([dataset.uri])[0])
 
 
 def describe_dataset(dataset: Dataset) -> str:

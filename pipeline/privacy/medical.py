@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from pipeline.doors.base import Archive
 from pipeline.errors import ImageError, JobError, StorageError
 from pipeline.formats import FORMATS, format_of
 from pipeline.jobs.job import Dataset
-from pipeline.privacy.datasets import describe_dataset, folder_of
+from pipeline.privacy.datasets import archive_of, describe_dataset
 from pipeline.privacy.key import unseal
 from pipeline.storage.base import Entry
-from pipeline.storage.folder import Folder
 
 MEDICAL = ("dicom", "nifti")
 """Formats that are about patients."""
@@ -38,11 +38,11 @@ def list_pages(dataset: Dataset, where: str, left_out: Counter[str]) -> Iterator
     ``StorageError`` where it cannot be listed, and ``JobError`` where it declares nothing and
     what it holds looks medical.
     """
-    folder = folder_of(dataset)
     try:
+        archive = archive_of(dataset)
         pattern = unseal([dataset.pattern])[0]
-        guard = _Guard(folder, where) if dataset.private is None else None
-        for page in folder.pages(pattern, left_out):
+        guard = _Guard(archive, where) if dataset.private is None else None
+        for page in archive.pages(pattern, left_out):
             if guard is not None:
                 guard.check(page)
             yield page
@@ -64,8 +64,8 @@ def refuse_undeclared(private: bool | None, data: bytes) -> None:
 class _Guard:
     """Refuses medical names, and looks into the first few objects whose names tell nothing."""
 
-    def __init__(self, folder: Folder, where: str) -> None:
-        self._folder, self._where, self._left = folder, where, _NAMELESS_PROBED
+    def __init__(self, archive: Archive, where: str) -> None:
+        self._archive, self._where, self._left = archive, where, _NAMELESS_PROBED
 
     def check(self, page: Sequence[Entry]) -> None:
         """``JobError`` that tells no name."""
@@ -83,7 +83,7 @@ class _Guard:
             return False
         self._left -= 1
         try:
-            head = self._folder.head(entry.key, _PROBE_BYTES)
+            head = self._archive.head(entry.at or entry.key, _PROBE_BYTES)
         except Exception:  # the worker will say what is wrong with it
             return False
         return any(FORMATS[each].recognises(head) for each in MEDICAL)

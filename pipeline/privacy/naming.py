@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.addresses import redacted
 from pipeline.attached import Attached
+from pipeline.doors.base import Archive
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
-from pipeline.privacy.datasets import folder_of, key_for, references_of
+from pipeline.privacy.datasets import archive_of, key_for, references_of
 from pipeline.privacy.medical import MEDICAL_ENDINGS, other_endings
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
@@ -20,7 +23,7 @@ class SourceLocator:
     """
 
     def __init__(self, job: Job) -> None:
-        self._folders = {each.name: folder_of(each) for each in job.datasets}
+        self._archives = {each.name: archive_of(each) for each in job.datasets}
         self._references = {each.name: references_of(each) for each in job.datasets}
         self._key = key_for(job)
         self._private = frozenset(each.name for each in job.datasets if each.private)
@@ -29,23 +32,38 @@ class SourceLocator:
         """A listed object with its identity; of a private dataset, one that tells neither name nor time."""
         name = dataset if isinstance(dataset, str) else dataset.name
         # Dataset and key decide the seed, so the same object under another name is another source.
-        parts: tuple[str, ...] = (name, self._folders[name].url, entry.key, entry.version)
+        parts: tuple[str, ...] = (name, self._archives[name].url, entry.key, entry.version)
         parts += (entry.attached,) if entry.attached else ()
-        if name not in self._private:
-            identity = short_hash(*parts)
-            return Source(name, entry.key, entry.size, entry.version, identity, attached=entry.attached)
-        assert self._key is not None
-        opaque = self._key.id_of(name, entry.key) + ending_of(entry.key)
-        sealed, attached = (text and self._key.seal(text) for text in (entry.key, entry.attached))
-        identity = self._key.id_of(*parts)
-        return Source(name, opaque, entry.size, "", identity, sealed=sealed, attached=attached)
+        hashed = self._key.id_of if self._key is not None and name in self._private else short_hash
+        # A group's name is a UID, a bundle's tells place and time: both are hashed.
+        source = Source(
+            name,
+            entry.key,
+            entry.size,
+            entry.version,
+            hashed(*parts),
+            group=hashed("group", name, entry.group) if entry.group else "",
+            attached=entry.attached,
+            at=entry.at,
+            bundle=hashed("bundle", name, self._archives[name].url, entry.bundle) if entry.bundle else "",
+        )
+        return self._sealed(source) if name in self._private else source
 
-    def locate(self, source: Source) -> tuple[Folder, str]:
-        """The folder of a source's object, and its key there."""
-        if not source.sealed:
-            return self._folders[source.dataset], source.key
+    def _sealed(self, source: Source) -> Source:
         assert self._key is not None
-        return self._folders[source.dataset], self._key.reveal(source.sealed)
+        opaque = self._key.id_of(source.dataset, source.key) + ending_of(source.key)
+        sealed, attached = (
+            text and self._key.seal(text) for text in (source.at or source.key, source.attached)
+        )
+        return replace(source, key=opaque, version="", at="", sealed=sealed, attached=attached)
+
+    def locate(self, source: Source) -> tuple[Archive, str]:
+        """The archive of a source, and what it is read by there."""
+        archive = self._archives[source.dataset]
+        if not source.sealed:
+            return archive, source.at or source.key
+        assert self._key is not None
+        return archive, self._key.reveal(source.sealed)
 
     def attached(self, source: Source) -> Attached:
         """What belongs to a source beside its own object."""
@@ -71,7 +89,9 @@ class SourceLocator:
 
     def public_uri(self, source: Source) -> str | None:
         """The address of a source as rows may tell it; ``None`` where it is private."""
-        return None if source.sealed else _told(self._folders[source.dataset].uri(source.key))
+        if source.sealed:
+            return None
+        return _told(self._archives[source.dataset].uri(source.at or source.key))
 
     def reference_uri(self, source: Source) -> str | None:
         """The same of its reference."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from pipeline.doors import FOLDER, door_of
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
@@ -23,7 +24,8 @@ from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import RunRecord
-from pipeline.privacy.datasets import folder_of
+from pipeline.planning.plan_files import read_sources
+from pipeline.privacy.naming import SourceLocator
 from pipeline.processing.cases import Loaded, Outcome
 from pipeline.processing.processor import Processor
 from pipeline.report.attention import focus
@@ -78,8 +80,9 @@ def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[S
     hidden = {each.name for each in run.job.datasets if each.private}
     for pick in (each for each in picks if each.dataset not in hidden):
         wanted.setdefault((pick.dataset, pick.key), []).append(pick)
+    places = _places(run, set(wanted))
     for (dataset, key), here in wanted.items():
-        loaded = _loaded(run, dataset, key)
+        loaded = _loaded(run, Source(dataset, key, -1, "", "", at=places.get((dataset, key), "")))
         if loaded is None:
             continue
         outcomes = list(processor([loaded]))
@@ -90,17 +93,25 @@ def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[S
                 yield _sample(pick, loaded, mine, run.job.metrics)
 
 
-def _loaded(run: RunFolder, dataset: str, key: str) -> Loaded | None:
-    place = next(each for each in run.job.datasets if each.name == dataset)
+def _places(run: RunFolder, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What images of archives are read by; the key alone does for objects of a folder."""
+    others = {each.name for each in run.job.datasets if door_of(each, each.uri) is not FOLDER}
+    if not any(dataset in others for dataset, _ in wanted):
+        return {}
+    sources = ((each.dataset, each.key, each.at) for each in read_sources(run.folder))
+    return {(dataset, key): at for dataset, key, at in sources if (dataset, key) in wanted}
+
+
+def _loaded(run: RunFolder, source: Source) -> Loaded | None:
     try:
-        folder = folder_of(place)
-        if folder.entry(key).size > MOST_BYTES:
+        archive, at = SourceLocator(run.job).locate(source)
+        if archive.entry(at).size > MOST_BYTES:
             return None  # a scene: its pixels would be too many, once they were here
-        data = folder.read(key)
+        data = archive.read(at)
         image = decode(data, Limits(min(MOST_PIXELS, run.job.limits.max_pixels)))
     except Exception:  # the page goes without a picture that cannot be had any more
         return None
-    return Loaded(Source(dataset, key, len(data), "", ""), sha256_hex(data), len(data), image)
+    return Loaded(source, sha256_hex(data), len(data), image)
 
 
 def _sample(pick: Pick, loaded: Loaded, outcomes: list[Outcome], metrics: tuple[str, ...]) -> Sample:

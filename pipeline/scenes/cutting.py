@@ -112,8 +112,11 @@ class ScenePlan:
 
     def _opened(self, source: Source) -> Scene | None:
         """The source as a scene; nothing where it is none, or where its own row will say what is wrong."""
-        folder, key = self._locator.locate(source)
-        return probe(source, lambda: self._scene_at(folder, key), "whether it is a scene")
+        archive, at = self._locator.locate(source)
+        place = archive.place(at)
+        if place is None:
+            return None
+        return probe(source, lambda: self._scene_at(*place), "whether it is a scene")
 
     def _scene_at(self, folder: Folder, key: str) -> Scene | None:
         """The scene; raises what the store raises, or ``READ_FAILED`` for it."""

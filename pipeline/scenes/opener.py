@@ -31,16 +31,18 @@ class SceneOpener:
         Strips are done at different times: two halves of two versions would make an image of neither.
         """
         (source,) = unit.sources
-        folder, key = self.locator.locate(source)
+        archive, at = self.locator.locate(source)
+        place = archive.place(at)
+        assert place is not None, "the plan cuts whole objects alone"
         try:
-            now = folder.entry(key)
+            now = archive.entry(at)
         except Exception as error:
             raise read_failure(error) from error
         # By its identity, for the plan holds no version of a private object.
         listed = self.locator.identify(source.dataset, now)
         if now.size != source.size or (now.version and listed.source_id != source.source_id):
             raise ImageError("CHANGED", "another object than the one that was listed; run the job again")
-        return Scene(folder, key, Limits(self.job.limits.max_scene_pixels))
+        return Scene(*place, Limits(self.job.limits.max_scene_pixels))
 
     def radiometry(self, unit: Unit) -> Radiometry | None:
         """As the job says it for the dataset."""

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.doors.base import Archive
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors
 from pipeline.formats.geotiff.directory import BYTE_ORDERS, HEIGHT, WIDTH, Directory, read_directory
@@ -196,14 +197,14 @@ class Scene:
             raise read_failure(error) from error
 
 
-def refuse_too_large(folder: Folder, key: str, limits: Limits) -> None:
+def refuse_too_large(archive: Archive, at: str, limits: Limits) -> None:
     """``ImageError("TOO_LARGE")`` for a raster whose header says so, before its bytes are fetched.
 
     Raises what the store raises.
     """
-    if folder.head(key, 2) not in BYTE_ORDERS:
+    if archive.head(at, 2) not in BYTE_ORDERS:
         return
-    with folder.open(key) as file:
+    with archive.open(at) as file:
         directory = read_directory(FileBytes(file))
     try:
         if directory is not None:

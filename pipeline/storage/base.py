@@ -21,6 +21,12 @@ class Entry:
     """ETag, or size and modification time: changes whenever the content does."""
     attached: str = ""
     """What else the listing knows of it, as the text of a ``pipeline.attached.Attached``; mostly nothing."""
+    at: str = ""
+    """What its archive reads it by, where that is not the key: see ``pipeline.doors``."""
+    group: str = ""
+    """What it stands or falls with, where the listing says so."""
+    bundle: str = ""
+    """The object that holds it with others, at its version, where results are bundled likewise."""
 
     @classmethod
     def unreadable(cls, key: str) -> Entry:
@@ -66,6 +72,10 @@ class Store(Protocol):
 
     def head(self, key: str, length: int) -> bytes:
         """The first ``length`` bytes, or all there are."""
+        ...
+
+    def part(self, key: str, start: int, end: int) -> bytes:
+        """Bytes from ``start`` up to ``end``, or as many as there are."""
         ...
 
     def open(self, key: str) -> IO[bytes]:

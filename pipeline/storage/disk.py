@@ -61,6 +61,12 @@ class Disk:
         with self.open(key) as file:
             return file.read(length)
 
+    def part(self, key: str, start: int, end: int) -> bytes:
+        """What is between."""
+        with self.open(key) as file:
+            file.seek(start)
+            return file.read(max(end - start, 0))
+
     def open(self, key: str) -> IO[bytes]:
         """The file itself. ``OSError`` for a pipe, a socket or a device: opening one may never return."""
         path = self.path(key)

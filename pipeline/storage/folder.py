@@ -115,9 +115,17 @@ class Folder:
         """The first ``length`` bytes, or all there are; raises as ``read`` does."""
         return self._store.head(key, length)
 
+    def part(self, key: str, start: int, end: int) -> bytes:
+        """Bytes from ``start`` up to ``end``, or as many as there are; raises as ``read`` does."""
+        return self._store.part(key, start, end)
+
     def open(self, key: str) -> IO[bytes]:
         """The object as a file to read and seek in, for those too large to hold."""
         return self._store.open(key)
+
+    def place(self, key: str) -> tuple[Folder, str] | None:
+        """Itself: see ``pipeline.doors.base.Archive``."""
+        return self, key
 
     def entry(self, key: str) -> Entry:
         """One object as it is now; raises as ``read`` does.

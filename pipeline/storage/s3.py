@@ -135,9 +135,9 @@ class S3(Remote):
             paths = [self._path(key) for key in keys[start : start + PAGE]]
             self._tried(lambda: fsspec.asyn.sync(self._fs.loop, self._fs._bulk_delete, paths))  # noqa: B023
 
-    def bytes_at(self, key: str, start: int, end: int) -> bytes:
-        """A range of an object."""
-        return self._get(key, start, end)[0]
+    def part(self, key: str, start: int, end: int) -> bytes:
+        """One ranged request; none for nothing."""
+        return self._get(key, start, end)[0] if end > start else b""
 
     def _get(self, key: str, start: int | None = None, end: int | None = None) -> tuple[bytes, int]:
         path = self._path(key)
@@ -172,7 +172,7 @@ class _Ranges(io.RawIOBase):
 
     def readall(self) -> bytes:
         """The rest, in one request and not in many small ones."""
-        data = self._store.bytes_at(self._key, self._place, self._size) if self._place < self._size else b""
+        data = self._store.part(self._key, self._place, self._size) if self._place < self._size else b""
         self._place += len(data)
         return data
 
@@ -180,7 +180,7 @@ class _Ranges(io.RawIOBase):
         end = min(self._place + len(buffer), self._size)
         if self._place >= end:
             return 0
-        data = self._store.bytes_at(self._key, self._place, end)
+        data = self._store.part(self._key, self._place, end)
         buffer[: len(data)] = data
         self._place += len(data)
         return len(data)

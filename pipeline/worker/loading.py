@@ -79,11 +79,11 @@ class Loader:
             return error
 
     def _read(self, source: Source) -> bytes:
-        folder, key = self._locator.locate(source)
+        archive, at = self._locator.locate(source)
         try:
             if source.size > LOOKED_INTO:
-                refuse_too_large(folder, key, self._limits)
-            data = folder.read(key)
+                refuse_too_large(archive, at, self._limits)
+            data = archive.read(at)
         except ImageError:
             raise
         except Exception as error:

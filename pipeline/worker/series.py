@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from pipeline.doors.base import Archive
 from pipeline.errors import ImageError
 from pipeline.formats.series import HEAD_BYTES, READERS, formats_of_series
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.schema import OK, QUARANTINED, Row
-from pipeline.storage.folder import Folder
 from pipeline.units import Source, Unit
 
 ReadHead = Callable[["Source"], bytes]
@@ -35,12 +35,12 @@ def check(unit: Unit, policies: Mapping[str, str], read: ReadHead) -> dict[str, 
     return faults
 
 
-def whole_head(folder: Folder, key: str) -> bytes:
+def whole_head(archive: Archive, at: str) -> bytes:
     """An object's bytes up to its pixels, or all of it. Raises what the store raises."""
-    head = folder.head(key, HEAD_BYTES)
+    head = archive.head(at, HEAD_BYTES)
     if len(head) < HEAD_BYTES or any(each.ends_in(head) for each in formats_of_series()):
         return head
-    return folder.read(key)
+    return archive.read(at)
 
 
 def all_or_nothing(rows: list[Row], unit: Unit, layout: Layout) -> list[Row]:

@@ -1,0 +1,19 @@
+"""A folder anywhere fsspec reaches, one object an image."""
+
+from __future__ import annotations
+
+from pipeline.doors.base import Archive, Door
+from pipeline.jobs.datasets import Dataset
+from pipeline.storage.folder import Folder
+
+
+def _open(dataset: Dataset, url: str) -> Archive:
+    return Folder(url, dataset.profile)
+
+
+FOLDER = Door(
+    name="folder",
+    summary="objects below an address, one an image; results have the same keys",
+    claims=lambda url: True,
+    open=_open,
+)

@@ -1,0 +1,85 @@
+"""Every door against the contract, on a disk and on S3."""
+
+import os
+import uuid
+
+import pytest
+
+from pipeline.doors import DOORS, door_of, open_archive
+from pipeline.jobs.job import Dataset
+from pipeline.storage import folder as storage
+from pipeline.storage.folder import Folder
+from tests.door_contract import check_absent, check_door, check_many, check_reading, listed
+from tests.helpers import encoded, photograph
+from tests.moto_s3 import new_bucket
+from tests.tar_samples import tar_of
+
+FILES = {
+    "folder": lambda images: images,
+    "tar": lambda images: {"a/x.tar": tar_of(dict(list(images.items())[::2])),
+                           "b.tar": tar_of(dict(list(images.items())[1::2]))},
+}  # fmt: skip
+"""Door -> the objects of an archive of these images."""
+
+
+def dataset_at(url: str, door: str) -> Dataset:
+    return Dataset(name="images", uri=url, store=door)
+
+
+@pytest.fixture(params=["disk", "s3"])
+def place(request, tmp_path):
+    if request.param == "disk":
+        return str(tmp_path)
+    request.getfixturevalue("s3")
+    return new_bucket()
+
+
+@pytest.mark.parametrize("door", FILES)
+def test_a_door_keeps_the_contract(door, place):
+    def make(images):
+        url = f"{place}/{door}"
+        for key, data in FILES[door](images).items():
+            Folder(url).put(key, data)
+        return lambda: open_archive(dataset_at(url, door), url)
+
+    check_door(make, lambda index: encoded(photograph(index)))
+
+
+@pytest.mark.parametrize("door", FILES)
+def test_what_is_not_there_cannot_be_listed(door, tmp_path):
+    check_absent(lambda: open_archive(dataset_at(str(tmp_path / "none"), door), str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize("door", FILES)
+def test_a_large_archive_is_listed_in_bounded_memory(door, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "PAGE", 100)
+    for start in range(0, 2000, 200):
+        images = {f"{start + index:05d}.png": b"" for index in range(200)}
+        for key, data in FILES[door](images).items():
+            path = tmp_path / f"{start:05d}" / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    check_many(open_archive(dataset_at(str(tmp_path), door), str(tmp_path)), 2000, 1 << 20)
+
+
+def test_every_door_is_tried():
+    assert set(FILES) == set(DOORS)
+
+
+def test_an_address_says_its_door():
+    cases = {"s3://b/x/0.TAR": "tar", "s3://b/x": "folder", "/data": "folder"}
+    assert {url: door_of(Dataset(name="a", uri=url), url).name for url in cases} == cases
+
+
+def test_windows_are_read_once_for_all_members(monkeypatch):
+    url, images = f"memory://{uuid.uuid4().hex}", {f"{i}.png": os.urandom(300 + i) for i in range(50)}
+    Folder(url).put("x.tar", tar_of(images))
+    archive = open_archive(dataset_at(url, "tar"), url)
+    parts = []
+    whole = Folder.part
+    monkeypatch.setattr(Folder, "part", lambda self, *where: parts.append(where) or whole(self, *where))
+    entries = listed(archive)
+    assert len(parts) <= 2
+    for entry in entries:
+        check_reading(archive, entry, images[entry.key.removeprefix("x.tar/")])
+    assert len(parts) <= 3
