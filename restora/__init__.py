@@ -8,7 +8,7 @@ from pipeline.jobs.job import Job
 from pipeline.run import Progress
 from restora.arrays import restore_array
 from restora.results import Result, open_result
-from restora.runs import job, run
+from restora.runs import job, run, score
 
 __all__ = [
     "Job",
@@ -22,4 +22,5 @@ __all__ = [
     "open_result",
     "restore_array",
     "run",
+    "score",
 ]

@@ -5,7 +5,7 @@ Imports inside functions keep torch and tables out of the start-up of a notebook
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,6 +61,30 @@ def run(
         table, verification = steps.compact(opened), steps.verify(opened)
         steps.conclude(opened, table, verification, steps.report(opened))
         return Result(opened, verification)
+
+
+def score(
+    restored: str | Path | Sequence[str | Path],
+    references: str | Path,
+    *,
+    metrics: Sequence[str] = ("psnr", "ssim"),
+    output: str | Path = "out/score",
+    engine: Literal["local", "ray"] = "local",
+    progress: OnProgress | bool = False,
+    **fields: Any,
+) -> Result:
+    """Scores folders of images that anything restored against their references; each is a restorer.
+
+    ``fields``: ``match``, ``reference``, ``clear``, ``border``, ``pattern``, ``private``, ``profile`` of
+    ``flows.scoring.score_fields``. Raises as ``run``.
+    """
+    from flows.scoring import score_fields
+
+    places = [restored] if isinstance(restored, str | Path) else restored
+    described = score_fields(
+        [str(each) for each in places], str(references), output=str(output), metrics=metrics, **fields
+    )
+    return run(Job.parse(described, where="score"), engine=engine, progress=progress)
 
 
 @contextmanager

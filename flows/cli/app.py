@@ -15,7 +15,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import about_commands, privacy_commands, result_commands, run_commands, training_commands
+from flows.cli import (
+    about_commands,
+    privacy_commands,
+    result_commands,
+    run_commands,
+    score_command,
+    training_commands,
+)
 from flows.cli.console import ERR, complain, say
 from flows.cli.signals import on_first_signal
 from pipeline.errors import JobError, RestoraError
@@ -76,6 +83,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         run_commands.restore,
         RUN,
         "restora restore scans/ clean/ --restorer ffdnet-colour --noise-level 15",
+    ),
+    (
+        "score",
+        score_command.score,
+        RUN,
+        "restora score swinir/ esrgan/ sharp/ --metric psnr_y --metric ssim_y --border 4",
     ),
     ("degrade", run_commands.degrade, RUN, "restora degrade photos/ noisy/ --degradation awgn-25"),
     ("retry", run_commands.retry, RUN, "restora retry out/set5-x4"),

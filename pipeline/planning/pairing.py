@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -65,6 +66,13 @@ class Pairing:
         stems = {_stem(name) for names in wanted.values() for name in names if name}
         found = self._found(sorted(stems))
         return [replace(each, attached=self._attached(wanted[each.key], found).text) for each in page]
+
+    def unused(self) -> int:
+        """How many references no image has, where each is given once and the rule names no masks."""
+        if not self._one_to_one or self._rule.clear is not None:
+            return 0
+        (count,) = self._index.execute("SELECT count(*) FROM found").fetchone()
+        return int(count) - len(self._taken)
 
     def _names(self, key: str) -> tuple[str, str]:
         """The keys of reference and mask, by the rule; empty where there are none."""
@@ -125,8 +133,13 @@ class Pairing:
         return found
 
 
-def paired(dataset: Dataset, pages: Iterator[list[Entry]], *, one_to_one: bool) -> Iterator[list[Entry]]:
-    """The pages of a dataset's images, with their references where it has any."""
+def paired(
+    dataset: Dataset, pages: Iterator[list[Entry]], skipped: Counter[str], *, one_to_one: bool
+) -> Iterator[list[Entry]]:
+    """The pages of a dataset's images, with their references where it has any.
+
+    References left over are counted in ``skipped``: an image that a tool did not give has no row.
+    """
     if dataset.references is None:
         yield from pages
         return
@@ -134,6 +147,8 @@ def paired(dataset: Dataset, pages: Iterator[list[Entry]], *, one_to_one: bool) 
     try:
         for page in pages:
             yield pairing.attach(page)
+        if unused := pairing.unused():
+            skipped[f"references that no image of {dataset.name} has"] += unused
     finally:
         pairing.close()
 

@@ -1,0 +1,82 @@
+"""The command that scores what was restored elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.arguments import Limit, Pattern, Private, Profile, Running
+from flows.cli.option_groups import spread
+from flows.scoring import METRICS, OUTPUT
+
+
+@spread
+def score(
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESTORED... REFERENCES",
+            help="Folders of images to score (paths or fsspec URLs), and last the folder of the true ones.",
+        ),
+    ],
+    metric: Annotated[
+        list[str],
+        typer.Option(
+            "--metric", metavar="NAME", help="A score from `restora list metrics`; the first one ranks."
+        ),
+    ] = list(METRICS),  # noqa: B006 - typer copies it
+    output: Annotated[
+        str, typer.Option("--output", metavar="OUT", help="The folder for tables and report.")
+    ] = OUTPUT,
+    match: Annotated[
+        str | None,
+        typer.Option(
+            "--match",
+            metavar="REGEX",
+            help="For the whole key of a restored image, with named groups: '(?P<id>.+)_x4\\.png'. Without "
+            "it, its reference has the same key, whatever the extension.",
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference", metavar="KEY", help="The key of the reference, made of those groups: '{id}.png'."
+        ),
+    ] = None,
+    clear: Annotated[
+        str | None,
+        typer.Option("--clear", metavar="KEY", help="A mask beside the reference: pixels count where not 0."),
+    ] = None,
+    border: Annotated[
+        int | None,
+        typer.Option(
+            "--border",
+            min=0,
+            metavar="N",
+            help="Pixels cut from each side first; papers on enlarging by 4 cut 4. Without it: none.",
+        ),
+    ] = None,
+    pattern: Pattern = "*",
+    private: Private = None,
+    profile: Profile = None,
+    running: Running = Running(),  # noqa: B008 - frozen
+    limit: Limit = None,
+) -> None:
+    """Score images that anything restored against their references; rank several folders of them.
+
+    No restorer runs. Running it again scores only what is new or changed.
+    """
+    from flows.cli.session import run_job
+    from flows.scoring import score_fields
+    from pipeline.errors import JobError
+    from pipeline.jobs.job import Job
+
+    if len(places) < 2:
+        raise JobError("REFERENCES: is needed behind the folders to score: restora score swinir/ sharp/")
+    *restored, references = places
+    fields = score_fields(
+        restored, references, output=output, metrics=metric, pattern=pattern, match=match,
+        reference=reference, clear=clear, border=border, private=private, profile=profile,
+    )  # fmt: skip
+    raise typer.Exit(run_job(Job.parse(fields, where="score"), running.options(limit=limit)))
