@@ -213,16 +213,20 @@ def engine(options: Options) -> Engine:
 def _losses(run: RunFolder, options: Options) -> Losses:
     """What is gone of a run that is retried or repaired; says so."""
     from pipeline.planning.plan_files import is_planned
-    from pipeline.results.repair import Losses, drop_damaged_units, find_losses
+    from pipeline.results.repair import Losses, find_losses
 
-    dropped = drop_damaged_units(run) if options.repair else []
-    if not (options.retry or options.repair) or not is_planned(run.folder):
-        return Losses(units=dropped)
-    losses = find_losses(run, read_back=options.repair)
-    losses.units = dropped
-    for line in (*losses.units, *losses.objects):
+    in_ledger = _mended(run) if options.repair else run.ledger.lost()
+    wanted = (options.retry or options.repair) and is_planned(run.folder)
+    losses = find_losses(run, read_back=options.repair) if wanted else Losses()
+    for line in (*in_ledger, *losses.objects):
         LOG.warning("to be made again: %s", line)
     return losses
+
+
+def _mended(run: RunFolder) -> list[str]:
+    from pipeline.ledger.mending import mend
+
+    return mend(run.ledger, run.lease.check if run.lease is not None else lambda: None)
 
 
 @contextmanager

@@ -1,18 +1,21 @@
 """Kills a small run at every write to disk, runs it again, and proves it whole. Prints the number of points.
 
+The run seals its ledger however small it is, so that segment and manifest are among the points; deletions
+are among those of ``seal_points``.
+
     python -m tests.crash_points SOURCES FOLDER
 
 Each run is a fork of a process that has everything imported, so that a point costs a second, not five.
 """
 
-import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from pipeline import run
+from pipeline.ledger import sealing
 from pipeline.ledger.run_folder import open_run
+from tests.dying import die_at, in_fork
 from tests.helpers import benchmark, lasting, metric_rows, plan_and_execute
 
 
@@ -21,7 +24,7 @@ def main(sources: str, folder: str) -> None:
     expected = None
     for point in range(-1, 10_000):
         job = _job(sources, f"{folder}/{point}")
-        ended = _in_fork(lambda job=job, point=point: _run(job, dies_at=point))
+        ended = in_fork(lambda job=job, point=point: _run(job, dies_at=point))
         if point >= 0 and ended == 0:
             print(point)
             return
@@ -35,28 +38,11 @@ def _job(sources: str, output: str):
 
 def _run(job, dies_at: int = -1) -> None:
     if dies_at >= 0:
-        _die_at(dies_at)
+        die_at(dies_at, ("replace", "link"))
+    sealing.SEAL_AT = 1
     plan_and_execute(job)
-    run.compact(open_run(job))
-
-
-def _die_at(point: int) -> None:
-    """Before the file ``point // 2`` comes to its place if the point is even, after it if it is odd."""
-    lock, calls = threading.Lock(), iter(range(10_000))
-
-    def deadly(place):
-        def placed(source, target):
-            with lock:
-                call = next(calls)
-                if point == 2 * call:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                place(source, target)
-                if point == 2 * call + 1:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        return placed
-
-    os.replace, os.link = deadly(os.replace), deadly(os.link)
+    with run.open_run(job, run.Options(engine="local")) as opened:
+        run.compact(opened)
 
 
 def _again(job, expected, point: int) -> str:
@@ -67,7 +53,7 @@ def _again(job, expected, point: int) -> str:
         _run(job)
         found.write_text(repr(_proof(job)))
 
-    assert _in_fork(run_and_prove) == 0, f"point {point}: not whole after running again"
+    assert in_fork(run_and_prove) == 0, f"point {point}: not whole after running again"
     rows = found.read_text()
     assert expected in (None, rows), f"point {point}: other rows than an undisturbed run"
     return rows
@@ -79,24 +65,6 @@ def _proof(job) -> list[dict]:
     assert (verification.sources, verification.ok, verification.objects) == (2, 2, 2), verification
     assert run.plan(open_run(job), run.Options(engine="local")).left == 0
     return lasting(metric_rows(job), also=("output_uri",))
-
-
-def _in_fork(work) -> int:
-    """Exit code of ``work`` in a fork of this process; negative where a signal ended it."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ forgotten at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from pipeline.storage.folder import Folder
@@ -55,6 +55,14 @@ class Attempts:
             yield before < ATTEMPTS_TOGETHER
         finally:
             self.end(unit_id)
+
+    def begun(self) -> set[str]:
+        """Units that were begun and not left on purpose; committed ones too, of a run that did not end."""
+        return {key.rsplit("/", 1)[-1] for key in self._folder.keys(ATTEMPTS)}
+
+    def forget(self, unit_ids: Iterable[str]) -> None:
+        """Forgets these units."""
+        self._folder.delete_all([_key(each) for each in unit_ids])
 
 
 def _key(unit_id: str) -> str:

@@ -1,7 +1,8 @@
 """The commit record: one Parquet file per unit, written last. What has a row here is done.
 
 Objects first, then one PUT of the unit's file at ``ledger/<recipe>/<2 hex>/<unit>.parquet``. There is
-no second bookkeeping and nothing is renamed.
+no second bookkeeping and nothing is renamed. Once there are many such files, they are merged into segments:
+see ``pipeline.ledger.sealing``. The ledger is the segments and the files of units that are in none.
 """
 
 from __future__ import annotations
@@ -9,38 +10,19 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pipeline.errors import StorageError
 from pipeline.jobs.job import Job
-from pipeline.ledger.schema import OK, Row, schema_of
+from pipeline.ledger.committed import COLUMNS, Committed, CommittedBuilder
+from pipeline.ledger.schema import Row, schema_of
+from pipeline.ledger.sealed import Sealed
 from pipeline.storage.folder import Folder
 
-
-@dataclass(frozen=True)
-class Committed:
-    """What the ledger of one recipe holds, 16 bytes an image and not more."""
-
-    done: NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, "S32"))
-    """source_id of every committed source, sorted, each once."""
-    failed: NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, "S32"))
-    """Those of them whose newest attempt has a quarantined row, sorted."""
-    attempts: dict[str, int] = field(default_factory=dict)
-    """Newest attempt of the sources that were tried again; all others are at attempt 0."""
-
-    def attempt(self, source_id: str) -> int:
-        """The newest committed attempt of a source."""
-        return self.attempts.get(source_id, 0)
-
-    def newest(self, table: pa.Table) -> NDArray[np.bool_]:
-        """For each row of a ledger file whether its source was not tried again since."""
-        rows = zip(table["source_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
-        return np.array([attempt == self.attempt(source) for source, attempt in rows], bool)
+AT_ONCE = 256
+"""So many files of units are read ahead."""
 
 
 class Ledger:
@@ -48,6 +30,7 @@ class Ledger:
 
     def __init__(self, folder: Folder, prefix: str, schema: pa.Schema) -> None:
         self.folder, self.prefix, self.schema = folder, prefix, schema
+        self._sealed: Sealed | None = None
 
     @classmethod
     def of(cls, job: Job, folder: Folder, recipe_id: str) -> Ledger:
@@ -58,9 +41,19 @@ class Ledger:
         """Where a unit's file is stored."""
         return f"{self.prefix}/{unit_id[:2]}/{unit_id}.parquet"
 
-    def keys(self) -> list[str]:
-        """The files of every committed unit, sorted."""
+    def unit_keys(self) -> list[str]:
+        """The files of units, sorted, also of those that are in a segment by now."""
         return self.folder.keys(self.prefix, ".parquet")
+
+    def keys(self) -> list[str]:
+        """The files that hold the ledger, sorted: its segments, and the units' that are in none."""
+        files, sealed = self._opened()
+        return sorted([*files, *(each.key for each in sealed.segments)])
+
+    def unit_ids(self) -> frozenset[str]:
+        """Every committed unit."""
+        files, sealed = self._opened()
+        return frozenset([*map(unit_of, files), *(each.decode() for each in sealed.unit_ids)])
 
     def commit(self, unit_id: str, rows: Sequence[Row]) -> None:
         """The one PUT that makes a unit done. Its objects must be in the store already."""
@@ -73,49 +66,77 @@ class Ledger:
         """The rows of one unit's file. ``StorageError`` where it is damaged."""
         try:
             # Not read_table, which would import pyarrow.dataset and, where it is installed, pandas.
-            return pq.ParquetFile(io.BytesIO(self.folder.read(key))).read(columns)
+            table = pq.ParquetFile(pa.BufferReader(self.folder.read(key))).read(columns, use_threads=False)
         except pa.ArrowInvalid as error:
             raise StorageError(
                 f"{self.folder.uri(key)}: not a whole Parquet file; delete it and run the job again: "
                 "its images will be done once more"
             ) from error
+        return _named(table, unit_of(key))
 
     def rows(self, unit_id: str) -> list[Row] | None:
-        """The rows of a unit that is committed, else ``None``."""
+        """The rows of a unit that is committed, else ``None``.
+
+        Which units are in segments is read once: a worker meets none that was sealed while it works, unless
+        another driver took its run over, and then both commit the same rows.
+        """
         try:
-            found: list[Row] = self.read(self.key(unit_id)).to_pylist()
+            table: pa.Table | None = self.read(self.key(unit_id))
         except FileNotFoundError:
-            return None
-        return found
+            if self._sealed is None:
+                self._sealed = self.sealed()
+            table = self._sealed.unit(unit_id)
+        return None if table is None else list(table.to_pylist())
+
+    def sealed(self) -> Sealed:
+        """The segments as they are now."""
+        return Sealed.of(self.folder, self.prefix)
 
     def tables(self, columns: list[str] | None = None, threads: int = 8) -> Iterator[pa.Table]:
-        """Every unit's rows, in order of unit, a bounded number of files in memory."""
-        keys = self.keys()
+        """All rows: segments in parts of some 50,000 rows, then unit by unit, a bounded number in memory.
+
+        Both in order of unit. Ask ``committed`` which rows count: a source may stand in several units.
+        """
+        files, sealed = self._opened()
+        yield from sealed.tables(columns)
         with ThreadPoolExecutor(threads) as pool:
-            for start in range(0, len(keys), 256):
-                yield from pool.map(lambda key: self.read(key, columns), keys[start : start + 256])
+            for start in range(0, len(files), AT_ONCE):
+                yield from pool.map(lambda key: self._table(key, columns), files[start : start + AT_ONCE])
+
+    def lost(self) -> list[str]:
+        """What is wrong with the ledger itself, one line each: segments that are gone."""
+        return [
+            f"{self.folder.uri(each.key)} is gone, with the rows of {each.units} units: bring it back from a "
+            "copy, or run the job again, which does their images once more"
+            for each in self.sealed().lost
+        ]
 
     def committed(self) -> Committed:
         """What is done, over the whole ledger."""
-        done: list[NDArray[np.bytes_]] = []
-        newest: dict[str, int] = {}
-        failures: list[tuple[str, int]] = []
-        for table in self.tables(["source_id", "status", "attempt"]):
-            ids = table["source_id"].to_pylist()
-            done.append(np.unique(np.array(ids, "S32")))
-            for source_id, status, attempt in zip(
-                ids, table["status"].to_pylist(), table["attempt"].to_pylist(), strict=True
-            ):
-                if attempt > newest.get(source_id, 0):
-                    newest[source_id] = attempt
-                if status != OK:
-                    failures.append((source_id, attempt))
-        failed = [source for source, attempt in failures if attempt == newest.get(source, 0)]
-        return Committed(
-            done=np.unique(np.concatenate(done)) if done else np.empty(0, "S32"),
-            failed=np.unique(np.array(failed, "S32")),
-            attempts=newest,
-        )
+        builder = CommittedBuilder()
+        for table in self.tables(COLUMNS):
+            builder.add(table)
+        return builder.build()
+
+    def _opened(self) -> tuple[list[str], Sealed]:
+        """Files of units that are in no segment, and the segments.
+
+        In this order: what is sealed after the listing is in the manifest, and no unit is missed.
+        """
+        files, sealed = self.unit_keys(), self.sealed()
+        if files:
+            inside = sealed.holds([unit_of(key) for key in files])
+            files = [key for key, is_inside in zip(files, inside, strict=True) if not is_inside]
+        return files, sealed
+
+    def _table(self, key: str, columns: list[str] | None) -> pa.Table:
+        try:
+            return self.read(key, columns)
+        except FileNotFoundError:
+            found = self.sealed().unit(unit_of(key))  # sealed since the listing
+            if found is None:
+                raise
+            return found if columns is None else found.select(columns)
 
 
 def prefix_of(recipe_id: str) -> str:
@@ -123,10 +144,14 @@ def prefix_of(recipe_id: str) -> str:
     return f"ledger/{recipe_id[:12]}"
 
 
-def contains(sorted_ids: NDArray[np.bytes_], ids: Sequence[str]) -> NDArray[np.bool_]:
-    """For each id whether it is among the sorted ones."""
-    wanted = np.array(ids, "S32")
-    if not len(sorted_ids):
-        return np.zeros(len(wanted), bool)
-    places = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
-    return np.asarray(sorted_ids[places] == wanted)
+def unit_of(key: str) -> str:
+    """The unit whose file this is."""
+    return key.rsplit("/", 1)[-1].removesuffix(".parquet")
+
+
+def _named(table: pa.Table, unit_id: str) -> pa.Table:
+    """The table with its unit in every row: the file's name says whose rows they are."""
+    place = table.schema.get_field_index("unit_id")
+    if place < 0:
+        return table
+    return table.set_column(place, "unit_id", pa.repeat(pa.scalar(unit_id), len(table)))

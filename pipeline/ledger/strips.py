@@ -1,14 +1,14 @@
 """The ledger of strips: beside that of images, under the same protocol, with rows of its own.
 
 A strip is no image, so no reader of images ever meets one. The names of the files alone say which
-strips are done.
+strips are done, so they are never merged into segments.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.ledger.ledger import Ledger, prefix_of
+from pipeline.ledger.ledger import Ledger, prefix_of, unit_of
 from pipeline.storage.folder import Folder
 
 COLUMNS = pa.schema(
@@ -44,4 +44,4 @@ class StripLedger(Ledger):
 
     def unit_ids(self) -> frozenset[str]:
         """The strips that are done."""
-        return frozenset(key.rsplit("/", 1)[-1].removesuffix(".parquet") for key in self.keys())
+        return frozenset(map(unit_of, self.unit_keys()))

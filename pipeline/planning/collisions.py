@@ -6,11 +6,14 @@ from array import array
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import seed_of
 from pipeline.jobs.job import Job
+from pipeline.planning.plan_files import read_batches
+from pipeline.storage.folder import Folder
 from pipeline.units import Source
 
 
@@ -22,23 +25,28 @@ class Collisions:
         self._extensions = FORMATS[name].extensions if name else ()
         self._stems = array("q")  # 8 bytes a source, so that ten million fit
 
-    def add(self, source: Source) -> None:
-        """Notes a source while the store is listed."""
-        if self._extensions and source.key.endswith(self._extensions[0]):
-            self._stems.append(seed_of(source.dataset, source.key.removesuffix(self._extensions[0])))
+    def add(self, sources: Iterable[Source]) -> None:
+        """Notes sources while the store is listed."""
+        if not self._extensions:
+            return
+        end = self._extensions[0]
+        found = (source for source in sources if source.key.endswith(end))
+        self._stems.extend(seed_of(source.dataset, source.key.removesuffix(end)) for source in found)
 
-    def refuse(self, sources: Iterable[Source]) -> None:
-        """``JobError`` that names the first two of ``sources``, all that were added, that would meet."""
+    def refuse(self, folder: Folder) -> None:
+        """``JobError`` that names the first two of the plan's sources that would meet; all were added."""
         stems = np.unique(np.array(self._stems, np.int64))
         if not len(stems):
             return
-        for source in sources:
-            if source.key.lower().endswith(self._extensions):
-                continue
-            stem = seed_of(source.dataset, source.key)
-            if stems[min(int(np.searchsorted(stems, stem)), len(stems) - 1)] == stem:
-                raise JobError(
-                    f"datasets: {source.dataset!r} holds {source.key!r} and "
-                    f"{source.key + self._extensions[0]!r}, which would become one output; "
-                    "give them different datasets by pattern"
-                )
+        for batch in read_batches(folder, columns=["dataset", "key"]):
+            for dataset, key in zip(batch["dataset"].to_pylist(), batch["key"].to_pylist(), strict=True):
+                if not key.lower().endswith(self._extensions):
+                    self._refuse(dataset, key, stems)
+
+    def _refuse(self, dataset: str, key: str, stems: NDArray[np.int64]) -> None:
+        stem = seed_of(dataset, key)
+        if stems[min(int(np.searchsorted(stems, stem)), len(stems) - 1)] == stem:
+            raise JobError(
+                f"datasets: {dataset!r} holds {key!r} and {key + self._extensions[0]!r}, which would become "
+                "one output; give them different datasets by pattern"
+            )

@@ -8,15 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.errors import JobError, StorageError
 from pipeline.formats import FORMATS
 from pipeline.hashing import seed_of
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
-from pipeline.ledger.ledger import Committed, contains
+from pipeline.ledger.committed import Committed, contains
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.planning.plan_files import is_planned, read_sources
+from pipeline.planning.plan_files import is_planned, read_batches, sources_of
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.units import Source
 
@@ -34,8 +35,8 @@ class PlannedBefore:
     def __init__(self, run: RunFolder) -> None:
         known = array("q")
         if _may_overwrite(run) and is_planned(run.folder):
-            for source in read_sources(run.folder):
-                known.append(_name(source))
+            for batch in read_batches(run.folder, columns=["dataset", "key"]):
+                known.extend(map(seed_of, batch["dataset"].to_pylist(), batch["key"].to_pylist()))
         self._known = np.unique(np.array(known, np.int64))
 
     def __contains__(self, source: Source) -> bool:
@@ -63,18 +64,8 @@ def _may_overwrite(run: RunFolder) -> bool:
 
 
 def _uncommitted(run: RunFolder, committed: Committed) -> Iterator[Source]:
-    page: list[Source] = []
-    for source in read_sources(run.folder):
-        page.append(source)
-        if len(page) == 4096:
-            yield from _left_of(page, committed)
-            page = []
-    yield from _left_of(page, committed)
-
-
-def _left_of(page: list[Source], committed: Committed) -> Iterator[Source]:
-    done = contains(committed.done, [each.source_id for each in page])
-    return (source for source, is_done in zip(page, done, strict=True) if not is_done)
+    for batch in read_batches(run.folder):
+        yield from sources_of(batch.filter(pa.array(~contains(committed.done, batch["source_id"]))))
 
 
 def _looked_up(run: RunFolder, new: list[Source]) -> list[Source]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice, repeat
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import repeat
 
 from pipeline.errors import JobError
 from pipeline.formats.extras import require_extra
 from pipeline.jobs.job import Dataset
+from pipeline.ledger.attempts import Attempts
+from pipeline.ledger.committed import IdArray, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
-from pipeline.planning.grouping import Grouping, unit_sizes, wanted_of
+from pipeline.planning.grouping import Attempted, Left, cut, unit_sizes, wanted_of
 from pipeline.planning.no_images import is_no_image
 from pipeline.planning.originals import Originals
 from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
@@ -30,7 +29,9 @@ from pipeline.planning.plan_files import (
     UNITS,
     UNITS_SCHEMA,
     PlanFile,
-    read_sources,
+    columns_of,
+    read_batches,
+    read_units_named,
     record_of,
 )
 from pipeline.planning.series import SeriesIndex, read_groups
@@ -42,9 +43,7 @@ from pipeline.scenes.cutting import ScenePlan
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import RUN_FOLDER
-from pipeline.units import Group, Source
-
-NOTHING: NDArray[np.bytes_] = np.empty(0, "S32")
+from pipeline.units import Source, Unit
 
 
 @dataclass(frozen=True)
@@ -69,66 +68,82 @@ def make_plan(
     workers: int,
     limit: int | None = None,
     retry: bool = False,
-    lost: NDArray[np.bytes_] = NOTHING,
+    lost: IdArray | None = None,
 ) -> PlanSummary:
     """Lists the stores, subtracts the ledger, groups the rest and writes both files.
 
     ``retry`` takes what failed instead of what is missing; ``lost`` are sources that are done, and whose
-    objects are gone. ``limit`` takes only the first sources of
-    the listing. Raises ``StorageError`` for a store that cannot be listed, ``JobError`` where the
-    listing is empty or two sources would write one object.
+    objects are gone. ``limit`` takes only the first sources of the listing. Raises ``StorageError`` for a
+    store that cannot be listed, ``JobError`` where the listing is empty or two sources meet in one object.
     """
     committed, before = run.ledger.committed(), PlannedBefore(run)
+    wanted = wanted_of(committed, retry, no_ids() if lost is None else lost)
+    begun = Attempts(run.folder).begun()
+    left = Left(committed, wanted, read_units_named(run.folder, begun))
     left_out, skipped = Counter[str](), Counter[str]()
-    total = _write_sources(run, limit, left_out, skipped)
+    total = _write_sources(run, left, limit, left_out, skipped)
     if total == 0:
         shown = ", ".join(describe_dataset(each) for each in run.job.datasets)
         others = f"; {left_out.total():,} files are no images by their name" if left_out else ""
         others += "".join(f"; {count:,} {reason}" for reason, count in skipped.items())
         raise JobError(f"datasets: no image found in {shown}; check the address and the pattern{others}")
     refuse_overwriting(run, before, committed)
-    fixed = run.job.resources.unit_images
-    sizes = repeat(fixed) if fixed else unit_sizes(total, workers)
-    grouping = Grouping(run.recipe_id, committed, sizes, wanted_of(committed, retry, lost))
     scenes, count = ScenePlan(run), 0
     with PlanFile(run.folder, UNITS, UNITS_SCHEMA) as table:
-        for unit in scenes.split(grouping.units(_groups(run.folder))):
+        for unit in scenes.split(_units(run, left, workers)):
             table.write(record_of(unit))
+            begun.discard(unit.unit_id)
             count += 1
     scenes.clean(committed)
-    clear_litter(run, is_whole_plan=limit is None and not retry)
+    clear_litter(run, unplanned=begun, is_whole_plan=limit is None and not retry)
     return PlanSummary(
         sources=total,
-        done=total - grouping.left if not retry else len(committed.done),
-        left=grouping.left,
+        done=total - left.count if not retry else len(committed.done),
+        left=left.count,
         units=count,
-        removed=len(committed.done) - grouping.seen if limit is None else 0,
+        removed=len(committed.done) - left.seen if limit is None else 0,
         left_out=left_out.total(),
         skipped=dict(skipped),
     )
 
 
-def _groups(folder: Folder) -> Iterator[Group]:
-    """What stands or falls alone, then groups."""
-    for source in read_sources(folder):
-        if not source.group:
-            yield [source]
-    yield from read_groups(folder)
+def _units(run: RunFolder, left: Left, workers: int) -> Iterator[Unit]:
+    """Units that were begun before, then what stands or falls alone, then groups."""
+    for group in read_groups(run.folder):
+        left.note_group(group)
+    kept = left.begun()
+    yield from kept
+    count = left.count - sum(len(unit.sources) for unit in kept)
+    fixed = run.job.resources.unit_images
+    sizes = repeat(fixed) if fixed else unit_sizes(count, workers)
+    yield from cut(run.recipe_id, _left(run.folder, left), sizes)
 
 
-def _write_sources(run: RunFolder, limit: int | None, left_out: Counter[str], skipped: Counter[str]) -> int:
+def _left(folder: Folder, left: Left) -> Iterator[list[Attempted]]:
+    for batch in read_batches(folder):
+        yield from left.of_batch(batch)
+    yield from filter(None, map(left.of_group_alone, read_groups(folder)))
+
+
+def _write_sources(
+    run: RunFolder, left: Left, limit: int | None, left_out: Counter[str], skipped: Counter[str]
+) -> int:
     total = 0
     collisions = Collisions(run.job)
     with PlanFile(run.folder, SOURCES, SOURCES_SCHEMA) as table:
-        for source in islice(_list_sources(run, left_out, skipped), limit):
-            collisions.add(source)
-            table.write(vars(source))
-            total += 1
-    collisions.refuse(read_sources(run.folder))
+        for page in _list_sources(run, left_out, skipped):
+            listed = page if limit is None else page[: limit - total]
+            if listed:
+                collisions.add(listed)
+                left.note(table.write_columns(columns_of(listed)))
+            total += len(listed)
+            if total == limit:
+                break
+    collisions.refuse(run.folder)
     return total
 
 
-def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str]) -> Iterator[Source]:
+def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str]) -> Iterator[list[Source]]:
     locator = SourceLocator(run.job)
     series, originals = SeriesIndex(run.folder, locator), Originals(run, locator)
     for index, dataset in enumerate(run.job.datasets):
@@ -137,7 +152,7 @@ def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str])
             sources = [locator.identify(dataset, entry) for entry in page]
             for source in sources:
                 originals.refuse(source)
-            yield from series.with_groups(dataset, sources)
+            yield series.with_groups(dataset, sources)
 
 
 def _images(

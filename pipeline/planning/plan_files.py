@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pipeline.errors import JobError
+from pipeline.ledger.committed import IdArray, ids_of, no_ids
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
 from pipeline.units import Source, Unit, unit_of
@@ -67,6 +67,13 @@ class PlanFile:
         if len(self._records) == self.BATCH:
             self._flush()
 
+    def write_columns(self, columns: dict[str, list[Any]]) -> pa.RecordBatch:
+        """Many rows at once, after those before; what was written."""
+        self._flush()
+        batch = pa.RecordBatch.from_pydict(columns, schema=self._schema)
+        self._writer.write_batch(batch, row_group_size=len(batch))
+        return batch
+
     def _flush(self) -> None:
         if self._records:
             self._writer.write_table(pa.Table.from_pylist(self._records, schema=self._schema))
@@ -81,35 +88,52 @@ class PlanFile:
                 self._folder.put_file(self._key, self._path)
 
 
-def read_records(folder: Folder, key: str) -> Iterator[dict[str, Any]]:
+def read_batches(
+    folder: Folder, key: str = SOURCES, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Rows of a Parquet file of the run folder, a batch in memory at a time."""
     with folder.open(key) as file:
-        for batch in pq.ParquetFile(file).iter_batches(4096):
-            yield from batch.to_pylist()
+        yield from pq.ParquetFile(file).iter_batches(PlanFile.BATCH, columns=columns)
+
+
+def read_records(folder: Folder, key: str) -> Iterator[dict[str, Any]]:
+    """The same, a row at a time."""
+    for batch in read_batches(folder, key):
+        yield from batch.to_pylist()
+
+
+def columns_of(sources: list[Source]) -> dict[str, list[Any]]:
+    """Sources as columns of the plan's file."""
+    return {name: [getattr(each, name) for each in sources] for name in SOURCES_SCHEMA.names}
+
+
+def sources_of(batch: pa.RecordBatch) -> list[Source]:
+    """The sources of a batch of the plan's file."""
+    return [Source(**record) for record in batch.to_pylist()]
 
 
 def read_sources(folder: Folder) -> Iterator[Source]:
     """Every source of the last plan, in order of listing."""
-    for record in read_records(folder, SOURCES):
-        yield Source(**record)
+    for batch in read_batches(folder):
+        yield from sources_of(batch)
 
 
 def read_sources_named(folder: Folder, source_ids: set[str]) -> list[Source]:
     """Those of the last plan's sources that have one of these identities."""
     names = pa.array(sorted(source_ids), pa.string())
-    found: list[Source] = []
-    with folder.open(SOURCES) as file:
-        for batch in pq.ParquetFile(file).iter_batches(4096):
-            kept = batch.filter(pc.is_in(batch["source_id"], names))
-            found += [Source(**record) for record in kept.to_pylist()]
-    return found
+    batches = read_batches(folder)
+    return [s for batch in batches for s in sources_of(batch.filter(pc.is_in(batch["source_id"], names)))]
 
 
 def is_planned(folder: Folder) -> bool:
     """Whether there is a whole list of sources; a damaged one is made again by the next plan."""
-    if not folder.exists(SOURCES):
+    return _is_whole(folder, SOURCES)
+
+
+def _is_whole(folder: Folder, key: str) -> bool:
+    if not folder.exists(key):
         return False
-    with folder.open(SOURCES) as file:
+    with folder.open(key) as file:
         try:
             pq.ParquetFile(file)
         except (pa.ArrowInvalid, OSError):
@@ -117,23 +141,34 @@ def is_planned(folder: Folder) -> bool:
     return True
 
 
-def read_source_ids(folder: Folder) -> NDArray[np.bytes_]:
-    """Identities of every source of the last plan, sorted, 32 bytes each; ``JobError`` without one."""
+def read_source_ids(folder: Folder) -> IdArray:
+    """Identities of every source of the last plan, sorted, 16 bytes each; ``JobError`` without one."""
     if not folder.exists(SOURCES):
         raise JobError(f"{folder.url}: nothing was planned here yet; run the job first")
     if not is_planned(folder):
         raise JobError(f"{folder.uri(SOURCES)}: is damaged; run the same command again, which makes it")
     with folder.open(SOURCES) as file:
-        column = pq.ParquetFile(file).read(["source_id"])["source_id"]
-    return np.unique(
-        np.concatenate([np.array(c.to_pylist(), "S32") for c in column.chunks] or [np.empty(0, "S32")])
-    )
+        batches = pq.ParquetFile(file).iter_batches(1 << 16, columns=["source_id"])
+        ids = np.concatenate([no_ids(), *(ids_of(batch["source_id"]) for batch in batches)])
+    ids.sort()
+    first = np.ones(len(ids), bool)
+    first[1:] = ids[1:] != ids[:-1]
+    return ids if first.all() else ids[first]
 
 
 def read_units(folder: Folder) -> Iterator[Unit]:
     """The units of the last plan."""
     for record in read_records(folder, UNITS):
         yield unit_of(record)
+
+
+def read_units_named(folder: Folder, unit_ids: set[str]) -> list[Unit]:
+    """Those of the units of the last plan that have one of these names."""
+    if not unit_ids or not _is_whole(folder, UNITS):
+        return []
+    names = pa.array(sorted(unit_ids))
+    batches = (batch.filter(pc.is_in(batch["unit_id"], names)) for batch in read_batches(folder, UNITS))
+    return [unit_of(record) for batch in batches for record in batch.to_pylist()]
 
 
 class PlannedUnits:

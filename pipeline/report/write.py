@@ -43,6 +43,11 @@ from pipeline.units import Source
 
 PAGE = "report/index.html"
 
+COLUMNS = (
+    *("dataset", "key", "degradation", "restorer", "status", "reason", "stage", "message"),
+    *("seconds", "device", "code_version", "finished_at"),
+)
+
 MOST_PIXELS = 1 << 24
 """Larger images are not made again for a picture of a few hundred pixels."""
 MOST_BYTES = 1 << 28
@@ -51,7 +56,7 @@ MOST_BYTES = 1 << 28
 
 def write_report(run: RunFolder) -> str:
     """Writes ``report/index.html`` from the tables; returns its address."""
-    table, summary = read_metrics(run), read_summary(run)
+    table, summary = read_metrics(run, _columns(run)), read_summary(run)
     metric = run.job.metrics[0] if run.job.metrics else None
     picked_by = focus(run.job.metrics) if run.job.kind == "restore" else metric
     picks = pick_samples(table, picked_by)
@@ -66,6 +71,11 @@ def write_report(run: RunFolder) -> str:
     )
     run.folder.put(PAGE, page.encode())
     return run.folder.uri(PAGE)
+
+
+def _columns(run: RunFolder) -> list[str]:
+    """Of the metric table: what the page says something of."""
+    return [*COLUMNS, *(f"{name}{suffix}" for name in run.job.metrics for suffix in ("", "_degraded"))]
 
 
 def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sample]:

@@ -58,11 +58,10 @@ class Finished:
 
 
 def state_of(run: RunFolder) -> str:
-    """SHA-256 over the job, the identities of the planned sources and the names of the committed units."""
-    units = run.folder.keys(run.ledger.prefix, ".parquet")
+    """SHA-256 over the job, the identities of the planned sources and the names of the ledger's files."""
     parts = (
         json.dumps(run.job.shown(), sort_keys=True),
         sha256_hex(read_source_ids(run.folder).tobytes()),
-        *units,
+        *run.ledger.keys(),
     )
     return sha256_hex("\n".join(parts).encode())

@@ -10,25 +10,22 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from pipeline.errors import StorageError
 from pipeline.ledger.addresses import promised
+from pipeline.ledger.committed import IdArray, ids_of, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.results.current import current_rows
-from pipeline.results.verify import object_fault
+from pipeline.results.verify import COLUMNS, object_fault
 
 
 @dataclass
 class Losses:
     """What is to be done again, and why."""
 
-    source_ids: NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, "S32"))
+    source_ids: IdArray = field(default_factory=no_ids)
     """Sources with a lost or damaged object, sorted."""
     objects: list[str] = field(default_factory=list)
     """What is wrong with each object, one line each."""
-    units: list[str] = field(default_factory=list)
-    """Ledger files that were damaged and are gone now: their images have no row any more."""
 
 
 def find_losses(run: RunFolder, *, read_back: bool, threads: int = 16) -> Losses:
@@ -40,25 +37,13 @@ def find_losses(run: RunFolder, *, read_back: bool, threads: int = 16) -> Losses
     losses = Losses()
     look = partial(_fault, run, read_back)
     with ThreadPoolExecutor(threads) as pool:
-        for _, table in current_rows(run):
+        for _, table in current_rows(run, COLUMNS):
             for source_id, fault in pool.map(look, _owed(table, run)):
                 if fault is not None:
                     lost.add(source_id)
                     losses.objects.append(fault)
-    losses.source_ids = np.unique(np.array(sorted(lost), "S32"))
+    losses.source_ids = np.sort(ids_of(list(lost)))
     return losses
-
-
-def drop_damaged_units(run: RunFolder) -> list[str]:
-    """Deletes ledger files that cannot be read, so that what they held is done again; their keys."""
-    dropped = []
-    for key in list(run.ledger.keys()):
-        try:
-            run.ledger.read(key, ["source_id"])
-        except StorageError:
-            run.folder.delete(key)
-            dropped.append(key)
-    return dropped
 
 
 class _Owed(NamedTuple):

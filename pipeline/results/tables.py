@@ -17,6 +17,7 @@ from pipeline.distances import DISTANCES
 from pipeline.ledger.addresses import with_addresses
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import FEATURES, OK
+from pipeline.ledger.sealing import seal
 from pipeline.metrics import METRICS
 from pipeline.recipe.recipe import SCHEMA_VERSION
 from pipeline.results.current import current_rows
@@ -50,11 +51,16 @@ class TableSummary:
 
 
 def compact(run: RunFolder) -> TableSummary:
-    """Writes ``tables/metrics.parquet`` and ``tables/summary.parquet`` from ledger and plan."""
+    """Writes ``tables/metrics.parquet`` and ``tables/summary.parquet`` from ledger and plan.
+
+    Who holds the run's lease merges the files of units into segments first, where there are many.
+    """
     # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
     from pipeline.results.distance_table import DistanceTable
     from pipeline.results.statistics import summarise
 
+    if run.lease is not None:
+        seal(run.ledger, run.lease.check)
     counts: dict[str, int] = dict.fromkeys(("rows", "ok", "superseded", "images", "images_quarantined"), 0)
     distances = DistanceTable(run.job.distances)
     columns = [with_units(field) for field in run.ledger.schema if field.name not in FEATURES]

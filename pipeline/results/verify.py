@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.errors import describe
 from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.ledger.addresses import promised
+from pipeline.ledger.committed import ids_of, places_of
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
@@ -25,6 +26,12 @@ from pipeline.results.current import current_rows
 from pipeline.storage.folder import Folder
 
 MOST_SHOWN = 20
+COLUMNS = [
+    *("dataset", "key", "source_id", "degradation", "restorer", "unit_id", "attempt", "status"),
+    "finished_at",
+    *(f"{kind}_{name}" for kind in ("output", "degraded") for name in ("uri", "sha256", "bytes")),
+]
+"""Of the ledger: what is checked."""
 HELD_BYTES = 1 << 26
 """Larger objects are read in pieces, one request more each."""
 
@@ -73,10 +80,12 @@ def verify(run: RunFolder, *, since: datetime | None = None, threads: int = 8) -
     bad = np.zeros(len(listed), bool)
     expected = Counter(run.recipe.combinations)
     objects = 0
-    for _, current in current_rows(run):
-        places = np.searchsorted(listed, np.array(current["source_id"].to_pylist(), "S32"))
+    for line in run.ledger.lost():
+        problems.add(line)
+    for _, current in current_rows(run, COLUMNS):
+        places = places_of(listed, ids_of(current["source_id"]))
         np.add.at(rows_per_source, places, 1)
-        bad[places[np.array(current["status"].to_pylist(), object) != OK]] = True
+        bad[places[current["status"].to_numpy() != OK]] = True
         _check_combinations(current, expected, problems)
         fresh = current if since is None else current.filter(pc.greater_equal(current["finished_at"], since))
         objects += _check_objects(fresh, run, problems, threads)
@@ -102,15 +111,25 @@ def _check_counts(rows: NDArray[np.int64], expected: int, problems: _Problems) -
 
 
 def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], problems: _Problems) -> None:
-    per_source: dict[str, Counter[tuple[str, str]]] = {}
-    columns = (table[name].to_pylist() for name in ("source_id", "key", "degradation", "restorer"))
-    for source, key, degradation, restorer in zip(*columns, strict=True):
-        found = per_source.setdefault(source, Counter())
-        found[degradation, restorer] += 1
+    names = ["degradation", "restorer"]
+    for degradation, restorer in (tuple(each.values()) for each in _distinct(table, names)):
+        mine = pc.and_(pc.equal(table["degradation"], degradation), pc.equal(table["restorer"], restorer))
+        rows = table.filter(mine)
         if (degradation, restorer) not in expected:
-            problems.add(f"{key}: a row of {degradation} x {restorer}, which is not in the job")
-        elif found[degradation, restorer] > 1:
-            problems.add(f"{key}: more than one row of {degradation} x {restorer}")
+            for key in rows["key"].to_pylist():
+                problems.add(f"{key}: a row of {degradation} x {restorer}, which is not in the job")
+        elif pc.count_distinct(rows["source_id"]).as_py() < len(rows):
+            counts = rows.group_by(["source_id", "key"], use_threads=False).aggregate([([], "count_all")])
+            for each in counts.filter(pc.greater(counts["count_all"], 1)).to_pylist():
+                text = f"{each['key']}: more than one row of {degradation} x {restorer}"
+                problems.add(text, each["count_all"] - 1)
+
+
+def _distinct(table: pa.Table, names: list[str]) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = (
+        table.select(names).group_by(names, use_threads=False).aggregate([]).to_pylist()
+    )
+    return found
 
 
 def _check_objects(table: pa.Table, run: RunFolder, problems: _Problems, threads: int) -> int:

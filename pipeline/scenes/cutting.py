@@ -16,7 +16,7 @@ from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.directory import BYTE_ORDERS
 from pipeline.formats.geotiff.format import GeoTiff
 from pipeline.formats.raster import MAGIC_BYTES, Raster, driver_of
-from pipeline.ledger.ledger import Committed
+from pipeline.ledger.committed import Committed, contains
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.strips import StripLedger
 from pipeline.privacy.naming import SourceLocator
@@ -70,9 +70,9 @@ class ScenePlan:
 
     def clean(self, committed: Committed) -> None:
         """Removes what a run that was killed left of scenes that are done."""
-        done = {each.decode() for each in committed.done} if self._leftovers else set()
-        for source_id in self._leftovers:
-            if source_id in done and source_id not in self._found:
+        leftovers = sorted(self._leftovers)
+        for source_id, is_done in zip(leftovers, contains(committed.done, leftovers), strict=True):
+            if is_done and source_id not in self._found:
                 delete_below(self._folder, f"{WORK}/{source_id}")
 
     def _units(self, source: Source, attempt: int, whole: StripTask) -> Iterator[Unit]:

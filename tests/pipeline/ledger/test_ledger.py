@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.ledger.attempts import ATTEMPTS, Attempts
-from pipeline.ledger.ledger import Ledger, contains, prefix_of
+from pipeline.ledger.committed import contains, ids_of
+from pipeline.ledger.ledger import Ledger, prefix_of
 from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, schema
 from pipeline.storage.folder import Folder
 
@@ -57,14 +58,14 @@ def test_committed_tells_done_failed_and_tried_again(ledger):
     ledger.commit("u3", [row("d", QUARANTINED, attempt=1)])
     ledger.commit("u4", [row("d", QUARANTINED, attempt=2)])
     committed = ledger.committed()
-    assert [each.decode()[0] for each in committed.done] == list("abcd")
-    assert [each.decode()[0] for each in committed.failed] == ["a", "d"]
+    assert [each.hex()[0] for each in committed.done] == list("abcd")
+    assert [each.hex()[0] for each in committed.failed] == ["a", "d"]
     assert [committed.attempt(each * 32) for each in "abcd"] == [0, 0, 1, 2]
 
 
 def test_an_empty_ledger_has_nothing_done(ledger):
     committed = ledger.committed()
-    assert (len(committed.done), len(committed.failed), committed.attempts) == (0, 0, {})
+    assert (len(committed.done), len(committed.failed), len(committed.attempts)) == (0, 0, 0)
     assert not contains(committed.done, ["a" * 32]).any()
 
 
@@ -105,7 +106,7 @@ def test_membership_agrees_with_a_set():
     rng = np.random.default_rng(0)
     pool = [f"{value:032x}" for value in rng.integers(0, 400, 300)]
     held = sorted(set(pool[:150]))
-    found = contains(np.array(held, "S32"), pool)
+    found = contains(ids_of(held), pool)
     assert found.tolist() == [each in set(held) for each in pool]
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from pipeline.errors import JobError
+from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.schema import OK, QUARANTINED
 from pipeline.planning import grouping, plan, plan_files
@@ -54,6 +55,38 @@ def test_units_that_are_left_keep_their_names_when_others_are_done(job):
     _, units, _ = planned(job)
     _, left, _ = planned(job, done(units[0].sources))
     assert [unit.unit_id for unit in left] == [unit.unit_id for unit in units[1:]]
+
+
+def test_scattered_leftovers_fill_units(job):
+    _, _, sources = planned(job)
+    summary, units, _ = planned(job, done([each for each in sources if int(each.key[:2]) % 2]))
+    assert (summary.left, [len(unit.sources) for unit in units]) == (5, [4, 1])
+
+
+def test_a_unit_that_was_begun_stays_as_it_was(job, tmp_path):
+    """Whatever was committed around it; its count of attempts is by its name."""
+    _, units, sources = planned(job)
+    folder = open_run(job).folder
+    Attempts(folder).begin(units[1].unit_id)
+    first = done([sources[0], sources[9]])
+    summary, again, _ = planned(job, first)
+    assert again[0] == units[1]
+    assert [[each.key for each in unit.sources] for unit in again[1:]] == [
+        ["01.png", "02.png", "03.png", "08.png"]
+    ]
+    assert (summary.left, summary.units) == (8, 2)
+    assert planned(job, first)[1] == again
+    assert Attempts(folder).begin(units[1].unit_id) == 1, "and the count is still there"
+
+
+def test_a_begun_unit_that_lost_a_source_is_cut_anew(job, tmp_path):
+    _, units, sources = planned(job)
+    attempts = Attempts(open_run(job).folder)
+    attempts.begin(units[1].unit_id)
+    _, again, _ = planned(job, done(sources[4:5]))
+    assert units[1].unit_id not in {unit.unit_id for unit in again}
+    assert Counter(each.key for unit in again for each in unit.sources).total() == 9
+    assert attempts.begun() == set(), "its count is litter, and was removed"
 
 
 def test_a_finished_plan_has_nothing_left(job):

@@ -1,0 +1,261 @@
+"""What a run costs beside its images: ``python benchmarks/scale.py --images 10000 100000``.
+
+A synthetic listing (a store that answers from arithmetic) and a synthetic ledger, both through the code that
+every run goes through: planned, committed unit by unit, compacted, verified without objects, reported; then
+1,000 images are added and all is done again; then nothing is new. Each stage is a process of its own: seconds
+of the cores (threads included), memory that it added at its peak, requests to the run folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+
+from pipeline import run
+from pipeline.ledger.lease import held
+from pipeline.ledger.row_builder import RowBuilder
+from pipeline.ledger.run_folder import RunFolder, open_run
+from pipeline.planning.plan_files import read_units
+from pipeline.privacy.naming import SourceLocator
+from pipeline.results import verify
+from pipeline.storage.disk import Disk
+
+OPTIONS = run.Options(engine="local")
+PER_FOLDER = 1000
+MEGABYTE = 1e6
+
+
+class Arithmetic(fsspec.AbstractFileSystem):
+    """``synthetic://archive``: ``count`` objects, a thousand in a folder; none can be read."""
+
+    protocol = "synthetic"
+    count = 0
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        folder = path.rpartition("/")[2]
+        if "/" not in path:
+            names = [f"{path}/{index:07d}" for index in range(-(-self.count // PER_FOLDER))]
+            return [{"name": name, "size": 0, "type": "directory"} for name in names]
+        first = int(folder) * PER_FOLDER
+        return [
+            {
+                "name": f"{path}/img_{i:09d}.png",
+                "size": 300_000 + i % 1000,
+                "type": "file",
+                "ETag": f"{i:032x}",
+            }
+            for i in range(first, min(first + PER_FOLDER, self.count))
+        ]
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        raise FileNotFoundError(path)
+
+    def cat_file(self, path: str, *_: Any, **__: Any) -> bytes:
+        raise FileNotFoundError(path)
+
+
+def job_of(folder: str) -> Any:
+    from pipeline.jobs.job import Job
+
+    return Job.parse(
+        {
+            "name": "scale",
+            "output": f"{folder}/out",
+            "datasets": [{"name": "archive", "uri": "synthetic://archive"}],
+            "degradations": ["awgn-25"],
+            "restorers": ["identity"],
+            "metrics": ["psnr", "ssim"],
+            "save": "none",
+        }
+    )
+
+
+def planned(opened: RunFolder) -> Any:
+    return vars(run.plan(opened, OPTIONS))
+
+
+def commit_units(opened: RunFolder) -> Any:
+    """Rows of every planned unit, as a worker commits them: not a stage of a run, but of this script."""
+    builder = RowBuilder(opened, SourceLocator(opened.job), "NVIDIA H100 80GB HBM3")
+    rng = np.random.default_rng(1)
+    ((degradation, restorer),) = opened.recipe.combinations
+    count = 0
+    for unit in read_units(opened.folder):
+        scores = rng.normal(28, 3, len(unit.sources)).tolist()
+        rows = [
+            builder(source, unit, degradation, restorer)
+            | {
+                "source_sha256": source.source_id * 2,
+                "height": 512,
+                "width": 512,
+                "channels": 3,
+                "dtype": "uint8",
+                "data_low": 0.0,
+                "data_high": 255.0,
+                "data_range_rule": "dtype",
+                "degradation_params": '[{"op": "gaussian_noise", "noise_level": 0.0980392156862745}]',
+                "condition": '{"noise_level": "given"}',
+                "seed": int(source.source_id[:15], 16),
+                "status": "ok",
+                "clipped_pixels": 7,
+                "seconds": 0.01,
+                "psnr": score,
+                "psnr_degraded": score - 8 + 0.1 * (score - 28),
+                "ssim": 1 / (1 + np.exp(-(score - 24) / 3)),
+                "ssim_degraded": 1 / (1 + np.exp(-(score - 32) / 3)),
+            }
+            for source, score in zip(unit.sources, scores, strict=True)
+        ]
+        opened.ledger.commit(unit.unit_id, rows)
+        count += 1
+    return {"units": count}
+
+
+def committed(opened: RunFolder) -> Any:
+    return {"done": len(opened.ledger.committed().done)}
+
+
+def tables(opened: RunFolder) -> Any:
+    return vars(run.compact(opened))
+
+
+def verified(opened: RunFolder) -> Any:
+    found = verify.verify(opened, since=datetime.now(UTC))
+    assert found.is_whole, found.problems
+    return {"sources": found.sources}
+
+
+def reported(opened: RunFolder) -> Any:
+    return {"at": run.report(opened)}
+
+
+def unchanged(opened: RunFolder) -> Any:
+    """The same command once more: planned, and found to be finished."""
+    plan = run.plan(opened, OPTIONS)
+    table = run.compact(opened) if run.finished(opened, plan) is None else None
+    return {"left": plan.left, "finished": table is None}
+
+
+def concluded(opened: RunFolder) -> Any:
+    """What a run notes at its end, out of what the stages before it wrote; not measured in a run's table."""
+    table = run.compact(opened)
+    run.conclude(opened, table, verify.verify(opened, since=datetime.now(UTC)), run.report(opened))
+    return {}
+
+
+FIRST: dict[str, Callable[[RunFolder], Any]] = {
+    "plan": planned,
+    "(commit)": commit_units,
+    "committed": committed,
+    "tables": tables,
+    "verify": verified,
+    "report": reported,
+}
+STAGES = {
+    **FIRST,
+    **{f"{name}, 1,000 new": stage for name, stage in FIRST.items()},
+    "(conclude)": concluded,
+    "nothing new": unchanged,
+}
+
+
+def main() -> None:
+    chosen = arguments()
+    if chosen.stage:
+        print(json.dumps(measured(chosen.stage, chosen.folder, chosen.images[0])))
+        return
+    results = [(count, list(run_stages(count, chosen.scratch))) for count in chosen.images]
+    print("| stage |", *(f"{count:,} images |" for count, _ in results))
+    print("| --- |", *("--- |" for _ in results))
+    for index, name in enumerate(STAGES):
+        print(f"| {name} |", *(f"{shown(rows[index])} |" for _, rows in results))
+
+
+def shown(result: dict[str, Any]) -> str:
+    return f"{result['cpu']:.1f} s, {result['added_mb']:.0f} MB, {result['requests']:,}"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, nargs="+", default=[10_000])
+    parser.add_argument("--scratch", help="where the run folders go; some 20 kB an image in 32 are needed")
+    parser.add_argument("--stage", choices=STAGES, help="one stage alone, in --folder: what the script calls")
+    parser.add_argument("--folder")
+    return parser.parse_args()
+
+
+def run_stages(count: int, scratch: str | None) -> Iterator[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="restora-scale-", dir=scratch) as folder:
+        for name in STAGES:
+            images = count + 1000 if "new" in name or name == "(conclude)" else count
+            command = [sys.executable, __file__, "--stage", name, "--folder", folder, "--images", str(images)]
+            path = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+            environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+            ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+            result = json.loads(ended.stdout.splitlines()[-1])
+            print(f"{count:>9,} {name:20} {shown(result)}  {result['said']}", file=sys.stderr, flush=True)
+            yield result
+
+
+def measured(name: str, folder: str, images: int) -> dict[str, Any]:
+    fsspec.register_implementation("synthetic", Arithmetic)
+    Arithmetic.count = images
+    opened = open_run(job_of(folder))
+    assert opened.recipe is not None  # built before the clock starts
+    import pipeline.planning.plan
+    import pipeline.report.write
+    import pipeline.results.statistics  # noqa: F401
+
+    requests = count_requests()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
+    before, wall, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
+    with held(opened.folder) as opened.lease:
+        said = STAGES[name](opened)
+    return {
+        "cpu": time.process_time() - cpu,
+        "wall": time.perf_counter() - wall,
+        "added_mb": (memory("VmHWM") - before) / MEGABYTE,
+        "requests": requests.total(),
+        "said": said,
+    }
+
+
+def count_requests() -> Counter[str]:
+    """Counts what is asked of the run folder from now on; a listing counts once a folder."""
+    calls: Counter[str] = Counter()
+
+    def counted(method: str) -> Callable[..., Any]:
+        original = getattr(Disk, method)
+
+        def call(self: Disk, *arguments: Any) -> Any:
+            calls[method] += 1
+            return original(self, *arguments)
+
+        return call
+
+    for method in ("_below", "read", "head", "open", "entry", "exists", "put", "create", "delete"):
+        setattr(Disk, method, counted(method))
+    return calls
+
+
+def memory(field: str) -> int:
+    """Bytes, from the kernel's account of this process."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""What a ledger says is done: sorted arrays, 16 bytes an image, and no object of Python for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.ledger.schema import OK
+
+Ids: TypeAlias = Sequence[str] | Any
+"""Identities of 32 hex digits: texts, or a column of Arrow."""
+IdArray: TypeAlias = NDArray[np.bytes_]
+"""The same as 16 bytes each, ``S16``; NumPy pads with zeros, so that ids which end in zeros compare right."""
+
+COLUMNS = ["source_id", "unit_id", "attempt", "status"]
+"""Of the ledger: what it takes to know what is done."""
+
+
+def no_ids() -> IdArray:
+    """None at all."""
+    return np.empty(0, "S16")
+
+
+def ids_of(ids: Ids) -> IdArray:
+    """Identities as bytes, in their order."""
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks()
+    if isinstance(ids, pa.Array):
+        _, _, data = ids.cast(pa.large_string()).buffers()
+        start = ids.offset * 32
+        text = b"" if data is None else data.to_pybytes()[start : start + 32 * len(ids)]
+    else:
+        text = "".join(ids).encode()
+    assert len(text) == 32 * len(ids), "identities are 32 hex digits"
+    return np.frombuffer(bytes.fromhex(text.decode()), "S16")
+
+
+def contains(sorted_ids: IdArray, ids: Ids | IdArray) -> NDArray[np.bool_]:
+    """For each id whether it is among the sorted ones."""
+    wanted = ids if isinstance(ids, np.ndarray) else ids_of(ids)
+    if not len(sorted_ids):
+        return np.zeros(len(wanted), bool)
+    return np.asarray(sorted_ids[places_of(sorted_ids, wanted)] == wanted)
+
+
+def places_of(sorted_ids: IdArray, wanted: IdArray) -> NDArray[np.intp]:
+    """Where each id is among the sorted ones, if it is there."""
+    return np.minimum(np.searchsorted(sorted_ids, wanted), max(len(sorted_ids) - 1, 0))
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What the ledger of one recipe holds.
+
+    Of the rows of a source that stand in several units, those of its newest attempt count; of equal attempts,
+    those of the first unit in order of name. Tables, verification and planning all ask here.
+    """
+
+    done: IdArray = field(default_factory=no_ids)
+    """Every committed source, sorted, each once."""
+    failed: IdArray = field(default_factory=no_ids)
+    """Those of them of which a row that counts is quarantined, sorted."""
+    several: IdArray = field(default_factory=no_ids)
+    """Those of them that stand in several units, sorted."""
+    units: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, "U32"))
+    """For each of those the unit whose rows count."""
+    retried: IdArray = field(default_factory=no_ids)
+    """Sources beyond attempt 0, sorted."""
+    attempts: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """For each of those its newest attempt."""
+
+    def attempt(self, source_id: str) -> int:
+        """The newest committed attempt of a source."""
+        return int(self.attempts_of(ids_of([source_id]))[0])
+
+    def attempts_of(self, ids: IdArray) -> NDArray[np.int32]:
+        """The newest committed attempt of each source; 0 for those that were never tried again."""
+        newest = np.zeros(len(ids), np.int32)
+        if len(self.retried):
+            known = contains(self.retried, ids)
+            newest[known] = self.attempts[places_of(self.retried, ids[known])]
+        return newest
+
+    def newest(self, table: pa.Table) -> NDArray[np.bool_]:
+        """For each row of a part of the ledger whether it counts."""
+        counts = np.ones(len(table), bool)
+        if not len(self.several):
+            return counts
+        ids = ids_of(table["source_id"])
+        doubtful = np.flatnonzero(contains(self.several, ids))
+        if not len(doubtful):
+            return counts
+        rows = table.select(["unit_id", "attempt"]).take(pa.array(doubtful))
+        units, attempts = np.array(rows["unit_id"].to_pylist(), "U32"), rows["attempt"].to_numpy()
+        places = places_of(self.several, ids[doubtful])
+        counts[doubtful] = (units == self.units[places]) & (attempts == self.attempts_of(ids[doubtful]))
+        return counts
+
+
+class CommittedBuilder:
+    """``add`` parts of the ledger in any order, then ``build``: 25 bytes a source meanwhile."""
+
+    def __init__(self) -> None:
+        self._ids: list[IdArray] = []
+        self._bad: list[NDArray[np.bool_]] = []
+        self._attempts: list[NDArray[np.int32]] = []
+        self._units: list[NDArray[np.int32]] = []
+        self._names: list[pa.Array] = []
+        self._count = 0
+
+    def add(self, table: pa.Table) -> None:
+        """One part, with ``COLUMNS``."""
+        if not len(table):
+            return
+        ids = ids_of(table["source_id"])
+        names = table["unit_id"].combine_chunks().dictionary_encode()
+        units = names.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+        attempts = table["attempt"].to_numpy().astype(np.int32)
+        # The rows of a source in a unit stand together: one entry is enough for them.
+        first = np.ones(len(ids), bool)
+        first[1:] = (ids[1:] != ids[:-1]) | (units[1:] != units[:-1]) | (attempts[1:] != attempts[:-1])
+        starts = np.flatnonzero(first)
+        bad = np.asarray(table["status"].to_numpy() != OK, bool)
+        self._ids.append(ids[starts])
+        self._bad.append(np.logical_or.reduceat(bad, starts))
+        self._attempts.append(attempts[starts])
+        self._units.append(units[starts] + np.int32(self._count))
+        self._names.append(names.dictionary.cast(pa.string()))
+        self._count += len(names.dictionary)
+
+    def build(self) -> Committed:
+        """What was added, sorted; the builder is empty afterwards."""
+        if not self._ids:
+            return Committed()
+        ids, bad = np.concatenate(self._ids), np.concatenate(self._bad)
+        attempts, units = np.concatenate(self._attempts), np.concatenate(self._units)
+        self._ids, self._bad, self._attempts, self._units = [], [], [], []
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        same = np.zeros(len(ids) + 1, bool)  # whether an entry is of the same source as the one before
+        same[1:-1] = ids[1:] == ids[:-1]
+        crowd = np.flatnonzero(same[1:] | same[:-1])
+        names = np.array(pa.chunked_array(self._names).take(pa.array(units[order[crowd]])).to_pylist(), "U32")
+        winners, losers = _settled(ids[crowd], attempts[order[crowd]], names)
+        keep = np.ones(len(ids), bool)
+        keep[crowd[losers]] = False
+        for winner, loser in zip(winners, losers, strict=True):  # the rest of one unit, from another part
+            if winner >= 0:
+                bad[order[crowd[winner]]] |= bad[order[crowd[loser]]]
+        chosen = np.isin(np.arange(len(crowd)), losers, invert=True)
+        order, done = order[keep], ids[keep]
+        retried = attempts[order] > 0
+        return Committed(
+            done=done,
+            failed=done[bad[order]],
+            several=ids[crowd][chosen],
+            units=names[chosen],
+            retried=done[retried],
+            attempts=attempts[order][retried],
+        )
+
+
+def _settled(
+    ids: IdArray, attempts: NDArray[np.int32], names: NDArray[np.str_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Entries that do not count, and for each the one of the same unit and attempt that does, or -1."""
+    winner = -1
+    pairs: list[tuple[int, int]] = []
+    for place in np.lexsort((names, -attempts, ids)).tolist():
+        if winner < 0 or ids[place] != ids[winner]:
+            winner = place
+            continue
+        equal = attempts[place] == attempts[winner] and names[place] == names[winner]
+        pairs.append((winner if equal else -1, place))
+    found = np.array(pairs, np.intp).reshape(-1, 2)
+    return found[:, 0], found[:, 1]

@@ -1,0 +1,173 @@
+"""Merges the files of many units into segments, so that reading a ledger costs its rows and not its units.
+
+In this order, and a crash anywhere between loses and doubles nothing:
+
+1. a segment is written, under a name that nobody has; until a manifest names it, it is litter;
+2. the next manifest is created, which names it: **this PUT is the seal**. Readers take a unit out of its
+   segment from now on, and pass over its file;
+3. files of units that are in a segment are deleted, whenever they were sealed.
+
+Segments grow: those of at most twice as many units as come are merged with them, so that a row is written
+again some log(N) times, up to ``MOST_UNITS`` units. What a manifest replaces stays until the next one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from heapq import merge
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.ledger.ledger import AT_ONCE, Ledger, unit_of
+from pipeline.ledger.manifest import Manifest, Segment, write_manifest
+from pipeline.ledger.sealed import Sealed
+from pipeline.storage.scratch import scratch
+
+SEAL_AT = 64
+"""So many files of units are merged; fewer stay as they are."""
+MOST_UNITS = 32_768
+"""Of a segment: some million images."""
+ROW_GROUP = 50_000
+ROW_GROUP_BYTES = 64 << 20
+_STATISTICS = ["unit_id", "attempt", "status", "finished_at"]
+_THREADS = 8
+_DELETED_AT_ONCE = 1000
+
+UnitRows = tuple[str, int, pa.Table]
+"""Name of a unit, which of several holders of it comes first, rows."""
+
+
+def seal(ledger: Ledger, check: Callable[[], None], at_least: int | None = None) -> Manifest | None:
+    """Merges the files of units, where there are enough of them; the new manifest, if there is one.
+
+    For the one process that holds the run's lease: ``check`` raises where it has lost it.
+    """
+    files, sealed = ledger.unit_keys(), ledger.sealed()
+    inside = sealed.holds([unit_of(key) for key in files])
+    new = [key for key, is_inside in zip(files, inside, strict=True) if not is_inside]
+    manifest = None
+    if len(new) >= (SEAL_AT if at_least is None else at_least) or sealed.lost:
+        manifest = _with_segments(ledger, sealed, new, check)
+        if manifest is None:
+            return None
+    check()
+    _delete(ledger, files if manifest else [key for key, is_in in zip(files, inside, strict=True) if is_in])
+    return manifest
+
+
+def _with_segments(
+    ledger: Ledger, sealed: Sealed, new: list[str], check: Callable[[], None]
+) -> Manifest | None:
+    merged = _to_merge(sealed.segments, len(new))
+    # Strays too: a manifest that is gone must not take its segments with it.
+    holders = [*map(sealed.tables_of, merged), *map(sealed.readable_tables, sealed.strays)]
+    units = merge(_of_files(ledger, new), *(units_of(tables, i) for i, tables in enumerate(holders)))
+    written = tuple(write_segments(ledger, sealed.place, each_once(units)))
+    kept = tuple(each for each in sealed.segments if each not in merged)
+    return replace_manifest(ledger, sealed, kept + written, check)
+
+
+def replace_manifest(
+    ledger: Ledger, sealed: Sealed, segments: tuple[Segment, ...], check: Callable[[], None]
+) -> Manifest | None:
+    """Creates the manifest that names these segments instead; ``None`` where another run was faster."""
+    retired = tuple(each.key for each in sealed.segments if each not in segments)
+    manifest = Manifest(sealed.manifest.number + 1, segments, retired)
+    check()
+    if not write_manifest(ledger.folder, sealed.place, manifest):
+        return None  # another run has sealed meanwhile: its manifest counts, and ours is litter
+    _delete(ledger, _litter(sealed, manifest))
+    return manifest
+
+
+def _to_merge(segments: Iterable[Segment], units: int) -> list[Segment]:
+    """The segments that go into the new one, from the smallest."""
+    chosen: list[Segment] = []
+    for each in sorted(segments, key=lambda each: each.units):
+        if not units or each.units > 2 * units or each.units + units > MOST_UNITS:
+            break
+        chosen.append(each)
+        units += each.units
+    return chosen
+
+
+def _of_files(ledger: Ledger, keys: list[str]) -> Iterator[UnitRows]:
+    names = ledger.schema.names
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for start in range(0, len(keys), AT_ONCE):
+            chunk = keys[start : start + AT_ONCE]
+            for key, table in zip(chunk, pool.map(ledger.read, chunk), strict=True):
+                yield unit_of(key), -1, table.select(names).cast(ledger.schema)
+
+
+def units_of(tables: Iterator[pa.Table], place: int) -> Iterator[UnitRows]:
+    """The units of a segment, out of its row groups; ``place``: which of several holders comes first."""
+    for table in tables:
+        units = pc.run_end_encode(table["unit_id"].combine_chunks())
+        start = 0
+        for unit_id, end in zip(units.values.to_pylist(), units.run_ends.to_pylist(), strict=True):
+            yield unit_id, place, table.slice(start, end - start)
+            start = end
+
+
+def each_once(units: Iterator[UnitRows]) -> Iterator[tuple[str, pa.Table]]:
+    """Each unit from its first holder; they come in order of name."""
+    before = None
+    for unit_id, _, table in units:
+        if unit_id != before:
+            yield unit_id, table
+        before = unit_id
+
+
+def write_segments(ledger: Ledger, place: str, units: Iterator[tuple[str, pa.Table]]) -> Iterator[Segment]:
+    """Stores units, in order of name, as segments that no manifest names yet."""
+    first = next(units, None)
+    while first is not None:
+        key = f"{place}/{uuid.uuid4().hex}.parquet"
+        with scratch("seal") as folder:
+            path = folder / "segment.parquet"
+            count, rows, first = _write_segment(path, ledger.schema, first, units)
+            ledger.folder.put_file(key, path)
+            yield Segment(key, count, rows, path.stat().st_size)
+
+
+def _write_segment(
+    path: Path, schema: pa.Schema, first: tuple[str, pa.Table], units: Iterator[tuple[str, pa.Table]]
+) -> tuple[int, int, tuple[str, pa.Table] | None]:
+    """At most ``MOST_UNITS`` units; how many units and rows, and the first unit of the next segment."""
+    options = {"compression": "zstd", "write_statistics": _STATISTICS, "write_page_checksum": True}
+    waiting, held, weight = [first[1]], len(first[1]), first[1].nbytes
+    count, rows = 1, held
+    following = None
+    with pq.ParquetWriter(path, schema, **options) as writer:
+        for unit in units:
+            if count == MOST_UNITS:
+                following = unit
+                break
+            if held + len(unit[1]) > ROW_GROUP or weight > ROW_GROUP_BYTES:
+                writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
+                waiting, held, weight = [], 0, 0
+            waiting.append(unit[1])
+            held, weight = held + len(unit[1]), weight + unit[1].nbytes
+            count, rows = count + 1, rows + len(unit[1])
+        writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
+    return count, rows, following
+
+
+def _litter(sealed: Sealed, manifest: Manifest) -> list[str]:
+    """What was there before the manifest that now counts, and no manifest from it on will name.
+
+    Whoever wrote one of these and is still at it finds its number taken, and deletes nothing.
+    """
+    used = {each.key for each in manifest.segments} | set(manifest.retired)
+    return [key for key in sealed.listed if key not in used]
+
+
+def _delete(ledger: Ledger, keys: list[str]) -> None:
+    for start in range(0, len(keys), _DELETED_AT_ONCE):
+        ledger.folder.delete_all(keys[start : start + _DELETED_AT_ONCE])

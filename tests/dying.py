@@ -1,0 +1,44 @@
+"""Deaths on purpose, for those who enumerate the points at which a process may end."""
+
+import os
+import signal
+import sys
+import threading
+
+
+def die_at(point: int, calls_of: tuple[str, ...] = ("replace", "link", "unlink")) -> None:
+    """Before call ``point // 2`` of these functions of ``os`` if the point is even, after it if it is odd."""
+    lock, calls = threading.Lock(), iter(range(10_000))
+
+    def deadly(original):
+        def call(*arguments, **options):
+            with lock:
+                number = next(calls)
+                if point == 2 * number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                original(*arguments, **options)
+                if point == 2 * number + 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+    for name in calls_of:
+        setattr(os, name, deadly(getattr(os, name)))
+
+
+def in_fork(work) -> int:
+    """Exit code of ``work`` in a fork of this process; negative where a signal ended it."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
