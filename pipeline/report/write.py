@@ -44,7 +44,7 @@ from pipeline.units import Source
 PAGE = "report/index.html"
 
 COLUMNS = (
-    *("dataset", "key", "degradation", "restorer", "status", "reason", "stage", "message"),
+    *("dataset", "key", "source_id", "degradation", "restorer", "status", "reason", "stage", "message"),
     *("seconds", "device", "code_version", "finished_at"),
 )
 
