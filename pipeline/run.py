@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.engines.auto import AutoEngine
 from pipeline.engines.base import Engine, UnitReport
 from pipeline.engines.local import LocalEngine
 from pipeline.errors import JobError, RunStopped
@@ -37,7 +38,8 @@ LOG = logging.getLogger(__name__)
 class Options:
     """How to run, as opposed to what: never changes a result."""
 
-    engine: Literal["ray", "local"] = "ray"
+    engine: Literal["auto", "ray", "local"] = "auto"
+    """``local``: this process. ``ray``: several workers. ``auto``: this process, and Ray where it pays."""
     ray_address: str | None = None
     workers: int | None = None
     limit: int | None = None
@@ -137,7 +139,7 @@ def execute(
     """Takes the planned units through the engine. Raises ``RunStopped`` where too many images fail."""
     progress = Progress(images_total=planned.left, units_total=planned.units)
     if planned.units == 0:
-        RunRecord.complete(run.folder, run.ledger, options.engine)
+        RunRecord.complete(run.folder, run.ledger, engine(options).name)
         return progress
     started_at = RunRecord.begin(run.folder, _now())
     running = engine(options)
@@ -156,7 +158,7 @@ def execute(
         missing = planned.units - progress.units
         raise RunStopped(f"{missing} of {planned.units} units did not commit; run the same command again")
     Attempts(run.folder).forget_all()
-    record = RunRecord(options.engine, started_at, _now(), progress.seconds, progress.images)
+    record = RunRecord(running.name, started_at, _now(), progress.seconds, progress.images)
     record.write(run.folder)
     return progress
 
@@ -205,6 +207,8 @@ def engine(options: Options) -> Engine:
         if options.workers not in (None, 1):
             raise JobError(f"--workers {options.workers}: the local engine has one worker; use --engine ray")
         return LocalEngine()
+    if options.engine == "auto":
+        return AutoEngine(options.ray_address, options.workers)
     from pipeline.engines.ray_data import RayEngine
 
     return RayEngine(options.ray_address, options.workers)

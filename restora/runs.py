@@ -34,7 +34,7 @@ def job(path: str | Path | None = None, /, **fields: Any) -> Job:
 def run(
     job: Job,
     *,
-    engine: Literal["local", "ray"] = "local",
+    engine: Literal["local", "ray", "auto"] = "local",
     ray_address: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
@@ -43,7 +43,7 @@ def run(
 ) -> Result:
     """Takes the job as far as it goes; running it again does only what is new, changed or missing.
 
-    ``engine``: one worker in this process, or several on Ray (``ray_address`` joins a cluster).
+    ``engine``: one worker in this process, several on Ray (``ray_address`` joins a cluster), or ``auto``.
     ``limit``: only the first so many images. ``retry``: only what is quarantined. ``progress``: called with
     a ``Progress`` as units are done; ``True`` shows a bar, in notebooks too. Raises ``JobError`` for a job
     that cannot run, ``StorageError`` for a store that cannot be used, ``RunStopped`` where too many fail.

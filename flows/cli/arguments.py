@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class EngineName(StrEnum):
     """What runs the work."""
 
+    AUTO = "auto"
     RAY = "ray"
     LOCAL = "local"
 
@@ -30,7 +31,9 @@ class SeriesPolicy(StrEnum):
 Engine = Annotated[
     EngineName,
     typer.Option(
-        "--engine", help="ray: several workers, on this machine or a cluster. local: one, in this process."
+        "--engine",
+        help="local: one worker, in this process. ray: several, here or on a cluster. auto: local, and ray "
+        "once more than half a minute is left; ray at once with an address, several workers or several GPUs.",
     ),
 ]
 RayAddress = Annotated[
@@ -125,7 +128,7 @@ Output = Annotated[
 class Running:
     """How to run, as opposed to what."""
 
-    engine: Engine = EngineName.RAY
+    engine: Engine = EngineName.AUTO
     ray_address: RayAddress = None
     workers: Workers = None
 
@@ -134,7 +137,7 @@ class Running:
         from pipeline.run import Options
 
         return Options(
-            engine="local" if self.engine is EngineName.LOCAL else "ray",
+            engine=self.engine.value,
             ray_address=self.ray_address,
             workers=self.workers,
             limit=limit,

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.arguments import Engine, EngineName, Profile, RayAddress
+from flows.cli.arguments import Profile, RayAddress
 
 if TYPE_CHECKING:
     from pipeline.training.recipe.recipe import TrainingRecipe
 
+
+class TrainingEngineName(StrEnum):
+    """What runs the training."""
+
+    RAY = "ray"
+    LOCAL = "local"
+
+
+TrainingEngine = Annotated[
+    TrainingEngineName,
+    typer.Option(
+        "--engine", help="ray: several workers, on this machine or a cluster. local: one, in this process."
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="A value of the recipe, such as batch=8; repeat it."),
@@ -38,7 +53,7 @@ def train(
         typer.Option("--publish", metavar="URL", help="A folder of weights with an index to add these to."),
     ] = None,
     profile: Profile = None,
-    engine: Engine = EngineName.RAY,
+    engine: TrainingEngine = TrainingEngineName.RAY,
     ray_address: RayAddress = None,
     workers: Annotated[
         str | None, typer.Option("--workers", metavar="N or N-M", help="Workers on Ray; a range is elastic.")
@@ -60,8 +75,7 @@ def train(
 
     given = _overrides(data, validate, steps, minutes, workers) + tuple(sets or ())
     parsed: TrainingRecipe = TrainingRecipe.from_toml(recipe, given)
-    name = "local" if engine is EngineName.LOCAL else "ray"
-    options = TrainingOptions(name, ray_address, device, threads)  # type: ignore[arg-type]
+    options = TrainingOptions(engine.value, ray_address, device, threads)
     run_training(parsed, out, options, profile=profile, publish=publish)
 
 

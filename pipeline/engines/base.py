@@ -51,6 +51,11 @@ class UnitReport:
 class Engine(Protocol):
     """Takes the units of the plan of a run through workers, yielding a report as each commits."""
 
+    @property
+    def name(self) -> str:
+        """As the run's record has it."""
+        ...
+
     def start(self) -> None:
         """Begins to come up, and returns at once."""
         ...

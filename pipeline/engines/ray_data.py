@@ -40,6 +40,8 @@ at the end."""
 class RayEngine:
     """``RayEngine(address, workers)``; an address of ``None`` uses ``RAY_ADDRESS`` or starts Ray here."""
 
+    name = "ray"
+
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         self._address = address
         self._workers = workers
@@ -52,16 +54,24 @@ class RayEngine:
         """Ends a Ray that was started here; leaves a cluster that was there before alone."""
         SESSION.stop()
 
+    def wait(self) -> None:
+        """Until Ray is there. ``JobError`` where it cannot be had."""
+        SESSION.wait()
+
     def __call__(self, run: RunFolder) -> Generator[UnitReport]:
         """Runs the planned units; raises ``RunStopped`` where a worker cannot write the ledger."""
+        return self.reports(run)
+
+    def reports(self, run: RunFolder, first: int = 0) -> Generator[UnitReport]:
+        """The same for the units from a place in the plan on."""
         self.start()
-        units = len(PlannedUnits(run.folder))
-        if not units:
+        places = range(first, len(PlannedUnits(run.folder)))
+        if not places:
             return
-        SESSION.wait()
+        self.wait()
         _set_context()
-        pool = pool_of(run.job, self._workers or run.job.resources.workers, units)
-        for batch in _reports(run, units, pool).iter_batches(batch_size=None, prefetch_batches=0):
+        pool = pool_of(run.job, self._workers or run.job.resources.workers, len(places))
+        for batch in _dataset(run, places, pool).iter_batches(batch_size=None, prefetch_batches=0):
             for line in batch["report"]:
                 fields = json.loads(str(line))
                 if "error" in fields:
@@ -69,11 +79,11 @@ class RayEngine:
                 yield UnitReport(**fields)
 
 
-def _reports(run: RunFolder, units: int, pool: Pool) -> ray.data.Dataset:
-    together = -(-units // MOST_REPORTS)
-    in_hand = max(2, min(MOST_IN_HAND, units // (ROUNDS * pool.most * together)))
-    places: ray.data.Dataset = ray.data.from_blocks(_places(units))
-    reports: ray.data.Dataset = places.map_batches(
+def _dataset(run: RunFolder, places: range, pool: Pool) -> ray.data.Dataset:
+    together = -(-len(places) // MOST_REPORTS)
+    in_hand = max(2, min(MOST_IN_HAND, len(places) // (ROUNDS * pool.most * together)))
+    units: ray.data.Dataset = ray.data.from_blocks(_blocks(places))
+    reports: ray.data.Dataset = units.map_batches(
         Replica,
         fn_constructor_args=(run, pool.threads, pool.gpus > 0),
         batch_size=together,
@@ -90,10 +100,10 @@ def _reports(run: RunFolder, units: int, pool: Pool) -> ray.data.Dataset:
     return reports
 
 
-def _places(units: int) -> list[pa.Table]:
-    """0 to ``units``, in blocks of neighbours."""
-    blocks = min(units, MOST_BLOCKS)
-    cuts = [units * block // blocks for block in range(blocks + 1)]
+def _blocks(places: range) -> list[pa.Table]:
+    """The places, in blocks of neighbours."""
+    blocks = min(len(places), MOST_BLOCKS)
+    cuts = [places.start + len(places) * block // blocks for block in range(blocks + 1)]
     return [pa.table({"place": pa.array(range(*ends))}) for ends in pairwise(cuts)]
 
 

@@ -181,6 +181,16 @@ class PlannedUnits:
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
 
+    @property
+    def images(self) -> int:
+        """Of all units together; no unit is read."""
+        metadata = self._file.metadata
+        paths = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
+        column = paths.index("sources.list.element.source_id")
+        return sum(
+            metadata.row_group(group).column(column).num_values for group in range(metadata.num_row_groups)
+        )
+
     def __getitem__(self, place: int) -> Unit:
         if not self._first <= place < self._first + len(self._rows):
             self._read_group_of(place)

@@ -100,7 +100,7 @@ def free_port() -> int:
 
 def test_runs_start_their_own_ray_or_join_as_documented(machine, folder, tmp_path):
     images, port = tmp_path / "images", free_port()
-    restore = ("restore", images, "--restorer", "median", "--workers", "1")
+    restore = ("restore", images, "--restorer", "median", "--engine", "ray", "--workers", "1")
     alone = machine.restora(*restore, tmp_path / "alone", cwd=folder)
     assert (alone.returncode, alone.stderr) == (0, "")
     assert (tmp_path / ".ray" / "auth_token").exists(), "Ray leaves a token, which its next head demands"
