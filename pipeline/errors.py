@@ -93,8 +93,8 @@ REASONS: dict[str, str] = {
     "message",
     "READ_FAILED": "the store did not give the file, even after retries; restora retry takes it again",
     "WRITE_FAILED": "the store did not take the file, even after retries; restora retry takes it again",
-    "CRASHED": "processing this image alone ended its process",
-    "TIMED_OUT": "processing this image alone took longer than resources.image_seconds of the job",
+    "CRASHED": "decoding or processing this image ended its process",
+    "TIMED_OUT": "this image took longer than resources.image_seconds alone, or limits.decode_seconds",
     "INTERNAL": "an unexpected error: a fault of this program or of a library; please report it",
 }
 """Quarantine reason codes and what they mean; the report and the documentation print them."""

@@ -131,6 +131,9 @@ class Limits(Frozen):
     """Height times width; larger ones are quarantined as ``TOO_LARGE``, but for scenes in strips."""
     max_scene_pixels: Annotated[int, Field(ge=1)] = 20_000_000_000
     """The same for GeoTIFFs that are restored strip by strip: see ``resources.scene_pixels``."""
+    decode_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """How long decoding may take of what is decoded in a process of its own: compressed DICOM, whose
+    libraries may crash or hang; ``TIMED_OUT`` after that."""
 
 
 def _named(value: Any) -> Any:

@@ -108,7 +108,8 @@ class Recipe:
             "save": self.job.save,
             "output_format": self.job.output_format,
             "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.built_in.items()},  # type: ignore[call-overload]
-            "limits": self.job.limits.model_dump(),
+            # How long a decoder may take changes no pixel, and is not a part of what the job means.
+            "limits": self.job.limits.model_dump(exclude={"decode_seconds"}),
             **({} if self.job.border is None else {"border": self.job.border}),
         } | ({"plugins": self.plugins} if self.plugins else {})
 

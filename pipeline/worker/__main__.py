@@ -6,37 +6,25 @@ Run as ``python -m pipeline.worker``: reads a request as JSON, writes the rows a
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.processing.memory_limit import limit_memory
 from pipeline.storage.folder import Folder
 from pipeline.units import unit_of
 from pipeline.worker.worker import Worker
-
-MEMORY_SHARE = 0.75
-"""Address space that the process may use, as a share of this machine's memory."""
 
 
 def main() -> None:
     """The subprocess's side. What goes wrong before it says that it has started is no image's fault."""
     request = json.load(sys.stdin)
     worker = Worker(RunFolder.of(Job.parse(request["job"]), Folder(*request["folder"])), cores=1)
-    _limit_memory()
+    limit_memory()
     Path(request["started"]).touch()
     rows = worker.process(unit_of(request["unit"]))
     Path(request["answer"]).write_text(json.dumps(rows, default=lambda value: value.isoformat()))
-
-
-def _limit_memory() -> None:
-    import resource
-
-    most = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE)
-    _, allowed = resource.getrlimit(resource.RLIMIT_AS)
-    if allowed == resource.RLIM_INFINITY or most < allowed:  # whoever started us may allow less
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":

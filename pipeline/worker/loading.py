@@ -10,7 +10,9 @@ import PIL.Image
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
+from pipeline.formats.fragile import may_crash
 from pipeline.hashing import sha256_hex
+from pipeline.imaging.image import Image
 from pipeline.jobs.job import Job
 from pipeline.privacy.medical import refuse_undeclared
 from pipeline.privacy.naming import SourceLocator
@@ -18,6 +20,7 @@ from pipeline.processing.cases import Loaded
 from pipeline.quarantine import read_failure
 from pipeline.scenes.reader import refuse_too_large
 from pipeline.units import Source
+from pipeline.worker.decoding_apart import DecodersApart
 from pipeline.worker.references import Beside, ReferenceLoader
 from pipeline.worker.series import whole_head
 
@@ -41,9 +44,10 @@ class Loader:
 
     def __init__(self, job: Job, locator: SourceLocator) -> None:
         self._limits = Limits(job.limits.max_pixels)
+        self._apart = DecodersApart(job.limits.decode_seconds)
         self._private = {each.name: each.private for each in job.datasets}
         self._locator = locator
-        self._references = ReferenceLoader(locator, self._limits)
+        self._references = ReferenceLoader(locator, self._decoded)
 
     def listed(self, source: Source) -> int:
         """Bytes that fetching a source takes, by its listing."""
@@ -69,7 +73,7 @@ class Loader:
         data, beside = fetched.data, fetched.beside
         try:
             refuse_undeclared(self._private[source.dataset], data)
-            image = decode(data, self._limits)
+            image = self._decoded(data)
             loaded = Loaded(source, sha256_hex(data), len(data), image)
             if beside is None:
                 return loaded
@@ -77,6 +81,9 @@ class Loader:
             return replace(loaded, reference=self._references.decode(source, image, beside))
         except Exception as error:
             return error
+
+    def _decoded(self, data: bytes) -> Image:
+        return self._apart.decode(data, self._limits) if may_crash(data) else decode(data, self._limits)
 
     def _read(self, source: Source) -> bytes:
         archive, at = self._locator.locate(source)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.errors import ImageError, describe
-from pipeline.formats import decode
-from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
 from pipeline.privacy.naming import SourceLocator
@@ -28,7 +27,8 @@ class ReferenceLoader:
     """``refuse``, ``fetch`` and ``decode`` what a source is scored against. All raise ``ImageError``."""
 
     locator: SourceLocator
-    limits: Limits
+    image_of: Callable[[bytes], Image]
+    """As the images themselves are decoded."""
 
     def listed(self, source: Source) -> int:
         """Bytes of the reference, by its listing."""
@@ -77,6 +77,6 @@ class ReferenceLoader:
 
     def _decoded(self, data: bytes, what: str) -> Image:
         try:
-            return decode(data, self.limits)
+            return self.image_of(data)
         except ImageError as error:
             raise ImageError("REFERENCE_UNREADABLE", f"its {what}: {error.reason}: {error}") from error
