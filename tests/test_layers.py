@@ -36,7 +36,8 @@ def imported(path: Path) -> set[str]:
 
 ORDER = (
     ("run", "doctor"),
-    ("training", "report"),
+    ("training",),
+    ("report",),
     ("results", "engines"),
     ("worker", "planning"),
     ("scenes",),

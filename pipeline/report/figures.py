@@ -93,23 +93,30 @@ def _draw_dots(axes: Any, values_N: NDArray[np.float64], y: int, colour: str) ->
 
 
 @contextmanager
-def _axes(labels: Sequence[str], unit: str) -> Iterator[tuple[Any, Any]]:
-    """An empty drawing with one labelled line per name, and the style it is drawn in."""
+def plain_figure(height: float) -> Iterator[tuple[Any, Any]]:
+    """An empty drawing of this height in inches, and the style that all drawings have."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_style()):
-        figure = Figure(figsize=(3.5, 0.55 + ROW_INCHES * len(labels)), layout="constrained")
+        figure = Figure(figsize=(3.5, height), layout="constrained")
         figure.patch.set_visible(False)
         axes = figure.add_subplot()
         axes.patch.set_visible(False)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.grid(axis="x", color=BAND, linewidth=0.8)
         axes.set_axisbelow(True)
+        axes.locator_params(axis="x", nbins=4)
+        yield figure, axes
+
+
+@contextmanager
+def _axes(labels: Sequence[str], unit: str) -> Iterator[tuple[Any, Any]]:
+    """A drawing with one labelled line per name."""
+    with plain_figure(0.55 + ROW_INCHES * len(labels)) as (figure, axes):
+        axes.grid(axis="x", color=BAND, linewidth=0.8)
         axes.tick_params(axis="y", length=0)
         axes.set_yticks(range(len(labels)), [_short(label) for label in labels])
         axes.set_xlabel("" if unit == "1" else unit)
-        axes.locator_params(axis="x", nbins=4)
         axes.margins(x=0.04)
         yield figure, axes
 
@@ -134,9 +141,13 @@ def _style() -> Any:
 
 
 def _svg(figure: Any, name: str) -> Markup:
-    """The drawing as an SVG element with ids of its own and the page's colours and type."""
     axes = figure.axes[0]
     axes.set_ylim(len(axes.get_yticks()) - 0.45, -0.55)
+    return inline_svg(figure, name)
+
+
+def inline_svg(figure: Any, name: str) -> Markup:
+    """The drawing as an SVG element with ids of its own and the page's colours and type."""
     buffer = io.StringIO()
     figure.savefig(
         buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from pipeline.report import notation
 from pipeline.report.attention import attention, sheet_labels
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
+from pipeline.report.environment import css, environment
 from pipeline.report.headline import headline
 from pipeline.report.ranking import Ranking, by_place, rankings
-from pipeline.report.reproduce import toml
 from pipeline.report.run_facts import QUARANTINE_SHOWN, fact_lines, quarantine, run_facts
 from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import Sample, sheets_that_fit
 from pipeline.report.sheets import Sheet, magma, make_sheet
 from pipeline.results.statistics import cells, protocols, scores_of, worst
 
-HERE = Path(__file__).parent
 RANKINGS_SHOWN = 40
 PICTURE_CHARACTERS = 5_500_000
 """Sheets stop when their pictures, in base64, grow beyond this."""
@@ -49,7 +44,7 @@ def build_page(
     sheets = _sheets(samples, ranked)
     found = attention(table) if facts.kind == "restore" else None
     return (
-        _environment()
+        environment()
         .get_template("page.jinja")
         .render(
             facts=facts,
@@ -72,25 +67,9 @@ def build_page(
             quarantine_shown=QUARANTINE_SHOWN,
             protocols=known,
             provenance=provenance,
-            css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+            css=css(),
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["count"] = notation.count
-    environment.filters["number"] = notation.number
-    environment.filters["p_value"] = notation.p_value
-    environment.filters["toml"] = toml
-    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return environment
 
 
 def _sheets(samples: Iterable[Sample], ranked: Sequence[Ranking]) -> list[Sheet]:

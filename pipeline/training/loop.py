@@ -24,7 +24,6 @@ from pipeline.training.data.streaming import StreamedCollection
 from pipeline.training.export import card_of, export, facts_of, stored_state
 from pipeline.training.recipe.built_recipe import BuiltRecipe, start_of
 from pipeline.training.recipe.recipe import TrainingRecipe
-from pipeline.training.report import write_report
 from pipeline.training.run_log import RunLog
 from pipeline.training.step_meter import StepMeter
 from pipeline.training.trainer import Trainer
@@ -208,10 +207,15 @@ class Loop:
             self._writer.wait()
             self._checkpoints.scored(step, validated.merit)
             self._run_log.write()
-            write_report(self._run_log, self._recipe)
+            self._write_report()
             shown = " ".join(f"{n.removeprefix('validation_')} {v:.3f}" for n, v in validated.columns.items())
             self._say(f"step {step}: {shown or 'no scores'}")
         self._world.wait()
+
+    def _write_report(self) -> None:
+        from pipeline.training.report import write_report  # for the start-up of every worker
+
+        write_report(self._run_log, self._recipe, self._trainer.built)
 
     def _finish(self) -> TrainingResult:
         position = self._trainer.position
@@ -220,7 +224,7 @@ class Loop:
         if self._world.leads:
             self._writer.wait()
             self._run_log.write()
-            write_report(self._run_log, self._recipe)
+            self._write_report()
         self._world.wait()
         address = self._output.uri(f"{self._recipe.name}.safetensors")
         return TrainingResult(address, position.step, position.seconds, scores, len(self._skipped))
@@ -239,7 +243,8 @@ class Loop:
             }
             export(self._output, recipe, card_of(recipe, facts), state)
             self._run_log.sheet(position.step, validated.sheet)
-            self._run_log.add({"step": position.step, "seconds": position.seconds, **validated.columns})
+            found = validated.columns | validated.baselines
+            self._run_log.add({"step": position.step, "seconds": position.seconds, **found})
         return validated
 
     def _validated(self, state: dict[str, Any]) -> Validated:

@@ -1,97 +1,74 @@
-"""``report.html``: curves of losses, rates and scores, and the sheets of samples over time. One file."""
+"""``report.html`` of a training: collects what ``pipeline.report.training_page`` shows. One file."""
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Sequence
 
+from pipeline.metrics import METRICS
+from pipeline.report.training_page import SampleSheet, TrainingFacts, ValidationScore, build_training_page
 from pipeline.storage.folder import Folder
+from pipeline.training.recipe.built_recipe import BuiltRecipe
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.run_log import Row, RunLog
+from pipeline.version import code_version
 
 REPORT = "report.html"
 SHEETS = 6
 """Sheets on the page: the first, the last, and some between."""
 
-CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Losses", ("loss",)),
-    ("Discriminator: mean logits", ("d_real", "d_fake")),
-    ("Gradients", ("gradient_norm", "penalty")),
-    ("Learning rates", ("learning_rate",)),
-    ("Images per second", ("images_per_second",)),
-    ("Share of the time that steps waited for samples", ("input_wait_share",)),
-)
-"""Title, and what the names of its columns begin with."""
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-figure { display: inline-block; margin: 0 1rem 1.5rem 0; }
-img { max-width: 100%; image-rendering: pixelated; }
-table { border-collapse: collapse; } td, th { padding: 0.2rem 0.8rem; text-align: left; }
-"""
-
-
-def write_report(run_log: RunLog, recipe: TrainingRecipe) -> str:
+def write_report(run_log: RunLog, recipe: TrainingRecipe, built: BuiltRecipe) -> str:
     """Writes the page beside the table; returns its address."""
-    figures = [_curve(title, run_log.rows, prefixes) for title, prefixes in CURVES]
-    scores = sorted({name for row in run_log.rows for name in row if name.startswith("validation_")})
-    figures += [_curve(name.removeprefix("validation_"), run_log.rows, (name,)) for name in scores]
-    parts = [
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(recipe.name)}</title>",
-        f"<style>{STYLE}</style><h1>{html.escape(recipe.name)}</h1><p>{html.escape(recipe.summary)}</p>",
-        _last(run_log.rows),
-        *(figure for figure in figures if figure),
-        *_sheets(run_log.folder, run_log.sheets(), recipe),
-        "</html>",
-    ]
-    run_log.folder.put(REPORT, "\n".join(parts).encode())
+    page = build_training_page(
+        TrainingFacts(
+            title=recipe.name,
+            summary=recipe.summary,
+            kind=recipe.kind,
+            recipe=recipe.model_dump(mode="json", exclude_defaults=True, exclude_none=True),
+            output=run_log.folder.url,
+            rows=run_log.rows,
+            scores=_scores(run_log.rows, recipe, built),
+            sheets=_sheets(run_log.folder, run_log.sheets()),
+            code_version=code_version(),
+        )
+    )
+    run_log.folder.put(REPORT, page.encode())
     return run_log.folder.uri(REPORT)
 
 
-def _curve(title: str, rows: Sequence[Row], prefixes: tuple[str, ...]) -> str:
-    names = sorted({name for row in rows for name in row if name.startswith(prefixes)})
-    if not names:
-        return ""
-    from matplotlib.figure import Figure  # half a second, which every worker of a run would spend
-
-    figure = Figure(figsize=(5.2, 3.2), layout="constrained")
-    axes = figure.subplots()
-    for name in names:
-        points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-        steps, values = zip(*points, strict=True)
-        axes.plot(steps, values, label=name, linewidth=1.2, marker="." if len(points) < 30 else None)
-    axes.set_xlabel("step")
-    axes.grid(alpha=0.3)
-    if len(names) > 1:
-        axes.legend(fontsize="small")
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    drawing = buffer.getvalue()
-    return f"<figure><figcaption>{html.escape(title)}</figcaption>{drawing[drawing.index('<svg') :]}</figure>"
-
-
-def _last(rows: Sequence[Row]) -> str:
-    """The newest value of every column, as a table."""
+def _scores(rows: Sequence[Row], recipe: TrainingRecipe, built: BuiltRecipe) -> list[ValidationScore]:
+    """In the recipe's order, its first metric on all degradations in front; a generator's as they are."""
     newest: Row = {}
     for row in rows:
         newest |= row
-    cells = (f"<tr><th>{html.escape(name)}</th><td>{value:.5g}</td></tr>" for name, value in newest.items())
-    return f"<details><summary>Newest values</summary><table>{''.join(cells)}</table></details>"
+    if recipe.kind == "generation":
+        names = (name for name in newest if name.startswith("validation_"))
+        return [_of_generator(name) for name in sorted(names)]
+    found = []
+    for metric in recipe.validation.metrics:
+        protocol = METRICS[metric].protocol
+        for degradation in built.validation:
+            column = f"validation_{degradation.name}_{metric}"
+            if column in newest:
+                baseline = newest.get(f"baseline_{degradation.name}_{metric}")
+                found.append(
+                    ValidationScore(
+                        degradation.name, metric, column, protocol.unit, protocol.higher_is_better, baseline
+                    )
+                )
+    return found
 
 
-def _sheets(folder: Folder, keys: Sequence[str], recipe: TrainingRecipe) -> list[str]:
-    if not keys:
-        return []
-    places = {round(i * (len(keys) - 1) / max(1, SHEETS - 1)) for i in range(SHEETS)}
-    what = "degraded, restored, true" if recipe.kind == "restoration" else "the same latents each time"
-    shown = [f"<h2>Samples: {what}</h2>"]
-    for place in sorted(places):
-        key = keys[place]
-        data = base64.b64encode(folder.read(key)).decode("ascii")
-        caption = html.escape(key.removeprefix("samples/").removesuffix(".png"))
-        shown.append(
-            f"<figure><figcaption>{caption}</figcaption><img src='data:image/png;base64,{data}'></figure>"
-        )
-    return shown
+def _of_generator(column: str) -> ValidationScore:
+    """Distances between sets of images: smaller is better, and there is no input."""
+    name = column.removeprefix("validation_")
+    return ValidationScore("generated images", name, column, "1", False, None)
+
+
+def _sheets(folder: Folder, keys: Sequence[str]) -> list[SampleSheet]:
+    places = {round(i * (len(keys) - 1) / max(1, SHEETS - 1)) for i in range(SHEETS)} if keys else ()
+    return [SampleSheet(_step_of(keys[place]), folder.read(keys[place])) for place in sorted(places)]
+
+
+def _step_of(key: str) -> int:
+    return int(key.removeprefix("samples/step-").removesuffix(".png"))

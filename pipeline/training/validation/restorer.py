@@ -82,6 +82,15 @@ class Validated:
         return {f"validation_{each.degradation}_{each.metric}": each.mean for each in self.scores}
 
     @property
+    def baselines(self) -> dict[str, float]:
+        """``baseline_<degradation>_<metric>`` -> mean of the degraded inputs' own scores."""
+        return {
+            f"baseline_{each.degradation}_{each.metric}": float(np.mean(each.inputs))
+            for each in self.scores
+            if each.inputs
+        }
+
+    @property
     def merit(self) -> float | None:
         """The first metric, mean over degradations, larger is better; ``None`` without scores."""
         if not self.scores:

@@ -1,19 +1,16 @@
 """The page as a browser lays it out: what is in sight, and what a keyboard can scroll."""
 
-import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
 from pipeline.report import RunProvenance, build_page
 from pipeline.results.statistics import compare, summarise
+from tests.browser import CHROMIUM, in_browser
 from tests.metric_table import metric_table, protocol, row
 from tests.pipeline.report.test_report import Page, photo_sample
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 METRICS = ("psnr", "ssim", "psnr_y", "ssim_y", "mae", "mse")
 RESTORERS = ("ffdnet-colour", "total-variation", "median")
 MEASURE = """<script>
@@ -31,8 +28,7 @@ framed.onload = () => {
 </script>"""
 
 
-@pytest.fixture(scope="module")
-def html():
+def benchmark_html():
     rng = np.random.default_rng(0)
     rows = [
         row(f"{i}.png", name, **{m: 30 + rng.normal() if m in METRICS[:3:2] else 0.00171 for m in METRICS})
@@ -45,27 +41,16 @@ def html():
     return build_page(table, summarise(table), compare(table, "psnr"), [sample], RunProvenance(["a"]))
 
 
+@pytest.fixture(scope="module")
+def html():
+    return benchmark_html()
+
+
 def measured(html, tmp_path, width):
     """Left and right of the elements that ``MEASURE`` names, in a frame of this width."""
     (tmp_path / "page.html").write_text(html)
     frame = f'<iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe>'
-    (tmp_path / "frame.html").write_text(f"<title>-</title><body style='margin:0'>{frame}{MEASURE}")
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--allow-file-access-from-files",
-        "--hide-scrollbars",
-    ]
-    command = [CHROMIUM, *options, "--window-size=1600,1000", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run(
-        [*command, "--virtual-time-budget=5000", "--dump-dom", (tmp_path / "frame.html").as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return json.loads(re.search("<title>(.*?)</title>", done.stdout)[1])
+    return in_browser(f"<title>-</title><body style='margin:0'>{frame}{MEASURE}", tmp_path)
 
 
 def test_every_box_that_scrolls_takes_the_keyboard_and_has_a_name_of_its_own(html):

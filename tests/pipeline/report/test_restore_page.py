@@ -15,7 +15,7 @@ MOVED = {
 SCORES = {"still.png": 0.001, "little.png": 0.01, "far.png": 0.2, "middle.png": 0.05}
 
 
-def restore_page(scores=SCORES, names=tuple(MOVED), quarantined=1):
+def restore_html(scores=SCORES, names=tuple(MOVED), quarantined=1):
     rows = [
         row(key, "net", degradation="none", **dict.fromkeys(names, score)) for key, score in scores.items()
     ]
@@ -28,7 +28,11 @@ def restore_page(scores=SCORES, names=tuple(MOVED), quarantined=1):
         )
         for pick in pick_samples(table, focus(names))
     ]
-    return Page(build_page(table, summarise(table), None, samples, RunProvenance()))
+    return build_page(table, summarise(table), None, samples, RunProvenance(["restora benchmark job.toml"]))
+
+
+def restore_page(**options):
+    return Page(restore_html(**options))
 
 
 def test_it_leads_with_what_was_done_and_what_moved_most():

@@ -1,0 +1,62 @@
+"""axe finds nothing on any page: wide in the light, narrow in the dark.
+
+axe-core is that of the package ``axe-core-python``, or the file that ``AXE_CORE`` names (npm has newer ones).
+"""
+
+import os
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.browser import CHROMIUM, in_browser
+from tests.pipeline.report.test_page_layout import benchmark_html
+from tests.pipeline.report.test_restore_page import restore_html
+from tests.pipeline.report.test_training_page import training_page
+
+FIND = """<script>
+const frames = [...document.querySelectorAll('iframe')];
+const loaded = frames.map((frame) => new Promise((done) => { frame.onload = done; }));
+Promise.all(loaded).then(async () => {
+  const found = {};
+  for (const frame of frames) {
+    const page = frame.contentWindow;
+    const dark = page.matchMedia('(prefers-color-scheme: dark)').matches;
+    const wrong = (await page.axe.run(page.document)).violations;
+    found[frame.title] = {
+      dark,
+      wrong: wrong.map((v) => [v.id, v.help, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160))]),
+    };
+  }
+  document.title = JSON.stringify(found);
+});
+</script>"""
+
+
+def axe() -> str | None:
+    if named := os.environ.get("AXE_CORE"):
+        return Path(named).read_text(encoding="utf-8")
+    if find_spec("axe_core_python") is None:
+        return None
+    return (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+@pytest.mark.skipif(axe() is None, reason="axe-core-python is not installed")
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 390)])
+def test_axe_finds_nothing_on_any_page(scheme, width, tmp_path):
+    pages = {"benchmark": benchmark_html(), "restore": restore_html(), "training": training_page()}
+    (tmp_path / "axe.js").write_text(axe(), encoding="utf-8")
+    frames = []
+    for name, page in pages.items():
+        with_axe = page.replace("</body>", '<script src="axe.js"></script></body>')
+        (tmp_path / f"{name}.html").write_text(with_axe, encoding="utf-8")
+        style = f"width:{width}px;height:900px;border:0"
+        frames.append(f'<iframe title="{name}" src="{name}.html" style="{style}"></iframe>')
+    # Chromium's own names of the two: 0 is dark.
+    option = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
+    found = in_browser(f"<title>-</title><body>{''.join(frames)}{FIND}", tmp_path, option)
+    assert found.keys() == pages.keys()
+    assert {each["dark"] for each in found.values()} == {scheme == "dark"}
+    assert {name: each["wrong"] for name, each in found.items()} == {name: [] for name in found}
