@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline.errors import ImageError
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.nodata import filled
+from pipeline.imaging.transfer import NARROW, divided, downloaded, uploaded
 from pipeline.jobs.job import Radiometry
 
 
@@ -56,7 +57,11 @@ def _step(domain: Domain, radiometry: Radiometry) -> tuple[float, float]:
 
 def to_tensor(image: Image, device: torch.device) -> Tensor:
     """1CHW float32, the domain's low at 0 and high at 1, no-data pixels filled from their neighbours."""
-    unit_HWC = filled(image).to_unit()
+    seen = filled(image)
+    if device.type == "cuda" and seen.domain.low == 0 and str(seen.pixels_HWC.dtype) in NARROW:
+        unit_CHW = uploaded(seen.pixels_HWC, device).float()
+        return divided(unit_CHW, seen.domain.high - seen.domain.low)[None]
+    unit_HWC = seen.to_unit()
     return torch.from_numpy(np.ascontiguousarray(unit_HWC.transpose(2, 0, 1)))[None].to(device)
 
 
@@ -72,7 +77,7 @@ def quantised(image_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None = No
     stored_BCHW.clamp_(*domain.storable)
     if domain.low:
         stored_BCHW -= domain.low
-    return stored_BCHW.div_(domain.high - domain.low).to(image_BCHW.dtype), clipped_B
+    return divided(stored_BCHW, domain.high - domain.low).to(image_BCHW.dtype), clipped_B
 
 
 def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
@@ -80,8 +85,12 @@ def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
     values_BCHW = _stored(image_BCHW, domain)
     if domain.is_integer:
         values_BCHW = values_BCHW.round_().clamp_(*domain.storable)
-    pixels: np.ndarray[Any, Any] = values_BCHW.permute(0, 2, 3, 1).cpu().numpy().astype(domain.dtype)
-    return pixels
+    return downloaded(values_BCHW, domain.dtype)
+
+
+def returns_exactly(domain: Domain) -> bool:
+    """Whether what goes through the model's range and back is what went in, whatever may be stored."""
+    return domain.dtype in NARROW and domain.low == 0 and domain.limits is None
 
 
 def left_alone(pixels_HWC: NDArray[Any], source: Image, same_CHW: Tensor) -> NDArray[Any]:

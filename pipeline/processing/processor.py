@@ -25,6 +25,7 @@ from pipeline.errors import ImageError
 from pipeline.imaging import nodata
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import in_units, quantised, to_stored, to_tensor
+from pipeline.imaging.transfer import beside_other_work, hand_over
 from pipeline.jobs.job import NO_RESTORER
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
@@ -65,7 +66,12 @@ class Processor:
     def degraded(self, loaded: Loaded, degradation: Degradation | None) -> Case | Failure:
         """An image under one degradation, on the device, or what went wrong. On any thread."""
         try:
-            return self._degrade(loaded, degradation)
+            with beside_other_work(self.device):
+                case = self._degrade(loaded, degradation)
+                condition = case.degraded.condition
+                hand_over(case.reference_1CHW, case.degraded.image_BCHW)
+                hand_over(condition.noise_level_B, condition.mask_B1HW)
+                return case
         except Exception as error:
             return Failure(loaded, error)
 
@@ -176,18 +182,18 @@ class Processor:
     ) -> list[dict[str, Any]]:
         border = self._border(cases[0])
         inputs: dict[MetricInputs, Images] = {}
-        rows: list[dict[str, Any]] = [{} for _ in cases]
+        scores: dict[str, Tensor] = {}
+        bands: list[dict[str, Any]] = [{} for _ in cases]
         for name, metric in metrics.items():
             kind = metric.protocol.pair
             if kind not in inputs:
                 ranged = in_reference_range(image_BCHW, cases[0]) if kind.needs_reference else image_BCHW
                 inputs[kind] = METRIC_INPUTS[kind](ranged, cases, border)
-            for row, score in zip(rows, metric(*inputs[kind]).tolist(), strict=True):
-                row[name] = None if score != score else score  # NaN means undefined
+            scores[name] = metric(*inputs[kind])
             if name in self.recipe.job.per_band:
-                for row, of_bands in zip(rows, per_band(metric, *inputs[kind]), strict=True):
+                for row, of_bands in zip(bands, per_band(metric, *inputs[kind]), strict=True):
                     row[f"{name}_bands"] = of_bands
-        return rows
+        return [row | of_bands for row, of_bands in zip(_rows(scores, len(cases)), bands, strict=True)]
 
     def _border(self, case: Case) -> int:
         """Pixels that are cut from each side before scoring."""
@@ -199,6 +205,17 @@ class Processor:
         for each, restorer in self.recipe.combinations:
             if each == name:
                 yield Outcome(loaded, name, restorer, error=error, stage="degrade")
+
+
+def _rows(scores: Mapping[str, Tensor], images: int) -> list[dict[str, Any]]:
+    """The scores of each image; one transfer for all. NaN means undefined."""
+    if not scores:
+        return [{} for _ in range(images)]
+    score_BM = torch.stack([score_B.double() for score_B in scores.values()], dim=1)
+    return [
+        {name: None if score != score else score for name, score in zip(scores, row_M, strict=True)}
+        for row_M in score_BM.tolist()
+    ]
 
 
 def _radiometry_of(image: Image) -> dict[str, Any]:
