@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import JobError, StorageError
 from pipeline.jobs.datasets import SEALED
 from pipeline.jobs.job import WEIGHTS, Dataset, Job
+from pipeline.jobs.stores import ManifestStore
 from pipeline.storage.folder import absolute_url
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.storage.patterns import only
@@ -49,7 +50,10 @@ def _placed(dataset: Dataset) -> Dataset:
     references = dataset.references
     if references is not None:
         references = references.model_copy(update={"uri": _absolute(references.uri)})
-    return dataset.model_copy(update={"uri": _absolute(dataset.uri), "references": references})
+    placed: dict[str, Any] = {"uri": _absolute(dataset.uri), "references": references}
+    if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
+        placed["store"] = dataset.store.model_copy(update={"base": _absolute(dataset.store.base)})
+    return dataset.model_copy(update=placed)
 
 
 def open_output(output: str, profile: str | None) -> RunFolder:

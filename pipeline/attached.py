@@ -26,6 +26,12 @@ class Attached:
     clear: str = ""
     """A mask of the reference: its pixels count where this is not 0."""
     clear_version: str = ""
+    mask: str = ""
+    """A mask of the image, for restorers that take one: pixels are known where this is not 0."""
+    noise_level: float | None = None
+    """Known noise in 1/255 of the value range."""
+    labels: tuple[str | None, ...] = ()
+    """Values of the columns that the dataset carries along."""
     fault: str = ""
     """Reason code where the source has no single reference."""
     why: str = ""
@@ -42,7 +48,10 @@ class Attached:
     @classmethod
     def of(cls, text: str) -> Attached:
         """Out of ``text``."""
-        return cls(**json.loads(text)) if text else _NOTHING
+        if not text:
+            return _NOTHING
+        fields = json.loads(text)
+        return cls(**fields | {"labels": tuple(fields.get("labels", ()))})
 
 
 _NOTHING = Attached()

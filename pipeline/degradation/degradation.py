@@ -187,6 +187,16 @@ def _generator(seed: int, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(str(seed), str(index)))
 
 
-def as_found(image_1CHW: Tensor, scale: int = 1) -> Degraded:
-    """An input that nobody here degraded: what was done to it before is not known, but by its size."""
-    return Degraded(image_1CHW, [], Condition(scale=scale), Replay.to_size(*image_1CHW.shape[-2:]))
+def as_found(
+    image_1CHW: Tensor, scale: int = 1, noise_level: float | None = None, mask_1HW: Tensor | None = None
+) -> Degraded:
+    """An input that nobody here degraded: of what was done to it before no more is known than is given.
+
+    ``noise_level``: in 1/255 of the value range. ``mask_1HW``: 1 where a pixel is known.
+    """
+    condition = Condition(
+        scale=scale,
+        noise_level_B=None if noise_level is None else torch.tensor([noise_level / 255]),
+        mask_B1HW=None if mask_1HW is None else mask_1HW[None],
+    )
+    return Degraded(image_1CHW, [], condition, Replay.to_size(*image_1CHW.shape[-2:]))

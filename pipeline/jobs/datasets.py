@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.jobs.frozen import Frozen as Frozen
-from pipeline.jobs.stores import StoreSpec
+from pipeline.jobs.stores import ManifestStore, StoreSpec, is_manifest
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
@@ -105,6 +105,8 @@ class Dataset(Frozen):
     ) = None
     """The true images, for a benchmark of images as they were found: a folder with the same keys, or one
     with a rule from key to key. See docs/pairs.md."""
+    carry: tuple[Name, ...] = ()
+    """Columns of a manifest that the tables are to have too, as texts."""
     private: bool | None = None
     """Whether names, folders and headers may identify someone: then nothing but restored objects shows
     them. ``None``: not declared, and medical images are refused."""
@@ -112,8 +114,23 @@ class Dataset(Frozen):
     """DICOM series are restored whole or not at all. stack: CT and MR slices must also lie side by side.
     together: they need not, as in time series and localizers. single: every image for itself."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names_its_store(cls, fields: Any) -> Any:
+        """A sealed address does not say any more what it is."""
+        if isinstance(fields, dict) and fields.get("store") is None and is_manifest(str(fields.get("uri"))):
+            return fields | {"store": {"name": "manifest"}}
+        return fields
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether a table says which images there are, and what belongs to them."""
+        return isinstance(self.store, ManifestStore)
+
     @model_validator(mode="after")
     def _sealed_is_private(self) -> Self:
+        if self.private and self.carry:
+            raise ValueError("carry: columns of a private dataset would be shown in the tables; leave it out")
         if self.uri.startswith(SEALED) and not self.private:
             raise ValueError("uri: a sealed address belongs to a private dataset; write private = true")
         return self

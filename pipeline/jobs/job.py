@@ -247,7 +247,8 @@ def _distinct(field: str, names: list[str]) -> None:
 
 
 def _check_benchmark(job: Job) -> None:
-    if any(each.references for each in job.datasets):
+    tables = not job.degradations and any(each.is_manifest for each in job.datasets)
+    if tables or any(each.references for each in job.datasets):
         _check_pairs(job)
         return
     for field in ("degradations", "restorers", "metrics"):
@@ -263,7 +264,7 @@ def _check_pairs(job: Job) -> None:
     if not job.metrics:
         raise ValueError("metrics: a benchmark needs at least one; see restora list metrics")
     for index, each in enumerate(job.datasets):
-        if each.references is None:
+        if each.references is None and not each.is_manifest:
             raise ValueError(f"datasets[{index}].references: is needed, as others have it; or use two jobs")
 
 

@@ -43,7 +43,17 @@ class RowBuilder:
             "code_version": code_version(),
             "plugins": self._plugins,
             "finished_at": datetime.now(UTC),
+            **self._carried(source),
         }
+
+    def _carried(self, source: Source) -> Row:
+        """What its manifest says that the tables are to have too."""
+        names = self._carry[source.dataset] if source.attached else ()
+        return dict(zip(names, self.locator.attached(source).labels, strict=True)) if names else {}
+
+    @cached_property
+    def _carry(self) -> dict[str, tuple[str, ...]]:
+        return {each.name: each.carry for each in self.run.job.datasets}
 
     @cached_property
     def _plugins(self) -> str | None:

@@ -17,6 +17,7 @@ from pipeline.ledger.layout import Layout
 from pipeline.ledger.lease import Lease
 from pipeline.ledger.ledger import Ledger, prefix_of
 from pipeline.ledger.overlap import refuse_overlap
+from pipeline.ledger.schema import refuse_names
 from pipeline.privacy.datasets import seal_job
 from pipeline.recipe.differences import differences
 from pipeline.recipe.recipe import Recipe
@@ -96,6 +97,7 @@ def open_run(job: Job) -> RunFolder:
 def check_run(job: Job) -> RunFolder:
     """The folder of a job's run, everything checked and nothing written; ``JobError`` by path."""
     job = seal_job(job)
+    refuse_names(job)
     refuse_overlap(job)
     return RunFolder.of(job, folder_for(job))
 

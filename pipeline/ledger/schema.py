@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.errors import JobError
 from pipeline.jobs.job import Job
 
 OK = "ok"
@@ -78,8 +79,23 @@ FEATURES = ("features", "features_degraded", "features_reference")
 
 def schema_of(job: Job) -> pa.Schema:
     """The columns that a job asks for."""
-    columns = schema(job.metrics, bool(job.distances), job.per_band)
-    return pa.schema([*columns, *REFERENCE_COLUMNS]) if job.is_paired else columns
+    columns = list(schema(job.metrics, bool(job.distances), job.per_band))
+    columns += list(REFERENCE_COLUMNS) if job.is_paired else []
+    return pa.schema(columns + [pa.field(name, pa.string()) for name in carried_names(job)])
+
+
+def carried_names(job: Job) -> list[str]:
+    """The columns that a job's datasets carry into its tables, in the order of the job."""
+    return list(dict.fromkeys(name for each in job.datasets for name in each.carry))
+
+
+def refuse_names(job: Job) -> None:
+    """``JobError`` for a column to carry that has the name of a column of ours."""
+    carried = carried_names(job)
+    ours = [*schema(job.metrics, True, job.per_band).names, *REFERENCE_COLUMNS.names]
+    for name in carried:
+        if name in ours:
+            raise JobError(f'carry: "{name}" is a column of the tables already; rename it in the manifest')
 
 
 def schema(metrics: Iterable[str], features: bool = False, per_band: Iterable[str] = ()) -> pa.Schema:

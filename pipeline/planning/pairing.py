@@ -16,7 +16,7 @@ from pipeline.attached import Attached
 from pipeline.errors import StorageError
 from pipeline.hashing import seed_of
 from pipeline.jobs.datasets import References
-from pipeline.jobs.job import Dataset
+from pipeline.jobs.job import Dataset, Job
 from pipeline.planning.no_images import is_no_image
 from pipeline.privacy.datasets import references_of
 from pipeline.privacy.key import unseal
@@ -26,6 +26,7 @@ from pipeline.storage.folder import Folder
 
 _MOST_NAMED = 5
 """Keys that a message names."""
+_TAKEN = "another image of the folder has the same reference"
 _AT_ONCE = 900
 """Stems that are looked up in one query: SQLite takes 999 values in its oldest builds."""
 
@@ -65,7 +66,16 @@ class Pairing:
         wanted = {entry.key: self._names(entry.key) for entry in page}
         stems = {_stem(name) for names in wanted.values() for name in names if name}
         found = self._found(sorted(stems))
-        return [replace(each, attached=self._attached(wanted[each.key], found).text) for each in page]
+        return [self._with_reference(each, self._attached(wanted[each.key], found)) for each in page]
+
+    @staticmethod
+    def _with_reference(entry: Entry, found: Attached) -> Entry:
+        """Beside what a manifest says of it."""
+        if not entry.attached:
+            return replace(entry, attached=found.text)
+        listed = Attached.of(entry.attached)
+        kept = {name: getattr(listed, name) for name in ("mask", "noise_level", "labels")}
+        return replace(entry, attached=replace(found, **kept).text)
 
     def unused(self) -> int:
         """How many references no image has, where each is given once and the rule names no masks."""
@@ -92,7 +102,7 @@ class Pairing:
         if isinstance(entry, Attached):
             return entry
         if self._is_taken(entry.key):
-            return Attached(fault="TWO_REFERENCES", why="another image of the folder has the same reference")
+            return Attached(fault="TWO_REFERENCES", why=_TAKEN)
         attached = Attached(f"{self._url}/{entry.key}", entry.size, entry.version)
         if not clear:
             return attached
@@ -134,16 +144,18 @@ class Pairing:
 
 
 def paired(
-    dataset: Dataset, pages: Iterator[list[Entry]], skipped: Counter[str], *, one_to_one: bool
+    job: Job, dataset: Dataset, pages: Iterator[list[Entry]], skipped: Counter[str]
 ) -> Iterator[list[Entry]]:
     """The pages of a dataset's images, with their references where it has any.
 
     References left over are counted in ``skipped``: an image that a tool did not give has no row.
     """
     if dataset.references is None:
-        yield from pages
+        taken: set[int] = set()
+        for page in pages:
+            yield [_listed_pair(entry, job, taken) for entry in page] if dataset.is_manifest else page
         return
-    pairing = Pairing(dataset, one_to_one=one_to_one)
+    pairing = Pairing(dataset, one_to_one=job.scores_only)
     try:
         for page in pages:
             yield pairing.attach(page)
@@ -151,6 +163,26 @@ def paired(
             skipped[f"references that no image of {dataset.name} has"] += unused
     finally:
         pairing.close()
+
+
+def _listed_pair(entry: Entry, job: Job, taken: set[int]) -> Entry:
+    """A row of a manifest, with as much of what it says as the job asks for."""
+    attached = Attached.of(entry.attached)
+    if not job.is_paired:
+        kept = replace(attached, reference="", reference_size=-1, reference_version="", clear="")
+        if job.degradations:
+            kept = replace(kept, mask="", noise_level=None)
+        return entry if kept == attached else replace(entry, attached=kept.text)
+    if not attached.reference:
+        fault = replace(attached, fault="NO_REFERENCE", why="its row of the manifest names none")
+        return replace(entry, attached=fault.text)
+    if not job.scores_only:
+        return entry
+    if (name := seed_of(attached.reference)) in taken:
+        fault = replace(attached, reference="", fault="TWO_REFERENCES", why=_TAKEN)
+        return replace(entry, attached=fault.text)
+    taken.add(name)
+    return entry
 
 
 def _opened(references: References) -> References:

@@ -148,7 +148,7 @@ def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str])
     series, originals = SeriesIndex(run.folder, locator), Originals(run, locator)
     for index, dataset in enumerate(run.job.datasets):
         images = _images(dataset, index, left_out, skipped)
-        for page in paired(dataset, images, skipped, one_to_one=run.job.scores_only):
+        for page in paired(run.job, dataset, images, skipped):
             sources = [locator.identify(dataset, entry) for entry in page]
             for source in sources:
                 originals.refuse(source)

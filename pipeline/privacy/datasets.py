@@ -7,10 +7,13 @@ anything is written, and medical content under a harmless name is quarantined as
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.doors import open_archive
 from pipeline.doors.base import Archive
 from pipeline.jobs.datasets import References
 from pipeline.jobs.job import Dataset, Job
+from pipeline.jobs.stores import ManifestStore
 from pipeline.privacy.key import PrivacyKey, load_key, unseal
 from pipeline.storage.folder import Folder, absolute_url
 
@@ -32,7 +35,11 @@ def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:
     uri = key.seal(absolute_url(dataset.uri))
     pattern = dataset.pattern if dataset.pattern == "*" else key.seal(dataset.pattern)
     references = dataset.references and _seal_references(dataset.references, key)
-    return dataset.model_copy(update={"uri": uri, "pattern": pattern, "references": references})
+    sealed: dict[str, Any] = {"uri": uri, "pattern": pattern, "references": references}
+    if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
+        base = key.seal(absolute_url(dataset.store.base))
+        sealed["store"] = dataset.store.model_copy(update={"base": base})
+    return dataset.model_copy(update=sealed)
 
 
 def _seal_references(references: References, key: PrivacyKey) -> References:
@@ -71,6 +78,9 @@ def references_of(dataset: Dataset) -> Folder | None:
 
 def archive_of(dataset: Dataset) -> Archive:
     """A dataset's images, through the door of their archive."""
+    if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
+        base = dataset.store.model_copy(update={"base": unseal([dataset.store.base])[0]})
+        dataset = dataset.model_copy(update={"store": base})
     return open_archive(dataset, unseal([dataset.uri])[0])
 
 

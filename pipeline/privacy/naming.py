@@ -7,6 +7,7 @@ from dataclasses import replace
 from pipeline.addresses import redacted
 from pipeline.attached import Attached
 from pipeline.doors.base import Archive
+from pipeline.doors.manifest.place import key_of, place_of
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.datasets import archive_of, key_for, references_of
@@ -25,6 +26,7 @@ class SourceLocator:
     def __init__(self, job: Job) -> None:
         self._archives = {each.name: archive_of(each) for each in job.datasets}
         self._references = {each.name: references_of(each) for each in job.datasets}
+        self._profiles = {each.name: each.profile for each in job.datasets}
         self._key = key_for(job)
         self._private = frozenset(each.name for each in job.datasets if each.private)
 
@@ -75,17 +77,18 @@ class SourceLocator:
     def beside(self, source: Source, address: str) -> tuple[Folder, str]:
         """The folder of an attached object, and its key there, by its address."""
         folder = self._references[source.dataset]
-        assert folder is not None
-        return folder, address.removeprefix(f"{folder.url}/")
+        if folder is not None and address.startswith(f"{folder.url}/"):
+            return folder, address.removeprefix(f"{folder.url}/")
+        return place_of(address, self._profiles[source.dataset])
 
     def reference_key(self, source: Source) -> str:
         """The key of a source's reference as rows may tell it: an opaque id where the source is private."""
         address = self.attached(source).reference
-        _, key = self.beside(source, address)
         if not source.sealed:
-            return key
+            folder, key = self.beside(source, address)
+            return key if folder is self._references[source.dataset] else key_of(address)
         assert self._key is not None
-        return self._key.id_of("reference", address) + ending_of(key)
+        return self._key.id_of("reference", address) + ending_of(address)
 
     def public_uri(self, source: Source) -> str | None:
         """The address of a source as rows may tell it; ``None`` where it is private."""

@@ -14,8 +14,8 @@ total variation and SSIM on 256 x 256 x 3), and only small images gain from comp
 
 Shape = tuple[int, int, int, Domain]
 """Of an image: height, width, channels, and what its numbers mean."""
-Shapes = tuple[Shape, ...]
-"""Of an image, and of its reference."""
+Shapes = tuple[tuple[Shape, ...], tuple[bool, bool]]
+"""Of an image, and of its reference; and what is known of it."""
 
 
 class Batches:
@@ -32,7 +32,9 @@ class Batches:
     def add(self, loaded: Loaded) -> None:
         """Puts an image in."""
         reference = () if loaded.reference is None else (_shape(loaded.reference.image),)
-        self._waiting.setdefault((_shape(loaded.image), *reference), []).append(loaded)
+        known = (False, False) if loaded.known is None else loaded.known.kind
+        shapes = ((_shape(loaded.image), *reference), known)
+        self._waiting.setdefault(shapes, []).append(loaded)
 
     def take(self, *, partly: bool = False) -> list[Loaded]:
         """A full batch; ``partly``: else the images of the shape that waits longest; else nothing."""
@@ -42,7 +44,7 @@ class Batches:
         return self._taken(next(iter(self._waiting))) if partly and self._waiting else []
 
     def _full(self, shapes: Shapes) -> int:
-        pixels = max(height * width for height, width, _, _ in shapes)
+        pixels = max(height * width for height, width, _, _ in shapes[0])
         return max(1, min(self._most_images, self._batch_pixels // pixels))
 
     def _taken(self, shape: Shapes) -> list[Loaded]:

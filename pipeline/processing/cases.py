@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -32,6 +33,21 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a manifest says of an image that nobody here degraded."""
+
+    noise_level: float | None = None
+    """In 1/255 of the value range."""
+    mask_HW: NDArray[np.bool_] | None = None
+    """True where a pixel is known."""
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """Which of both: images of one batch agree."""
+        return self.noise_level is not None, self.mask_HW is not None
+
+
+@dataclass(frozen=True)
 class Loaded:
     """A source that was fetched and decoded, with its reference where it has one."""
 
@@ -40,6 +56,7 @@ class Loaded:
     size: int
     image: Image
     reference: Reference | None = None
+    known: Known | None = None
 
     @property
     def sizes(self) -> list[tuple[int, int]]:

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.degradation.degradation import as_found
+from pipeline.degradation.degradation import Degraded, as_found
 from pipeline.errors import ImageError
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.radiometry import in_units, to_tensor
 from pipeline.jobs.job import Radiometry
-from pipeline.processing.cases import Case, Loaded
+from pipeline.processing.cases import Case, Known, Loaded
 
 Mask = NDArray[np.bool_]
 
@@ -67,7 +67,7 @@ def found_case(loaded: Loaded, radiometry: Radiometry | None, device: torch.devi
     assert loaded.reference is not None
     found = in_units(loaded.image, radiometry)
     reference = in_units(loaded.reference.image, radiometry)
-    degraded = as_found(to_tensor(found, device), loaded.reference.scale)
+    degraded = found_input(loaded, to_tensor(found, device), loaded.reference.scale)
     fields = {
         "reference_key": loaded.reference.key,
         "reference_uri": loaded.reference.uri,
@@ -75,6 +75,13 @@ def found_case(loaded: Loaded, radiometry: Radiometry | None, device: torch.devi
         "reference_bytes": loaded.reference.size,
     }
     return Case(loaded, reference, to_tensor(reference, device), degraded, fields, found)
+
+
+def found_input(loaded: Loaded, image_1CHW: Tensor, scale: int = 1) -> Degraded:
+    """The restorer's input of an image that nobody here degraded, with what its listing says of it."""
+    known = loaded.known or Known()
+    mask_1HW = None if known.mask_HW is None else torch.from_numpy(known.mask_HW)[None].to(image_1CHW)
+    return as_found(image_1CHW, scale, known.noise_level, mask_1HW)
 
 
 def in_reference_range(image_BCHW: Tensor, case: Case) -> Tensor:

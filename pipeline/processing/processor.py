@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.contract import Condition
 from models.operators.resample import imresize
-from pipeline.degradation.degradation import Degradation, as_found
+from pipeline.degradation.degradation import Degradation
 from pipeline.distances.columns import FeatureColumns
 from pipeline.errors import ImageError
 from pipeline.imaging import nodata
@@ -32,7 +32,7 @@ from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case, Failure, Loaded, Outcome
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
-from pipeline.processing.pairs import found_case, in_reference_range
+from pipeline.processing.pairs import found_case, found_input, in_reference_range
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 
@@ -100,7 +100,7 @@ class Processor:
         reference_1CHW = to_tensor(reference, self.device)
         fields = _radiometry_of(reference)
         if degradation is None:
-            return Case(loaded, reference, reference_1CHW, as_found(reference_1CHW), fields)
+            return Case(loaded, reference, reference_1CHW, found_input(loaded, reference_1CHW), fields)
         seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
         degraded = degradation(reference_1CHW, seed)
         fields |= {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}

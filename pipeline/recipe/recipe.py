@@ -164,9 +164,11 @@ def _check_conditions(recipe: Recipe) -> None:
     """Of images that nobody here degraded no more is known than their pixels and a noise level."""
     if recipe.job.degradations:
         return
+    tables = any(each.is_manifest for each in recipe.job.datasets)  # which may name a mask for each image
     for index, built in enumerate(recipe.restorers):
         card = built.restorer.card
-        if missing := [name for name in card.needs if name in ("operators", "mask")]:
+        unknown_here = ("operators",) if tables else ("operators", "mask")
+        if missing := [name for name in card.needs if name in unknown_here]:
             raise JobError(
                 f'restorers[{index}]: "{built.name}" needs the {" and ".join(missing)} of a degradation, '
                 'which a restore run or a pair does not know; choose another, or use kind = "benchmark" with '

@@ -12,6 +12,7 @@ from pipeline.report import notation
 from pipeline.report.attention import attention, sheet_labels
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
 from pipeline.report.environment import css, environment
+from pipeline.report.groups import group_tables
 from pipeline.report.headline import headline
 from pipeline.report.ranking import Ranking, by_place, rankings
 from pipeline.report.run_facts import QUARANTINE_SHOWN, fact_lines, quarantine, run_facts
@@ -58,6 +59,7 @@ def build_page(
             worst=_worst(table, ranked[:RANKINGS_SHOWN]),
             figures=distribution_figures(table, ranked, known),
             gains=gain_figures(ranked, known),
+            groups=group_tables(table, carried_in(facts.job), next(iter(known), None)),
             sheets=sheets,
             sheets_hidden=len(samples) - len(sheets),
             degraded_scores=_degraded_scores(table, sheets, known),
@@ -70,6 +72,11 @@ def build_page(
             css=css(),
         )
     )
+
+
+def carried_in(job: Mapping[str, Any]) -> list[str]:
+    """The columns that a job's datasets carry, out of its plain values."""
+    return list(dict.fromkeys(name for each in job.get("datasets", ()) for name in each.get("carry", ())))
 
 
 def _sheets(samples: Iterable[Sample], ranked: Sequence[Ranking]) -> list[Sheet]:

@@ -24,6 +24,7 @@ from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import RunRecord
+from pipeline.ledger.schema import carried_names
 from pipeline.planning.plan_files import read_sources
 from pipeline.privacy.naming import SourceLocator
 from pipeline.processing.cases import Loaded, Outcome
@@ -75,7 +76,8 @@ def write_report(run: RunFolder) -> str:
 
 def _columns(run: RunFolder) -> list[str]:
     """Of the metric table: what the page says something of."""
-    return [*COLUMNS, *(f"{name}{suffix}" for name in run.job.metrics for suffix in ("", "_degraded"))]
+    scores = (f"{name}{suffix}" for name in run.job.metrics for suffix in ("", "_degraded"))
+    return [*COLUMNS, *carried_names(run.job), *scores]
 
 
 def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sample]:

@@ -94,7 +94,12 @@ class ScenePlan:
 
     def _may_be_scene(self, source: Source) -> bool:
         is_large = source.size >= self._least_bytes and not source.key.lower().endswith(_others())
-        return is_large and not source.group
+        return is_large and not source.group and not self._has_condition(source)
+
+    def _has_condition(self, source: Source) -> bool:
+        """Whether more is known of it than a strip would be told."""
+        attached = self._locator.attached(source)
+        return bool(attached.mask) or attached.noise_level is not None
 
     def _cut(self, source: Source) -> StripTask | None:
         """How a source is cut; nothing for what is no scene. Raises ``StorageError``, as ``probe`` does."""

@@ -63,7 +63,7 @@ class Loader:
             self._references.refuse(source)
             data = self._read(source)
             beside = self._references.fetch(source)
-            files = [data] if beside is None else [data, beside.reference]
+            files = [data] if beside is None or beside.reference is None else [data, beside.reference]
             return Fetched(data, sum(decoded_bytes(each, self._limits) for each in files), beside)
         except Exception as error:
             return error
@@ -75,10 +75,12 @@ class Loader:
             refuse_undeclared(self._private[source.dataset], data)
             image = self._decoded(data)
             loaded = Loaded(source, sha256_hex(data), len(data), image)
-            if beside is None:
+            if not source.attached:
                 return loaded
-            refuse_undeclared(self._private[source.dataset], beside.reference)
-            return replace(loaded, reference=self._references.decode(source, image, beside))
+            if beside is not None and beside.reference is not None:
+                refuse_undeclared(self._private[source.dataset], beside.reference)
+            reference = self._references.decode(source, image, beside)
+            return replace(loaded, reference=reference, known=self._references.known(source, image, beside))
         except Exception as error:
             return error
 
