@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from models.plugins import Parts
@@ -17,6 +18,9 @@ from pipeline.formats.raster import Raster
 from pipeline.formats.tiff.format import Tiff
 from pipeline.formats.webp import WebP
 from pipeline.imaging.image import Image
+
+# Pillow warns of what it finds odd, with values of the file in the text: no file contents in our logs.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 __all__ = ["FORMATS", "Format", "Limits", "decode", "encode", "format_of"]
 

@@ -29,6 +29,8 @@ _ANIMATION, _XMP_FLAG, _EXIF_FLAG, _ALPHA_FLAG, _ICC_FLAG = 0x02, 0x04, 0x08, 0x
 _METADATA = {b"ICCP": ICC_PROFILE, b"EXIF": EXIF, b"XMP ": XMP}
 _STREAMS = (b"ALPH", b"VP8 ", b"VP8L")
 _EXIF_PREFIX = b"Exif\0\0"
+_OWN_ZEROS = 2
+"""At the end of a lossless stream: the last codes of the image, and a byte to fill a word of the encoder."""
 
 
 class _Header(NamedTuple):
@@ -61,7 +63,7 @@ class WebP:
             chunks = list(_read_chunks(data))
             header = _read_header(chunks)
             limits.check(header.height, header.width)
-            if any(ends_in_zeros(payload) for kind, payload in chunks if kind in _STREAMS):
+            if any(_was_not_written(kind, payload) for kind, payload in chunks if kind in _STREAMS):
                 raise ImageError("TRUNCATED", "the pixel data of the WebP file were not written to their end")
             samples_HWC = imagecodecs.webp_decode(data, hasalpha=header.has_alpha)
             return Image(
@@ -96,6 +98,27 @@ class WebP:
 
 def _was_lossy(metadata: Metadata) -> bool:
     return metadata.format == "jpeg" or metadata.entries.get("webp_lossless") is False
+
+
+def _was_not_written(kind: bytes, stream: bytes) -> bool:
+    """Whether zeros stand where the end of a stream should.
+
+    Zeros are codes too, and a lossless stream may end in many of them. But they are the shortest codes: where
+    they stand for others, the image is full before they are at their end, and does not need the last ones.
+    """
+    if kind != b"VP8L":
+        return ends_in_zeros(stream)
+    return stream.endswith(bytes(_OWN_ZEROS + 1)) and _decodes(stream[:-_OWN_ZEROS])
+
+
+def _decodes(stream: bytes) -> bool:
+    """Whether so much of a lossless stream is enough for its image; libwebp says where it ends early."""
+    chunk = _chunk(b"VP8L", stream)
+    try:
+        imagecodecs.webp_decode(b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk)
+    except Exception:
+        return False
+    return True
 
 
 def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.errors import ImageError
 from pipeline.formats.geotiff import decoder_warnings
+from pipeline.formats.geotiff.unraisable import keep_quiet
 
 _CONFIGURATION = {
     "GDAL_PAM_ENABLED": "NO",
@@ -38,6 +39,7 @@ def gdal(reason: str = "UNREADABLE") -> Any:
     # GDAL's messages quote the file: no file contents in our logs.
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)
     decoder_warnings.listen()
+    keep_quiet()
     # For the whole process, because catch_warnings() is not safe among threads.
     warnings.filterwarnings("ignore", category=library.errors.NotGeoreferencedWarning)
     return library

@@ -59,3 +59,21 @@ def test_a_progressive_jpeg_closed_again_inside_its_last_scan_is_truncated():
     with pytest.raises(ImageError) as refusal:
         decode(data[:-40] + b"\xff\xd9")
     assert refusal.value.reason == "TRUNCATED"
+
+
+def lossless_webp(samples_HWC: np.ndarray, quality: int) -> tuple[bytes, int, int]:
+    """The file, and where its one stream begins and ends."""
+    data = saved(samples_HWC, "WEBP", lossless=True, quality=quality, method=0)
+    start = data.index(b"VP8L") + 8
+    return data, start, start + int.from_bytes(data[start - 4 : start], "little")
+
+
+@pytest.mark.parametrize("quality", [0, 100])
+def test_a_lossless_webp_may_end_in_zeros_of_its_own_and_in_no_others(quality):
+    black = np.pad(PHOTO, ((0, 200), (0, 0), (0, 0)))
+    assert np.array_equal(decode(lossless_webp(black, quality)[0]).samples, black)
+    data, start, end = lossless_webp(PHOTO, quality)
+    for zeros in (16, 100, (end - start) // 16, (end - start) // 2):
+        with pytest.raises(ImageError) as refusal:
+            decode(data[: end - zeros] + bytes(zeros) + data[end:])
+        assert refusal.value.reason == "TRUNCATED"
