@@ -25,8 +25,12 @@ MOST_ROWS = 200
 
 def key(job: Job, what: str) -> str:
     """An artifact's key: one per job and kind, with its history; lower case, digits, dashes."""
-    name = re.sub(r"[^a-z0-9]+", "-", job.name.lower()).strip("-")
-    return f"{name}-{what}"
+    return f"{slug(job.name)}-{what}"
+
+
+def slug(name: str) -> str:
+    """Lower case, digits, dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def publish(run_folder: RunFolder, table: TableSummary, verification: Verification, report: str) -> None:

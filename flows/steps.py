@@ -17,7 +17,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.states import Completed, Failed
 
-from flows import pages
+from flows import events, pages
 from flows.addresses import absolute
 from flows.outcome import explained, too_many_quarantined
 from flows.progress import at_intervals, line
@@ -122,6 +122,7 @@ def report(opened: RunFolder, table: TableSummary, verification: Verification) -
     address = run.report(opened)
     run.conclude(opened, table, verification, address)
     pages.publish(opened, table, verification, address)
+    events.tell(opened.job, table, verification, address)
     return address
 
 

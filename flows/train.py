@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State
 
 from flows.benchmark import benchmark
 from flows.retries import RETRIED
+from flows.run_names import of_recipe
 from flows.training_progress import line
 from pipeline.jobs.job import Job, RestorerSpec
 from pipeline.run import Options
@@ -51,7 +52,7 @@ def publish(finished: TrainingResult, registry: str, profile: str | None) -> str
     return run.publish(finished.weights, registry, profile)
 
 
-@flow(name="train", log_prints=False)
+@flow(name="train", flow_run_name=of_recipe, log_prints=False)
 def train(
     recipe: TrainingRecipe,
     output: str,

@@ -36,10 +36,16 @@ EXTRAS = (
     Extra("geo", "rasterio", "GeoTIFF, JPEG 2000 and NITF", (".jp2", ".j2k", ".ntf", ".nitf")),
     Extra("s3", "s3fs", "s3:// addresses"),
     Extra("gcs", "gcsfs", "gs:// addresses"),
+    Extra("hf", "huggingface_hub", "weights by hf:// from a hub of models"),
     Extra("perceptual", "efficientnet_lite_pytorch", "distances between sets of images"),
     Extra("spandrel", "spandrel", "weights of other projects"),
     Extra("train", "tensorboardX", "training on Ray"),
 )
+
+
+def extra_called(name: str) -> Extra:
+    """One of ``EXTRAS``."""
+    return next(each for each in EXTRAS if each.name == name)
 
 
 def require_extra(key: str, where: str) -> None:

@@ -22,6 +22,7 @@ from models.weights import build_part, build_restorer, load_weights
 from pipeline.addresses import HIDDEN, redacted
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex, short_hash
+from pipeline.recipe.hub import SCHEME, fetch_from_hub
 from pipeline.recipe.spandrel_weights import has_card, load_spandrel
 from pipeline.storage.folder import Folder
 
@@ -81,6 +82,8 @@ def fetch(url: str) -> bytes:
     """
     if HIDDEN in url:
         return _Cache().content_of(url)
+    if url.startswith(SCHEME):
+        return fetch_from_hub(url)
     path, mark, signature = url.partition("?") if url.startswith("http") else (url, "", "")
     place, _, key = path.rpartition("/")
     key += mark + signature

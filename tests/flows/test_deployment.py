@@ -1,13 +1,18 @@
 """The real thing: a Prefect server, a worker, and `prefect deployment run ... --watch`."""
 
 import json
+import subprocess
+import sys
+import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import duckdb
 import pytest
 
 from tests.flows.photographs import job_fields, put_photographs
-from tests.flows.prefect_service import prefect_service
+from tests.flows.prefect_service import ROOT, prefect_service
 
 pytestmark = pytest.mark.slow
 
@@ -59,11 +64,57 @@ def test_too_many_quarantined_images_fail_the_run_with_everything_written(servic
     put_photographs(tmp_path / "images", 2)
     (tmp_path / "images" / "empty.png").touch()
     job = job_fields(tmp_path / "images", tmp_path / "out")
-    done, failed = run(service, "benchmark/bulk", job, {"engine": "local"}, check=False)
+    with notified(service, tmp_path) as notes:
+        done, failed = run(service, "benchmark/bulk", job, {"engine": "local"}, check=False)
+        _wait(lambda: notes, 60)
+    assert "1 of 3 images" in notes[0]["text"]
+    assert f"restora retry {tmp_path / 'out'}" in notes[0]["text"]
+    assert failed["name"] == job["name"]
+    told = {"filter": {"event": {"prefix": ["restora."]}, "order": "ASC"}}
+    events = {each["event"]: each["payload"] for each in service.ask("/events/filter", told)["events"]}
+    assert events.keys() == {"restora.run.finished", "restora.run.quarantine"}
+    assert events["restora.run.quarantine"]["above_threshold"] is True
+    assert events["restora.run.finished"]["whole"] is True
     assert done.returncode != 0
     assert failed["state_name"] == "TooManyQuarantined"
     assert "1 of 3 images" in failed["state"]["message"]
     assert (tmp_path / "out" / "tables" / "metrics.parquet").exists()
+
+
+@contextmanager
+def notified(service, folder):
+    """The shipped automations, with a block that posts to this process; what it posted."""
+    notes = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            notes.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    receiver = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=receiver.serve_forever)
+    thread.start()
+    code = (
+        "from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block; "
+        f"url = 'http://127.0.0.1:{receiver.server_port}'; "
+        "block = Block(name='x', url=url, json_data={'text': '{{body}}'}); "
+        "print(block.save('restora', overwrite=True))"
+    )
+    made = subprocess.run([sys.executable, "-c", code], env=service.env, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    text = (ROOT / "conf" / "notify.yaml").read_text().replace("BLOCK_ID", made.stdout.strip())
+    (folder / "notify.yaml").write_text(text)
+    service("automation", "create", "--from-file", str(folder / "notify.yaml"))
+    try:
+        yield notes
+    finally:
+        receiver.shutdown()
+        thread.join()
+        receiver.server_close()
 
 
 def test_a_wrong_job_fails_at_once(service, tmp_path):
@@ -78,9 +129,8 @@ def test_a_wrong_job_fails_at_once(service, tmp_path):
 
 def test_the_automation_against_zombies_is_one_that_the_server_takes(service):
     service("automation", "create", "--from-file", "conf/zombies.yaml")
-    (automation,) = service.ask("/automations/filter", {})
-    assert automation["name"] == "restora-zombies"
-    assert automation["enabled"]
+    automations = {each["name"]: each for each in service.ask("/automations/filter", {})}
+    assert automations["restora-zombies"]["enabled"]
 
 
 def test_deployments_are_as_scheduled(service):
