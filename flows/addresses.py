@@ -35,6 +35,7 @@ def absolute(job: Job) -> Job:
     placed = job.model_copy(
         update={
             "output": _absolute(job.output),
+            "calibration": _file(job.calibration),
             "datasets": tuple(datasets),
             "restorers": tuple(restorers),
         }
@@ -44,6 +45,10 @@ def absolute(job: Job) -> Job:
     from pipeline.privacy.datasets import seal_job  # with it come the formats
 
     return seal_job(placed)
+
+
+def _file(calibration: str | None) -> str | None:
+    return calibration if calibration in (None, "none") else _absolute(str(calibration))
 
 
 def _placed(dataset: Dataset) -> Dataset:

@@ -1,14 +1,18 @@
-"""How far a restored image is from the truth, estimated from the noisy image alone: Stein's unbiased risk.
+"""How far a restored image is from the truth, estimated from the noisy image alone.
 
 Stein 1981, "Estimation of the mean of a multivariate normal distribution"; the divergence by one random
-perturbation: Ramani, Blu and Unser 2008, "Monte-Carlo SURE".
+perturbation: Ramani, Blu and Unser 2008, "Monte-Carlo SURE". For the best denoiser there is, noise level
+squared times divergence is the error that is left: Efron 2011, "Tweedie's formula and selection bias"; Manor
+and Michaeli 2024, "On the posterior distribution in denoising: application to uncertainty quantification".
 
 Shapes: B batch, C channels, H and W height and width. Values: fractions of the value range.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -16,6 +20,61 @@ from torch import Generator, Tensor
 STEP = 0.1
 """Length of the perturbation in standard deviations of the noise: shorter ones drown in float32's rounding,
 longer ones leave what the network does near the image."""
+_ROOT = math.sqrt(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class Risk:
+    """The two parts of Stein's estimate, both (B,) float64."""
+
+    excess_B: Tensor
+    """Mean squared difference of the restored and the noisy image, less the variance of the noise."""
+    spread_B: Tensor
+    """Mean of variance times divergence: what is left of the noise, as the restorer's slopes say."""
+
+    @property
+    def unbiased(self) -> Tensor:
+        """B: Stein's estimate of the mean squared error, whatever the restorer; may fall below 0."""
+        return self.excess_B + 2 * self.spread_B
+
+    @property
+    def posterior(self) -> Tensor:
+        """B: the mean squared error of a restorer that gives the mean of all images that the input may be.
+
+        Such a restorer leaves ``excess = -spread`` on average, so this is Stein's estimate for it, but for
+        what the noise of this one image adds; and a noise level that is 1 % too high makes it 2 % too
+        large, where Stein's estimate is off by 2 % of the whole noise. For other restorers it is biased.
+        """
+        return self.spread_B
+
+
+def risk_of(
+    restore: Callable[[Tensor], Tensor],
+    noisy_BCHW: Tensor,
+    restored_BCHW: Tensor,
+    variance: Tensor,
+    direction_BCHW: Tensor,
+    valid_B1HW: Tensor | None = None,
+    *,
+    square: Tensor | None = None,
+    step: float = STEP,
+) -> Risk:
+    """Of ``restored_BCHW = restore(noisy_BCHW)`` over valid pixels; NaN where none is.
+
+    ``variance`` is that of the noise, independent from sample to sample: B111 where it is the same
+    everywhere, or BCHW; ``square`` the mean of its square about the truth where that is more. Independent
+    numbers of mean 0 and variance 1 are in ``direction_BCHW``. Costs one more call of ``restore``.
+    """
+    noisy, restored = noisy_BCHW.double(), restored_BCHW.double()
+    variance_BCHW = variance.double().expand_as(noisy)
+    direction = direction_BCHW.to(noisy)
+    length_B111 = step * variance_BCHW.mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    moved = restore((noisy + length_B111 * direction).to(noisy_BCHW)).double()
+    slope = direction * (moved - restored) / length_B111
+    # Without noise the input is the truth, and nothing is to be estimated.
+    spread = torch.where(length_B111 == 0, torch.zeros_like(slope), variance_BCHW * slope)
+    excess = (restored - noisy).square() - (variance_BCHW if square is None else square.double())
+    return Risk(_mean(excess, valid_B1HW), _mean(spread, valid_B1HW))
 
 
 def estimate_risk(
@@ -28,26 +87,16 @@ def estimate_risk(
 ) -> Tensor:
     """B, float64: the mean squared error of ``restored_BCHW = restore(noisy_BCHW)``; may fall below 0.
 
-    ``variance`` is that of the noise, known and independent from sample to sample: B111 where it is the same
-    everywhere, or BCHW. Unbiased for Gaussian noise, whatever ``restore`` does, as long as it is told nothing
-    that was estimated from this image. For sensors, ``gain noisy + sigma^2`` stands for the variance
-    (``sensor_variance``). Costs one more call of ``restore``. An image of n samples is off by about
-    ``variance sqrt(2 / n)``, much for small images of strong noise: 15 % of the risk for FFDNet at 50/255
-    on 128 x 128 pixels.
+    Arguments as ``risk_of``. Unbiased for Gaussian noise, whatever ``restore`` does, as long as it is told
+    nothing that was estimated from this image. For sensors, ``gain noisy + sigma^2`` stands for the variance
+    (``sensor_variance``). An image of n samples is off by about ``variance sqrt(2 / n)``, much for small
+    images of strong noise: 15 % of the risk for FFDNet at 50/255 on 128 x 128 pixels.
     """
-    noisy, restored = noisy_BCHW.double(), restored_BCHW.double()
-    variance_BCHW = variance.double().expand_as(noisy)
-    length_B111 = step * variance_BCHW.mean(dim=(1, 2, 3), keepdim=True).sqrt()
-    direction = torch.randn(noisy.shape, generator=rng, dtype=torch.float64).to(noisy.device)
-    moved = restore((noisy + length_B111 * direction).to(noisy_BCHW)).double()
-    slope = direction * (moved - restored) / length_B111
-    risk = (restored - noisy).square() - variance_BCHW + 2 * variance_BCHW * slope
-    # Without noise the input is the truth, and nothing is to be estimated.
-    still = (length_B111 == 0).expand_as(risk)
-    return torch.where(still, (restored - noisy).square(), risk).mean(dim=(1, 2, 3))
+    direction = torch.randn(noisy_BCHW.shape, generator=rng, dtype=torch.float64).to(noisy_BCHW.device)
+    return risk_of(restore, noisy_BCHW, restored_BCHW, variance, direction, step=step).unbiased
 
 
-def sensor_variance(noisy_BCHW: Tensor, gain: float, sigma: float) -> Tensor:
+def sensor_variance(noisy_BCHW: Tensor, gain: float | Tensor, sigma: float | Tensor) -> Tensor:
     """BCHW: of ``gain Poisson(x / gain) + sigma n``, at the noisy value for the true one, and never below 0.
 
     Unbiased as a variance; in ``estimate_risk`` a term of the order of ``gain`` is left out (Le Montagner,
@@ -55,3 +104,30 @@ def sensor_variance(noisy_BCHW: Tensor, gain: float, sigma: float) -> Tensor:
     Poisson-Gaussian noise").
     """
     return (gain * noisy_BCHW + sigma**2).clamp_min(0)
+
+
+def cut_moments(image_BCHW: Tensor, level_B111: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance, and mean square about the truth, of Gaussian noise that is cut off at 0 and 1: both BCHW.
+
+    Moments of a normal variable censored at both ends (Greene 2003, "Econometric analysis", section 22.3).
+    A level of 0 gives 0.
+    """
+    image_BCHW = image_BCHW.clamp(0, 1)
+    level = level_B111.clamp_min(1e-12)
+    low, high = -image_BCHW / level, (1 - image_BCHW) / level
+    below, above = torch.special.ndtr(low), torch.special.ndtr(-high)
+    density_low, density_high = (torch.exp(-each.square() / 2) / _ROOT for each in (low, high))
+    inside = 1 - below - above
+    mean = level * (density_low - density_high + low * below + high * above)
+    square = level.square() * (
+        inside + low * density_low - high * density_high + low.square() * below + high.square() * above
+    )
+    return (square - mean.square()).clamp_min(0), square
+
+
+def _mean(each_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
+    if valid_B1HW is None:
+        return each_BCHW.mean(dim=(1, 2, 3))
+    kept_BCHW = torch.where(valid_B1HW, each_BCHW, 0.0)
+    count_B = valid_B1HW.sum(dim=(1, 2, 3)) * each_BCHW.shape[1]
+    return kept_BCHW.sum(dim=(1, 2, 3)) / count_B

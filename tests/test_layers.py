@@ -45,7 +45,7 @@ ORDER = (
     ("quarantine",),
     ("ledger",),
     ("recipe",),
-    ("inventory", "distances", "privacy"),
+    ("inventory", "distances", "privacy", "trust"),
     ("formats",),
     ("degradation", "imaging"),
     ("doors",),

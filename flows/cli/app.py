@@ -22,6 +22,7 @@ from flows.cli import (
     run_commands,
     score_command,
     training_commands,
+    trust_commands,
 )
 from flows.cli.console import ERR, complain, say
 from flows.cli.signals import on_first_signal
@@ -96,6 +97,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ("verify", result_commands.verify, LOOK, "restora verify s3://bucket/clean --profile archive"),
     ("table", result_commands.table, LOOK, "restora table out/set5-x4"),
     ("report", result_commands.report, LOOK, "restora report out/set5-x4"),
+    (
+        "calibrate",
+        trust_commands.calibrate,
+        LOOK,
+        "restora calibrate out/denoising denoiser.calibration.json --restorer ffdnet-grey",
+    ),
     (
         "train",
         training_commands.train,

@@ -71,6 +71,14 @@ def restore(
             "the radiometry moved. `--metric none`: no scores.",
         ),
     ] = list(RESTORE_METRICS),  # noqa: B006 - typer copies it
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            "--calibration",
+            metavar="FILE_OR_URL",
+            help="What `restora calibrate` wrote for this restorer: each image gets a floor under its PSNR.",
+        ),
+    ] = None,
     collection: Collection = Collection(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
@@ -84,6 +92,7 @@ def restore(
     fields = {
         "restorers": [restorer_of(restorer, noise_level)],
         "metrics": [] if metric == ["none"] else metric,
+        "calibration": calibration,
     }
     _run("restore", source, dest, collection, running, limit, fields)
 

@@ -70,6 +70,8 @@ class RestorerSpec(BaseModel):
     imported because the job says so. Names of networks, also of installed packages, need no word."""
     noise_level: Annotated[float, Field(ge=0, le=255)] | None = None
     """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
+    estimate_noise: bool = False
+    """Whether a benchmark tells it no noise level, as a restore run that knows of none."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Other than float32 only where it was measured to be safe, which the restorer's card says."""
 
@@ -80,6 +82,8 @@ class RestorerSpec(BaseModel):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
+        if self.estimate_noise and self.noise_level is not None:
+            raise ValueError("give either noise_level or estimate_noise, not both")
         if self.solver is not None and self.weights is not None:
             raise ValueError("give either solver or weights, not both")
         if self.network is not None and self.weights is None:
@@ -173,6 +177,12 @@ class Job(Frozen):
     """Those of the metrics that each band is to have alone as well, in the column ``M_bands``."""
     distances: tuple[str, ...] = ()
     """``frechet_lite0``, ``kernel_lite0``: between all restored and all reference images of a dataset."""
+    psnr_estimate: bool = False
+    """Whether rows of denoised images have an estimate of their PSNR, for one more call of the restorer: what
+    ``restora calibrate`` makes a calibration of. A restore run takes the one beside its weights, if any."""
+    calibration: str | None = None
+    """A file that ``restora calibrate`` wrote: rows of a restore run have ``psnr_floor``. "none": not even by
+    the one beside the weights."""
     save: Literal["none", "restored", "all"] = "none"
     """Which images a benchmark keeps under ``objects/``; a restore or degrade run keeps its result."""
     output_format: str | None = None
@@ -199,6 +209,11 @@ class Job(Frozen):
         return values
 
     @property
+    def estimates_psnr(self) -> bool:
+        """Whether rows have the columns of an estimated PSNR."""
+        return self.psnr_estimate or self.calibration not in (None, "none")
+
+    @property
     def is_paired(self) -> bool:
         """Whether its images are taken as they were found, and scored against references."""
         return self.kind == "benchmark" and not self.degradations
@@ -223,6 +238,10 @@ class Job(Frozen):
         for index, each in enumerate(self.restorers):
             if each.name in RESERVED:
                 raise ValueError(f"restorers[{index}]: the name {each.name!r} is reserved; choose another")
+        if self.estimates_psnr and (self.kind == "degrade" or self.is_paired):
+            raise ValueError("psnr_estimate, calibration: for restore runs, and benchmarks with degradations")
+        if self.calibration is not None and self.kind != "restore":
+            raise ValueError("calibration: is for restore runs; a benchmark knows the truth, leave it out")
         _CHECKS[self.kind](self)
         return self
 
@@ -256,6 +275,8 @@ def _check_benchmark(job: Job) -> None:
             raise ValueError(f"{field}: a benchmark needs at least one; see restora list {field}")
     if job.border is not None:
         raise ValueError("border: counts where datasets have references; leave it out")
+    if job.psnr_estimate and "psnr" not in job.metrics:
+        raise ValueError('psnr_estimate: is calibrated by the true PSNR; add "psnr" to the metrics')
 
 
 def _check_pairs(job: Job) -> None:

@@ -73,6 +73,16 @@ REFERENCE_COLUMNS = pa.schema(
 )
 """What an image was scored against, where its job has references."""
 
+ESTIMATE_COLUMNS = pa.schema(
+    [
+        ("psnr_estimate", pa.float64()),
+        ("psnr_floor", pa.float64()),
+        ("psnr_reason", pa.string()),
+        ("psnr_evidence", pa.string()),
+    ]
+)
+"""Estimate and lower bound of the PSNR in dB, why one of them is null, and the numbers that both rest on."""
+
 FEATURES = ("features", "features_degraded", "features_reference")
 """Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
 
@@ -81,6 +91,7 @@ def schema_of(job: Job) -> pa.Schema:
     """The columns that a job asks for."""
     columns = list(schema(job.metrics, bool(job.distances), job.per_band))
     columns += list(REFERENCE_COLUMNS) if job.is_paired else []
+    columns += list(ESTIMATE_COLUMNS) if job.estimates_psnr else []
     return pa.schema(columns + [pa.field(name, pa.string()) for name in carried_names(job)])
 
 
@@ -92,7 +103,7 @@ def carried_names(job: Job) -> list[str]:
 def refuse_names(job: Job) -> None:
     """``JobError`` for a column to carry that has the name of a column of ours."""
     carried = carried_names(job)
-    ours = [*schema(job.metrics, True, job.per_band).names, *REFERENCE_COLUMNS.names]
+    ours = [*schema(job.metrics, True, job.per_band).names, *REFERENCE_COLUMNS.names, *ESTIMATE_COLUMNS.names]
     for name in carried:
         if name in ours:
             raise JobError(f'carry: "{name}" is a column of the tables already; rename it in the manifest')

@@ -31,6 +31,7 @@ from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case, Failure, Loaded, Outcome
+from pipeline.processing.estimates import PsnrEstimates
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.processing.pairs import found_case, found_input, in_reference_range
 from pipeline.quarantine import is_out_of_memory
@@ -46,6 +47,7 @@ class Processor:
         self.recipe = recipe
         self.device = device
         self._features = FeatureColumns(device) if recipe.job.distances else None
+        self._estimates = PsnrEstimates(recipe.calibration) if recipe.job.estimates_psnr else None
         self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
         self._fitted = {
             built.name: AutoTiledRestorer(
@@ -138,6 +140,7 @@ class Processor:
         restored_BCHW, clipped_B = quantised(given_BCHW, cases[0].model.domain, valid_B1HW)
         scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
+        self._add_estimates(built, cases, condition, given_BCHW, scores)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].model.domain)
         seconds = (time.perf_counter() - started) / len(cases)
         described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
@@ -146,6 +149,26 @@ class Processor:
             (case.with_pixels(pixels, given_CHW), described | {"clipped_pixels": clipped} | row)
             for case, pixels, given_CHW, clipped, row in each
         ]
+
+    def _add_estimates(
+        self,
+        built: BuiltRestorer,
+        cases: Sequence[Case],
+        condition: Condition,
+        restored_BCHW: Tensor,
+        rows: list[dict[str, Any]],
+    ) -> None:
+        if self._estimates is None:
+            return
+        restorer, needs = self._fitted[built.name], built.restorer.card.needs
+
+        def restore(noisy_BCHW: Tensor, told: Condition) -> Tensor:
+            return restorer(noisy_BCHW, told)[0]
+
+        for row, columns in zip(
+            rows, self._estimates(restore, needs, cases, condition, restored_BCHW), strict=True
+        ):
+            row |= columns
 
     def _score_degraded(self, cases: Sequence[Case], degradation: Degradation | None) -> list[dict[str, Any]]:
         """The input's own score; a smaller input is enlarged by MATLAB bicubic and rounded first."""
@@ -251,6 +274,8 @@ def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition 
     levels = [each.noise_level_B for each in conditions]
     if given is not None:
         first = replace(first, noise_level_B=torch.full((len(cases),), given / 255))
+    elif built.spec.estimate_noise:
+        first = replace(first, noise_level_B=None)
     elif all(level is not None for level in levels):
         first = replace(first, noise_level_B=torch.cat([level for level in levels if level is not None]))
     masks = [each.mask_B1HW for each in conditions]

@@ -27,14 +27,18 @@ from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.privacy.datasets import fingerprints
+from pipeline.recipe.calibration import calibration_of
 from pipeline.recipe.differences import finite
 from pipeline.recipe.plugins import Plugins, plugins_of
 from pipeline.recipe.weights import fetch_part, fetch_restorer
+from pipeline.trust.calibration import Calibration
 
 T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 """Raised when rows change their meaning; part of every recipe."""
+_ESTIMATE_VERSION = 1
+"""Raised when the same images would have another estimate of their PSNR."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Recipe:
     degradations: tuple[Degradation, ...]
     restorers: tuple[BuiltRestorer, ...]
     metrics: dict[str, Metric]
+    calibration: Calibration | None = None
+    """What the floors of a restore run rest on."""
 
     @classmethod
     def of(cls, job: Job) -> Recipe:
@@ -69,10 +75,14 @@ class Recipe:
             degradations=tuple(
                 build_degradation(spec, f"degradations[{i}]") for i, spec in enumerate(job.degradations)
             ),
-            restorers=tuple(_build_restorer(spec, f"restorers[{i}]") for i, spec in enumerate(job.restorers)),
+            restorers=tuple(
+                _build_restorer(spec, f"restorers[{i}]", job) for i, spec in enumerate(job.restorers)
+            ),
             metrics={name: _metric(name, f"metrics[{i}]", job) for i, name in enumerate(job.metrics)},
         )
         _check_conditions(recipe)
+        _check_estimates(recipe)
+        recipe = dataclasses.replace(recipe, calibration=_calibration(recipe))
         _check_format(job)
         _check_distances(job)
         _check_bands(recipe)
@@ -94,6 +104,7 @@ class Recipe:
                     "sha256": each.sha256,
                     "noise_level": each.spec.noise_level,
                     "precision": each.spec.precision,
+                    **({"estimate_noise": True} if each.spec.estimate_noise else {}),
                 }
                 for each in self.restorers
             ],
@@ -111,6 +122,8 @@ class Recipe:
             # How long a decoder may take changes no pixel, and is not a part of what the job means.
             "limits": self.job.limits.model_dump(exclude={"decode_seconds"}),
             **({} if self.job.border is None else {"border": self.job.border}),
+            **({"psnr_estimate": _ESTIMATE_VERSION} if self.job.estimates_psnr else {}),
+            **({} if self.calibration is None else {"calibration": self.calibration.digest}),
         } | ({"plugins": self.plugins} if self.plugins else {})
 
     @cached_property
@@ -141,7 +154,7 @@ class Recipe:
                 )
 
 
-def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
+def _build_restorer(spec: RestorerSpec, where: str, job: Job) -> BuiltRestorer:
     try:
         if spec.solver is not None:
             restorer = catalog.build_solver(spec.solver, fetch_part, **spec.parameters)
@@ -153,7 +166,8 @@ def _build_restorer(spec: RestorerSpec, where: str) -> BuiltRestorer:
     except ValueError as error:
         raise JobError(f"{where}: {redacted(str(error))}") from None
     card = restorer.card
-    if spec.noise_level is not None and "noise_level" not in (*card.needs, *card.takes):
+    takes_level = "noise_level" in (*card.needs, *card.takes) or job.estimates_psnr
+    if spec.noise_level is not None and not takes_level:
         raise JobError(
             f'{where}.noise_level: "{spec.name}" takes none, it would have no effect; leave it out'
         )
@@ -179,6 +193,19 @@ def _check_conditions(recipe: Recipe) -> None:
                 f'restorers[{index}]: "{built.name}" enlarges by the scale of a degradation, which a '
                 'restore run does not know; choose one with a scale of its own, such as "srvgg-x4"'
             )
+
+
+def _check_estimates(recipe: Recipe) -> None:
+    for index, built in enumerate(recipe.restorers if recipe.job.estimates_psnr else ()):
+        if built.restorer.card.scale != 1:
+            raise JobError(
+                f'restorers[{index}]: "{built.name}" enlarges, and psnr_estimate and calibration are for '
+                "denoisers; leave them out"
+            )
+
+
+def _calibration(recipe: Recipe) -> Calibration | None:
+    return calibration_of(recipe.job, recipe.restorers[0].sha256) if recipe.job.kind == "restore" else None
 
 
 def _try(look_up: Callable[[], T], where: str) -> T:

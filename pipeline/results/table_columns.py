@@ -20,6 +20,8 @@ UNITS: Mapping[str, str] = {
     "width": "pixel",
     "clipped_pixels": "pixel",
     "seconds": "s",
+    "psnr_estimate": "dB",
+    "psnr_floor": "dB",
     "nodata_share": "1",
     "data_low": "stored value",
     "data_high": "stored value",

@@ -24,6 +24,7 @@ from pipeline.results.current import current_rows
 from pipeline.results.score_rows import as_restorers
 from pipeline.results.table_columns import completed, with_units
 from pipeline.storage.scratch import scratch
+from pipeline.trust.protocol import estimate_protocol
 
 METRIC_TABLE = "tables/metrics.parquet"
 SUMMARY_TABLE = "tables/summary.parquet"
@@ -136,4 +137,5 @@ def _metadata(run: RunFolder) -> dict[str, Any]:
             name: {field: str(v) if isinstance(v, float) else v for field, v in protocol.items()}
             for name, protocol in protocols.items()
         },
+        **({"psnr_estimate": estimate_protocol(run.recipe.calibration)} if run.job.estimates_psnr else {}),
     }

@@ -78,6 +78,7 @@ class Assembly:
         """Which scores the row does not have, where the job wants them."""
         had = scored_in_strips(self.run.job)
         names = [name for name in self.run.job.metrics if name not in had]
+        names += ["psnr_estimate"] if self.run.job.estimates_psnr else []
         return f"no {' and no '.join(names)}: not available for a scene in strips" if names else None
 
     def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:

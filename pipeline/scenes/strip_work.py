@@ -96,8 +96,8 @@ class StripWork:
     def _panels(self, scene: Scene, radiometry: Radiometry | None) -> tuple[Panels, Row]:
         """The work on panels, and what is known to the restorer, for the row."""
         condition, known = Condition(), Row()
-        if self.built.spec.noise_level is not None:
-            condition = Condition(noise_level_B=torch.full((1,), self.built.spec.noise_level / 255))
+        if (given := self.built.spec.noise_level) is not None:
+            condition = Condition(noise_level_B=torch.full((1,), given / 255))
             known = {"noise_level": "given"}
         elif "noise_level" in self.built.restorer.card.needs:
             level_B, windows = estimated(scene, radiometry, self.device)

@@ -1,0 +1,107 @@
+"""Coverage and slack of floors over random halves of a folder's images, and what an estimate costs.
+
+``python -m benchmarks.trust FOLDER`` takes grey crops of 256 x 256 (images below that whole), noise of 15, 25
+and 50/255, ffdnet-grey with the level given and estimated. No crop of an image is on both sides of a split.
+The condition of every floor: calibration and archive are exchangeable.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline import run
+from pipeline.jobs.job import Job
+from pipeline.results.calibrate import Rows, rows_of, strata_of
+from pipeline.results.tables import read_metrics
+
+SIDE = 256
+SPLITS = 500
+
+
+def cut(source: Path, destination: Path) -> None:
+    """Grey crops, named so that those of an image can be kept together."""
+    for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in (".png", ".tif", ".bmp", ".jpg")):
+        image = Image.open(path).convert("L")
+        for top in range(0, max(image.height - SIDE, 0) + 1, SIDE):
+            for left in range(0, max(image.width - SIDE, 0) + 1, SIDE):
+                crop = image.crop((left, top, min(left + SIDE, image.width), min(top + SIDE, image.height)))
+                crop.save(destination / f"{path.stem}@{top}-{left}.png")
+
+
+def benchmarked(
+    source: Path, output: Path, blind: bool, rounding: str, *, estimates: bool = True
+) -> tuple[Rows, list[int], float]:
+    """The rows of a run, the sigma of each, and CPU seconds."""
+    noises = [
+        {"name": f"s{sigma}", "operators": [{"op": "gaussian_noise", "sigma": sigma, "rounding": rounding}]}
+        for sigma in (15, 25, 50)
+    ]
+    job = Job.parse(
+        {
+            "name": "trust",
+            "output": str(output),
+            "datasets": [{"name": "crops", "uri": str(source)}],
+            "degradations": noises,
+            "restorers": [{"name": "ffdnet-grey", "estimate_noise": blind}],
+            "metrics": ["psnr"],
+            "psnr_estimate": estimates,
+        }
+    )
+    options = run.Options(engine="local")
+    started = time.process_time()
+    with run.open_run(job, options) as opened:
+        run.execute(opened, options, run.plan(opened, options))
+        seconds = time.process_time() - started
+        run.compact(opened)
+        records = read_metrics(opened).to_pylist()
+    for record in records:
+        record["key"] = record["key"].partition("@")[0]
+    records = [each for each in records if each.get("psnr_evidence") is not None]
+    return rows_of(records), [int(each["degradation"][1:]) for each in records], seconds
+
+
+def table(rows: Rows, sigmas: list[int], level: float = 0.9) -> str:
+    """Coverage and slack at each sigma, over random halves of the images."""
+    sigma = np.array(sigmas)
+    scale = np.array([each.standard_error for each in rows.evidence])
+    rng, found = np.random.default_rng(0), {int(each): ([], []) for each in np.unique(sigma)}
+    for _ in range(SPLITS):
+        inside = np.isin(rows.image, rng.permutation(rows.images)[: rows.images // 2])
+        strata = strata_of(rows.of(inside), level)
+        lows = np.array([each.noise_low for each in strata])
+        place = np.clip(np.searchsorted(lows, rows.noise, side="right") - 1, 0, None)
+        quantile = np.array([each.quantile for each in strata])[place]
+        for each, (covered, slack) in found.items():
+            chosen = ~inside & (sigma == each)
+            covered.append((rows.margin >= quantile)[chosen].mean())
+            slack.append(((rows.margin - quantile) * scale)[chosen].mean())
+    cells = [f"{np.mean(covered):.3f}, {np.mean(slack):.2f} dB" for covered, slack in found.values()]
+    overall = np.mean([np.mean(slack) for _, slack in found.values()])
+    return " | ".join([*cells, f"{overall:.2f} dB"])
+
+
+def main() -> None:
+    """Prints one table."""
+    with tempfile.TemporaryDirectory() as scratch:
+        crops = Path(scratch, "crops")
+        crops.mkdir()
+        cut(Path(sys.argv[1]), crops)
+        print("| noise level | noise | sigma 15 | sigma 25 | sigma 50 | mean slack |")
+        print("|---|---|---|---|---|---|")
+        for blind, known in ((False, "given"), (True, "estimated")):
+            for rounding in ("none", "uint8"):
+                output = Path(scratch, f"{known}-{rounding}")
+                rows, sigmas, seconds = benchmarked(crops, output, blind, rounding)
+                print(f"| {known} | {rounding} | {table(rows, sigmas)} |", flush=True)
+        _, _, without = benchmarked(crops, Path(scratch, "without"), True, "uint8", estimates=False)
+        print(f"CPU seconds with estimates, without: {seconds:.1f}, {without:.1f}: {seconds / without:.2f}")
+
+
+if __name__ == "__main__":
+    main()

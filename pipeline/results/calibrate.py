@@ -1,0 +1,235 @@
+"""From the tables of a benchmark to a calibration of one of its restorers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import JobError
+from pipeline.ledger.run_folder import RunFolder
+from pipeline.ledger.schema import OK
+from pipeline.results.conformal import fewest, lower_offset
+from pipeline.results.tables import METRIC_TABLE, read_metrics
+from pipeline.trust.calibration import Calibration, Seen, Stratum
+from pipeline.trust.evidence import Evidence
+from pipeline.trust.noise import NoiseModel
+from pipeline.version import code_version
+
+_SPLITS = 200
+_MOST_STRATA = 8
+_STRATUM = 3
+"""A stratum has so many times the images that the level needs: its bound is not the worst image's then."""
+_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_COLUMNS = [
+    "dataset",
+    "key",
+    "degradation",
+    "restorer",
+    "restorer_sha256",
+    "status",
+    "channels",
+    "dtype",
+    "psnr",
+]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a benchmark knows of one restorer; one entry for each image x degradation."""
+
+    image: NDArray[np.int64]
+    evidence: Sequence[Evidence]
+    margin: NDArray[np.float64]
+    """(Truth - estimate) / standard error."""
+    noise: NDArray[np.float64]
+
+    @property
+    def images(self) -> int:
+        """Different ones."""
+        return len(np.unique(self.image))
+
+    def of(self, chosen: NDArray[np.bool_]) -> Rows:
+        """Some of them."""
+        kept = [each for each, wanted in zip(self.evidence, chosen, strict=True) if wanted]
+        return Rows(self.image[chosen], kept, self.margin[chosen], self.noise[chosen])
+
+
+def calibrate(run: RunFolder, restorer: str | None = None, level: float = 0.9) -> Calibration:
+    """The calibration of a benchmark's restorer at a level in (0, 1).
+
+    ``JobError`` with the cure where the run is no benchmark with estimates, has another restorer, noise that
+    has no model, or fewer images than the level needs.
+    """
+    if not 0 < level < 1:
+        raise JobError(f"level must be a number between 0 and 1, got {level:g}")
+    _check(run)
+    noise = _noise(run)
+    name = _restorer(run, restorer)
+    table = read_metrics(run, [*_COLUMNS, "psnr_evidence"])
+    found = [each for each in table.to_pylist() if each["restorer"] == name and _usable(each)]
+    rows = rows_of(found)
+    if rows.images < fewest(level):
+        raise JobError(
+            f"{rows.images} images with an estimate cannot warrant a level of {level:g}; benchmark "
+            f"{fewest(level)} or more, or lower the level"
+        )
+    if len(known := sorted({each.known for each in rows.evidence})) > 1:
+        raise JobError(f"noise levels are {' and '.join(known)}; benchmark each by itself")
+    reliability, slack = reliability_of(rows, level)
+    specification = next(each for each in run.specification["restorers"] if each["name"] == name)
+    return Calibration(
+        restorer=name,
+        restorer_sha256=specification["sha256"],
+        precision=specification["precision"],
+        degradations=tuple(run.specification["degradations"]),
+        noise=noise,
+        level=level,
+        images=rows.images,
+        seen=_seen(found, rows.evidence),
+        strata=strata_of(rows, level),
+        reliability=reliability,
+        slack=slack,
+        recipe_id=run.recipe_id,
+        code_version=code_version(),
+    )
+
+
+def rows_of(records: Sequence[Mapping[str, Any]]) -> Rows:
+    """Out of records with ``dataset``, ``key``, ``psnr`` and ``psnr_evidence``."""
+    evidence = [Evidence.from_json(each["psnr_evidence"]) for each in records]
+    names = [f"{each['dataset']}\0{each['key']}" for each in records]
+    image = np.unique(names, return_inverse=True)[1] if names else np.zeros(0, np.int64)
+    truth = np.array([each["psnr"] for each in records], float)
+    estimate = np.array([each.psnr for each in evidence], float)
+    scale = np.array([each.standard_error for each in evidence], float)
+    noise = np.array([each.noise_level for each in evidence], float)
+    return Rows(image, evidence, (truth - estimate) / scale, noise)
+
+
+def strata_of(rows: Rows, level: float) -> tuple[Stratum, ...]:
+    """Spans of noise levels, as many as have images enough, each with its quantile."""
+    order = np.argsort(rows.noise, kind="stable")
+    count = max(1, min(_MOST_STRATA, len(order) // (_STRATUM * fewest(level))))
+    noise = rows.noise[order]
+    # Equal levels stay together: a cut goes in front of the level that it falls on.
+    cuts = sorted({int(np.searchsorted(noise, noise[len(order) * i // count])) for i in range(count)})
+    parts = [order[first:last] for first, last in zip(cuts, [*cuts[1:], len(order)], strict=True)]
+    parts = _merged(parts, fewest(level))
+    return tuple(
+        Stratum(
+            float(rows.noise[part].min()),
+            float(rows.noise[part].max()),
+            len(part),
+            lower_offset(rows.margin[part].tolist(), [0.0] * len(part), level),
+        )
+        for part in parts
+    )
+
+
+def reliability_of(rows: Rows, level: float) -> tuple[tuple[tuple[float, float], ...], float]:
+    """Level and coverage of held-out images, and the slack at ``level``, over random halves of the images.
+
+    No pixels of an image are on both sides. The slack is NaN where a half is too small for the level.
+    """
+    rng = np.random.default_rng(0)
+    covered: dict[float, list[float]] = {each: [] for each in sorted({*_LEVELS, level})}
+    slack = []
+    for _ in range(_SPLITS):
+        half = rng.permutation(rows.images)[: rows.images // 2]
+        inside = np.isin(rows.image, half)
+        ours, others = rows.of(inside), rows.of(~inside)
+        for each in covered:
+            if ours.images < fewest(each) or not len(others.noise):
+                continue
+            quantile = _quantiles(strata_of(ours, each), others.noise)
+            covered[each].append(float((others.margin >= quantile).mean()))
+            if each == level:
+                scale = np.array([one.standard_error for one in others.evidence])
+                slack.append(float(((others.margin - quantile) * scale).mean()))
+    points = tuple((each, float(np.mean(found))) for each, found in covered.items() if found)
+    return points, float(np.mean(slack)) if slack else -1.0
+
+
+def _quantiles(strata: Sequence[Stratum], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    lows = np.array([each.noise_low for each in strata])
+    place = np.clip(np.searchsorted(lows, noise, side="right") - 1, 0, None)
+    return np.array([each.quantile for each in strata])[place]
+
+
+def _merged(parts: list[NDArray[np.int64]], least: int) -> list[NDArray[np.int64]]:
+    """Parts that are too small go with the one before."""
+    merged: list[NDArray[np.int64]] = []
+    for part in parts:
+        if merged and min(len(part), len(merged[-1])) < least:
+            merged[-1] = np.concatenate([merged[-1], part])
+        else:
+            merged.append(part)
+    return merged
+
+
+def _usable(record: Mapping[str, Any]) -> bool:
+    return (
+        record["status"] == OK
+        and record["psnr_evidence"] is not None
+        and record["psnr"] is not None
+        and bool(np.isfinite(record["psnr"]))
+    )
+
+
+def _seen(records: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence]) -> Seen:
+    samples, brightness = [each.samples for each in evidence], [each.brightness for each in evidence]
+    return Seen(
+        known=evidence[0].known,
+        bands=tuple(sorted({each["channels"] for each in records})),
+        dtypes=tuple(sorted({each["dtype"] for each in records})),
+        samples=(min(samples), max(samples)),
+        brightness=(min(brightness), max(brightness)),
+        saturated=max(each.saturated for each in evidence),
+    )
+
+
+def _check(run: RunFolder) -> None:
+    if run.job.kind != "benchmark" or not run.job.psnr_estimate:
+        raise JobError(
+            f'{run.job.output}: is no benchmark with estimates; run one with psnr_estimate = true and "psnr" '
+            "among its metrics"
+        )
+    if not run.folder.exists(METRIC_TABLE):
+        raise JobError(
+            f"{run.job.output}: was stopped before it wrote its tables; the same command finishes it"
+        )
+
+
+def _restorer(run: RunFolder, wanted: str | None) -> str:
+    names = [each.name for each in run.job.restorers]
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted not in names:
+        said = "say which" if wanted is None else f'"{wanted}" is none of them'
+        raise JobError(f"the benchmark has the restorers {', '.join(names)}; {said}, with --restorer")
+    return wanted
+
+
+def _noise(run: RunFolder) -> dict[str, Any]:
+    models = {NoiseModel.of(each["operators"]) for each in run.specification["degradations"] if _is_one(each)}
+    found = models.pop() if len(models) == 1 else None
+    if found is None or not all(map(_is_one, run.specification["degradations"])):
+        raise JobError(
+            "degradations: a calibration is of Gaussian noise, or of one sensor with a fixed gain and sigma, "
+            "alone; benchmark those by themselves"
+        )
+    return found.record()
+
+
+def _is_one(degradation: Mapping[str, Any]) -> bool:
+    """Whether its one operator adds noise of one model: a sensor's numbers are no ranges."""
+    if len(degradation["operators"]) != 1:
+        return False
+    (operator,) = degradation["operators"]
+    return operator["op"] == "gaussian_noise" or not any(
+        isinstance(operator.get(name), list) for name in ("gain", "sigma", "photons")
+    )

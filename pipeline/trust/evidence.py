@@ -1,0 +1,73 @@
+"""What an image's own pixels say of its error: the numbers behind an estimate and a floor, in its row."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Self
+
+LEVELS = 255.0
+_LEAST_ERROR = 0.1
+"""Decibels that an estimate is off by whatever the noise: what one perturbation leaves, and the network."""
+_MOST_ERROR = 3.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of one image x restorer, over valid pixels; fractions of the value range unless they say otherwise."""
+
+    known: str
+    """Where the variance of the noise is from: ``given``, ``estimated``, or the ``sensor``'s model."""
+    noise_level: float
+    """In 1/255 of the range: what was told or found; of a sensor, the root of the mean variance."""
+    excess: float
+    """See ``models.risk.Risk``."""
+    spread: float
+    samples: int
+    """Valid pixels times bands."""
+    brightness: float
+    """Mean of the input."""
+    saturated: float
+    """Share of the input's samples at the ends of the range, where noise was cut off."""
+
+    @property
+    def risk(self) -> float:
+        """Estimate of the mean squared error: Stein's unbiased one where the noise is known.
+
+        Where its level is estimated, half-way between Stein's and the posterior one, which minds an error of
+        the level far less (``models.risk.Risk``). Never below what chance alone leaves of it.
+        """
+        share = 0.5 if self.known == "estimated" else 1.0
+        return max(share * self.excess + (1 + share) * self.spread, self._chance)
+
+    @property
+    def psnr(self) -> float:
+        """The estimate in dB."""
+        return -10 * math.log10(self.risk)
+
+    @property
+    def standard_error(self) -> float:
+        """Of ``psnr``, in dB: what the noise's own energy, known only on average, adds to it by chance.
+
+        The energy of n samples is off by ``variance sqrt(2 / n)``. Where the level is estimated that is
+        little beside the level's own error, and all images count alike.
+        """
+        if self.known == "estimated":
+            return 1.0
+        decibels = 10 / math.log(10) * self._chance / self.risk
+        return min(math.hypot(_LEAST_ERROR, decibels), _MOST_ERROR)
+
+    @property
+    def _chance(self) -> float:
+        """Standard deviation of the mean energy of the noise."""
+        return (self.noise_level / LEVELS) ** 2 * math.sqrt(2 / self.samples)
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Back from ``to_json``."""
+        return cls(**json.loads(text))

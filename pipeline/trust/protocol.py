@@ -1,0 +1,43 @@
+"""How estimates and floors are made, in words and numbers: for the metadata of tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.trust.calibration import CONDITION, Calibration
+
+FORMULA = (
+    "-10 log10 of the mean squared error over valid samples of the restored image, before it is rounded, as "
+    "estimated from the input: Stein's unbiased risk, the divergence from one random perturbation of a tenth "
+    "of the noise level; where the noise level is itself estimated, half-way between that and noise level "
+    "squared times divergence; where all samples lie in the range, noise counts as cut off at its ends"
+)
+SOURCE = "Stein 1981; Ramani, Blu and Unser 2008; Efron 2011 (Tweedie's formula)"
+FLOOR = (
+    "psnr_estimate plus quantile times standard error; the quantile is that of (PSNR - estimate) / standard "
+    "error over the calibration's images of like noise, rank floor((1 - level) (n + 1))"
+)
+
+
+def estimate_protocol(calibration: Calibration | None) -> dict[str, Any]:
+    """Plain values; those of the floor where there is a calibration."""
+    estimate = {"formula": FORMULA, "source": SOURCE, "unit": "dB"}
+    if calibration is None:
+        return {"psnr_estimate": estimate}
+    floor = {
+        "formula": FLOOR,
+        "source": "Vovk, Gammerman and Shafer 2005; Lei et al. 2018 (normalised split conformal prediction)",
+        "condition": f"the bound {CONDITION}",
+        "level": calibration.level,
+        "images": calibration.images,
+        "reliability": [list(each) for each in calibration.reliability],
+        "slack": None if calibration.slack < 0 else calibration.slack,
+        "strata": [
+            {"noise": [each.noise_low, each.noise_high], "rows": each.images, "quantile": each.quantile}
+            for each in calibration.strata
+        ],
+        "calibration": calibration.digest,
+        "benchmark": calibration.recipe_id,
+        "unit": "dB",
+    }
+    return {"psnr_estimate": estimate, "psnr_floor": floor}

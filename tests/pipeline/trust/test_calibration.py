@@ -1,0 +1,111 @@
+"""Floors over many calibrations, and every image that a calibration says nothing of."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.results.calibrate import reliability_of, rows_of, strata_of
+from pipeline.trust.calibration import Calibration, Seen
+from pipeline.trust.evidence import Evidence
+
+SIDE = 64
+
+
+def records(count, rng, levels=(5.0, 40.0)):
+    """Images whose estimate is off as the noise's own energy makes it, more where there is more of it."""
+    found = []
+    for index in range(count):
+        level = float(rng.uniform(*levels))
+        risk = 0.1 * (level / 255) ** 2
+        off = (level / 255) ** 2 * math.sqrt(2) / SIDE * rng.normal()
+        evidence = Evidence("given", level, risk + off - 0.06 * risk, 0.03 * risk, SIDE**2, 0.5, 0.0)
+        found.append(
+            {
+                "dataset": "photos",
+                "key": f"{index}.png",
+                "psnr": -10 * math.log10(risk) + 0.1 * rng.normal(),
+                "psnr_evidence": evidence.to_json(),
+            }
+        )
+    return found
+
+
+def calibration(count=60, level=0.9):
+    rows = rows_of(records(count, np.random.default_rng(1)))
+    seen = Seen("given", (1,), ("uint8",), (SIDE**2, SIDE**2), (0.4, 0.6), 0.01)
+    points, slack = reliability_of(rows, level)
+    return Calibration(
+        "ffdnet-grey", "ab" * 32, "float32", ({"name": "awgn-25"},), {"model": "gaussian"}, level, count,
+        seen, strata_of(rows, level), points, slack, "cd" * 32, "1.0",
+    )  # fmt: skip
+
+
+GOOD = Evidence("given", 20.0, 5e-4, 1e-4, SIDE**2, 0.5, 0.0)
+
+
+@pytest.mark.parametrize("noise", [(5.0, 6.0), (38.0, 40.0)])
+def test_floors_cover_what_they_promise_at_every_noise_level(noise):
+    rng, covered = np.random.default_rng(7), []
+    for _ in range(150):
+        strata = strata_of(rows_of(records(120, rng)), 0.9)
+        fresh = rows_of(records(20, rng, noise))
+        quantiles = [[each for each in strata if each.noise_low <= max(n, strata[0].noise_low)][-1].quantile
+                     for n in fresh.noise]  # fmt: skip
+        covered.append(np.mean(fresh.margin >= quantiles))
+    assert len(strata) == 4
+    assert np.mean(covered) >= 0.9 - 3 * np.std(covered) / math.sqrt(len(covered))
+
+
+def test_the_reliability_of_held_out_images_is_near_the_level():
+    points = dict(calibration(count=120).reliability)
+    assert set(points) == {0.5, 0.6, 0.7, 0.8, 0.9, 0.95}
+    for level, covered in points.items():
+        assert covered == pytest.approx(level, abs=0.07)
+
+
+def test_a_file_comes_back_and_a_changed_one_is_refused():
+    whole = calibration()
+    data = whole.to_json()
+    assert Calibration.from_json(data) == whole
+    fields = json.loads(data)
+    fields["strata"][0]["quantile"] += 0.5
+    for changed, said in (
+        (json.dumps(fields).encode(), "was changed or damaged"),
+        (data.replace(b"uint8", b"uint16"), "was changed or damaged"),
+        (data[:-40], "is no calibration"),
+        (b"[]", "is no calibration"),
+        (b"\xff\xfe", "is no calibration"),
+        (b'{"format": 99}', "another version"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            Calibration.from_json(changed)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "bands", "dtype", "reason"),
+    [
+        (replace(GOOD, known="estimated"), 1, "uint8", "NOISE_KNOWLEDGE"),
+        (GOOD, 3, "uint8", "BANDS"),
+        (GOOD, 1, "uint16", "DTYPE"),
+        (replace(GOOD, noise_level=60.0), 1, "uint8", "NOISE_LEVEL"),
+        (replace(GOOD, noise_level=0.0), 1, "uint8", "NOISE_LEVEL"),
+        (replace(GOOD, samples=4 * SIDE**2), 1, "uint8", "SIZE"),
+        (replace(GOOD, samples=9), 1, "uint8", "SIZE"),
+        (replace(GOOD, saturated=0.3), 1, "uint8", "SATURATED"),
+        (replace(GOOD, brightness=0.9), 1, "uint8", "BRIGHTNESS"),
+        (replace(GOOD, brightness=0.1), 1, "uint8", "BRIGHTNESS"),
+    ],
+)
+def test_outside_the_calibration_there_is_a_reason_and_no_number(evidence, bands, dtype, reason):
+    floor, said = calibration().floor(evidence, bands, dtype)
+    assert floor is None
+    assert said.startswith(f"{reason}: ")
+
+
+def test_inside_it_the_floor_lies_below_the_estimate():
+    floor, said = calibration().floor(GOOD, 1, "uint8")
+    assert said is None
+    assert GOOD.psnr - 3 < floor < GOOD.psnr

@@ -1,0 +1,122 @@
+"""Benchmark -> calibration -> restore run with floors, end to end, and what the way is refused for."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import JobError
+from pipeline.ledger.run_folder import open_run
+from pipeline.results.calibrate import calibrate
+from pipeline.trust.calibration import CONDITION, Calibration
+from tests.helpers import benchmark, complete, encoded, fill, photograph, photographs_in, restore
+
+NOISE = {"name": "noise", "operators": [{"op": "gaussian_noise", "sigma": [15, 30], "rounding": "uint8"}]}
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """A benchmark's job and rows, and its calibration as a file."""
+    place = tmp_path_factory.mktemp("trust")
+    photographs_in(place / "photos", 24, 40, 40)
+    job = benchmark(
+        place / "photos", place / "out", degradations=[NOISE], restorers=["median"], psnr_estimate=True
+    )
+    rows = complete(job)
+    file = place / "median.calibration.json"
+    file.write_bytes(calibrate(open_run(job)).to_json())
+    return job, rows, file
+
+
+def noisy(index, sigma=20):
+    rng = np.random.default_rng(index)
+    clean = photograph(index, 40, 40)
+    return np.clip(np.rint(clean + sigma * rng.normal(size=clean.shape)), 0, 255).astype(np.uint8)
+
+
+def test_an_estimate_is_near_the_truth(calibrated):
+    _, rows, _ = calibrated
+    off = [row["psnr_estimate"] - row["psnr"] for row in rows]
+    assert abs(np.median(off)) < 0.5
+    assert np.quantile(np.abs(off), 0.75) < 0.8  # the rest are crops of night, where noise is cut off at 0
+    assert all(row["psnr_floor"] is None and row["psnr_reason"] is None for row in rows)
+
+
+def test_images_without_a_reference_get_a_floor_or_a_reason(calibrated, tmp_path):
+    _, _, file = calibrated
+    names = [f"{i:02d}.png" for i in range(12)]
+    files = {key: encoded(noisy(i + 50)) for i, key in enumerate(names)}
+    files |= {"large.png": encoded(np.tile(noisy(1), (3, 3, 1))), "grey.png": encoded(noisy(3)[:, :, 0])}
+    fill(tmp_path / "in", files)
+    job = restore(
+        tmp_path / "in",
+        tmp_path / "out",
+        restorers=[{"name": "median", "noise_level": 20}],
+        calibration=str(file),
+    )
+    rows = {row["key"]: row for row in complete(job)}
+    assert rows["large.png"]["psnr_floor"] is None
+    assert rows["large.png"]["psnr_reason"].startswith("SIZE: ")
+    assert rows["grey.png"]["psnr_reason"].startswith("BANDS: ")
+    inside = [rows[key] for key in names if rows[key]["psnr_floor"] is not None]
+    assert len(inside) >= 9
+    assert all(row["psnr_floor"] < row["psnr_estimate"] and row["psnr_reason"] is None for row in inside)
+    metadata = json.loads(
+        pq.read_schema(tmp_path / "out" / "_restora" / "tables" / "metrics.parquet").metadata[b"restora"]
+    )
+    floor = metadata["psnr_estimate"]["psnr_floor"]
+    assert floor["level"] == 0.9
+    assert CONDITION in floor["condition"]
+    assert floor["calibration"] == Calibration.from_json(file.read_bytes()).digest
+
+
+def test_what_a_job_is_refused_for(calibrated, tmp_path):
+    job, _, file = calibrated
+    photographs_in(tmp_path / "in", 1)
+
+    def refused(text, **fields):
+        with pytest.raises(JobError, match=text):
+            open_run(restore(tmp_path / "in", tmp_path / "out", **fields))
+
+    refused(
+        "is of .median., the job restores with|is of .median.", restorers=["identity"], calibration=str(file)
+    )
+    refused("no such file", calibration=str(tmp_path / "none.json"))
+    (tmp_path / "changed.json").write_bytes(file.read_bytes().replace(b'"images": 24', b'"images": 99'))
+    refused("was changed or damaged", calibration=str(tmp_path / "changed.json"))
+    refused("enlarges, and psnr_estimate", restorers=["srvgg-x4"], psnr_estimate=True)
+    with pytest.raises(JobError, match='add "psnr"'):
+        benchmark(tmp_path / "in", tmp_path / "out", psnr_estimate=True, metrics=["mae"])
+    with pytest.raises(JobError, match="is for restore runs"):
+        benchmark(tmp_path / "in", tmp_path / "out", calibration=str(file))
+    with pytest.raises(JobError, match="24 images with an estimate cannot warrant"):
+        calibrate(open_run(job), level=0.99)
+    with pytest.raises(JobError, match="none of them"):
+        calibrate(open_run(job), "wiener")
+
+
+def test_a_degradation_that_is_no_noise_has_a_reason_and_cannot_be_calibrated(tmp_path):
+    photographs_in(tmp_path / "in", 2)
+    job = benchmark(
+        tmp_path / "in", tmp_path / "out", degradations=["blur"], restorers=["median"], psnr_estimate=True
+    )
+    for row in complete(job):
+        assert row["status"] == "ok"
+        assert row["psnr_estimate"] is None
+        assert row["psnr_reason"].startswith("DEGRADATION: ")
+    with pytest.raises(JobError, match="a calibration is of Gaussian noise, or of one sensor"):
+        calibrate(open_run(job))
+
+
+def test_a_sensor_is_calibrated_by_its_gain_and_read_noise(tmp_path):
+    photographs_in(tmp_path / "in", 10, 40, 40)
+    sensor = {"name": "ccd", "operators": [{"op": "poisson_gaussian_noise", "gain": 0.01, "sigma": 5}]}
+    job = benchmark(
+        tmp_path / "in", tmp_path / "out", degradations=[sensor], restorers=["median"], psnr_estimate=True
+    )
+    rows = complete(job)
+    assert abs(np.mean([row["psnr_estimate"] - row["psnr"] for row in rows])) < 0.5
+    found = calibrate(open_run(job))
+    assert found.noise == {"model": "poisson-gaussian", "gain": 0.01, "sigma": 5}
+    assert found.seen.known == "sensor"
