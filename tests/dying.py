@@ -4,11 +4,12 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 
-def die_at(point: int, calls_of: tuple[str, ...] = ("replace", "link", "unlink")) -> None:
-    """Before call ``point // 2`` of these functions of ``os`` if the point is even, after it if it is odd."""
-    lock, calls = threading.Lock(), iter(range(10_000))
+def die_at(point: int, calls_of: tuple[str, ...] = ("replace", "link", "unlink"), owner: Any = os) -> None:
+    """Before call ``point // 2`` of these functions of ``owner`` if the point is even, after it if odd."""
+    lock, calls = threading.RLock(), iter(range(10_000))
 
     def deadly(original):
         def call(*arguments, **options):
@@ -16,14 +17,15 @@ def die_at(point: int, calls_of: tuple[str, ...] = ("replace", "link", "unlink")
                 number = next(calls)
                 if point == 2 * number:
                     os.kill(os.getpid(), signal.SIGKILL)
-                original(*arguments, **options)
+                result = original(*arguments, **options)
                 if point == 2 * number + 1:
                     os.kill(os.getpid(), signal.SIGKILL)
+                return result
 
         return call
 
     for name in calls_of:
-        setattr(os, name, deadly(getattr(os, name)))
+        setattr(owner, name, deadly(getattr(owner, name)))
 
 
 def in_fork(work) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.imaging.image import Image
 
 # Pillow warns of what it finds odd, with values of the file in the text: no file contents in our logs.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 __all__ = ["FORMATS", "Format", "Limits", "decode", "encode", "format_of"]
 

@@ -200,19 +200,30 @@ def test_an_image_that_kills_its_actor_is_found_out_within_one_run(tmp_path):
     check_quarantine(job)
 
 
-def test_every_point_of_a_run_may_be_its_last(tmp_path):
-    """SIGKILL before and after each replacement of a file on disk, in turn: a real death every time."""
+def enumerated(tmp_path, *options: str) -> dict[str, int]:
+    """How many points each kind of run has, some of which were its last."""
     import subprocess
     import sys
 
-    photographs_in(tmp_path / "in", 2)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.crash_points", str(tmp_path / "in"), str(tmp_path)],
+        [sys.executable, "-m", "tests.crash_points", str(tmp_path), *options],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    points = int(ended.stdout.split()[-1])
-    assert points >= 2 * (4 + 2 * 3 + 2), (
+    return {line.split()[0]: int(line.split()[1]) for line in ended.stdout.splitlines()}
+
+
+def test_every_point_of_a_run_may_be_its_last(tmp_path):
+    """SIGKILL before or after a replacement of a file on disk: a real death every time; a share of them."""
+    points = enumerated(tmp_path, "--every", "13")
+    assert points.keys() == {"benchmark", "restore", "retry", "scene", "private", "tables"}
+    assert points["benchmark"] >= 2 * (4 + 2 * 3 + 2), (
         "recipe, job, plan twice; attempt, object, commit a unit; tables twice"
     )
+
+
+@pytest.mark.slow
+def test_every_request_that_changes_a_bucket_may_be_the_last(tmp_path):
+    points = enumerated(tmp_path, "--store", "s3", "--every", "26", "--kinds", "restore", "tables")
+    assert points["restore"] > points["tables"] > 0
