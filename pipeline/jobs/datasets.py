@@ -79,7 +79,8 @@ def _check_template(field: str, template: str, match: str) -> None:
         raise ValueError(f"{field}: {template!r} needs {error}; the groups of match are {known}") from None
 
 
-def _placed(value: Any) -> Any:
+def placed(value: Any) -> Any:
+    """An address alone stands for the references at it."""
     return {"uri": value} if isinstance(value, str) else value
 
 
@@ -101,7 +102,7 @@ class Dataset(Frozen):
     radiometry: Radiometry | None = None
     """Physical values of the model's range; ``None``: the range that the file's header gives."""
     references: (
-        Annotated[References, BeforeValidator(_placed, json_schema_input_type=str | References)] | None
+        Annotated[References, BeforeValidator(placed, json_schema_input_type=str | References)] | None
     ) = None
     """The true images, for a benchmark of images as they were found: a folder with the same keys, or one
     with a rule from key to key. See docs/pairs.md."""

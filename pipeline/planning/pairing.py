@@ -167,6 +167,8 @@ def paired(
 
 def _listed_pair(entry: Entry, job: Job, taken: set[int]) -> Entry:
     """A row of a manifest, with as much of what it says as the job asks for."""
+    if not entry.attached and not job.is_paired:
+        return entry
     attached = Attached.of(entry.attached)
     if not job.is_paired:
         kept = replace(attached, reference="", reference_size=-1, reference_version="", clear="")

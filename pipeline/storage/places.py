@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import StorageError
@@ -58,6 +59,12 @@ def _endpoint(profile: str | None) -> str:
     named = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if named:
         return named.rstrip("/")
+    return _endpoint_of_profile(profile, os.environ.get("AWS_CONFIG_FILE"))
+
+
+@lru_cache(64)
+def _endpoint_of_profile(profile: str | None, _configuration: str | None) -> str:
+    """Out of the configuration file, which takes milliseconds: a table leads to many folders."""
     try:
         from botocore.session import Session
 

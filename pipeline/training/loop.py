@@ -272,9 +272,11 @@ class Loop:
     def _collected(self, built: BuiltRecipe) -> Collection | StreamedCollection:
         data = self._recipe.data
         return read_collection(
-            data.datasets,
+            data.collections,
             channels=built.channels,
             smallest=data.crop,
+            pairs=self._recipe.is_paired,
+            scale=built.scale,
             most_bytes=data.memory_gigabytes * 1e9,
             most_pixels=data.max_pixels,
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.errors import JobError
+from pipeline.jobs.datasets import Dataset, References
 from pipeline.storage.folder import Folder, absolute_url
 from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
@@ -64,19 +65,26 @@ def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
         update={
             "data": data.model_copy(
                 update={
-                    "datasets": tuple(
-                        e.model_copy(update={"uri": absolute_url(e.uri)}) for e in data.datasets
-                    ),
+                    "datasets": tuple(map(_placed, data.datasets)),
+                    "references": _placed_references(data.references),
                     "attribution": attribution,
                 }
             ),
             "validation": validation.model_copy(
                 update={
-                    "datasets": tuple(
-                        e.model_copy(update={"uri": absolute_url(e.uri)}) for e in validation.datasets
-                    )
+                    "datasets": tuple(map(_placed, validation.datasets)),
+                    "references": _placed_references(validation.references),
                 }
             ),
             "network": network,
         }
     )
+
+
+def _placed(dataset: Dataset) -> Dataset:
+    references = _placed_references(dataset.references)
+    return dataset.model_copy(update={"uri": absolute_url(dataset.uri), "references": references})
+
+
+def _placed_references(references: References | None) -> References | None:
+    return references and references.model_copy(update={"uri": absolute_url(references.uri)})

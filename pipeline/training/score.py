@@ -23,6 +23,7 @@ from models.restorer import Restorer
 from models.weights import build_restorer, load_weights
 from pipeline.jobs.job import Dataset
 from pipeline.training.data.collection import read_collection
+from pipeline.training.data.pictures import span_of
 
 
 def psnr(restored_BCHW: Tensor, reference_BCHW: Tensor) -> float:
@@ -77,7 +78,7 @@ def _images(folder: Path, channels: int) -> dict[str, Tensor]:
     pictures = [found.picture(number) for number in range(len(found.names))]
     return {
         each.name.partition("/")[2]: torch.from_numpy(each.pixels_HWC.copy()).permute(2, 0, 1)[None].float()
-        / each.span
+        / span_of(each.pixels_HWC)
         for each in pictures
     }
 

@@ -9,17 +9,16 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import ImageError, JobError
 from pipeline.formats.base import Limits
-from pipeline.imaging.image import Image
 from pipeline.jobs.job import Dataset
-from pipeline.storage.folder import Folder
-from pipeline.training.data.pictures import READERS, Picture, decoded, usable
+from pipeline.training.data.pictures import READERS, Picture, Takes, usable_pair
+from pipeline.training.data.places import Decoded, Place, Places
 from pipeline.training.data.sampler import Sampler
 from pipeline.training.data.shards import HELD
 from pipeline.training.data.streaming import PictureFacts, StreamedCollection, shard_bytes
@@ -42,8 +41,9 @@ class Collection:
         """SHA-256 over names, shapes and pixels."""
         total = hashlib.sha256()
         for each in self.pictures:
-            total.update(f"{each.name} {each.pixels_HWC.shape} {each.pixels_HWC.dtype} ".encode())
-            total.update(np.ascontiguousarray(each.pixels_HWC).data)
+            for pixels_HWC in each.planes:
+                total.update(f"{each.name} {pixels_HWC.shape} {pixels_HWC.dtype} ".encode())
+                total.update(np.ascontiguousarray(pixels_HWC).data)
         return total.hexdigest()
 
     @property
@@ -76,29 +76,37 @@ class Collection:
 
 
 def read_collection(
-    datasets: Sequence[Dataset], *, channels: int, smallest: int, most_bytes: float, most_pixels: int
+    datasets: Sequence[Dataset],
+    *,
+    channels: int,
+    smallest: int,
+    most_bytes: float,
+    most_pixels: int,
+    pairs: bool = False,
+    scale: int = 1,
 ) -> Collection | StreamedCollection:
     """Whatever can be trained on, in memory where it fits into ``most_bytes``; the rest is in ``skipped``.
 
     Every image is read and decoded once. ``smallest`` is the side of a crop, ``channels`` what the network
-    takes (a colour image becomes grey by BT.601, a grey one is repeated). ``JobError`` where no image is
-    left.
+    takes (a colour image becomes grey by BT.601, a grey one is repeated). ``pairs``: each image needs a
+    reference, ``scale`` times as large. ``JobError`` where no image is left.
     """
     facts: list[PictureFacts] = []
+    takes = Takes(channels, smallest, pairs, scale)
     skipped: dict[str, str] = {}
     pictures: list[Picture] | None = []
     held, largest = 0, shard_bytes(most_bytes)
-    for place, key, loaded in _all_decoded(datasets, Limits(most_pixels)):
-        name = f"{datasets[place].name}/{key}"
+    for number, place, pair in _all_decoded(datasets, Limits(most_pixels), pairs):
+        name = f"{datasets[number].name}/{place.key}"
         try:
-            picture = usable(name, loaded, channels, smallest)
+            picture = usable_pair(name, pair, takes)
         except ImageError as error:
             skipped[name] = f"{error.reason}: {error}"
             continue
         pixels = picture.pixels_HWC
         shape = (pixels.shape[0], pixels.shape[1], pixels.shape[2])
-        facts.append(PictureFacts(name, place, key, shape, pixels.nbytes, picture.digest))
-        held += pixels.nbytes
+        facts.append(PictureFacts(name, number, place, shape, picture.nbytes, picture.digest))
+        held += picture.nbytes
         if held > most_bytes:
             pictures = None
         elif pictures is not None:
@@ -124,22 +132,21 @@ def read_collection(
         datasets,
         facts,
         skipped,
-        channels=channels,
-        smallest=smallest,
+        takes,
         most_bytes=most_bytes,
         most_pixels=most_pixels,
     )
 
 
-def _all_decoded(datasets: Sequence[Dataset], limits: Limits) -> Iterator[tuple[int, str, Image | Exception]]:
+def _all_decoded(
+    datasets: Sequence[Dataset], limits: Limits, pairs: bool
+) -> Iterator[tuple[int, Place, Decoded]]:
+    places = Places(datasets, pairs=pairs)
     with ThreadPoolExecutor(READERS, thread_name_prefix="decode") as pool:
-        for place, dataset in enumerate(datasets):
-            folder = Folder(dataset.uri, dataset.profile)
-            for page in folder.pages(dataset.pattern):
-                keys = [entry.key for entry in page]
+        for number in range(len(datasets)):
+            for page in places.listed(number):
                 # A whole page at once would be held decoded, whatever the memory that is allowed.
-                for first in range(0, len(keys), AHEAD):
-                    some = keys[first : first + AHEAD]
-                    results = pool.map(lambda key, folder=folder: decoded(folder, key, limits), some)
-                    for key, result in zip(some, results, strict=True):
-                        yield place, key, result
+                for first in range(0, len(page), AHEAD):
+                    some = page[first : first + AHEAD]
+                    results = pool.map(partial(places.read, number, limits=limits), some)
+                    yield from ((number, *each) for each in zip(some, results, strict=True))

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.doors.base import Archive
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.imaging.image import Image
+from pipeline.processing.pairs import scale_of
 from pipeline.quarantine import read_failure, reason_and_message
-from pipeline.storage.folder import Folder
 
 READERS = 4
 """Images fetched and decoded at a time."""
@@ -32,27 +33,58 @@ class Picture:
     name: str
     """Dataset and key."""
     pixels_HWC: NDArray[Any]
-    """uint8 or uint16 as stored, else float32 in [0, 1]."""
+    """uint8 or uint16 as stored, else float32 in [0, 1]; of a pair, those of the reference."""
+    found_HWC: NDArray[Any] | None = None
+    """Of a pair, the image as it was found: as large as the reference, or a whole number of times smaller."""
 
     @property
-    def span(self) -> float:
-        """The stored value that means 1."""
-        is_integer = self.pixels_HWC.dtype.kind == "u"
-        return float(np.iinfo(self.pixels_HWC.dtype).max) if is_integer else 1.0
+    def planes(self) -> list[NDArray[Any]]:
+        """All pixels that it holds."""
+        return [self.pixels_HWC] if self.found_HWC is None else [self.pixels_HWC, self.found_HWC]
+
+    @property
+    def nbytes(self) -> int:
+        """Of all its pixels."""
+        return sum(each.nbytes for each in self.planes)
+
+    @property
+    def scale(self) -> int:
+        """How many times smaller the found image is."""
+        return 1 if self.found_HWC is None else self.pixels_HWC.shape[0] // self.found_HWC.shape[0]
 
     @property
     def digest(self) -> str:
         """SHA-256 over shape, dtype and pixels."""
-        total = hashlib.sha256(f"{self.pixels_HWC.shape} {self.pixels_HWC.dtype} ".encode())
-        total.update(np.ascontiguousarray(self.pixels_HWC).data)
+        total = hashlib.sha256()
+        for each in self.planes:
+            total.update(f"{each.shape} {each.dtype} ".encode())
+            total.update(np.ascontiguousarray(each).data)
         return total.hexdigest()
 
 
-def decoded(folder: Folder, key: str, limits: Limits) -> Image | Exception:
+def span_of(pixels_HWC: NDArray[Any]) -> float:
+    """The stored value that means 1."""
+    return float(np.iinfo(pixels_HWC.dtype).max) if pixels_HWC.dtype.kind == "u" else 1.0
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a training takes of its images."""
+
+    channels: int
+    smallest: int
+    """The least side, that of a crop."""
+    pairs: bool = False
+    """Whether every image needs a reference."""
+    scale: int = 1
+    """How many times the network enlarges."""
+
+
+def decoded(archive: Archive, at: str, limits: Limits) -> Image | Exception:
     """The image, or why there is none."""
     try:
         try:
-            data = folder.read(key)
+            data = archive.read(at)
         except Exception as error:
             raise read_failure(error) from error
         return decode(data, limits)
@@ -70,6 +102,32 @@ def usable(name: str, loaded: Image | Exception, channels: int, smallest: int) -
     if loaded.valid_HW is not None and not loaded.valid_HW.all():
         raise ImageError("UNSUPPORTED_DTYPE", "holds pixels without data; cut them off first")
     return Picture(name, with_channels(_stored(loaded), channels))
+
+
+def usable_pair(name: str, pair: tuple[Image | Exception, Image | Exception | None], takes: Takes) -> Picture:
+    """The picture of an image with its reference, or of an image alone; ``ImageError`` as ``usable``.
+
+    Both are cut to what lies on each other. A pair whose sizes do not differ as the network enlarges is none.
+    """
+    loaded, reference = pair
+    if reference is None:
+        if takes.pairs:
+            raise ImageError("NO_REFERENCE", "its row of the manifest names none")
+        return usable(name, loaded, takes.channels, takes.smallest)
+    if isinstance(loaded, Exception):
+        raise ImageError(*reason_and_message(loaded))
+    if isinstance(reference, Exception):
+        reason, message = reason_and_message(reference)
+        raise ImageError("REFERENCE_UNREADABLE", f"its reference: {reason}: {message}")
+    if (scale := scale_of(loaded, reference)) != takes.scale:
+        raise ImageError(
+            "REFERENCE_SIZE",
+            f"the reference is {scale} times as large, the network enlarges by {takes.scale}",
+        )
+    cut = reference.cropped(*(side * scale for side in loaded.size[:2]))
+    target = usable(name, cut, takes.channels, takes.smallest)
+    found = usable(name, loaded, takes.channels, takes.smallest // scale)
+    return Picture(name, target.pixels_HWC, found.pixels_HWC)
 
 
 def _stored(image: Image) -> NDArray[Any]:

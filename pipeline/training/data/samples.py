@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.contract import Condition
@@ -18,7 +20,7 @@ from pipeline.degradation.degradation import Degradation, Degraded
 from pipeline.training.data.collection import Collection
 from pipeline.training.data.neighbor2neighbor import draw_neighbor_pair
 from pipeline.training.data.noise2void import hide_pixels
-from pipeline.training.data.pictures import Picture
+from pipeline.training.data.pictures import Picture, span_of
 from pipeline.training.data.sampler import Draw
 from pipeline.training.data.streaming import StreamedCollection
 from pipeline.training.recipe.recipe import TrainingRecipe
@@ -58,7 +60,7 @@ class Samples:
         """Images BCHW in [0, 1] for ``GenerationStep``, one batch a microbatch."""
         pictures = self._collection.at(step)
         return [
-            torch.stack([self._cut(draw, pictures[draw.picture]) for draw in draws])
+            torch.stack([self._cut(draw, pictures[draw.picture])[0] for draw in draws])
             for draws in self._microbatches(step)
         ]
 
@@ -69,7 +71,7 @@ class Samples:
     def fixed(self, count: int, batch: int = 32) -> list[Tensor]:
         """Images BCHW in [0, 1], the same in every run of the recipe: to compare generated ones with."""
         draws = [self._sampler(-1, index) for index in range(count)]
-        images = [self._cut(draw, self._collection.picture(draw.picture)) for draw in draws]
+        images = [self._cut(draw, self._collection.picture(draw.picture))[0] for draw in draws]
         return [torch.stack(images[first : first + batch]) for first in range(0, count, batch)]
 
     def _microbatches(self, step: int) -> list[list[Draw]]:
@@ -86,8 +88,12 @@ class Samples:
 
     @torch.inference_mode(False)
     def _example(self, draws: Sequence[Draw], pictures: Mapping[int, Picture]) -> Example:
-        targets = [self._cut(draw, pictures[draw.picture]) for draw in draws]
-        degraded = [self._degraded(image, draw.seed) for image, draw in zip(targets, draws, strict=True)]
+        pairs = [self._cut(draw, pictures[draw.picture]) for draw in draws]
+        targets = [target for target, _ in pairs]
+        degraded = [
+            self._degraded(target, draw.seed) if found is None else self._found(target, found)
+            for (target, found), draw in zip(pairs, draws, strict=True)
+        ]
         condition = together([each.condition for each in degraded], self._device)
         degraded_BCHW = torch.cat([each.image_BCHW for each in degraded])
         if self._recipe.self_supervision == "neighbor2neighbor":
@@ -102,13 +108,28 @@ class Samples:
         which = seed % len(self._degradations)
         return self._degradations[which](image_CHW[None], seed)
 
-    def _cut(self, draw: Draw, picture: Picture) -> Tensor:
-        side = self._recipe.data.crop
-        crops = [picture.pixels_HWC[top : top + side, left : left + side] for top, left in draw.places]
-        chosen_HWC = max(crops, key=_gradient_strength) if len(crops) > 1 else crops[0]
-        turned_HWC = np.rot90(chosen_HWC[:, ::-1] if draw.flip else chosen_HWC, draw.quarters)
+    @staticmethod
+    def _found(target_CHW: Tensor, found_CHW: Tensor) -> Degraded:
+        scale = target_CHW.shape[-1] // found_CHW.shape[-1]
+        return Degraded(found_CHW[None], [], Condition(scale=scale))
+
+    def _cut(self, draw: Draw, picture: Picture) -> tuple[Tensor, Tensor | None]:
+        """The crop that is learnt, and of a pair the same place of the image as it was found."""
+        side, scale = self._recipe.data.crop, picture.scale
+        places = [(top - top % scale, left - left % scale) for top, left in draw.places]
+        crops = [picture.pixels_HWC[top : top + side, left : left + side] for top, left in places]
+        chosen = max(range(len(crops)), key=lambda i: _gradient_strength(crops[i])) if len(crops) > 1 else 0
+        target_CHW = self._turned(crops[chosen], draw)
+        if picture.found_HWC is None:
+            return target_CHW, None
+        top, left = (each // scale for each in places[chosen])
+        found_HWC = picture.found_HWC[top : top + side // scale, left : left + side // scale]
+        return target_CHW, self._turned(found_HWC, draw)
+
+    def _turned(self, crop_HWC: NDArray[Any], draw: Draw) -> Tensor:
+        turned_HWC = np.rot90(crop_HWC[:, ::-1] if draw.flip else crop_HWC, draw.quarters)
         stored_CHW = torch.from_numpy(np.ascontiguousarray(turned_HWC.transpose(2, 0, 1)))
-        image_CHW = stored_CHW.to(self._device).float() / picture.span
+        image_CHW = stored_CHW.to(self._device).float() / span_of(crop_HWC)
         if draw.channels != tuple(range(len(draw.channels))):
             image_CHW = image_CHW[list(draw.channels)]
         if self._recipe.data.downsample > 1:
@@ -132,7 +153,7 @@ def _all(masks: Sequence[Tensor | None]) -> bool:
     return all(mask is not None for mask in masks)
 
 
-def _gradient_strength(crop_HWC: np.ndarray[tuple[int, int, int], np.dtype[np.generic]]) -> float:
+def _gradient_strength(crop_HWC: NDArray[Any]) -> float:
     """Mean absolute difference of neighbours, in stored steps."""
     values = crop_HWC.astype(np.float32)
     return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())

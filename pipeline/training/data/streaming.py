@@ -15,8 +15,8 @@ from typing import Any
 from pipeline.errors import ImageError, JobError, StorageError
 from pipeline.formats.base import Limits
 from pipeline.jobs.job import Dataset
-from pipeline.storage.folder import Folder
-from pipeline.training.data.pictures import READERS, Picture, decoded, usable
+from pipeline.training.data.pictures import READERS, Picture, Takes, usable_pair
+from pipeline.training.data.places import Place, Places
 from pipeline.training.data.sampler import Sampler
 from pipeline.training.data.shards import HELD, Shard, ShardPlan
 from pipeline.training.recipe.sections import Data
@@ -30,7 +30,7 @@ class PictureFacts:
     """Dataset and key."""
     dataset: int
     """Its place in the recipe."""
-    key: str
+    place: Place
     shape_HWC: tuple[int, int, int]
     nbytes: int
     """Decoded."""
@@ -50,15 +50,14 @@ class StreamedCollection:
         datasets: Sequence[Dataset],
         facts: Sequence[PictureFacts],
         skipped: dict[str, str],
+        takes: Takes,
         *,
-        channels: int,
-        smallest: int,
         most_bytes: float,
         most_pixels: int,
     ) -> None:
-        self._folders = [Folder(each.uri, each.profile) for each in datasets]
+        self._places = Places(datasets, pairs=takes.pairs)
         self.facts, self.skipped = tuple(facts), skipped
-        self._channels, self._smallest, self._limits = channels, smallest, Limits(most_pixels)
+        self._takes, self._limits = takes, Limits(most_pixels)
         self._shard_bytes = shard_bytes(most_bytes)
         self._plan: ShardPlan | None = None
         self._range = (0.0, 1.0)
@@ -116,9 +115,9 @@ class StreamedCollection:
     def picture(self, number: int) -> Picture:
         """One picture, read now and not held; ``JobError`` where it is not the one that was planned with."""
         facts = self.facts[number]
-        loaded = decoded(self._folders[facts.dataset], facts.key, self._limits)
+        pair = self._places.read(facts.dataset, facts.place, self._limits)
         try:
-            picture = usable(facts.name, loaded, self._channels, self._smallest)
+            picture = usable_pair(facts.name, pair, self._takes)
         except ImageError as error:
             if error.reason == "READ_FAILED":
                 raise StorageError(

@@ -41,6 +41,8 @@ class BuiltRecipe:
     channels: int
     """Of the network's input."""
     halo: int | None
+    scale: int = 1
+    """How many times the network enlarges."""
 
     @classmethod
     def of(cls, recipe: TrainingRecipe) -> BuiltRecipe:
@@ -50,7 +52,12 @@ class BuiltRecipe:
         with torch.device("meta"):
             network: Any = build_trained(recipe)
         built = cls(
-            recipe, degradations, validation or degradations, network.channels, getattr(network, "halo", None)
+            recipe,
+            degradations,
+            validation or degradations,
+            network.channels,
+            getattr(network, "halo", None),
+            int(card_facts(network)["scale"]) if recipe.kind == "restoration" else 1,
         )
         _check_names(recipe)
         if recipe.kind == "restoration":

@@ -33,7 +33,7 @@ from pipeline.training.recipe.sections import (
 )
 
 _NOT_IN_IDENTITY = frozenset(
-    ("datasets", "memory_gigabytes", "crops_per_image", "max_pixels", "attribution", "threads")
+    ("datasets", "references", "memory_gigabytes", "crops_per_image", "max_pixels", "attribution", "threads")
 )
 """Fields of ``data``; the two that decide how a collection streams are added where one does."""
 
@@ -107,8 +107,7 @@ class TrainingRecipe(Frozen):
             raise ValueError("discriminator: a generator needs one to learn from; add [discriminator]")
         if self.kind == "restoration" and not self.losses:
             raise ValueError('losses: a restorer needs at least one, such as [{ name = "l1" }]')
-        if self.kind == "restoration" and not self.degradations:
-            raise ValueError("degradations: a restorer needs at least one; see restora list degradations")
+        self._check_degradations()
         if self.kind == "generation" and (self.losses or self.degradations):
             raise ValueError('losses, degradations: generators have none; use kind = "restoration"')
         if self.batch % self.accumulation:
@@ -121,6 +120,36 @@ class TrainingRecipe(Frozen):
         for fault in without_effect(self):
             raise ValueError(fault)
         return self
+
+    def _check_degradations(self) -> None:
+        named = self.data.names_references or self.validation.names_references
+        if self.kind != "restoration":
+            if named:
+                raise ValueError("references: a generator of images has none; leave them out")
+        elif self.degradations:
+            if named:
+                raise ValueError("degradations: images with references are taken as found; leave it out")
+        elif not self.data.names_references and not any(each.is_manifest for each in self.data.datasets):
+            raise ValueError(
+                "degradations: a restorer needs at least one; see restora list degradations; or "
+                "data.references, where the images come with their true ones"
+            )
+        else:
+            self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        if self.self_supervision != "none":
+            raise ValueError("self_supervision: learns without true images, and data.references names them")
+        if self.validation.degradations:
+            raise ValueError("validation.degradations: pairs are validated as they are found; leave it out")
+        for name, section in (("data", self.data), ("validation", self.validation)):
+            if any(each.references is None and not each.is_manifest for each in section.collections):
+                raise ValueError(f"{name}.references: is needed, as the training learns from pairs")
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether the images come with references, and nothing is degraded."""
+        return self.kind == "restoration" and not self.degradations
 
     def _check_workers(self) -> None:
         low, high = self.workers

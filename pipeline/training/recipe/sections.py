@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    model_validator,
+)
 
-from pipeline.jobs.datasets import Frozen
+from pipeline.jobs.datasets import Frozen, References, placed
 from pipeline.jobs.job import Dataset, Degradation
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -53,13 +61,26 @@ PublicDataset = Annotated[Dataset, AfterValidator(_not_private)]
 """A collection whose names may be shown."""
 
 
+def with_references(datasets: tuple[Dataset, ...], references: References | None) -> tuple[Dataset, ...]:
+    """The datasets; those that name no references get these."""
+    if references is None:
+        return datasets
+    shared = {"references": references}
+    return tuple(each if each.references else each.model_copy(update=shared) for each in datasets)
+
+
 class Data(Frozen):
     """What is trained on."""
 
     datasets: Annotated[tuple[PublicDataset, ...], Field(min_length=1)]
     """Collections, as in a job; every image is decoded once, and kept in memory where all fit in."""
+    references: (
+        Annotated[References, BeforeValidator(placed, json_schema_input_type=str | References)] | None
+    ) = None
+    """The true images of datasets that do not name their own: then nothing is degraded, and crops of both are
+    of the same place. See docs/pairs.md."""
     crop: Annotated[int, Field(ge=4)]
-    """Side of a sample in pixels of the source."""
+    """Side of a sample in pixels of the source; of a pair, of the reference."""
     downsample: PositiveInt = 1
     """Crops are averaged over squares of this many pixels a side first, for generators of small pictures."""
     flip: bool = True
@@ -81,6 +102,16 @@ class Data(Frozen):
     """Tab-separated table of package, file, licence and author of every image, for the card."""
     threads: PositiveInt = 1
     """Threads that make samples while the networks work."""
+
+    @property
+    def collections(self) -> tuple[Dataset, ...]:
+        """The datasets, each with its references."""
+        return with_references(self.datasets, self.references)
+
+    @property
+    def names_references(self) -> bool:
+        """Whether any dataset has references of its own."""
+        return any(each.references is not None for each in self.collections)
 
 
 class Network(Frozen):
@@ -178,6 +209,10 @@ class Validation(Frozen):
 
     datasets: tuple[PublicDataset, ...] = ()
     """Collections that are not trained on; none: no scores."""
+    references: (
+        Annotated[References, BeforeValidator(placed, json_schema_input_type=str | References)] | None
+    ) = None
+    """The true images of datasets that do not name their own, as ``data.references``."""
     degradations: tuple[Degradation, ...] = ()
     """Presets or chains, as in a job; none: those of the training."""
     metrics: tuple[str, ...] = ("psnr", "ssim")
@@ -194,6 +229,16 @@ class Validation(Frozen):
     """Pictures on a sheet."""
     generated: PositiveInt = 256
     """Images of a generator that are compared with as many crops."""
+
+    @property
+    def collections(self) -> tuple[Dataset, ...]:
+        """The datasets, each with its references."""
+        return with_references(self.datasets, self.references)
+
+    @property
+    def names_references(self) -> bool:
+        """Whether any dataset has references of its own."""
+        return any(each.references is not None for each in self.collections)
 
 
 class Checkpoints(Frozen):

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from models.restorer import Restorer
 from pipeline.degradation.degradation import Degradation
 from pipeline.errors import RestoraError
-from pipeline.formats import decode
 from pipeline.formats.base import Limits
-from pipeline.hashing import canonical_json, sha256_hex, short_hash
+from pipeline.hashing import canonical_json, short_hash
 from pipeline.imaging.image import Image
-from pipeline.jobs.job import Dataset, Job, RestorerSpec
+from pipeline.jobs.job import FOUND, Dataset, Job, RestorerSpec
 from pipeline.metrics import METRICS
-from pipeline.processing.cases import Loaded
+from pipeline.processing.cases import Loaded, Reference
+from pipeline.processing.pairs import counted, scale_of
 from pipeline.processing.processor import Processor
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 from pipeline.results.bootstrap import bootstrap_interval
-from pipeline.storage.folder import Folder
 from pipeline.training.data.pictures import with_channels
+from pipeline.training.data.places import Decoded, Places
 from pipeline.training.recipe.sections import Validation
 from pipeline.training.world import World
 from pipeline.units import Source
@@ -133,7 +133,7 @@ class RestorerValidation:
     ) -> None:
         self._settings, self._degradations = settings, tuple(degradations)
         self._world, self._seed = world, seed
-        self._images, self._errors = _loaded(settings, channels)
+        self._images, self._errors = _loaded(settings, channels, pairs=not degradations)
 
     def __call__(self, restorer: Restorer) -> Validated:
         """Scores of all images, and a sheet of the first ones; each worker scores its share of them."""
@@ -163,8 +163,8 @@ class RestorerValidation:
     def _summed_up(self, images: Sequence[_ScoredImage]) -> Validated:
         errors, sheet = dict(self._errors), list[tuple[Pixels, ...]]()
         found: dict[tuple[str, str], tuple[list[float], list[float]]] = {
-            (degradation.name, metric): ([], [])
-            for degradation in self._degradations
+            (name, metric): ([], [])
+            for name in [each.name for each in self._degradations] or [FOUND]
             for metric in self._settings.metrics
         }
         for image in images:
@@ -189,7 +189,7 @@ class RestorerValidation:
             {
                 "name": "validation",
                 "output": ".",
-                "datasets": [each.model_dump() for each in self._settings.datasets],
+                "datasets": [each.model_dump() for each in self._settings.collections],
                 "degradations": [each.name for each in self._degradations],
                 "restorers": [spec.name],
                 "metrics": self._settings.metrics,
@@ -203,12 +203,15 @@ class RestorerValidation:
         return Recipe(job, self._degradations, (built,), metrics)
 
 
-def middle(image: Image, side: int | None) -> Image:
-    """The middle square of at most ``side`` pixels; the whole image where there is none."""
+def middle(image: Image, side: int | None, scale: int = 1) -> Image:
+    """The middle square of at most ``side`` pixels; the whole image where there is none.
+
+    Of a reference that is ``scale`` times as large as its image: where the middle of that one is.
+    """
     height, width, _ = image.size
     if side is None:
         return image
-    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    top, left = (max(0, (length - side) // scale // 2 * scale) for length in (height, width))
 
     def cut(plane: NDArray[Any] | None) -> NDArray[Any] | None:
         return None if plane is None else np.ascontiguousarray(plane[top : top + side, left : left + side])
@@ -217,27 +220,38 @@ def middle(image: Image, side: int | None) -> Image:
     return replace(image, pixels_HWC=pixels, valid_HW=cut(image.valid_HW), alpha_HW=cut(image.alpha_HW))
 
 
-def _loaded(settings: Validation, channels: int) -> tuple[list[Loaded], dict[str, str]]:
+def _loaded(settings: Validation, channels: int, *, pairs: bool) -> tuple[list[Loaded], dict[str, str]]:
     images: list[Loaded] = []
     errors: dict[str, str] = {}
-    for dataset in settings.datasets:
-        folder = Folder(dataset.uri, dataset.profile)
-        for entry in (each for page in folder.pages(dataset.pattern) for each in page):
+    places = Places(settings.collections, pairs=pairs)
+    for number, dataset in enumerate(settings.collections):
+        for place in (each for page in places.listed(number) for each in page):
             if len(images) == settings.images:
                 return images, errors
             try:
-                images.append(_load(dataset, folder, entry.key, settings.side, channels))
+                pair = places.read(number, place, Limits())
+                images.append(_load(dataset, place.key, pair, settings.side, channels))
             except (RestoraError, OSError) as error:
-                errors[f"{dataset.name}/{entry.key}"] = str(error)
+                errors[f"{dataset.name}/{place.key}"] = str(error)
     return images, errors
 
 
-def _load(dataset: Dataset, folder: Folder, key: str, side: int | None, channels: int) -> Loaded:
-    data = folder.read(key)
-    image = decode(data, Limits())
-    image = replace(image, pixels_HWC=with_channels(image.pixels_HWC, channels))
-    source = Source(dataset.name, key, len(data), "", short_hash(dataset.name, key))
-    return Loaded(source, sha256_hex(data), len(data), middle(image, side))
+def _load(dataset: Dataset, key: str, pair: Decoded, side: int | None, channels: int) -> Loaded:
+    source = Source(dataset.name, key, -1, "", short_hash(dataset.name, key))
+    image, reference = (_of_channels(each, channels) for each in pair)
+    assert image is not None
+    if reference is None:
+        return Loaded(source, "", 0, middle(image, side))
+    scale = scale_of(image, reference)
+    true = middle(counted(image, reference, scale, None), side and side // scale * scale, scale)
+    found = middle(image, side and side // scale)
+    return Loaded(source, "", 0, found, Reference(true, "", 0, key, None, scale))
+
+
+def _of_channels(image: Image | Exception | None, channels: int) -> Image | None:
+    if isinstance(image, Exception):
+        raise image
+    return image and replace(image, pixels_HWC=with_channels(image.pixels_HWC, channels))
 
 
 def _append(values: list[float], value: float | None) -> None:

@@ -11,6 +11,7 @@ from pipeline.errors import JobError
 from pipeline.jobs.job import Dataset
 from pipeline.training.data.attribution import read_attribution
 from pipeline.training.data.collection import Collection, read_collection
+from pipeline.training.data.pictures import span_of
 from pipeline.training.data.streaming import StreamedCollection
 from tests.helpers import encoded, fill, photograph
 
@@ -85,7 +86,7 @@ def test_sixteen_bits_stay_and_bands_that_do_not_fit_are_left_out(tmp_path):
     found = read(tmp_path)
     assert found.pictures[0].pixels_HWC.dtype == np.uint16
     assert np.array_equal(found.pictures[0].pixels_HWC, deep)
-    assert found.pictures[0].span == 65535
+    assert span_of(found.pictures[0].pixels_HWC) == 65535
     assert found.skipped["set/bands.tif"].startswith("BAND_MISMATCH: 5 channels, the network takes 3")
 
 
