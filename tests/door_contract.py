@@ -5,11 +5,17 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 
 import pytest
 
-from pipeline.doors.base import Archive
+from pipeline.doors.archive import Archive
+from pipeline.errors import RunStopped, StorageError
+from pipeline.jobs.job import Job
 from pipeline.storage.base import Entry
+from pipeline.storage.folder import Folder
+from tests.helpers import complete, lasting, metric_rows, plan_and_execute
 
 ODD = (
     "plain.png",
@@ -81,7 +87,54 @@ def check_many(archive: Archive, count: int, most_bytes: int) -> None:
 
 def check_absent(archive: Callable[[], Archive]) -> None:
     """What is not there is no empty archive."""
-    from pipeline.errors import StorageError
-
     with pytest.raises(StorageError, match="cannot list"):
         listed(archive())
+
+
+class Death(BaseException):
+    """The end of the process, as far as the store can see."""
+
+
+def check_kill_safe(
+    job: Job, results: Callable[[], dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> int:
+    """Dies before and after every write of results and rows, goes on, and ends as if nothing had been.
+
+    ``results``: every object of the output, without the run folder. Returns how many writes there were.
+    """
+    complete(job)
+    expected, rows = results(), lasting(metric_rows(job))
+    writes = 0
+    for point in count():
+        Folder(job.output).delete_all([entry.key for page in Folder(job.output).pages() for entry in page])
+        with monkeypatch.context() as patch, suppress(Death, RunStopped):
+            written = _dying(patch, point)
+            plan_and_execute(job)
+            writes = len(written)
+        if writes:
+            return writes
+        assert lasting(complete(job)) == rows
+        assert results() == expected
+    raise AssertionError("unreachable")
+
+
+def _dying(patch: pytest.MonkeyPatch, point: int) -> list[str]:
+    """Ends before the write ``point // 2`` where the point is even, after it where it is odd."""
+    written: list[str] = []
+
+    def deadly(place: Callable[..., None]) -> Callable[..., None]:
+        def placed(folder: Folder, key: str, data: object) -> None:
+            is_result = "/ledger/" in folder.uri(key) or "/_restora/" not in folder.uri(key)
+            if is_result and point == 2 * len(written):
+                raise Death
+            place(folder, key, data)
+            if is_result:
+                written.append(key)
+                if point == 2 * len(written) - 1:
+                    raise Death
+
+        return placed
+
+    patch.setattr(Folder, "put", deadly(Folder.put))
+    patch.setattr(Folder, "put_file", deadly(Folder.put_file))
+    return written

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.doors.base import Archive, Door
+from pipeline.doors.archive import Archive
+from pipeline.doors.base import Door
+from pipeline.doors.outlet import FolderOutlet
 from pipeline.jobs.datasets import Dataset
 from pipeline.storage.folder import Folder
 
@@ -16,4 +18,5 @@ FOLDER = Door(
     summary="objects below an address, one an image; results have the same keys",
     claims=lambda url: True,
     open=_open,
+    outlet=FolderOutlet,
 )

@@ -19,6 +19,7 @@ from pipeline.jobs.datasets import Dataset as Dataset
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.datasets import Name as Name
 from pipeline.jobs.datasets import Radiometry as Radiometry
+from pipeline.jobs.stores import StoreSpec
 from pipeline.jobs.toml_errors import faults_of, read_toml
 
 NO_DEGRADATION = "none"
@@ -163,6 +164,9 @@ class Job(Frozen):
     """Where everything goes: any fsspec URL, or a path."""
     output_profile: str | None = None
     """Named profile of the output store's credentials, for ``s3://``."""
+    output_store: StoreSpec | None = None
+    """What restored or degraded images are written as: a name of ``restora list stores``. ``None``: as the
+    datasets are kept, tar shards as tar shards, where there is a way; else one object an image."""
     overwrite: bool = False
     """Whether a restore or degrade run may write over objects in its output that no run wrote there."""
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]

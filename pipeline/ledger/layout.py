@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.doors import outlet_of
+from pipeline.doors.outlet import Outlet
 from pipeline.jobs.job import Job
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key, with_extension
@@ -26,18 +28,22 @@ class Layout:
     """Format of every saved image; ``None``: that of its source."""
     several_datasets: bool
     prefix: str
+    outlet: Outlet
+    """Writes the objects."""
 
     @classmethod
     def of(cls, job: Job, recipe_id: str) -> Layout:
         """The layout of a job's output."""
         benchmark = job.kind == "benchmark"
+        folder = Folder(job.output, job.output_profile)
         return cls(
-            folder=Folder(job.output, job.output_profile),
+            folder=folder,
             kind=job.kind,
             save=job.save,
             output_format=job.stored_format,
             several_datasets=benchmark or len(job.datasets) > 1,
             prefix=f"objects/{recipe_id[:12]}/" if benchmark else "",
+            outlet=outlet_of(job, folder),
         )
 
     @property
@@ -69,4 +75,6 @@ class Layout:
             key = with_extension(key, extensions)
         if self.several_datasets:
             key = f"{source.dataset}/{key}"
-        return f"{self.prefix}{combination}/{key}" if self.kind == "benchmark" else key
+        if self.kind == "benchmark":
+            return f"{self.prefix}{combination}/{key}"
+        return self.outlet.key(source, key)

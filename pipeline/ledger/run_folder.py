@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from pipeline.doors import outlet_of
+from pipeline.doors.outlet import Results
 from pipeline.errors import JobError, RestoraError, StorageError, describe
 from pipeline.jobs.job import Job
 from pipeline.ledger.layout import Layout
@@ -67,10 +69,14 @@ class RunFolder:
         """The commit record."""
         return Ledger.of(self.job, self.folder, self.recipe_id)
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
-        """Where the objects are stored."""
+        """Where the objects are stored; one a process, for its outlet holds what waits for its unit."""
         return Layout.of(self.job, self.recipe_id)
+
+    def results(self) -> Results:
+        """The objects of the run, below ``root``, as they are now."""
+        return outlet_of(self.job, self.root).results()
 
     @property
     def root(self) -> Folder:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.doors.outlet import FolderOutlet
 from pipeline.errors import JobError, StorageError
 from pipeline.formats import FORMATS
 from pipeline.hashing import seed_of
@@ -38,9 +39,16 @@ class PlannedBefore:
             for batch in read_batches(run.folder, columns=["dataset", "key"]):
                 known.extend(map(seed_of, batch["dataset"].to_pylist(), batch["key"].to_pylist()))
         self._known = np.unique(np.array(known, np.int64))
+        self._bundled: set[str] = set()
+        if known and _is_bundled(run):
+            for batch in read_batches(run.folder):
+                self._bundled.update(_output_key(run, each) for each in sources_of(batch))
+        self._run = run
 
     def __contains__(self, source: Source) -> bool:
-        return _among(_name(source), self._known)
+        if _among(_name(source), self._known):
+            return True
+        return bool(self._bundled) and _output_key(self._run, source) in self._bundled
 
 
 def refuse_overwriting(run: RunFolder, before: PlannedBefore, committed: Committed) -> None:
@@ -97,9 +105,21 @@ def _present(run: RunFolder) -> NDArray[np.int64]:
 def _never_committed(run: RunFolder, found: list[Source]) -> list[Source]:
     """Those of which the ledger holds no version: a changed source goes over its own older result."""
     wanted = {(source.dataset, source.key) for source in found}
+    if _is_bundled(run):  # an object is of all the images in it, also of those that are in it no more
+        tables = run.ledger.tables(["output_uri"])
+        ours = {run.layout.outlet.stored_at(each) for table in tables for each in _told(table)}
+        return [source for source in found if _output_key(run, source) not in ours]
     for table in run.ledger.tables(["dataset", "key"]):
         wanted.difference_update(zip(table["dataset"].to_pylist(), table["key"].to_pylist(), strict=True))
     return [source for source in found if (source.dataset, source.key) in wanted]
+
+
+def _is_bundled(run: RunFolder) -> bool:
+    return not isinstance(run.layout.outlet, FolderOutlet)
+
+
+def _told(table: pa.Table) -> list[str]:
+    return [each for each in table["output_uri"].to_pylist() if each is not None]
 
 
 def _output_key(run: RunFolder, source: Source) -> str:
@@ -107,8 +127,10 @@ def _output_key(run: RunFolder, source: Source) -> str:
     stored = run.job.stored_format
     extensions = FORMATS[stored].extensions if stored else ("",)
     if run.job.kind == "degrade":
-        return run.layout.degraded(source, NO_DEGRADATION, extensions)
-    return run.layout.restored(source, NO_DEGRADATION, NO_RESTORER, extensions)
+        key = run.layout.degraded(source, NO_DEGRADATION, extensions)
+    else:
+        key = run.layout.restored(source, NO_DEGRADATION, NO_RESTORER, extensions)
+    return run.layout.outlet.stored_at(key)
 
 
 def _name(source: Source) -> int:

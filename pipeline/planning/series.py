@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.doors.base import Archive
+from pipeline.doors.archive import Archive
 from pipeline.formats import FORMATS
 from pipeline.formats.series import HEAD_BYTES, READERS, SeriesFormat, formats_of_series
 from pipeline.jobs.job import Dataset

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.doors import open_archive
-from pipeline.doors.base import Archive
+from pipeline.doors import default_store, open_archive
+from pipeline.doors.archive import Archive
 from pipeline.jobs.datasets import References
 from pipeline.jobs.job import Dataset, Job
 from pipeline.jobs.stores import ManifestStore
@@ -32,6 +32,9 @@ def seal_job(job: Job) -> Job:
 
 
 def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:
+    if dataset.store is None:
+        # A sealed address says nothing of its door any more.
+        dataset = dataset.model_copy(update={"store": default_store(dataset, unseal([dataset.uri])[0])})
     uri = key.seal(absolute_url(dataset.uri))
     pattern = dataset.pattern if dataset.pattern == "*" else key.seal(dataset.pattern)
     references = dataset.references and _seal_references(dataset.references, key)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from pipeline.doors.base import Archive
+from pipeline.doors.archive import Archive
 from pipeline.errors import ImageError, JobError, StorageError
 from pipeline.formats import FORMATS, format_of
 from pipeline.jobs.job import Dataset

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pipeline.addresses import redacted
 from pipeline.attached import Attached
-from pipeline.doors.base import Archive
+from pipeline.doors.archive import Archive
 from pipeline.doors.manifest.place import key_of, place_of
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job

@@ -31,6 +31,7 @@ def process(run: RunFolder, unit: Unit, seconds: float) -> list[Row] | ImageErro
             "unit": dataclasses.asdict(unit),
             "answer": str(answer),
             "started": str(started),
+            "staging": None if (staging := run.layout.outlet.staging) is None else str(staging),
         }
         try:
             ended = subprocess.run(

@@ -19,6 +19,7 @@ from models.restorer import Restorer
 from pipeline.addresses import redacted
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.distances import DISTANCES
+from pipeline.doors import DOORS, FOLDER, door_of, outlet_name
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
@@ -84,6 +85,7 @@ class Recipe:
         _check_estimates(recipe)
         recipe = dataclasses.replace(recipe, calibration=_calibration(recipe))
         _check_format(job)
+        _check_outlet(job)
         _check_distances(job)
         _check_bands(recipe)
         for index, degradation in enumerate(recipe.degradations):
@@ -124,7 +126,14 @@ class Recipe:
             **({} if self.job.border is None else {"border": self.job.border}),
             **({"psnr_estimate": _ESTIMATE_VERSION} if self.job.estimates_psnr else {}),
             **({} if self.calibration is None else {"calibration": self.calibration.digest}),
-        } | ({"plugins": self.plugins} if self.plugins else {})
+        } | self._written
+
+    @property
+    def _written(self) -> dict[str, Any]:
+        """What recipes did not say before there was such a thing, where there is none."""
+        plugins: dict[str, Any] = {"plugins": self.plugins} if self.plugins else {}
+        outlet = outlet_name(self.job)
+        return plugins | ({"output_store": outlet} if outlet != FOLDER.name else {})
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -247,6 +256,21 @@ def _check_bands(recipe: Recipe) -> None:
         if not has_bands(recipe.metrics[name].protocol):
             known = ", ".join(each for each, metric in METRICS.items() if has_bands(metric.protocol))
             raise JobError(f'per_band[{index}]: "{name}" is no score of one band; there are {known}')
+
+
+def _check_outlet(job: Job) -> None:
+    name = outlet_name(job)
+    if job.kind == "benchmark" and job.output_store is not None:
+        raise JobError("output_store: a benchmark keeps its images as it always does; leave it out")
+    if DOORS[name].outlet is None:
+        others = ", ".join(each for each, door in DOORS.items() if door.outlet is not None)
+        raise JobError(f'output_store: "{name}" is only read; choose one of {others}')
+    for index, dataset in enumerate(job.datasets):
+        if DOORS[name].wants is not None and door_of(dataset, dataset.uri).name != DOORS[name].wants:
+            raise JobError(
+                f'output_store: "{name}" takes images out of the store "{DOORS[name].wants}" alone, and '
+                f'datasets[{index}] "{dataset.name}" is none; leave output_store out'
+            )
 
 
 def _check_format(job: Job) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from pipeline.doors.outlet import Results
 from pipeline.ledger.addresses import promised
 from pipeline.ledger.committed import IdArray, ids_of, no_ids
 from pipeline.ledger.run_folder import RunFolder
@@ -35,7 +36,7 @@ def find_losses(run: RunFolder, *, read_back: bool, threads: int = 16) -> Losses
     """
     lost: set[str] = set()
     losses = Losses()
-    look = partial(_fault, run, read_back)
+    look = partial(_fault, run.results(), read_back)
     with ThreadPoolExecutor(threads) as pool:
         for _, table in current_rows(run, COLUMNS):
             for source_id, fault in pool.map(look, _owed(table, run)):
@@ -58,10 +59,10 @@ def _owed(table: pa.Table, run: RunFolder) -> Iterator[_Owed]:
         yield _Owed(row["source_id"], key, row[f"{kind}_sha256"] or "", row[f"{kind}_bytes"] or 0)
 
 
-def _fault(run: RunFolder, read_back: bool, owed: _Owed) -> tuple[str, str | None]:
+def _fault(results: Results, read_back: bool, owed: _Owed) -> tuple[str, str | None]:
     if owed.key is None:
         return owed.source_id, "an ok row names no object"
     if read_back:
-        return owed.source_id, object_fault(run.root, owed.key, owed.digest, owed.size)
-    there = run.root.exists(owed.key)
+        return owed.source_id, object_fault(results, owed.key, owed.digest, owed.size)
+    there = results.exists(owed.key)
     return owed.source_id, None if there else f"{owed.key}: the object is missing"

@@ -85,7 +85,13 @@ def compact(run: RunFolder) -> TableSummary:
     buffer = io.BytesIO()
     pq.write_table(summary, buffer, compression="zstd")
     run.folder.put(SUMMARY_TABLE, buffer.getvalue())
+    run.layout.outlet.conclude(_ok_rows(run))
     return TableSummary(quarantined=counts["rows"] - counts["ok"], **counts)
+
+
+def _ok_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
+    for _, table in current_rows(run):
+        yield from table.filter(pc.equal(table["status"], OK)).to_pylist()
 
 
 def read_metrics(run: RunFolder, columns: list[str] | None = None) -> pa.Table:

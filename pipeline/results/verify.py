@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.doors.outlet import Results
 from pipeline.errors import describe
 from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.ledger.addresses import promised
@@ -23,7 +24,6 @@ from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
 from pipeline.results.current import current_rows
-from pipeline.storage.folder import Folder
 
 MOST_SHOWN = 20
 COLUMNS = [
@@ -79,7 +79,7 @@ def verify(run: RunFolder, *, since: datetime | None = None, threads: int = 8) -
     rows_per_source = np.zeros(len(listed), np.int64)
     bad = np.zeros(len(listed), bool)
     expected = Counter(run.recipe.combinations)
-    objects = 0
+    objects, results = 0, run.results()
     for line in run.ledger.lost():
         problems.add(line)
     for _, current in current_rows(run, COLUMNS):
@@ -88,7 +88,7 @@ def verify(run: RunFolder, *, since: datetime | None = None, threads: int = 8) -
         bad[places[current["status"].to_numpy() != OK]] = True
         _check_combinations(current, expected, problems)
         fresh = current if since is None else current.filter(pc.greater_equal(current["finished_at"], since))
-        objects += _check_objects(fresh, run, problems, threads)
+        objects += _check_objects(fresh, run, results, problems, threads)
     _check_counts(rows_per_source, sum(expected.values()), problems)
     covered = rows_per_source > 0
     return Verification(
@@ -132,7 +132,9 @@ def _distinct(table: pa.Table, names: list[str]) -> list[dict[str, str]]:
     return found
 
 
-def _check_objects(table: pa.Table, run: RunFolder, problems: _Problems, threads: int) -> int:
+def _check_objects(
+    table: pa.Table, run: RunFolder, results: Results, problems: _Problems, threads: int
+) -> int:
     owed: set[tuple[str, str, int]] = set()
     for row, kind, key in promised(table, run):
         if key is None:
@@ -140,16 +142,16 @@ def _check_objects(table: pa.Table, run: RunFolder, problems: _Problems, threads
         else:
             owed.add((key, row[f"{kind}_sha256"], row[f"{kind}_bytes"]))
     with ThreadPoolExecutor(threads) as pool:
-        for fault in pool.map(lambda each: object_fault(run.root, *each), sorted(owed)):
+        for fault in pool.map(lambda each: object_fault(results, *each), sorted(owed)):
             if fault is not None:
                 problems.add(f"{fault}; restora repair makes it again")
     return len(owed)
 
 
-def object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:
+def object_fault(results: Results, key: str, digest: str, size: int) -> str | None:
     """What is wrong with an object that a row promises; ``None`` where nothing is."""
     try:
-        found, count = _digest(root, key, size)
+        found, count = _digest(results, key, size)
     except FileNotFoundError:
         return f"{key}: the object is missing"
     except Exception as error:
@@ -159,9 +161,9 @@ def object_fault(root: Folder, key: str, digest: str, size: int) -> str | None:
     return None if found == digest else f"{key}: its SHA-256 is not that of the ledger"
 
 
-def _digest(root: Folder, key: str, size: int) -> tuple[str, int]:
+def _digest(results: Results, key: str, size: int) -> tuple[str, int]:
     if size > HELD_BYTES:
-        with root.open(key) as file:
+        with results.open(key) as file:
             return sha256_of(file)
-    data = root.read(key)
+    data = results.read(key)
     return sha256_hex(data), len(data)

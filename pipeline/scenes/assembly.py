@@ -124,13 +124,12 @@ class Assembly:
     def _stored(self, unit: Unit, scene: Scene, output: Output, source_sha256: str, path: Path) -> Row:
         recipe_id, layout = self.run.recipe_id, self.run.layout
         made = Provenance(self.built.name, self.built.sha256, recipe_id, source_sha256, code_version())
-        folder = layout.folder
         key = layout.restored(unit.sources[0], NO_DEGRADATION, self.built.name, GeoTiff.extensions)
         self._write(path, scene, output, made)
         with path.open("rb") as file:
             digest, count = sha256_of(file)
         try:
-            folder.put_file(key, path)
+            layout.outlet.put(unit.sources[0], key, path)
         except Exception as error:
             raise StagedError.of_writing(error) from error
         return {"output_uri": key, "output_sha256": digest, "output_bytes": count}

@@ -94,7 +94,7 @@ class ScenePlan:
 
     def _may_be_scene(self, source: Source) -> bool:
         is_large = source.size >= self._least_bytes and not source.key.lower().endswith(_others())
-        return is_large and not source.group and not self._has_condition(source)
+        return is_large and not source.group and not source.bundle and not self._has_condition(source)
 
     def _has_condition(self, source: Source) -> bool:
         """Whether more is known of it than a strip would be told."""

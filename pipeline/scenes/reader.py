@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.doors.base import Archive
+from pipeline.doors.archive import Archive
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors
 from pipeline.formats.geotiff.directory import BYTE_ORDERS, HEIGHT, WIDTH, Directory, read_directory

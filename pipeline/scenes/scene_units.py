@@ -17,6 +17,7 @@ from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
 from pipeline.ledger.strips import StripLedger
 from pipeline.processing import isolation
+from pipeline.processing.finishing import finish
 from pipeline.quarantine import quarantine_columns
 from pipeline.scenes.assembly import Assembly
 from pipeline.scenes.blocks import Blocks, named_by
@@ -74,6 +75,8 @@ class Scenes:
             return rows
         with self._attempts.counted(unit.unit_id) as together:
             rows = self.process(unit) if together else self._apart(unit)
+            if ledger is self.ledger:
+                rows = finish(unit, rows, self.run.layout.outlet, self.assembly.opener.locator.locate)
             rows = [self._redactor.redact(unit.sources[0].dataset, row, ledger.schema) for row in rows]
             if (others := ledger.rows(unit.unit_id)) is not None:
                 return others  # and the blocks may have gone while we read them

@@ -124,7 +124,7 @@ class Folder:
         return self._store.open(key)
 
     def place(self, key: str) -> tuple[Folder, str] | None:
-        """Itself: see ``pipeline.doors.base.Archive``."""
+        """Itself: see ``pipeline.doors.archive.Archive``."""
         return self, key
 
     def entry(self, key: str) -> Entry:

@@ -46,7 +46,7 @@ class Loader:
         self._limits = Limits(job.limits.max_pixels)
         self._apart = DecodersApart(job.limits.decode_seconds)
         self._private = {each.name: each.private for each in job.datasets}
-        self._locator = locator
+        self._locator, self.locate = locator, locator.locate
         self._references = ReferenceLoader(locator, self._decoded)
 
     def listed(self, source: Source) -> int:

@@ -41,6 +41,7 @@ class Made:
 class Encoded:
     """An object before it is stored."""
 
+    source: Source
     key: str
     data: bytes
     sha256: str
@@ -68,9 +69,8 @@ class ObjectWriter:
 
     def put(self, encoded: Encoded) -> Row:
         """Stores an object; the columns that say where, or what went wrong."""
-        folder = self.layout.folder
         try:
-            folder.put(encoded.key, encoded.data)
+            self.layout.outlet.put(encoded.source, encoded.key, encoded.data)
         except Exception as error:
             return quarantine_columns(StagedError.of_writing(error))
         return {
@@ -86,7 +86,7 @@ class ObjectWriter:
                 key, column = self.layout.degraded(made.source, degradation, extensions), "degraded"
             else:
                 key, column = self.layout.restored(made.source, degradation, restorer, extensions), "output"
-            return Encoded(key, data, sha256_hex(data), column)
+            return Encoded(made.source, key, data, sha256_hex(data), column)
         except ImageError as error:
             return quarantine_columns(error, "encode")
         except Exception as error:

@@ -11,6 +11,7 @@ from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.redaction import Redactor
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
+from pipeline.processing.finishing import finish
 from pipeline.units import Unit
 from pipeline.worker import series
 from pipeline.worker.loading import Loader
@@ -68,9 +69,10 @@ class RunRecorder:
         self._attempts.begin_again(unit.unit_id, deaths)
 
     def commit(self, unit: Unit, rows: list[Row]) -> list[Row]:
-        """One request."""
+        """One request, and what the outlet still owes."""
         ledger = self._run.ledger
         rows = series.all_or_nothing(rows, unit, self._run.layout)
+        rows = finish(unit, rows, self._run.layout.outlet, self._load.locate)
         rows = [self._redactor.redact(row["dataset"], row, ledger.schema) for row in rows]
         ledger.commit(unit.unit_id, rows)
         return rows

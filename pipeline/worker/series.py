@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline.doors.base import Archive
+from pipeline.doors.archive import Archive
 from pipeline.errors import ImageError
 from pipeline.formats.series import HEAD_BYTES, READERS, formats_of_series
 from pipeline.ledger.layout import Layout
@@ -90,9 +90,9 @@ def _remove_objects(source: Source, row: Row, layout: Layout, *, degraded: bool)
     for each in formats_of_series():
         if layout.keeps_restored:
             key = layout.restored(source, row["degradation"], row["restorer"], each.extensions)
-            layout.folder.delete(key)
+            layout.outlet.remove(source, key)
         if layout.keeps_degraded and degraded:
-            layout.folder.delete(layout.degraded(source, row["degradation"], each.extensions))
+            layout.outlet.remove(source, layout.degraded(source, row["degradation"], each.extensions))
 
 
 def _members(unit: Unit) -> dict[str, list[Source]]:

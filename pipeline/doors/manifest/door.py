@@ -10,7 +10,8 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
-from pipeline.doors.base import Archive, Door
+from pipeline.doors.archive import Archive
+from pipeline.doors.base import Door
 from pipeline.doors.manifest.columns import Columns
 from pipeline.doors.manifest.inventory import INVENTORY, read_inventory
 from pipeline.doors.manifest.inventory_rows import inventory_entries

@@ -29,6 +29,11 @@ def is_label(name: str) -> bool:
     return name.lower().endswith(_LABELS)
 
 
+def plain_name(name: str) -> str:
+    """A member's name without the ``./`` that many programs begin it with."""
+    return "/".join(each for each in name.split("/") if each != ".")
+
+
 def read_index(shard: Entry, file: IO[bytes], left_out: Counter[str]) -> list[Member]:
     """Every image of a shard, in its order; the last is the shard itself where it ends too early.
 
@@ -43,7 +48,7 @@ def read_index(shard: Entry, file: IO[bytes], left_out: Counter[str]) -> list[Me
             elif is_label(info.name):
                 left_out[LABELS] += 1
             else:
-                name = "/".join(each for each in info.name.split("/") if each != ".")
+                name = plain_name(info.name)
                 if found.pop(name, None) is not None:
                     left_out[REPLACED] += 1
                 where = info.offset_data, info.size, _cut(info, shard)

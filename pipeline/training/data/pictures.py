@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.doors.base import Archive
+from pipeline.doors.archive import Archive
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits

@@ -3,17 +3,27 @@
 import io
 import os
 import tarfile
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.doors.tar.door import COMPRESSED, NO_SHARDS, TarArchive
+from pipeline import run
+from pipeline.doors.tar.archive import COMPRESSED, NO_SHARDS, TarArchive
 from pipeline.doors.tar.index import LABELS, LINKS, REPLACED
+from pipeline.doors.tar.outlet import TarOutlet
 from pipeline.errors import ImageError, JobError
+from pipeline.hashing import sha256_hex
+from pipeline.ledger.run_folder import open_run
+from pipeline.planning.plan import make_plan
+from pipeline.planning.plan_files import read_units
+from pipeline.privacy.key import make_key
+from pipeline.privacy.naming import SourceLocator
 from pipeline.storage.folder import Folder
-from tests.door_contract import listed
-from tests.helpers import complete, encoded, photograph, plan_and_execute, restore
-from tests.tar_samples import shards_in, tar_of
+from tests.door_contract import check_kill_safe, listed
+from tests.helpers import complete, decoded, encoded, photograph, plan_and_execute, restore
+from tests.tar_samples import members_of, shards_in, tar_of
 
 
 def archive_of(folder, **files: bytes):
@@ -97,32 +107,154 @@ def test_a_shard_that_changed_since_it_was_listed_is_not_read(tmp_path):
 
 def shards(folder, count: int = 3):
     images = iter(range(100))
-    return shards_in(
-        folder,
-        {
-            f"train/{shard}.tar": {f"{i}.png": encoded(photograph(next(images))) for i in range(3)}
-            for shard in range(count)
-        },
-    )
+
+    def sample(number: int) -> dict[str, bytes]:
+        return {f"{number}.png": encoded(photograph(next(images))), f"{number}.cls": b"%d" % number}
+
+    made = {f"train/{n}.tar": sample(0) | sample(1) | sample(2) for n in range(count)}
+    return shards_in(folder, made)
 
 
-def test_a_shard_is_a_unit_and_its_images_are_restored(tmp_path):
-    shards(tmp_path / "in")
-    job = restore(
-        tmp_path / "in",
-        tmp_path / "out",
-        datasets=[{"name": "s", "uri": str(tmp_path / "in"), "store": "tar"}],
-    )
+def job_on(source, output, **fields):
+    store = {"name": "s", "uri": str(source), "store": "tar"}
+    return restore(source, output, datasets=[store], **fields)
+
+
+def test_a_shard_is_a_unit_and_becomes_a_shard(tmp_path):
+    job = job_on(shards(tmp_path / "in"), tmp_path / "out")
     rows = complete(job)
     assert [row["key"] for row in rows] == [f"train/{s}.tar/{i}.png" for s in range(3) for i in range(3)]
     assert {row["status"] for row in rows} == {"ok"}
     assert len({row["unit_id"] for row in rows}) == 3
+    made = members_of((tmp_path / "out/train/1.tar").read_bytes())
+    assert list(made) == [f"{n}.{end}" for n in range(3) for end in ("png", "cls")]
+    assert made["2.cls"] == b"2"
+    digests = {row["key"]: row["output_sha256"] for row in rows}
+    assert sha256_hex(made["0.png"]) == digests["train/1.tar/0.png"]
+    assert decoded(made["0.png"]).shape == (32, 40, 3)
     planned, _ = plan_and_execute(job)
     assert planned.left == 0
-    path = tmp_path / "in" / "train" / "1.tar"
-    path.write_bytes(path.read_bytes() + bytes(512))
-    planned, _ = plan_and_execute(job)
-    assert (planned.left, planned.units) == (3, 1)
+
+
+def test_a_changed_shard_is_done_again_without_what_it_had_before(tmp_path):
+    source = shards(tmp_path / "in", 2)
+    job = job_on(source, tmp_path / "out")
+    complete(job)
+    (source / "train/1.tar").write_bytes(tar_of({"9.png": encoded(photograph(9))}))
+    assert plan_and_execute(job)[0].units == 1
+    complete(job)
+    assert list(members_of((tmp_path / "out/train/1.tar").read_bytes())) == ["9.png"]
+
+
+def test_a_shard_gains_members_in_their_places(tmp_path):
+    job = job_on(shards(tmp_path / "in", 1), tmp_path / "out")
+    plan_and_execute(job, limit=1)
+    path = tmp_path / "out/train/0.tar"
+    assert list(members_of(path.read_bytes())) == ["0.png", "0.cls", "1.cls", "2.cls"]
+    rows = complete(job)
+    assert [row["status"] for row in rows] == ["ok"] * 3
+    assert list(members_of(path.read_bytes())) == ["0.png", "0.cls", "1.png", "1.cls", "2.png", "2.cls"]
+
+
+def test_a_lost_or_damaged_shard_is_seen_and_made_again(tmp_path):
+    job = job_on(shards(tmp_path / "in", 2), tmp_path / "out")
+    complete(job)
+    whole = {n: (tmp_path / f"out/train/{n}.tar").read_bytes() for n in range(2)}
+    (tmp_path / "out/train/0.tar").unlink()
+    damaged = bytearray(whole[1])
+    damaged[3000] ^= 1
+    (tmp_path / "out/train/1.tar").write_bytes(damaged)
+    found = run.verify(open_run(job))
+    assert sum("0.tar" in each for each in found.problems) == 3
+    assert sum("1.tar" in each for each in found.problems) >= 1
+    plan_and_execute(job, repair=True)
+    complete(job)
+    assert {n: (tmp_path / f"out/train/{n}.tar").read_bytes() for n in range(2)} == whole
+
+
+def test_bad_members_are_rows_and_cost_no_other(tmp_path):
+    files = {"a.png": encoded(photograph(1)), "b.png": b"no image", "../c.png": encoded(photograph(2))}
+    shards_in(tmp_path / "in", {"x.tar": files, "y.tar": {"d.png": b""}})
+    rows = complete(job_on(tmp_path / "in", tmp_path / "out"))
+    assert {row["key"]: row["reason"] for row in rows} == {
+        "x.tar/a.png": None,
+        "x.tar/b.png": "UNREADABLE",
+        "x.tar/../c.png": None,
+        "y.tar/d.png": "EMPTY",
+    }
+    assert list(members_of((tmp_path / "out/x.tar").read_bytes())) == ["a.png", "%2E%2E/c.png"]
+    assert not (tmp_path / "out/y.tar").exists()
+
+
+@pytest.mark.parametrize("folder", ["x.tar", "a/x.TAR/b"])
+def test_shards_in_folders_that_look_like_shards_stay_apart(tmp_path, folder):
+    samples = {f"{folder}/{n}.tar": {"d.tar/i.png": encoded(photograph(n))} for n in range(2)}
+    rows = complete(job_on(shards_in(tmp_path / "in", samples), tmp_path / "out"))
+    assert {row["status"] for row in rows} == {"ok"}
+    written = sorted((tmp_path / "out").rglob("[01].tar"))
+    assert [list(members_of(path.read_bytes())) for path in written] == [["d.tar/i.png"]] * 2
+
+
+def test_results_of_another_process_come_into_the_shard(tmp_path):
+    """As of processes that take one image each, after it killed the one with its whole unit."""
+    job = job_on(shards(tmp_path / "in", 1), tmp_path / "out")
+    opened = open_run(job)
+    make_plan(opened, workers=1)
+    (unit,) = read_units(opened.folder)
+    outlet, other = opened.layout.outlet, open_run(job).layout.outlet
+    other.stage_in(outlet.staging)
+    rows = []
+    for source in unit.sources:
+        key = opened.layout.restored(source, "none", "median", (".png",))
+        other.put(source, key, source.key.encode())
+        rows.append({"source_id": source.source_id, "status": "ok", "output_uri": key})
+    assert outlet.finish(unit.sources, rows, SourceLocator(job).locate) == {}
+    made = members_of((tmp_path / "out/train/0.tar").read_bytes())
+    assert (made["1.png"], len(made)) == (b"train/0.tar/1.png", 6)
+    assert list(outlet.staging.iterdir()) == []
+
+
+def test_killed_at_any_write_nothing_is_lost_or_doubled(tmp_path, monkeypatch):
+    shards_in(
+        tmp_path / "in", {f"{n}.tar": {"a.png": encoded(photograph(n)), "a.txt": b"a"} for n in range(2)}
+    )
+
+    def results():
+        return {path.name: path.read_bytes() for path in sorted((tmp_path / "out").glob("*.tar"))}
+
+    assert check_kill_safe(job_on(tmp_path / "in", tmp_path / "out"), results, monkeypatch) == 4
+
+
+def test_all_threads_stage_in_one_place(tmp_path):
+    for _ in range(20):
+        outlet, barrier = TarOutlet(Folder(str(tmp_path))), threading.Barrier(8)
+
+        def staged(outlet=outlet, barrier=barrier):
+            barrier.wait()
+            return outlet.staging
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len({each.result() for each in [pool.submit(staged) for _ in range(8)]}) == 1
+
+
+def test_a_private_shard_tells_no_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESTORA_PRIVACY_KEY_FILE", str(tmp_path / "key"))
+    make_key(tmp_path / "key")
+    files = {"CANARY-1.png": encoded(photograph(1)), "CANARY-1.txt": b"CANARY"}
+    shards_in(
+        tmp_path / "in", {"CANARY.tar": files, "CANARY-2.tar": {"CANARY-2.png": encoded(photograph(2))}}
+    )
+    job = restore(
+        tmp_path,
+        tmp_path / "out",
+        datasets=[{"name": "s", "uri": str(tmp_path / "in"), "store": "tar", "private": True}],
+    )
+    rows = complete(job)
+    assert [row["status"] for row in rows] == ["ok"] * 2
+    assert len(list((tmp_path / "out").glob("*.tar"))) == 2
+    for path in (each for each in (tmp_path / "out").rglob("*") if each.is_file()):
+        assert "CANARY" not in str(path)
+        assert b"CANARY" not in path.read_bytes(), path
 
 
 def test_dicom_in_shards_wants_a_word_about_series(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.doors.outlet import FolderOutlet
 from pipeline.errors import RunStopped
 from pipeline.ledger.attempts import ATTEMPTS, Attempts
 from pipeline.ledger.run_folder import open_run
@@ -161,7 +162,7 @@ def test_objects_that_cannot_be_written_are_rows_and_a_retry_writes_them(tmp_pat
     opened = open_run(job)
     plan.make_plan(opened, workers=1)
     worker = Worker(open_run(job))
-    worker.layout = dataclasses.replace(worker.layout, folder=FullFolder(job.output))
+    worker.layout = dataclasses.replace(worker.layout, outlet=FolderOutlet(FullFolder(job.output)))
     rows = [row for unit in plan_files.read_units(opened.folder) for row in worker(unit)]
     assert {(row["reason"], row["stage"], row.get("output_uri")) for row in rows} == {
         ("WRITE_FAILED", "write", None)
