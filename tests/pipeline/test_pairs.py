@@ -1,5 +1,8 @@
 """Benchmarks of pairs as they were found, and scores of what was restored elsewhere, from end to end."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from pipeline.results.tables import read_summary
 from tests.canary import CANARY, hits
 from tests.helpers import benchmark, complete, encoded, fill, metric_rows, photograph, plan_and_execute
 
+ROOT = Path(__file__).parents[2]
 ANY_SHARE = {"threshold": 1.0, "stop_share": 1.0}
 
 
@@ -175,3 +179,14 @@ def test_a_private_pair_tells_no_name(tmp_path, monkeypatch):
         row["reference_uri"] is None and row["reference_sha256"] for row in rows if row["reason"] is None
     )
     assert hits(tmp_path / "out") == []
+
+
+def test_killed_at_any_write_no_pair_is_lost_or_doubled():
+    """A few points of the many that ``python -m benchmarks.pairs deaths`` tries."""
+    program = [sys.executable, "-m", "benchmarks.pairs", "deaths"]
+    done = subprocess.run(
+        [*program, "--pairs", "12", "--faulty", "5", "--points", "3"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "'REFERENCE_UNREADABLE': 1" in done.stdout
