@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import JobError, StorageError
+from pipeline.jobs.conditions import Place, mask_fields
 from pipeline.jobs.datasets import SEALED
 from pipeline.jobs.job import WEIGHTS, Dataset, Job
 from pipeline.jobs.stores import ManifestStore
@@ -56,9 +57,17 @@ def _placed(dataset: Dataset) -> Dataset:
     if references is not None:
         references = references.model_copy(update={"uri": _absolute(references.uri)})
     placed: dict[str, Any] = {"uri": _absolute(dataset.uri), "references": references}
+    placed |= {name: _at_absolute(getattr(dataset, name)) for name in ("mask", "operators")}
     if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
         placed["store"] = dataset.store.model_copy(update={"base": _absolute(dataset.store.base)})
     return dataset.model_copy(update=placed)
+
+
+def _at_absolute(place: Place | None) -> Place | None:
+    if place is None:
+        return None
+    given = {name: _absolute(text) for name, text in place.addresses.items() if name in ("file", "uri")}
+    return place.model_copy(update=given)
 
 
 def open_output(output: str, profile: str | None) -> RunFolder:
@@ -82,6 +91,12 @@ def dataset_of(source: str, collection: Collection) -> dict[str, Any]:
     place = {"uri": source, "pattern": pattern, "profile": profile_for(source, collection.profile)}
     policy = {"private": collection.private, "series": str(collection.series), "store": collection.store}
     return {"name": "source", **policy, **place}
+
+
+def mask_of(told: str | None, holes: str) -> Any:
+    """What a command line tells of holes, as a dataset takes it."""
+    mask = None if told is None else mask_fields(told)
+    return mask | {"holes": holes} if mask and {"file", "uri"} & mask.keys() else mask
 
 
 def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:

@@ -27,7 +27,11 @@ class Attached:
     """A mask of the reference: its pixels count where this is not 0."""
     clear_version: str = ""
     mask: str = ""
-    """A mask of the image, for restorers that take one: pixels are known where this is not 0."""
+    """A mask of the image, for restorers that take one."""
+    mask_version: str = ""
+    kernel: str = ""
+    """What blurred the image."""
+    kernel_version: str = ""
     noise_level: float | None = None
     """Known noise in 1/255 of the value range."""
     labels: tuple[str | None, ...] = ()

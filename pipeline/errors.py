@@ -91,6 +91,10 @@ REASONS: dict[str, str] = {
     "REFERENCE_BANDS": "the reference has more or fewer channels than the image",
     "REFERENCE_UNREADABLE": "the reference, or its mask, is damaged or no image; its own reason is in the "
     "message",
+    "NO_MASK": "there is no mask for the image, or there are several",
+    "MASK_UNFIT": "the mask is damaged, of another size, or leaves nothing",
+    "NO_KERNEL": "there is no kernel for the image, or there are several",
+    "KERNEL_UNFIT": "the kernel is no kernel, or larger than the image",
     "READ_FAILED": "the store did not give the file, even after retries; restora retry takes it again",
     "WRITE_FAILED": "the store did not take the file, even after retries; restora retry takes it again",
     "CRASHED": "decoding or processing this image ended its process",

@@ -49,12 +49,13 @@ _STAGES = {
     **dict.fromkeys(("READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"), "fetch"),
     **dict.fromkeys(("NO_REFERENCE", "TWO_REFERENCES"), "pair"),
     **dict.fromkeys(("REFERENCE_SIZE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"), "pair"),
+    **dict.fromkeys(("NO_MASK", "MASK_UNFIT", "NO_KERNEL", "KERNEL_UNFIT"), "condition"),
     **dict.fromkeys(("CRASHED", "TIMED_OUT"), "process"),
     "RADIOMETRY_UNKNOWN": "degrade",
     **dict.fromkeys(("UNENCODABLE", "BAD_GEOMETRY"), "encode"),
 }
 """Reason of an ``ImageError`` -> the stage it comes from; all others come from decoding."""
-_CERTAIN = frozenset({"fetch", "process", "pair"})
+_CERTAIN = frozenset({"fetch", "process", "pair", "condition"})
 """Stages whose reasons no other stage gives: they hold wherever the error was met."""
 
 

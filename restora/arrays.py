@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from models.operators.blur import KernelBlur
     from models.restorer import Restorer
     from pipeline.imaging.image import Domain
 
@@ -22,6 +23,7 @@ def restore_array(
     *,
     noise_level: float | None = None,
     mask: NDArray[Any] | None = None,
+    kernel: NDArray[Any] | None = None,
     value_range: tuple[float, float] | None = None,
     device: str | None = None,
 ) -> NDArray[Any]:
@@ -29,9 +31,9 @@ def restore_array(
 
     ``image``: HW or HWC. ``restorer``: a name of ``restora list restorers``, or the path or URL of weights.
     ``noise_level``: standard deviation in 1/255 of the value range; else it is estimated where the restorer
-    needs it. ``mask``: HW, true where a pixel is known. ``value_range``: the values that mean 0 and 1; else
-    the whole range of an integer type, and 0 to 1 of floats. ``device``: ``cpu``, ``cuda`` ...; else the
-    best.
+    needs it. ``mask``: HW, true where a pixel is known. ``kernel``: KK, odd, of sum 1: what blurred the
+    image. ``value_range``: the values that mean 0 and 1; else the whole range of an integer type, and 0 to 1
+    of floats. ``device``: ``cpu``, ``cuda`` ...; else the best.
     Raises ``ValueError`` for what this restorer cannot take.
     """
     import numpy as np
@@ -51,12 +53,21 @@ def restore_array(
     condition = Condition(
         noise_level_B=None if noise_level is None else torch.full((1,), noise_level / 255, device=where),
         mask_B1HW=None if mask is None else torch.as_tensor(mask, device=where).float()[None, None],
+        operators=() if kernel is None else (_blur(kernel),),
     )
     built = _built(restorer).to(where)
     with torch.inference_mode():
         restored_1CHW, _ = quantised(built(image_1CHW, condition=condition), domain)
     restored_HWC: NDArray[Any] = to_stored(restored_1CHW, domain)[0]
     return restored_HWC if samples.ndim == 3 else restored_HWC[..., 0]
+
+
+def _blur(kernel: NDArray[Any]) -> KernelBlur:
+    import numpy as np
+
+    from pipeline.conditions.kernels import blur_of, checked_kernel
+
+    return blur_of(checked_kernel(np.asarray(kernel)), "symmetric")
 
 
 def _domain(dtype: np.dtype[Any], value_range: tuple[float, float] | None) -> Domain:

@@ -45,6 +45,7 @@ ORDER = (
     ("quarantine",),
     ("ledger",),
     ("recipe",),
+    ("conditions",),
     ("inventory", "distances", "privacy", "trust"),
     ("formats",),
     ("degradation", "imaging"),

@@ -20,6 +20,13 @@ class EngineName(StrEnum):
     LOCAL = "local"
 
 
+class HoleColour(StrEnum):
+    """What means a hole in a mask."""
+
+    BLACK = "black"
+    WHITE = "white"
+
+
 class SeriesPolicy(StrEnum):
     """How the images of a DICOM series belong together."""
 

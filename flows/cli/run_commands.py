@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.arguments import Collection, Destination, Limit, Output, Profile, Running, Source
+from flows.cli.arguments import Collection, Destination, HoleColour, Limit, Output, Profile, Running, Source
 from flows.cli.option_groups import spread
 
 RESTORE_METRICS = ("consistency", "consistency_worst_tile")
@@ -62,6 +62,28 @@ def restore(
             help="Known noise, in 1/255 of the value range. Without it: estimated from each image.",
         ),
     ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            "--mask",
+            metavar="WHAT",
+            help="Which pixels are holes to fill: nodata, alpha, scan_lines, dead_columns, a mask file "
+            "(0: a hole) or a folder of masks with the names of the images.",
+        ),
+    ] = None,
+    holes: Annotated[
+        HoleColour,
+        typer.Option("--holes", help="Which pixels of mask files are holes: black, 0, or white, all others."),
+    ] = HoleColour.BLACK,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel",
+            metavar="WHAT",
+            help="What blurred the images: a kernel file (.npy, .txt, .csv, an image), a folder of kernels "
+            "with the names of the images, or an operator: defocus:radius=3, mtf:scale=1,mtf=0.25.",
+        ),
+    ] = None,
     metric: Annotated[
         list[str],
         typer.Option(
@@ -87,14 +109,15 @@ def restore(
 
     Running it again does only what is new, changed or missing.
     """
-    from flows.addresses import restorer_of
+    from flows.addresses import mask_of, restorer_of
 
     fields = {
         "restorers": [restorer_of(restorer, noise_level)],
         "metrics": [] if metric == ["none"] else metric,
         "calibration": calibration,
     }
-    _run("restore", source, dest, collection, running, limit, fields)
+    known = {"mask": mask_of(mask, holes.value), "operators": kernel}
+    _run("restore", source, dest, collection, running, limit, fields, known)
 
 
 @spread
@@ -169,6 +192,7 @@ def _run(
     running: Running,
     limit: int | None,
     fields: dict[str, Any],
+    known: dict[str, Any] | None = None,
 ) -> None:
     """Runs the job of one SOURCE and one DEST that a command line describes."""
     from flows.addresses import dataset_of, profile_for
@@ -183,7 +207,7 @@ def _run(
         "output_profile": profile_for(dest, collection.profile),
         "output_format": collection.output_format,
         "overwrite": collection.overwrite,
-        "datasets": [dataset_of(source, collection)],
+        "datasets": [dataset_of(source, collection) | (known or {})],
     }
     if names_a_file(source, dest):
         raise typer.Exit(run_to_file(kind, source, dest, described | fields))

@@ -19,11 +19,14 @@ from models.contract import Condition
 from models.names import unknown
 from models.operators import OPERATORS
 from models.operators.base import LinearOperator, Operator
+from models.parameters import PerBand
 from pipeline.degradation.presets import PRESETS
 from pipeline.degradation.replay import Drawn, Replay, draws_from
 from pipeline.errors import JobError
 from pipeline.hashing import canonical_json, seed_of
 from pipeline.jobs.job import DegradationSpec, OperatorSpec
+
+_UNKNOWN = Condition()
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,26 @@ def build_degradation(spec: DegradationSpec, where: str = "degradation") -> Degr
     return Degradation(spec.name, spec.operators)
 
 
+def fixed_operator(spec: OperatorSpec, where: str) -> Operator:
+    """The operator of an entry without ranges; ``JobError`` names the path, the fault and the cure."""
+    for name, value in spec.parameters.items():
+        if _is_range(value) and not _takes_bands(spec.op, name):
+            raise JobError(
+                f"{where}.{name}: a pair is a range; here it must be one number, got {list(value)}"
+            )
+    try:
+        return _build(spec.op, spec.parameters)
+    except ValueError as error:
+        raise JobError(f"{where}: {error}") from None
+
+
+def _takes_bands(name: str, parameter: str) -> bool:
+    """Whether several numbers are those of several bands."""
+    kind: Any = OPERATORS.get(name)
+    fields = {each.name: each for each in dataclasses.fields(kind)} if kind else {}
+    return parameter in fields and isinstance(fields[parameter].metadata.get("allowed"), PerBand)
+
+
 def _check(spec: OperatorSpec, where: str) -> None:
     """Builds the operator at both ends of every range: what holds there is taken to hold between."""
     for name, value in spec.parameters.items():
@@ -187,16 +210,6 @@ def _generator(seed: int, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(str(seed), str(index)))
 
 
-def as_found(
-    image_1CHW: Tensor, scale: int = 1, noise_level: float | None = None, mask_1HW: Tensor | None = None
-) -> Degraded:
-    """An input that nobody here degraded: of what was done to it before no more is known than is given.
-
-    ``noise_level``: in 1/255 of the value range. ``mask_1HW``: 1 where a pixel is known.
-    """
-    condition = Condition(
-        scale=scale,
-        noise_level_B=None if noise_level is None else torch.tensor([noise_level / 255]),
-        mask_B1HW=None if mask_1HW is None else mask_1HW[None],
-    )
+def as_found(image_1CHW: Tensor, condition: Condition = _UNKNOWN) -> Degraded:
+    """An input that nobody here degraded: what was done to it is known by its condition alone."""
     return Degraded(image_1CHW, [], condition, Replay.to_size(*image_1CHW.shape[-2:]))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from pipeline.jobs.conditions import Blur, Mask
 from pipeline.jobs.frozen import Frozen as Frozen
+from pipeline.jobs.key_rules import SEALED as SEALED
+from pipeline.jobs.key_rules import check_template
 from pipeline.jobs.stores import ManifestStore, StoreSpec, is_manifest
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
-
-SEALED = "sealed:"
-"""Begins an address or a name that only the privacy key opens."""
 
 
 class Radiometry(Frozen):
@@ -61,22 +60,10 @@ class References(Frozen):
                     raise ValueError(f'{field}: needs match = "...", whose groups it is made of')
         elif self.reference is None:
             raise ValueError('match: needs reference = "...", the key that is made of its groups')
-        elif not self.match.startswith(SEALED):
-            _check_template("reference", self.reference, self.match)
-            _check_template("clear", self.clear or "", self.match)
+        else:
+            check_template("reference", self.reference, self.match)
+            check_template("clear", self.clear or "", self.match)
         return self
-
-
-def _check_template(field: str, template: str, match: str) -> None:
-    try:
-        groups = re.compile(match).groupindex
-    except re.error as error:
-        raise ValueError(f"match: no regular expression: {error}; got {match!r}") from None
-    try:
-        template.format_map(dict.fromkeys(groups, ""))
-    except (KeyError, IndexError, ValueError) as error:
-        known = ", ".join(f"{{{name}}}" for name in groups) or "none; write (?P<id>.+)"
-        raise ValueError(f"{field}: {template!r} needs {error}; the groups of match are {known}") from None
 
 
 def placed(value: Any) -> Any:
@@ -108,6 +95,12 @@ class Dataset(Frozen):
     with a rule from key to key. See docs/pairs.md."""
     carry: tuple[Name, ...] = ()
     """Columns of a manifest that the tables are to have too, as texts."""
+    mask: Mask | None = None
+    """Which pixels are holes, for restorers that fill them: ``nodata``, ``alpha``, ``scan_lines``,
+    ``dead_columns``, a mask file, or a folder of masks. See docs/conditions.md."""
+    operators: Blur | None = None
+    """What blurred the images, for restorers that undo it: a kernel file, a folder of kernels, or a
+    list of operators such as ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``. See docs/conditions.md."""
     private: bool | None = None
     """Whether names, folders and headers may identify someone: then nothing but restored objects shows
     them. ``None``: not declared, and medical images are refused."""

@@ -19,6 +19,7 @@ from pipeline.jobs.datasets import Dataset as Dataset
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.datasets import Name as Name
 from pipeline.jobs.datasets import Radiometry as Radiometry
+from pipeline.jobs.operators import OperatorSpec as OperatorSpec
 from pipeline.jobs.stores import StoreSpec
 from pipeline.jobs.toml_errors import faults_of, read_toml
 
@@ -28,20 +29,6 @@ NO_RESTORER = "none"
 FOUND = "found"
 """What the tables call the degradation of images that have references: nobody here made it."""
 RESERVED = {"degraded", NO_DEGRADATION, NO_RESTORER}
-
-
-class OperatorSpec(BaseModel):
-    """One operator; every other field is a parameter of it. A pair is a range, drawn per image."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
-
-    op: str
-    """A name from ``restora list degradations``."""
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Parameters as written: numbers, texts, or ``[low, high]`` for a range."""
-        return dict(self.model_extra or {})
 
 
 class DegradationSpec(Frozen):
@@ -269,11 +256,22 @@ def _distinct(field: str, names: list[str]) -> None:
             raise ValueError(f"{field}[{index}]: {name!r} is there twice; give each its own name")
 
 
+def _refuse_conditions(job: Job) -> None:
+    for index, each in enumerate(job.datasets):
+        for field in ("mask", "operators"):
+            if getattr(each, field) is not None:
+                raise ValueError(
+                    f"datasets[{index}].{field}: is told of images that are taken as they were found; here "
+                    "the degradation decides; leave it out"
+                )
+
+
 def _check_benchmark(job: Job) -> None:
     tables = not job.degradations and any(each.is_manifest for each in job.datasets)
     if tables or any(each.references for each in job.datasets):
         _check_pairs(job)
         return
+    _refuse_conditions(job)
     for field in ("degradations", "restorers", "metrics"):
         if not getattr(job, field):
             raise ValueError(f"{field}: a benchmark needs at least one; see restora list {field}")
@@ -316,6 +314,7 @@ def _check_restore(job: Job) -> None:
 
 def _check_degrade(job: Job) -> None:
     _refuse_references(job)
+    _refuse_conditions(job)
     if job.restorers or job.metrics or job.distances:
         raise ValueError('restorers, metrics, distances: a degrade run has none; use kind = "benchmark"')
     if len(job.degradations) != 1:

@@ -6,7 +6,7 @@ from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.jobs.datasets import Dataset
 from pipeline.jobs.job import Job
-from pipeline.privacy.datasets import folder_of, references_of
+from pipeline.privacy.datasets import conditions_of, folder_of, references_of
 from pipeline.privacy.key import unseal
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import with_extension
@@ -29,6 +29,8 @@ def refuse_overlap(job: Job) -> None:
         references = references_of(dataset)
         if references is not None:
             _refuse_inside(job, output, references, f"datasets[{index}].references")
+        for name, (_, beside) in conditions_of(dataset).items():
+            _refuse_inside(job, output, beside, f"datasets[{index}], its {name}s")
         if key is not None and job.kind != "benchmark":
             _refuse_same_file(job, output, folder, key, where)
             continue

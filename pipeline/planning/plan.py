@@ -18,6 +18,7 @@ from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.committed import IdArray, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
+from pipeline.planning.conditions import with_conditions
 from pipeline.planning.grouping import Attempted, Left, cut, unit_sizes, wanted_of
 from pipeline.planning.no_images import is_no_image
 from pipeline.planning.originals import Originals
@@ -148,7 +149,7 @@ def _list_sources(run: RunFolder, left_out: Counter[str], skipped: Counter[str])
     series, originals = SeriesIndex(run.folder, locator), Originals(run, locator)
     for index, dataset in enumerate(run.job.datasets):
         images = _images(dataset, index, left_out, skipped)
-        for page in paired(run.job, dataset, images, skipped):
+        for page in with_conditions(dataset, paired(run.job, dataset, images, skipped)):
             sources = [locator.identify(dataset, entry) for entry in page]
             for source in sources:
                 originals.refuse(source)

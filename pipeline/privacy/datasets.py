@@ -7,15 +7,18 @@ anything is written, and medical content under a harmless name is quarantined as
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.doors import default_store, open_archive
 from pipeline.doors.archive import Archive
+from pipeline.jobs.conditions import Place
 from pipeline.jobs.datasets import References
 from pipeline.jobs.job import Dataset, Job
 from pipeline.jobs.stores import ManifestStore
 from pipeline.privacy.key import PrivacyKey, load_key, unseal
 from pipeline.storage.folder import Folder, absolute_url
+
+AnyPlace = TypeVar("AnyPlace", bound=Place)
 
 
 def seal_job(job: Job) -> Job:
@@ -37,12 +40,25 @@ def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:
         dataset = dataset.model_copy(update={"store": default_store(dataset, unseal([dataset.uri])[0])})
     uri = key.seal(absolute_url(dataset.uri))
     pattern = dataset.pattern if dataset.pattern == "*" else key.seal(dataset.pattern)
-    references = dataset.references and _seal_references(dataset.references, key)
-    sealed: dict[str, Any] = {"uri": uri, "pattern": pattern, "references": references}
+    sealed: dict[str, Any] = {
+        "uri": uri,
+        "pattern": pattern,
+        "references": dataset.references and _seal_references(dataset.references, key),
+        "mask": dataset.mask and _seal_place(dataset.mask, key),
+        "operators": dataset.operators and _seal_place(dataset.operators, key),
+    }
     if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
         base = key.seal(absolute_url(dataset.store.base))
         sealed["store"] = dataset.store.model_copy(update={"base": base})
     return dataset.model_copy(update=sealed)
+
+
+def _seal_place(place: AnyPlace, key: PrivacyKey) -> AnyPlace:
+    """Addresses, and rules, which hold parts of names."""
+    absolute = {name: absolute_url(text) for name, text in place.addresses.items() if name in ("file", "uri")}
+    return place.model_copy(
+        update={name: key.seal(absolute.get(name, text)) for name, text in place.addresses.items()}
+    )
 
 
 def _seal_references(references: References, key: PrivacyKey) -> References:
@@ -85,6 +101,16 @@ def archive_of(dataset: Dataset) -> Archive:
         base = dataset.store.model_copy(update={"base": unseal([dataset.store.base])[0]})
         dataset = dataset.model_copy(update={"store": base})
     return open_archive(dataset, unseal([dataset.uri])[0])
+
+
+def conditions_of(dataset: Dataset) -> dict[str, tuple[Place, Folder]]:
+    """The folders of a dataset's masks and kernels, where it has such; addresses opened where sealed."""
+    places: dict[str, Place | None] = {"mask": dataset.mask, "kernel": dataset.operators}
+    return {
+        name: (place, Folder(unseal([place.uri])[0], place.profile or dataset.profile))
+        for name, place in places.items()
+        if place is not None and place.uri is not None
+    }
 
 
 def describe_dataset(dataset: Dataset) -> str:

@@ -10,7 +10,7 @@ from pipeline.doors.archive import Archive
 from pipeline.doors.manifest.place import key_of, place_of
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
-from pipeline.privacy.datasets import archive_of, key_for, references_of
+from pipeline.privacy.datasets import archive_of, conditions_of, key_for, references_of
 from pipeline.privacy.medical import MEDICAL_ENDINGS, other_endings
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
@@ -25,7 +25,7 @@ class SourceLocator:
 
     def __init__(self, job: Job) -> None:
         self._archives = {each.name: archive_of(each) for each in job.datasets}
-        self._references = {each.name: references_of(each) for each in job.datasets}
+        self._beside = {each.name: _folders_beside(each) for each in job.datasets}
         self._profiles = {each.name: each.profile for each in job.datasets}
         self._key = key_for(job)
         self._private = frozenset(each.name for each in job.datasets if each.private)
@@ -76,17 +76,18 @@ class SourceLocator:
 
     def beside(self, source: Source, address: str) -> tuple[Folder, str]:
         """The folder of an attached object, and its key there, by its address."""
-        folder = self._references[source.dataset]
-        if folder is not None and address.startswith(f"{folder.url}/"):
-            return folder, address.removeprefix(f"{folder.url}/")
-        return place_of(address, self._profiles[source.dataset])
+        within = [each for each in self._beside[source.dataset] if address.startswith(f"{each.url}/")]
+        if not within:
+            return place_of(address, self._profiles[source.dataset])
+        folder = max(within, key=lambda each: len(each.url))
+        return folder, address.removeprefix(f"{folder.url}/")
 
     def reference_key(self, source: Source) -> str:
         """The key of a source's reference as rows may tell it: an opaque id where the source is private."""
         address = self.attached(source).reference
         if not source.sealed:
-            folder, key = self.beside(source, address)
-            return key if folder is self._references[source.dataset] else key_of(address)
+            within = any(address.startswith(f"{each.url}/") for each in self._beside[source.dataset])
+            return self.beside(source, address)[1] if within else key_of(address)
         assert self._key is not None
         return self._key.id_of("reference", address) + ending_of(address)
 
@@ -109,6 +110,12 @@ class SourceLocator:
 def _told(address: str) -> str:
     """A web server's listing may hand out signed links; in other stores "?" is a part of a name."""
     return redacted(address) if address.startswith("http") else address
+
+
+def _folders_beside(dataset: Dataset) -> list[Folder]:
+    references = references_of(dataset)
+    others = [folder for _, folder in conditions_of(dataset).values()]
+    return others if references is None else [references, *others]
 
 
 def ending_of(key: str) -> str:

@@ -32,8 +32,7 @@ class Batches:
     def add(self, loaded: Loaded) -> None:
         """Puts an image in."""
         reference = () if loaded.reference is None else (_shape(loaded.reference.image),)
-        known = (False, False) if loaded.known is None else loaded.known.kind
-        shapes = ((_shape(loaded.image), *reference), known)
+        shapes = ((_shape(loaded.image), *reference), loaded.told.kind)
         self._waiting.setdefault(shapes, []).append(loaded)
 
     def take(self, *, partly: bool = False) -> list[Loaded]:

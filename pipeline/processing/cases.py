@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.conditions.given import NOTHING, Told
 from pipeline.degradation.degradation import Degraded
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import left_alone, returns_exactly, to_stored
@@ -33,21 +33,6 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a manifest says of an image that nobody here degraded."""
-
-    noise_level: float | None = None
-    """In 1/255 of the value range."""
-    mask_HW: NDArray[np.bool_] | None = None
-    """True where a pixel is known."""
-
-    @property
-    def kind(self) -> tuple[bool, bool]:
-        """Which of both: images of one batch agree."""
-        return self.noise_level is not None, self.mask_HW is not None
-
-
-@dataclass(frozen=True)
 class Loaded:
     """A source that was fetched and decoded, with its reference where it has one."""
 
@@ -56,7 +41,8 @@ class Loaded:
     size: int
     image: Image
     reference: Reference | None = None
-    known: Known | None = None
+    told: Told = NOTHING
+    """What is known of how it came to be."""
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -67,7 +53,7 @@ class Loaded:
     @property
     def nbytes(self) -> int:
         """Of all its pixels."""
-        held = self.image.pixels_HWC.nbytes
+        held = self.image.pixels_HWC.nbytes + self.told.nbytes
         return held if self.reference is None else held + self.reference.image.pixels_HWC.nbytes
 
 

@@ -17,7 +17,7 @@ from pipeline.errors import ImageError
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.radiometry import in_units, to_tensor
 from pipeline.jobs.job import Radiometry
-from pipeline.processing.cases import Case, Known, Loaded
+from pipeline.processing.cases import Case, Loaded
 
 Mask = NDArray[np.bool_]
 
@@ -79,9 +79,7 @@ def found_case(loaded: Loaded, radiometry: Radiometry | None, device: torch.devi
 
 def found_input(loaded: Loaded, image_1CHW: Tensor, scale: int = 1) -> Degraded:
     """The restorer's input of an image that nobody here degraded, with what its listing says of it."""
-    known = loaded.known or Known()
-    mask_1HW = None if known.mask_HW is None else torch.from_numpy(known.mask_HW)[None].to(image_1CHW)
-    return as_found(image_1CHW, scale, known.noise_level, mask_1HW)
+    return as_found(image_1CHW, loaded.told.condition(scale, image_1CHW.device))
 
 
 def in_reference_range(image_BCHW: Tensor, case: Case) -> Tensor:

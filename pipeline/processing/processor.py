@@ -143,10 +143,15 @@ class Processor:
         self._add_estimates(built, cases, condition, given_BCHW, scores)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].model.domain)
         seconds = (time.perf_counter() - started) / len(cases)
-        described = {"seconds": seconds, "condition": json.dumps(_described(condition) | cut)}
+        known = _described(condition) | cut
         each = zip(cases, pixels_BHWC, given_BCHW, clipped_B.tolist(), scores, strict=True)
         return [
-            (case.with_pixels(pixels, given_CHW), described | {"clipped_pixels": clipped} | row)
+            (
+                case.with_pixels(pixels, given_CHW),
+                {"seconds": seconds, "condition": json.dumps(known | case.loaded.told.row)}
+                | {"clipped_pixels": clipped}
+                | row,
+            )
             for case, pixels, given_CHW, clipped, row in each
         ]
 

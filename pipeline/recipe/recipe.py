@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from models import catalog
 from models.names import unknown
 from models.restorer import Restorer
 from pipeline.addresses import redacted
+from pipeline.conditions.given import Given, chain_of, given_of
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.distances import DISTANCES
 from pipeline.doors import DOORS, FOLDER, door_of, outlet_name
@@ -29,6 +30,7 @@ from pipeline.metrics.bands import has_bands
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.privacy.datasets import fingerprints
 from pipeline.recipe.calibration import calibration_of
+from pipeline.recipe.conditions import check_conditions
 from pipeline.recipe.differences import finite
 from pipeline.recipe.plugins import Plugins, plugins_of
 from pipeline.recipe.weights import fetch_part, fetch_restorer
@@ -67,6 +69,8 @@ class Recipe:
     metrics: dict[str, Metric]
     calibration: Calibration | None = None
     """What the floors of a restore run rest on."""
+    given: dict[str, Given] = field(default_factory=dict)
+    """Dataset -> what the job tells of its images."""
 
     @classmethod
     def of(cls, job: Job) -> Recipe:
@@ -80,8 +84,10 @@ class Recipe:
                 _build_restorer(spec, f"restorers[{i}]", job) for i, spec in enumerate(job.restorers)
             ),
             metrics={name: _metric(name, f"metrics[{i}]", job) for i, name in enumerate(job.metrics)},
+            given=given_of(job),
         )
-        _check_conditions(recipe)
+        cards = [(each.name, each.restorer.card) for each in recipe.restorers]
+        check_conditions(job, cards, recipe.given)
         _check_estimates(recipe)
         recipe = dataclasses.replace(recipe, calibration=_calibration(recipe))
         _check_format(job)
@@ -131,14 +137,17 @@ class Recipe:
     @property
     def _written(self) -> dict[str, Any]:
         """What recipes did not say before there was such a thing, where there is none."""
-        plugins: dict[str, Any] = {"plugins": self.plugins} if self.plugins else {}
+        written: dict[str, Any] = {"plugins": self.plugins} if self.plugins else {}
+        if told := {name: values for name, each in self.given.items() if (values := each.specification())}:
+            written["conditions"] = told
         outlet = outlet_name(self.job)
-        return plugins | ({"output_store": outlet} if outlet != FOLDER.name else {})
+        return written | ({"output_store": outlet} if outlet != FOLDER.name else {})
 
     @cached_property
     def plugins(self) -> Plugins:
         """What is of other packages, with their versions."""
-        operators = (each for degradation in self.degradations for each in degradation.operators)
+        operators = [each for degradation in self.degradations for each in degradation.operators]
+        operators += [each for dataset in self.job.datasets for each in chain_of(dataset)]
         return plugins_of(self.job, operators, [each.restorer for each in self.restorers])
 
     @cached_property
@@ -181,27 +190,6 @@ def _build_restorer(spec: RestorerSpec, where: str, job: Job) -> BuiltRestorer:
             f'{where}.noise_level: "{spec.name}" takes none, it would have no effect; leave it out'
         )
     return BuiltRestorer(spec, restorer, catalog.identity(restorer))
-
-
-def _check_conditions(recipe: Recipe) -> None:
-    """Of images that nobody here degraded no more is known than their pixels and a noise level."""
-    if recipe.job.degradations:
-        return
-    tables = any(each.is_manifest for each in recipe.job.datasets)  # which may name a mask for each image
-    for index, built in enumerate(recipe.restorers):
-        card = built.restorer.card
-        unknown_here = ("operators",) if tables else ("operators", "mask")
-        if missing := [name for name in card.needs if name in unknown_here]:
-            raise JobError(
-                f'restorers[{index}]: "{built.name}" needs the {" and ".join(missing)} of a degradation, '
-                'which a restore run or a pair does not know; choose another, or use kind = "benchmark" with '
-                "degradations"
-            )
-        if card.scale is None and not recipe.job.is_paired:
-            raise JobError(
-                f'restorers[{index}]: "{built.name}" enlarges by the scale of a degradation, which a '
-                'restore run does not know; choose one with a scale of its own, such as "srvgg-x4"'
-            )
 
 
 def _check_estimates(recipe: Recipe) -> None:

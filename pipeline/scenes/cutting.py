@@ -145,6 +145,8 @@ class ScenePlan:
         """Whether this job's scenes can be done strip by strip."""
         if self._job.kind != "restore" or self._job.output_format not in (None, GeoTiff.name):
             return False
+        if any(each.mask or each.operators for each in self._job.datasets):
+            return False  # a mask, or the kernel of a whole image
         return all(built.restorer.card.tile_exact for built in self._run.recipe.restorers)
 
     @cached_property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import PIL.Image
 
+from pipeline.conditions.given import NO_FILES, ConditionFiles
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
@@ -20,6 +21,7 @@ from pipeline.processing.cases import Loaded
 from pipeline.quarantine import read_failure
 from pipeline.scenes.reader import refuse_too_large
 from pipeline.units import Source
+from pipeline.worker.conditions import ConditionLoader
 from pipeline.worker.decoding_apart import DecodersApart
 from pipeline.worker.references import Beside, ReferenceLoader
 from pipeline.worker.series import whole_head
@@ -37,6 +39,7 @@ class Fetched:
     data: bytes
     decoded: int
     beside: Beside | None = None
+    conditions: ConditionFiles = NO_FILES
 
 
 class Loader:
@@ -48,6 +51,7 @@ class Loader:
         self._private = {each.name: each.private for each in job.datasets}
         self._locator, self.locate = locator, locator.locate
         self._references = ReferenceLoader(locator, self._decoded)
+        self._conditions = ConditionLoader(job, locator, self._decoded)
 
     def listed(self, source: Source) -> int:
         """Bytes that fetching a source takes, by its listing."""
@@ -63,8 +67,9 @@ class Loader:
             self._references.refuse(source)
             data = self._read(source)
             beside = self._references.fetch(source)
-            files = [data] if beside is None or beside.reference is None else [data, beside.reference]
-            return Fetched(data, sum(decoded_bytes(each, self._limits) for each in files), beside)
+            files = [data] if beside is None else [data, beside.reference]
+            decoded = sum(decoded_bytes(each, self._limits) for each in files)
+            return Fetched(data, decoded, beside, self._conditions.fetch(source))
         except Exception as error:
             return error
 
@@ -73,14 +78,12 @@ class Loader:
         data, beside = fetched.data, fetched.beside
         try:
             refuse_undeclared(self._private[source.dataset], data)
-            image = self._decoded(data)
-            loaded = Loaded(source, sha256_hex(data), len(data), image)
-            if not source.attached:
+            image, told = self._conditions.decode(source, self._decoded(data), fetched.conditions)
+            loaded = Loaded(source, sha256_hex(data), len(data), image, told=told)
+            if beside is None:
                 return loaded
-            if beside is not None and beside.reference is not None:
-                refuse_undeclared(self._private[source.dataset], beside.reference)
-            reference = self._references.decode(source, image, beside)
-            return replace(loaded, reference=reference, known=self._references.known(source, image, beside))
+            refuse_undeclared(self._private[source.dataset], beside.reference)
+            return replace(loaded, reference=self._references.decode(source, image, beside))
         except Exception as error:
             return error
 

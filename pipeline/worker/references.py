@@ -9,7 +9,7 @@ from pipeline.errors import ImageError, describe
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
 from pipeline.privacy.naming import SourceLocator
-from pipeline.processing.cases import Known, Reference
+from pipeline.processing.cases import Reference
 from pipeline.processing.pairs import counted, scale_of
 from pipeline.units import Source
 
@@ -18,10 +18,8 @@ from pipeline.units import Source
 class Beside:
     """The bytes of a reference, and of its mask where there is one."""
 
-    reference: bytes | None = None
+    reference: bytes
     clear: bytes | None = None
-    mask: bytes | None = None
-    """Of the image, not of its reference."""
 
 
 @dataclass(frozen=True)
@@ -45,31 +43,17 @@ class ReferenceLoader:
     def fetch(self, source: Source) -> Beside | None:
         """The files, if the reference is the one that was listed; nothing where there is none."""
         attached = self.locator.attached(source)
-        mask = self._read(source, attached.mask, "mask", "CONDITION_MISSING") if attached.mask else None
         if not attached.reference:
-            return None if mask is None else Beside(mask=mask)
+            return None
         data = self._read(source, attached.reference, "reference")
         if 0 <= attached.reference_size != len(data):
             sizes = f"{attached.reference_size} bytes listed, {len(data)} read"
             raise ImageError("CHANGED", f"its reference: {sizes}; run the job again")
         clear = self._read(source, attached.clear, "mask") if attached.clear else None
-        return Beside(data, clear, mask)
+        return Beside(data, clear)
 
-    def known(self, source: Source, image: Image, beside: Beside | None) -> Known | None:
-        """What else its row of a manifest says of an image. ``CONDITION_MISSING`` for a mask that is none."""
-        level = self.locator.attached(source).noise_level
-        if beside is None or beside.mask is None:
-            return None if level is None else Known(level)
-        mask = self._decoded(beside.mask, "mask", "CONDITION_MISSING")
-        if mask.size[:2] != image.size[:2]:
-            sizes = " and ".join(f"{each.size[0]} x {each.size[1]}" for each in (mask, image))
-            raise ImageError("CONDITION_MISSING", f"its mask and the image have different sizes: {sizes}")
-        return Known(level, (mask.pixels_HWC != 0).any(axis=2))
-
-    def decode(self, source: Source, image: Image, beside: Beside | None) -> Reference | None:
-        """The reference as it is compared with the image; nothing where there is none."""
-        if beside is None or beside.reference is None:
-            return None
+    def decode(self, source: Source, image: Image, beside: Beside) -> Reference:
+        """The reference as it is compared with the image."""
         reference = self._decoded(beside.reference, "reference")
         clear = None if beside.clear is None else self._decoded(beside.clear, "mask")
         scale = scale_of(image, reference)
@@ -82,17 +66,17 @@ class ReferenceLoader:
             scale=scale,
         )
 
-    def _read(self, source: Source, address: str, what: str, absent: str = "NO_REFERENCE") -> bytes:
+    def _read(self, source: Source, address: str, what: str) -> bytes:
         try:
             folder, key = self.locator.beside(source, address)
             return folder.read(key)
         except FileNotFoundError:
-            raise ImageError(absent, f"its {what} was listed, but is not there") from None
+            raise ImageError("NO_REFERENCE", f"its {what} was listed, but is not there") from None
         except Exception as error:
             raise ImageError("READ_FAILED", f"its {what}: {describe(error)}") from error
 
-    def _decoded(self, data: bytes, what: str, reason: str = "REFERENCE_UNREADABLE") -> Image:
+    def _decoded(self, data: bytes, what: str) -> Image:
         try:
             return self.image_of(data)
         except ImageError as error:
-            raise ImageError(reason, f"its {what}: {error.reason}: {error}") from error
+            raise ImageError("REFERENCE_UNREADABLE", f"its {what}: {error.reason}: {error}") from error

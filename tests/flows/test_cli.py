@@ -225,8 +225,8 @@ def test_files_that_are_no_images_are_left_out_and_do_not_count(tmp_path, images
     ("restorer", "message"),
     [
         ("bicubic", "choose one with a scale of its own"),
-        ("wiener", "needs the operators of a degradation"),
-        ("inpaint-gated", "needs the mask of a degradation"),
+        ("wiener", "needs to know what blurred the images"),
+        ("inpaint-gated", "needs to know which pixels are holes"),
     ],
 )
 def test_a_restorer_that_can_do_nothing_is_refused_before_any_work(tmp_path, images, restorer, message):

@@ -120,7 +120,7 @@ def test_a_mask_says_which_pixels_of_a_reference_count(tmp_path):
 
 
 @pytest.mark.parametrize(("restorers", "said"), [
-    ([{"name": "w", "solver": "wiener"}], "needs the operators"), (["nonsense"], "nonsense"),
+    ([{"name": "w", "solver": "wiener"}], "needs to know what blurred"), (["nonsense"], "nonsense"),
 ])  # fmt: skip
 def test_restorers_that_need_more_than_a_pair_tells_are_refused(tmp_path, restorers, said):
     with pytest.raises(JobError, match=said):

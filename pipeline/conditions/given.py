@@ -1,0 +1,239 @@
+"""What a job tells of the images of a dataset, read once; and of one image, once it is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.contract import Condition
+from models.operators.base import LinearOperator
+from pipeline.conditions import masks
+from pipeline.conditions.kernels import blur_of, read_kernel, refuse_larger
+from pipeline.conditions.masks import Known
+from pipeline.degradation.degradation import fixed_operator
+from pipeline.errors import ImageError, JobError
+from pipeline.formats import decode
+from pipeline.formats.base import Limits
+from pipeline.hashing import sha256_hex
+from pipeline.imaging.image import Image
+from pipeline.jobs.conditions import BlurSpec, MaskSpec, Place
+from pipeline.jobs.datasets import Dataset
+from pipeline.jobs.job import Job
+from pipeline.jobs.operators import OperatorSpec
+from pipeline.privacy.key import unseal
+from pipeline.storage.folder import Folder
+
+T = TypeVar("T")
+_LISTED = MaskSpec(uri="listed")
+"""How the masks of manifests are read."""
+
+
+@dataclass(frozen=True)
+class ConditionFiles:
+    """The files that belong to one image alone."""
+
+    mask: bytes | None = None
+    kernel: bytes | None = None
+    kernel_key: str = ""
+    noise_level: float | None = None
+    """What its listing says, in 1/255 of the value range."""
+
+
+NO_FILES = ConditionFiles()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of one image."""
+
+    noise_level: float | None = None
+    """In 1/255 of the value range."""
+    known_HW: Known | None = None
+    operators: tuple[LinearOperator, ...] = ()
+    row: dict[str, Any] = field(default_factory=dict)
+    """For the column ``condition``: where it comes from, with digests."""
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """Whether noise level and mask are known: images of one batch agree."""
+        return self.noise_level is not None, self.known_HW is not None
+
+    @property
+    def nbytes(self) -> int:
+        """Of the mask."""
+        return 0 if self.known_HW is None else self.known_HW.nbytes
+
+    def condition(self, scale: int, device: torch.device) -> Condition:
+        """As a restorer is told."""
+        mask_B1HW: Tensor | None = None
+        if self.known_HW is not None:
+            mask_B1HW = torch.from_numpy(self.known_HW.astype(np.float32))[None, None].to(device)
+        level = None if self.noise_level is None else torch.tensor([self.noise_level / 255])
+        return Condition(scale=scale, noise_level_B=level, mask_B1HW=mask_B1HW, operators=self.operators)
+
+
+NOTHING = Told()
+
+
+@dataclass(frozen=True)
+class Given:
+    """A dataset's ``mask`` and ``operators``: ``told(image, files, image_of)`` of each of its images."""
+
+    mask: MaskSpec | None = None
+    blur: BlurSpec | None = None
+    mask_file: tuple[Image, str] | None = None
+    """The one mask of all images, and its digest."""
+    operators: tuple[LinearOperator, ...] = ()
+    """What blurred all images."""
+    operators_row: Any = None
+    is_listed: bool = False
+    """Whether a manifest may name a mask for each image."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The conditions of a card that are met."""
+        met = (("mask", self.mask), ("operators", self.blur))
+        return tuple(name for name, spec in met if spec is not None)
+
+    @property
+    def may_tell(self) -> tuple[str, ...]:
+        """The same, and what may be met for some images."""
+        return (*self.names, "mask") if self.is_listed else self.names
+
+    def specification(self) -> dict[str, Any]:
+        """What of it decides pixels, in plain values: of files their digests, never their addresses."""
+        values: dict[str, Any] = {}
+        if self.mask is not None:
+            mask = {"own": self.mask.own, "detect": list(self.mask.detect), "holes": self.mask.holes}
+            values["mask"] = mask | {"file": self.mask_file and self.mask_file[1]}
+        if self.blur is not None:
+            values["operators"] = {"border": self.blur.border, "all": self.operators_row}
+        return values
+
+    def told(
+        self, image: Image, files: ConditionFiles, image_of: Callable[[bytes], Image]
+    ) -> tuple[Image, Told]:
+        """The image as it is to be restored, and what is known of it; ``image_of`` decodes masks.
+
+        ``ImageError`` with the reason where a file does not fit the image.
+        """
+        row: dict[str, Any] = {}
+        known_HW = self._known(image, files, image_of, row)
+        if self.mask is not None and known_HW is not None:
+            image = masks.without_holes(image, known_HW, self.mask.own)
+        operators, described = self.operators, self.operators_row
+        if self.blur is not None and files.kernel is not None:
+            kernel_KK = read_kernel(files.kernel, files.kernel_key)
+            operators = (blur_of(kernel_KK, self.blur.border),)
+            described = {"from": "uri", "sha256": sha256_hex(files.kernel)}
+        if self.blur is not None:
+            refuse_larger(operators, image)
+            row["operators"] = described
+        return image, Told(files.noise_level, known_HW, operators, row)
+
+    def _known(
+        self, image: Image, files: ConditionFiles, image_of: Callable[[bytes], Image], row: dict[str, Any]
+    ) -> Known | None:
+        """The pixels that are known, where a mask says so; the row says where it comes from."""
+        mask = self.mask or _LISTED
+        origin: dict[str, Any] = {}
+        if mask.own is not None:
+            known_HW, origin = masks.of_own(image, mask.own), {"from": mask.own}
+        elif mask.detect:
+            known_HW, origin = masks.detected(image, mask.detect), {"from": list(mask.detect)}
+        elif self.mask_file is not None:
+            stored, digest = self.mask_file
+            known_HW = masks.of_file(stored, image, mask.holes)
+            origin = {"from": "file", "sha256": digest}
+        elif files.mask is not None:
+            known_HW = masks.of_file(_mask_image(files.mask, image_of), image, mask.holes)
+            origin = {"from": "listing" if self.mask is None else "uri", "sha256": sha256_hex(files.mask)}
+        else:
+            return None
+        row["mask"] = origin | {"holes": round(float(1 - known_HW.mean()), 6)}
+        return known_HW
+
+
+def given_of(job: Job) -> dict[str, Given]:
+    """Dataset -> what is told of it, files read. ``JobError`` names the field, what is wrong and the cure."""
+    limits = Limits(job.limits.max_pixels)
+    return {each.name: _given(each, f"datasets[{index}]", limits) for index, each in enumerate(job.datasets)}
+
+
+def chain_of(dataset: Dataset) -> tuple[OperatorSpec, ...]:
+    """The operators that a dataset's images went through, where the job names such."""
+    return () if dataset.operators is None else dataset.operators.chain
+
+
+def _given(dataset: Dataset, where: str, limits: Limits) -> Given:
+    mask, blur = dataset.mask, dataset.operators
+    mask_file = None
+    if mask is not None and mask.file is not None:
+        data, _ = _fixed_file(mask, dataset, f"{where}.mask")
+        image = _checked(lambda: _mask_image(data, lambda one: decode(one, limits)), f"{where}.mask")
+        mask_file = (image, sha256_hex(data))
+    operators: tuple[LinearOperator, ...] = ()
+    row: Any = None
+    if blur is not None:
+        operators, row = _fixed_blur(blur, dataset, f"{where}.operators")
+    return Given(mask, blur, mask_file, operators, row, dataset.is_manifest)
+
+
+def _fixed_blur(blur: BlurSpec, dataset: Dataset, where: str) -> tuple[tuple[LinearOperator, ...], Any]:
+    if blur.file is not None:
+        data, key = _fixed_file(blur, dataset, where)
+        kernel_KK = _checked(lambda: read_kernel(data, key), where)
+        return (blur_of(kernel_KK, blur.border),), {"from": "file", "sha256": sha256_hex(data)}
+    operators = tuple(_operator(each, f"{where}[{index}]") for index, each in enumerate(blur.chain))
+    return operators, [{"op": each.op} | each.parameters for each in blur.chain] or None
+
+
+def _operator(spec: OperatorSpec, where: str) -> LinearOperator:
+    operator = fixed_operator(spec, where)
+    if not isinstance(operator, LinearOperator) or hasattr(operator, "mask"):
+        raise JobError(
+            f"{where}: {spec.op} is no blur of fixed parameters; choose one, or give a kernel file"
+        )
+    if getattr(operator, "scale", 1) != 1:
+        raise JobError(f"{where}.scale: must be 1; the size of an image as it was found does not change")
+    return operator
+
+
+def _fixed_file(place: Place, dataset: Dataset, where: str) -> tuple[bytes, str]:
+    """The bytes of a dataset's one file, and its key."""
+    assert place.file is not None
+    (address,) = unseal([place.file])
+    above, _, key = address.rpartition("/")
+    shown = "its file" if dataset.private else place.file
+    try:
+        return Folder(above or ("/" if address.startswith("/") else "."), profile_of(place, dataset)).read(
+            key
+        ), key
+    except FileNotFoundError:
+        raise JobError(f"{where}: {shown} is not there; check the address") from None
+    except Exception as error:
+        raise JobError(f"{where}: {shown} cannot be read ({type(error).__name__})") from error
+
+
+def profile_of(place: Place, dataset: Dataset) -> str | None:
+    """The credentials for its files."""
+    return place.profile or dataset.profile
+
+
+def _mask_image(data: bytes, image_of: Callable[[bytes], Image]) -> Image:
+    try:
+        return image_of(data)
+    except ImageError as error:
+        raise ImageError("MASK_UNFIT", f"the mask: {error.reason}: {error}") from None
+
+
+def _checked(read: Callable[[], T], where: str) -> T:
+    try:
+        return read()
+    except ImageError as error:
+        raise JobError(f"{where}: {error}") from None

@@ -1,0 +1,75 @@
+"""From a mask as it is stored, or from the image itself, to the pixels that are known.
+
+Shapes: H and W height and width, C channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.defects import DETECTORS
+from pipeline.errors import ImageError
+from pipeline.imaging.image import Image
+from pipeline.imaging.nodata import filled
+
+Known = NDArray[np.bool_]
+"""HW, true where a pixel is known."""
+
+
+def of_file(mask: Image, image: Image, holes: str) -> Known:
+    """The pixels that a mask file leaves; ``MASK_UNFIT`` where it is of another size or other channels.
+
+    A mask of several channels is one whose channels agree, or one with a channel for each of the image's:
+    then a pixel is a hole where any of them says so.
+    """
+    if mask.size[:2] != image.size[:2]:
+        raise ImageError("MASK_UNFIT", f"the mask has {_size(mask)} pixels, the image {_size(image)}")
+    marked_HWC = mask.pixels_HWC != 0 if holes == "white" else mask.pixels_HWC == 0
+    agree = bool((marked_HWC == marked_HWC[..., :1]).all())
+    if not agree and mask.size[2] != image.size[2]:
+        raise ImageError(
+            "MASK_UNFIT",
+            f"the mask has {mask.size[2]} channels that differ, the image {image.size[2]}; give one channel",
+        )
+    return _some(~marked_HWC.any(axis=2))
+
+
+def of_own(image: Image, own: str) -> Known:
+    """The pixels that hold data, or that are not wholly transparent."""
+    height, width, _ = image.size
+    if own == "nodata":
+        valid_HW = image.valid_HW
+        return _some(np.ones((height, width), bool) if valid_HW is None else valid_HW)
+    alpha_HW = image.alpha_HW
+    return _some(np.ones((height, width), bool) if alpha_HW is None else alpha_HW != 0)
+
+
+def detected(image: Image, detectors: tuple[str, ...]) -> Known:
+    """The pixels that none of the detectors calls a defect."""
+    unit_CHW = torch.from_numpy(np.ascontiguousarray(filled(image).to_unit().transpose(2, 0, 1)))
+    defects = [DETECTORS[name](unit_CHW).numpy() for name in detectors]
+    return _some(~np.logical_or.reduce(defects))
+
+
+def without_holes(image: Image, known_HW: Known, own: str | None) -> Image:
+    """The image as it is restored: what was a hole by its own account is none any more."""
+    if own == "nodata" and image.valid_HW is not None:
+        return replace(filled(image), valid_HW=np.ones_like(image.valid_HW))
+    if own == "alpha" and image.alpha_HW is not None:
+        opaque = image.alpha_HW.max()
+        return replace(image, alpha_HW=np.where(known_HW, image.alpha_HW, opaque))
+    return image
+
+
+def _some(known_HW: Known) -> Known:
+    if not known_HW.any():
+        raise ImageError("MASK_UNFIT", "every pixel is a hole: nothing is known to fill them from")
+    return known_HW
+
+
+def _size(image: Image) -> str:
+    return "{} x {}".format(*image.size[:2])

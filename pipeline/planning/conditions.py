@@ -1,0 +1,79 @@
+"""Which mask and which kernel belong to which image, where a dataset has a folder of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+
+from pipeline.attached import Attached
+from pipeline.jobs.conditions import Place
+from pipeline.jobs.job import Dataset
+from pipeline.planning.no_images import is_no_image
+from pipeline.planning.partners import KeyRule, Kind, NoPartner, Partners
+from pipeline.privacy.datasets import conditions_of
+from pipeline.privacy.key import unseal
+from pipeline.storage.base import Entry
+
+_NUMBERS = (".npy", ".txt", ".csv")
+_KINDS = {
+    "mask": Kind("masks", "NO_MASK", "NO_MASK", lambda key: not is_no_image(key)),
+    "kernel": Kind(
+        "kernels",
+        "NO_KERNEL",
+        "NO_KERNEL",
+        lambda key: key.lower().endswith(_NUMBERS) or not is_no_image(key),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Role:
+    """A folder of masks or of kernels."""
+
+    name: str
+    rule: KeyRule
+    partners: Partners
+
+    def attach(self, page: Sequence[Entry]) -> list[Entry]:
+        wanted = {entry.key: self.rule.names(entry.key)[0] for entry in page}
+        found = self.partners.find(wanted.values())
+        attached = []
+        for entry in page:
+            known = Attached.of(entry.attached)
+            name = wanted[entry.key]
+            chosen = self.partners.choose(name, found) if name else self._no_match()
+            attached.append(replace(entry, attached=self._with(known, chosen).text))
+        return attached
+
+    def _with(self, known: Attached, chosen: Entry | NoPartner) -> Attached:
+        if known.fault:
+            return known
+        if isinstance(chosen, NoPartner):
+            return replace(known, fault=chosen.reason, why=chosen.why)
+        address, version = f"{self.partners.url}/{chosen.key}", chosen.version
+        if self.name == "mask":
+            return replace(known, mask=address, mask_version=version)
+        return replace(known, kernel=address, kernel_version=version)
+
+    def _no_match(self) -> NoPartner:
+        return NoPartner(_KINDS[self.name].none, f"its key does not match the rule of the {self.name}s")
+
+
+def with_conditions(dataset: Dataset, pages: Iterator[list[Entry]]) -> Iterator[list[Entry]]:
+    """The pages of a dataset's images, with the masks and kernels that lie in folders of their own."""
+    with ExitStack() as stack:
+        roles = []
+        for name, (place, folder) in conditions_of(dataset).items():
+            partners = stack.enter_context(closing(Partners(folder, dataset, _KINDS[name])))
+            roles.append(_Role(name, _rule_of(place), partners))
+        for page in pages:
+            for role in roles:
+                page = role.attach(page)
+            yield page
+
+
+def _rule_of(place: Place) -> KeyRule:
+    match, key = unseal([place.match or "", place.key or ""])
+    return KeyRule(re.compile(match) if match else None, (key,))

@@ -1,0 +1,51 @@
+"""Whether what a job tells of its images is what its restorers ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from models.card import Card
+from pipeline.conditions.given import Given
+from pipeline.errors import JobError
+from pipeline.jobs.job import Job
+
+_NEEDS = {"mask": "to know which pixels are holes", "operators": "to know what blurred the images"}
+_OPTIONS = {"mask": "--mask", "operators": "--kernel"}
+
+
+def check_conditions(job: Job, restorers: Sequence[tuple[str, Card]], given: Mapping[str, Given]) -> None:
+    """``JobError`` where a restorer of this name and card is not told what it needs, or what has no effect.
+
+    Of images that nobody here degraded no more is known than their pixels, and what the job tells.
+    """
+    if job.degradations:
+        return
+    for index, (name, card) in enumerate(restorers):
+        for need in card.needs:
+            _refuse_untold(job, given, need, f'restorers[{index}]: "{name}"')
+        if card.scale is None and not job.is_paired:
+            raise JobError(
+                f'restorers[{index}]: "{name}" enlarges by the scale of a degradation, which a '
+                'restore run does not know; choose one with a scale of its own, such as "srvgg-x4"'
+            )
+    _refuse_unused(job, [card for _, card in restorers], given)
+
+
+def _refuse_untold(job: Job, given: Mapping[str, Given], need: str, who: str) -> None:
+    for index, dataset in enumerate(job.datasets):
+        if need in _NEEDS and need not in given[dataset.name].may_tell:
+            raise JobError(
+                f"{who} needs {_NEEDS[need]}; give datasets[{index}].{need} ({_OPTIONS[need]} on the command "
+                'line), choose another restorer, or use kind = "benchmark" with degradations'
+            )
+
+
+def _refuse_unused(job: Job, cards: Sequence[Card], given: Mapping[str, Given]) -> None:
+    used = {name for card in cards for name in (*card.needs, *card.takes)}
+    for index, dataset in enumerate(job.datasets):
+        for name in given[dataset.name].names:
+            if name not in used:
+                raise JobError(
+                    f"datasets[{index}].{name}: no restorer of the job takes it, it would have no effect; "
+                    "leave it out, or see restora list restorers for one that does"
+                )
