@@ -28,11 +28,9 @@ def sha256_of(file: IO[bytes]) -> tuple[str, int]:
 
 def short_hash(*parts: str) -> str:
     """128-bit BLAKE2b of the parts, 32 hex digits; parts cannot run into each other."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogateescape")
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return digest.hexdigest()
+    encoded = [part.encode("utf-8", "surrogateescape") for part in parts]
+    message = b"".join([len(each).to_bytes(8, "little") + each for each in encoded])
+    return hashlib.blake2b(message, digest_size=16).hexdigest()
 
 
 def seed_of(*parts: str) -> int:

@@ -48,8 +48,13 @@ def extra_called(name: str) -> Extra:
     return next(each for each in EXTRAS if each.name == name)
 
 
+_ENDINGS = tuple(end for each in EXTRAS for end in each.endings)
+
+
 def require_extra(key: str, where: str) -> None:
     """``JobError`` with the command to type where a file, by its name, needs an extra that is not here."""
+    if not key.lower().endswith(_ENDINGS):
+        return
     for extra in EXTRAS:
         if key.lower().endswith(extra.endings) and not extra.is_installed:
             raise JobError(f"{where}: holds {extra.brings}, which need an extra: {extra.cure}")

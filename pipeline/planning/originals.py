@@ -21,12 +21,17 @@ class Originals:
 
     def __init__(self, run: RunFolder, locator: SourceLocator) -> None:
         self._locator, self._output = locator, run.job.output
+        self._seen: tuple[str, str] | None = None
         self._is_inside = lru_cache(4096)(lambda url, profile: _is_inside(run.layout, url, profile))
 
     def refuse(self, source: Source) -> None:
         """By the place of the object that it is read from."""
         if not source.at and not source.sealed:
             return
+        folder_of_it = (source.dataset, source.at.rpartition("/")[0])
+        if source.at and folder_of_it == self._seen:
+            return  # as the one before it
+        self._seen = folder_of_it
         archive, at = self._locator.locate(source)
         place = archive.place(at)
         if place is None:

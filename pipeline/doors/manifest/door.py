@@ -37,7 +37,7 @@ class ManifestArchive:
         self._store = (
             dataset.store if isinstance(dataset.store, ManifestStore) else ManifestStore(name="manifest")
         )
-        self._folder, self._key = place_of(url, dataset.profile)
+        self._folder, self._key = place_of(absolute_url(url), dataset.profile)
         self._where = f'dataset "{dataset.name}": the manifest' if dataset.private else url
 
     @property

@@ -71,6 +71,13 @@ def test_what_an_address_is_called(tmp_path, row, store, key, at):
     assert (entry.key, entry.at, entry.size, entry.version) == (key, at, -1, "")
 
 
+def test_a_table_in_the_folder_that_one_is_in(tmp_path, monkeypatch):
+    WRITERS["csv"]([{"uri": "a.png"}], tmp_path / "list.csv")
+    monkeypatch.chdir(tmp_path)
+    (entry,) = listed(archive_at("list.csv"))
+    assert (entry.key, entry.at) == ("a.png", f"{tmp_path}/a.png")
+
+
 @pytest.mark.parametrize(("rows", "store", "said"), [
     ([{"path": "a.png"}], {}, 'has neither a column "uri" nor "key"'),
     ([{"uri": "a.png"}], {"columns": {"size": "bytes"}}, "no column 'bytes' for size"),
