@@ -1,5 +1,6 @@
 """A Prefect server and worker of a test's own: loopback only, a home of their own, stopped by pid."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,10 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.postgres import BINARIES, running_postgres
+
 ROOT = Path(__file__).parents[2]
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
 class Service:
@@ -80,6 +84,13 @@ class Service:
 def prefect_service(home: Path):
     """A running server with the project's deployments and a worker."""
     service = Service(home, _free_port())
+    with contextlib.ExitStack() as stack:
+        if all(BINARIES):  # as in deploy/compose.yaml; SQLite where there is none
+            service.env[DATABASE] = stack.enter_context(running_postgres(home))
+        yield from _served(service)
+
+
+def _served(service: Service):
     with _process(service, "server", "start", "--host", "127.0.0.1", "--port", str(service.port)) as server:
         _wait_until_healthy(service, server)
         service("work-pool", "create", "--type", "process", "restora")
