@@ -63,7 +63,10 @@ class ManifestArchive:
         except (JobError, StorageError):
             raise
         except pa.ArrowInvalid as error:
-            raise JobError(f"{self._where}: cannot be read as a table: {self._told(error)}") from error
+            raise JobError(
+                f"{self._where}: cannot be read as a table: {self._told(error)}; every row needs the same "
+                "fields of the same kind, and null or nothing where it has no value"
+            ) from error
         except Exception as error:  # botocore and friends do not derive from OSError
             kind = FolderNotFound if isinstance(error, FileNotFoundError) else StorageError
             raise kind(f"cannot list {self._where}: {self._told(error)}") from error
