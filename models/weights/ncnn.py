@@ -1,0 +1,78 @@
+"""Weights in ncnn's two files: ``.param``, the graph as text, and ``.bin``, its numbers in the graph's order.
+
+Written from ncnn's documentation of its file formats. Reads convolutions and PReLUs, which is what networks
+for enlarging learn.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+MAGIC = "7767517"
+HALF_PRECISION = 0x01306B47
+
+
+def fill_from_ncnn(network: nn.Module, param: Path, binary: Path) -> None:
+    """Gives the network these weights; its layers are in the order in which they run, as in the graph.
+
+    ``ValueError`` where the files are no such graph, or not of this network.
+    """
+    reader = _Reader(binary.read_bytes(), binary.name)
+    learned = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.PReLU)]
+    lines = [line.split() for line in _lines(param) if line.split()[0] in ("Convolution", "PReLU")]
+    if len(lines) != len(learned):
+        raise ValueError(f"{param.name}: {len(lines)} layers with weights, the network has {len(learned)}")
+    with torch.no_grad():
+        for layer, words in zip(learned, lines, strict=True):
+            if isinstance(layer, nn.PReLU) != (words[0] == "PReLU"):
+                raise ValueError(f"{param.name}: {words[1]} is a {words[0]}, where the network has a {layer}")
+            if isinstance(layer, nn.PReLU):
+                layer.weight.copy_(reader.plain(layer.weight.numel()))
+                continue
+            layer.weight.copy_(reader.tagged(layer.weight.numel()).view_as(layer.weight))
+            if layer.bias is not None:
+                layer.bias.copy_(reader.plain(layer.bias.numel()))
+    reader.finish()
+
+
+def _lines(param: Path) -> list[str]:
+    lines = param.read_text(encoding="utf-8").splitlines()
+    if not lines or lines[0].strip() != MAGIC:
+        raise ValueError(f"{param.name}: no graph of ncnn, which starts with {MAGIC}")
+    return [line for line in lines[2:] if line.strip()]
+
+
+class _Reader:
+    """Takes arrays off the front of the weights."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._data, self._name, self._at = data, name, 0
+
+    def plain(self, count: int) -> Tensor:
+        return self._take(count, "<f4")
+
+    def tagged(self, count: int) -> Tensor:
+        """Behind a tag that says how numbers are stored; padded to four bytes."""
+        tag = int.from_bytes(self._data[self._at : self._at + 4], "little")
+        self._at += 4
+        if tag not in (0, HALF_PRECISION):
+            raise ValueError(f"{self._name}: numbers stored with tag {tag:#x}; float32 and float16 are known")
+        values = self._take(count, "<f2" if tag else "<f4")
+        self._at += -self._at % 4
+        return values
+
+    def finish(self) -> None:
+        if self._at != len(self._data):
+            raise ValueError(f"{self._name}: {len(self._data) - self._at} bytes belong to no layer")
+
+    def _take(self, count: int, dtype: str) -> Tensor:
+        size = count * np.dtype(dtype).itemsize
+        if self._at + size > len(self._data):
+            raise ValueError(f"{self._name}: ends early; install its package again")
+        values = np.frombuffer(self._data, dtype, count, self._at).astype(np.float32)
+        self._at += size
+        return torch.from_numpy(values)
