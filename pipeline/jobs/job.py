@@ -174,6 +174,8 @@ class Job(Frozen):
     calibration: str | None = None
     """A file that ``restora calibrate`` wrote: rows of a restore run have ``psnr_floor``. "none": not even by
     the one beside the weights."""
+    psnr_needed: Annotated[float, Field(gt=0, le=100)] = 30.0
+    """Decibels that images should have at least: the report counts those whose floor is lower."""
     save: Literal["none", "restored", "all"] = "none"
     """Which images a benchmark keeps under ``objects/``; a restore or degrade run keeps its result."""
     output_format: str | None = None

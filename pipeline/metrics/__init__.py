@@ -24,6 +24,7 @@ from pipeline.metrics.niqe import Niqe
 from pipeline.metrics.psnr import PSNR, PSNRY
 from pipeline.metrics.sam import SAM
 from pipeline.metrics.scc import SCC
+from pipeline.metrics.sfrc import SFRC, SFRCFlagged
 from pipeline.metrics.sharpness import Sharpness
 from pipeline.metrics.ssim import SSIM, SSIMY
 from pipeline.metrics.uqi import UQI
@@ -48,6 +49,8 @@ _ALL: tuple[Metric, ...] = (
     SAM(),
     ERGAS(),
     SCC(),
+    SFRC(),
+    SFRCFlagged(),
     Sharpness(),
     Niqe(),
     Consistency(),

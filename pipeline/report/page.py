@@ -12,6 +12,7 @@ from pipeline.report import notation
 from pipeline.report.attention import attention, sheet_labels
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
 from pipeline.report.environment import css, environment
+from pipeline.report.floors import floors_of
 from pipeline.report.groups import group_tables
 from pipeline.report.headline import headline
 from pipeline.report.ranking import Ranking, by_place, rankings
@@ -44,13 +45,15 @@ def build_page(
     ranked = rankings(summary, comparisons, known)
     sheets = _sheets(samples, ranked)
     found = attention(table) if facts.kind == "restore" else None
+    floors = floors_of(table) if facts.ok else None
     return (
         environment()
         .get_template("page.jinja")
         .render(
             facts=facts,
             fact_lines=fact_lines(facts, provenance),
-            headline=headline(facts, ranked, known, found),
+            headline=(f"{floors.sentence} " if floors else "") + headline(facts, ranked, known, found),
+            floors=floors,
             attention=found,
             sheet_labels=sheet_labels(found) if facts.kind == "restore" else {},
             rankings=ranked[:RANKINGS_SHOWN],

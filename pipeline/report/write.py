@@ -77,7 +77,8 @@ def write_report(run: RunFolder) -> str:
 def _columns(run: RunFolder) -> list[str]:
     """Of the metric table: what the page says something of."""
     scores = (f"{name}{suffix}" for name in run.job.metrics for suffix in ("", "_degraded"))
-    return [*COLUMNS, *carried_names(run.job), *scores]
+    estimates = ("psnr_estimate", "psnr_floor", "psnr_reason") if run.job.estimates_psnr else ()
+    return [*COLUMNS, *carried_names(run.job), *scores, *estimates]
 
 
 def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sample]:

@@ -79,6 +79,8 @@ def test_contract_ladder(metric):
     match metric.protocol.name:
         case "bias":  # noise has no bias
             ladder = [reference_BCHW + offset for offset in (0.01, 0.03, 0.1)]
+        case "sfrc_flagged":  # a share of few patches
+            ladder = [noisy(reference_BCHW, sigma) for sigma in (0.05, 0.2, 0.6)]
         case "sharpness":  # noise looks sharp
             ladder = [blurred(reference_BCHW, sigma) for sigma in (0.5, 1.0, 2.0)]
         case _:

@@ -10,6 +10,7 @@ from skimage.metrics import structural_similarity
 
 from models.operators.resample import imresize
 from pipeline.metrics import METRICS
+from pipeline.metrics.sfrc import ring_correlation
 
 SET5 = Path(__file__).parents[4] / "shared/data/Set5"
 
@@ -42,6 +43,19 @@ def test_psnr_of_the_camera_pair(camera_pair):
 def test_ms_ssim_of_the_camera_pair(camera_pair):
     """pytorch_msssim 1.0 gives 0.793396, piq 0.8 gives 0.793388."""
     assert score("ms_ssim", camera_pair) == pytest.approx(0.793392, abs=1e-5)
+
+
+def test_ring_correlation_is_that_of_the_authors_code():
+    """frc_utils.FRC and find_earliest_lp_intersection of DIDSR/sfrc (02b04d2) on windowed patches."""
+    reference = data.camera()[128:192, 200:264] / 255.0
+    restored = reference + 0.15 * np.random.RandomState(0).randn(64, 64)
+    pair = [torch.from_numpy(image)[None, None] for image in (restored, reference)]
+    correlation = ring_correlation(*(image[:, :, None] for image in pair))[0, 0, 0]
+    gold = [1.0, 0.999305, 0.990285, 0.993333, 0.972422, 0.945120, 0.923906, 0.877233, 0.814343, 0.791712]
+    assert correlation[:10].tolist() == pytest.approx(gold, abs=1e-6)
+    assert correlation[[14, 15, 31]].tolist() == pytest.approx([0.584040, 0.432385, 0.169484], abs=1e-6)
+    assert METRICS["sfrc"](*pair, None).item() == pytest.approx(0.22740866612258598, abs=1e-7)
+    assert METRICS["sfrc_flagged"](*pair, None).item() == 0.0
 
 
 @pytest.mark.skipif(not SET5.exists(), reason="Set5 is not in ../shared/data")

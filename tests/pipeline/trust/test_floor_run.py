@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline import run
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import open_run
 from pipeline.results.calibrate import calibrate
@@ -65,6 +66,11 @@ def test_images_without_a_reference_get_a_floor_or_a_reason(calibrated, tmp_path
     metadata = json.loads(
         pq.read_schema(tmp_path / "out" / "_restora" / "tables" / "metrics.parquet").metadata[b"restora"]
     )
+    run.report(open_run(job))
+    page = (tmp_path / "out" / "_restora" / "report" / "index.html").read_text()
+    assert "with a floor under the PSNR" in page
+    assert CONDITION in page
+    assert "<code>BANDS</code>" in page
     floor = metadata["psnr_estimate"]["psnr_floor"]
     assert floor["level"] == 0.9
     assert CONDITION in floor["condition"]
