@@ -36,7 +36,9 @@ def record_of(kind: str, name: str) -> Record:
 
 def _restorers() -> list[Record]:
     from models import catalog
+    from models.standings import defaults, standing_of
 
+    best = defaults()
     return [
         {
             "name": card.name,
@@ -45,6 +47,8 @@ def _restorers() -> list[Record]:
             "channels": card.channels,
             "needs": list(card.needs),
             "licence": card.licence,
+            "default_for": [task for task, name in best.items() if name == card.name],
+            "margin_db": standing_of(card.name),
             "summary": card.summary,
             "package": catalog.RESTORERS.origin(card.name) or OURS,
         }

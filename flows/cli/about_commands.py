@@ -70,7 +70,7 @@ def doctor(
 
 
 SHORT = {
-    "restorers": ("name", "task", "scale", "needs", "summary"),
+    "restorers": ("name", "task", "scale", "needs", "margin_db", "summary"),
     "degradations": ("name", "kind", "summary"),
     "metrics": ("name", "unit", "better", "colour"),
     "formats": ("name", "extensions", "lossless", "summary"),
@@ -80,7 +80,7 @@ SHORT = {
 }
 """Columns of the lists that have more than a line has room for."""
 
-LONGEST = {"parameters": 34, "needs": 16}
+LONGEST = {"parameters": 34, "needs": 16, "margin_db": 20}
 """Most characters of columns that are cut."""
 
 

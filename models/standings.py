@@ -1,0 +1,30 @@
+"""How the catalog's restorers stand beside the classics, and which one is the default of a task.
+
+Measured by ``benchmarks/against_classics.py``, which writes ``standings.json``; its tables are in
+docs/classics.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+FILE = Path(__file__).parent / "standings.json"
+
+
+@functools.cache
+def standings() -> dict[str, dict[str, float]]:
+    """Task -> restorer -> dB above the best of all others that were tried, best first."""
+    measured: dict[str, dict[str, float]] = json.loads(FILE.read_text(encoding="utf-8"))
+    return measured
+
+
+def defaults() -> dict[str, str]:
+    """Task -> the restorer to take where nothing else is known: the best one."""
+    return {task: next(iter(margins)) for task, margins in standings().items()}
+
+
+def standing_of(name: str) -> dict[str, float]:
+    """Task -> margin in dB of one restorer, where it was measured."""
+    return {task: margins[name] for task, margins in standings().items() if name in margins}
