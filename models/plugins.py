@@ -153,10 +153,12 @@ class Parts(MutableMapping[str, T]):
         try:
             return self._accept(name, point.load())
         except Exception as error:  # the code of others fails in its own way
-            fault = " ".join(str(error).split()) or "no message"
+            fault = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+            if name not in self.installed:
+                cure = "what it names must be installed, or on PYTHONPATH"
+                raise ValueError(f'"{name}" cannot be used: {fault}; {cure}') from error
             raise ValueError(
-                f'"{name}" ({point.value}) of {self.origin(name) or "no package"} cannot be used: '
-                f"{type(error).__name__}: {fault}"
+                f'"{name}" ({point.value}) of {self.origin(name)} cannot be used: {fault}'
             ) from error
 
 

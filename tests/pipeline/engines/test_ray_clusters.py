@@ -125,5 +125,6 @@ def test_runs_start_their_own_ray_or_join_as_documented(machine, folder, tmp_pat
 
     machine.end()
     assert list(Path(machine.ray).rglob("ray_current_cluster")), "Ray forgot the dead cluster's address"
-    stale = machine.restora(*restore, tmp_path / "stale", cwd=tmp_path)
+    # As with a Ray that wants tokens everywhere, of a user who has none yet.
+    stale = machine.restora(*restore, tmp_path / "stale", cwd=tmp_path, RAY_AUTH_MODE="token")
     assert (stale.returncode, stale.stderr) == (0, "")
