@@ -1,0 +1,95 @@
+"""A signed address of weights in every place that a run writes to: its signature is in none of them."""
+
+import io
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from models.weights import shipped_path
+from tests.flows.command import ENV, restora
+from tests.helpers import encoded, fill, photograph
+
+SECRET = "CANARYBIRD"
+SIGNED = f"w.safetensors?X-Amz-Credential={SECRET}&X-Amz-Signature={SECRET}&token={SECRET}"
+
+
+class _Weights(BaseHTTPRequestHandler):
+    """The shipped weights for whoever signs; 403, with the whole address in the answer, for ``denied``."""
+
+    def do_HEAD(self) -> None:
+        self._answer(b"")
+
+    def do_GET(self) -> None:
+        self._answer(shipped_path("ffdnet-colour").read_bytes())
+
+    def _answer(self, body: bytes) -> None:
+        is_signed = SECRET in self.path and not self.path.startswith("/denied")
+        body = body if is_signed else self.path.encode()
+        self.send_response(200 if is_signed else 403)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Weights)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch) -> Path:
+    """Everything that a command may write to, in one folder; two photographs and a broken one."""
+    for name, variable in (("cache", "RESTORA_CACHE"), ("tmp", "TMPDIR")):
+        (tmp_path / name).mkdir()
+        monkeypatch.setitem(ENV, variable, str(tmp_path / name))
+    images = {f"{number}.png": encoded(photograph(number)) for number in range(2)}
+    fill(tmp_path / "in", images | {"broken.png": images["0.png"][:40]})
+    return tmp_path
+
+
+def told(place: Path) -> list[str]:
+    """Files and names of files that hold the secret; Parquet files by their values and metadata too."""
+    found = []
+    for path in (each for each in place.rglob("*") if each.is_file() and not each.is_symlink()):
+        data = path.read_bytes()
+        if path.suffix == ".parquet":
+            table = pq.read_table(io.BytesIO(data))
+            data += repr((table.to_pylist(), table.schema.metadata)).encode()
+        if SECRET.encode() in data or SECRET in str(path):
+            found.append(str(path.relative_to(place)))
+    return found
+
+
+def test_no_sink_of_a_local_run_holds_a_signature(server, places):
+    out = places / "out"
+    options = ("--restorer", f"{server}/{SIGNED}", "--engine", "local")
+    done = restora("restore", places / "in", out, *options)
+    assert done.returncode == 3, done.stdout + done.stderr
+    printed = [done]
+    printed += [restora(command, out) for command in ("verify", "report", "retry")]
+    assert all(each.returncode in (0, 3) for each in printed), printed[-1].stderr
+    assert not any(SECRET in each.stdout + each.stderr for each in printed)
+    assert told(places) == []
+
+
+def test_no_refusal_repeats_a_signature(server, places, monkeypatch):
+    monkeypatch.setitem(ENV, "RESTORA_CONTACT_SECONDS", "1")
+    for address in (f"{server}/denied/{SIGNED}", f"http://127.0.0.1:9/{SIGNED}"):
+        done = restora("restore", places / "in", places / "out", "--restorer", address, "--engine", "local")
+        assert done.returncode in (1, 2), done.stdout + done.stderr
+        assert SECRET not in done.stdout + done.stderr
+    assert told(places) == []
