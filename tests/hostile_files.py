@@ -174,6 +174,7 @@ DAMAGES: Mapping[str, Callable[[bytes, Rng], bytes]] = {
 }
 UNPACKED = (
     *("nifti", "tiff deep planes", "dicom CT_small.dcm", "dicom MR_small.dcm"),
+    "tiff with metadata",
     *("geotiff uint8", "geotiff int16", "geotiff float32"),
 )
 """Originals whose samples are not compressed: zeros in them are samples like others."""

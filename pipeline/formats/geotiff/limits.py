@@ -12,6 +12,7 @@ from pipeline.formats.geotiff.directory import (
     FLOAT,
     GDAL_NODATA,
     HEIGHT,
+    JPEG_TABLES,
     PHOTOMETRIC,
     PLANES,
     ROWS_PER_STRIP,
@@ -36,7 +37,7 @@ from pipeline.formats.tiff.first_page import (
     is_reduced,
     preview,
 )
-from pipeline.formats.tiff.segments import check_segments
+from pipeline.formats.tiff.segments import JPEG, check_segments, check_tables
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 """Types of samples that are read and written."""
@@ -127,6 +128,8 @@ def segments_of(directory: Directory) -> list[tuple[int, int]]:
 
 def check_segment_data(directory: Directory, data: bytes) -> None:
     """``ImageError("TRUNCATED")`` for a strip or tile that ends early, as far as its own bytes show it."""
+    if compression_of(directory) == JPEG:
+        check_tables(directory.tags.get(JPEG_TABLES, (0, 0, None))[2])
     encoded = (data[at : at + count] for at, count in segments_of(directory) if count)
     check_segments(encoded, compression_of(directory))
 

@@ -23,7 +23,7 @@ from pipeline.formats.tiff.first_page import (
     preview,
 )
 from pipeline.formats.tiff.lzw import LZW, decode_lzw
-from pipeline.formats.tiff.segments import FAX, JPEG, check_segments, ended_early
+from pipeline.formats.tiff.segments import FAX, JPEG, check_segments, check_tables, ended_early
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _UNSIGNED = 1
@@ -136,6 +136,7 @@ def read_samples(page: tifffile.TiffPage, data: bytes) -> NDArray[Any]:
     segments = _segments(page, planes, len(data))
     unpack = _lzw_unpacker(page, samples) if page.compression == LZW else None
     compression = int(page.compression)
+    check_tables(page.jpegtables if compression == JPEG else None)
     stored = np.empty((planes, height, width, samples), page.dtype)
     for index, (offset, count) in enumerate(segments):
         encoded = data[offset : offset + count]

@@ -39,6 +39,12 @@ def check_segments(encoded: Iterable[bytes], compression: int) -> None:
             raise ended_early()
 
 
+def check_tables(tables: bytes | None) -> None:
+    """The tables that all JPEG strips and tiles of a page share: zeros in them make other pixels of all."""
+    if tables and not ends_with_marker(tables):
+        raise ended_early()
+
+
 def ended_early() -> ImageError:
     """For a strip or tile without all of its pixels."""
     return ImageError(

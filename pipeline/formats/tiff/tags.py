@@ -144,17 +144,15 @@ def directory_to_write(entries: Mapping[str, Any]) -> tuple[ByteOrder, Directory
 def resolution_arguments(directory: Directory, order: ByteOrder) -> dict[str, Any]:
     """The resolution tags as tifffile wants them: rationals, not floats, so that they stay byte for byte."""
     tags = {tag.code: tag for tag in directory.tags}
-    if len(_resolutions(tags)) == 0 or any(
-        tags[c].kind != 5 for c in (X_RESOLUTION, Y_RESOLUTION) if c in tags
-    ):
+    found = [tags[code] for code in (X_RESOLUTION, Y_RESOLUTION) if code in tags]
+    if not found or any((tag.kind, tag.number) != (5, 1) for tag in found):
         return {}
-    x = tags.get(X_RESOLUTION, tags.get(Y_RESOLUTION))
-    y = tags.get(Y_RESOLUTION, x)
-    assert x is not None
-    assert y is not None
-    unit = struct.unpack(f"{order}H", tags[RESOLUTION_UNIT].value)[0] if RESOLUTION_UNIT in tags else 2
-    pairs = tuple(struct.unpack(f"{order}II", tag.value) for tag in (x, y))
-    return {"resolution": pairs, "resolutionunit": unit}
+    x, y = (struct.unpack(f"{order}II", tag.value) for tag in (found[0], found[-1]))
+    if 0 in (x[1], y[1]):
+        return {}  # a number over nothing is none
+    said = tags.get(RESOLUTION_UNIT)
+    unit = struct.unpack(f"{order}H", said.value)[0] if said and (said.kind, said.number) == (3, 1) else 2
+    return {"resolution": (x, y), "resolutionunit": unit}
 
 
 def extra_tags(entries: Mapping[str, Any], directory: Directory) -> list[tuple[int, int, int, bytes, bool]]:

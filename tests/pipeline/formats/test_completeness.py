@@ -1,10 +1,12 @@
 """Complete or quarantined: data that end early, in every codec and container, are never an image."""
 
+import io
 import struct
 
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode
@@ -77,3 +79,15 @@ def test_a_lossless_webp_may_end_in_zeros_of_its_own_and_in_no_others(quality):
         with pytest.raises(ImageError) as refusal:
             decode(data[: end - zeros] + bytes(zeros) + data[end:])
         assert refusal.value.reason == "TRUNCATED"
+
+
+@pytest.mark.parametrize("name", ["tiff jpeg Pillow", "geotiff JPEG tiles"])
+def test_jpeg_tables_that_end_in_zeros_are_not_taken_for_tables(name):
+    """All strips and tiles share them: every pixel would be another one."""
+    data, _ = SAMPLES[name]
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        tag = file.pages[0].tags[347]
+    half, end = tag.valueoffset + tag.count // 2, tag.valueoffset + tag.count
+    with pytest.raises(ImageError) as refusal:
+        decode(data[:half] + bytes(end - half) + data[end:])
+    assert refusal.value.reason == "TRUNCATED"

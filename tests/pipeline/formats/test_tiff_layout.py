@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from pipeline.formats import decode, encode
+from tests.bad_images import PHOTO, tiff
 
 
 @pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
@@ -23,3 +24,13 @@ def test_opacity_stays_at_its_place(kind, place):
         page = written.pages[0]
         assert [each.name.lower() for each in page.extrasamples] == extras
         assert np.array_equal(page.asarray(), samples_HWC)
+
+
+@pytest.mark.parametrize("value", [b"\1\0\0\0\0\0\0\0", b"\0" * 8])
+def test_a_resolution_over_nothing_is_none(value):
+    """A damaged number must not cost an image that is whole."""
+    data = tiff(PHOTO, photometric="rgb", resolution=((300, 1), (300, 1)))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        at = file.pages[0].tags[282].valueoffset
+    image = decode(data[:at] + value + data[at + 8 :])
+    assert np.array_equal(decode(encode(image)).samples, PHOTO)
