@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.addresses import redacted_values
 from pipeline.jobs.job import Job
 
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
@@ -15,7 +16,8 @@ _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 
 def commands(job: Job, quarantined: bool) -> list[str]:
     """Lines for a POSIX shell, without comments, which an interactive zsh does not take."""
-    written = job.model_dump(mode="json", exclude_defaults=True, exclude_none=True) | {"kind": job.kind}
+    fields = job.model_dump(mode="json", exclude_defaults=True, exclude_none=True) | {"kind": job.kind}
+    written = redacted_values(fields)  # a signed address of weights is read from the cache of its machine
     profile = f" --profile {shlex.quote(job.output_profile)}" if job.output_profile else ""
     output = shlex.quote(job.output) + profile
     lines = ["cat > job.toml <<'END_OF_JOB'", *toml(written).splitlines(), "END_OF_JOB"]

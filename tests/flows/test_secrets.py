@@ -79,6 +79,7 @@ def test_no_sink_of_a_local_run_holds_a_signature(server, places):
     options = ("--restorer", f"{server}/{SIGNED}", "--engine", "local")
     done = restora("restore", places / "in", out, *options)
     assert done.returncode == 3, done.stdout + done.stderr
+    assert told(places) == [], "before another command writes the report anew"
     printed = [done]
     printed += [restora(command, out) for command in ("verify", "report", "retry")]
     assert all(each.returncode in (0, 3) for each in printed), printed[-1].stderr
