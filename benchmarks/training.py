@@ -55,13 +55,16 @@ def main() -> None:
         write_photographs(Path(folder) / "in", 16, 256)
         for name, make in RECIPES.items():
             beside_bare(name, make(folder, 1), chosen)
-        beside_one_worker(folder, chosen)
+        if chosen.device == "cpu" and not chosen.one_process:
+            beside_one_worker(folder, chosen)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="Blocks of each.")
     parser.add_argument("--steps", type=int, default=20, help="Steps of a block.")
+    parser.add_argument("--device", default="cpu", help="Of the first part; the second is of a CPU.")
+    parser.add_argument("--one-process", action="store_true", help="The first part alone.")
     return parser.parse_args()
 
 
@@ -111,7 +114,7 @@ def training_of(parsed: TrainingRecipe, world: World | None = None) -> Trainer:
 
 def beside_bare(name: str, parsed: TrainingRecipe, chosen: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    training = training_of(parsed)
+    training = training_of(parsed, World(device=torch.device(chosen.device)))
     ours = OurSteps(training)
     bare = BareRestoration(training) if parsed.kind == "restoration" else BareGeneration(training)
     for contestant in (ours, bare):
@@ -133,6 +136,8 @@ def timed(contestant: Callable[[int], None], steps: int) -> tuple[float, float]:
     """Seconds per step by the clock, and of the processor, which other work on the machine moves less."""
     clock, cpu = time.perf_counter(), time.thread_time()
     contestant(steps)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return (time.perf_counter() - clock) / steps, (time.thread_time() - cpu) / steps
 
 
@@ -155,17 +160,19 @@ class BareRestoration:
 
     def __init__(self, training: Trainer) -> None:
         parsed = training.recipe
-        self._network = started(parsed).to(memory_format=torch.channels_last)
+        device = training.world.device
+        self._network = started(parsed).to(device, memory_format=torch.channels_last)
         self._optimizer = torch.optim.Adam(
             self._network.parameters(), parsed.optimizer.learning_rate, parsed.optimizer.betas
         )
-        self._batches = [training.samples.examples(step)[0] for step in range(4)]
+        examples = [training.samples.examples(step)[0] for step in range(4)]
+        self._batches = [(each.degraded_BCHW.to(device), each.target_BCHW.to(device)) for each in examples]
 
     def __call__(self, steps: int) -> None:
         for step in range(steps):
-            example = self._batches[step % len(self._batches)]
+            degraded_BCHW, target_BCHW = self._batches[step % len(self._batches)]
             self._optimizer.zero_grad()
-            F.l1_loss(self._network(example.degraded_BCHW), example.target_BCHW).backward()
+            F.l1_loss(self._network(degraded_BCHW), target_BCHW).backward()
             self._optimizer.step()
 
 
@@ -176,18 +183,21 @@ class BareGeneration:
         parsed = training.recipe
         spec = parsed.discriminator
         assert spec is not None
-        self._generator: Any = started(parsed).to(memory_format=torch.channels_last)
-        self._discriminator = build_discriminator(spec.architecture, spec.arguments)
+        self._device = training.world.device
+        self._generator: Any = started(parsed).to(self._device, memory_format=torch.channels_last)
+        self._discriminator = build_discriminator(spec.architecture, spec.arguments).to(self._device)
         rates = parsed.optimizer.learning_rate, parsed.optimizer.betas
         self._optimizers = [
             torch.optim.Adam(n.parameters(), *rates) for n in (self._generator, self._discriminator)
         ]
-        self._batches = [training.samples.clean(step)[0] * 2 - 1 for step in range(4)]
+        self._batches = [training.samples.clean(step)[0].to(self._device) * 2 - 1 for step in range(4)]
 
     def __call__(self, steps: int) -> None:
         for step in range(steps):
             real_BCNN = self._batches[step % len(self._batches)]
-            fake_BCNN = self._generator(torch.randn(len(real_BCNN), self._generator.latent))
+            fake_BCNN = self._generator(
+                torch.randn(len(real_BCNN), self._generator.latent, device=self._device)
+            )
             self._optimizers[0].zero_grad()
             self._discriminator.requires_grad_(False)
             F.softplus(-self._discriminator(fake_BCNN)).mean().backward()
