@@ -77,10 +77,11 @@ def _uncommitted(run: RunFolder, committed: Committed) -> Iterator[Source]:
 
 
 def _looked_up(run: RunFolder, new: list[Source]) -> list[Source]:
-    folder = run.layout.folder
+    keys = [_output_key(run, source) for source in new]
+    distinct = list(dict.fromkeys(keys))  # the members of a bundle share one
     with ThreadPoolExecutor(_THREADS) as pool:
-        there = pool.map(lambda source: folder.exists(_output_key(run, source)), new)
-        return [source for source, exists in zip(new, there, strict=True) if exists]
+        there = dict(zip(distinct, pool.map(run.layout.folder.exists, distinct), strict=True))
+    return [source for source, key in zip(new, keys, strict=True) if there[key]]
 
 
 def _listed_among(run: RunFolder, new: Iterable[Source]) -> list[Source]:
