@@ -27,12 +27,12 @@ RUN /opt/restora/bin/pip install --constraint constraints.txt ".[${EXTRAS}]" \
 FROM python:${PYTHON}-slim-bookworm
 # wget: KubeRay asks Ray's health by it.
 RUN apt-get update && apt-get install --yes --no-install-recommends wget && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 restora && install -d -o restora /work
+    && useradd --create-home --uid 1000 restora && install -d -o restora /srv/restora
 COPY --from=build /opt/restora /opt/restora
-COPY --chown=restora conf /work/conf
-COPY --chown=restora flows /work/flows
-COPY --chown=restora prefect.yaml /work/
+COPY --chown=restora conf /srv/restora/conf
+COPY --chown=restora flows /srv/restora/flows
+COPY --chown=restora prefect.yaml /srv/restora/
 ENV PATH=/opt/restora/bin:$PATH PYTHONUNBUFFERED=1 DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0
 USER restora
-WORKDIR /work
+WORKDIR /srv/restora
 CMD ["restora", "--help"]
