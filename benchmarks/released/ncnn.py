@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MAGIC = "7767517"
-HALF_PRECISION = 0x01306B47
+from models.weights.ncnn import Numbers, graph_lines
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ class Graph(nn.Module):
 
     def __init__(self, param: Path, binary: Path) -> None:
         super().__init__()
-        self.layers = read_graph(param.read_text())
-        reader = Reader(binary.read_bytes())
+        self.layers = read_graph(param)
+        reader = Numbers(binary.read_bytes(), binary.name)
         for index, layer in enumerate(self.layers):
             for name, tensor in WEIGHTS.get(layer.kind, no_weights)(layer.parameters, reader).items():
                 self.register_buffer(f"{name}_{index}", tensor)
@@ -62,11 +60,8 @@ class Graph(nn.Module):
         return sum(tensor.numel() for tensor in self.buffers())
 
 
-def read_graph(text: str) -> list[Layer]:
-    lines = text.splitlines()
-    if lines[0].strip() != MAGIC:
-        raise ValueError(f"not an ncnn graph: starts with {lines[0][:20]!r}, expected {MAGIC}")
-    layers = [read_layer(line.split()) for line in lines[2:] if line.strip()]
+def read_graph(param: Path) -> list[Layer]:
+    layers = [read_layer(line.split()) for line in graph_lines(param)]
     if unknown := sorted({layer.kind for layer in layers} - OPERATIONS.keys() - {"Input"}):
         raise ValueError(f"layers that this reader does not know: {', '.join(unknown)}")
     return layers
@@ -85,56 +80,27 @@ def read_layer(words: list[str]) -> Layer:
     return Layer(kind, name, tuple(blobs[:inputs]), tuple(blobs[inputs:]), parameters)
 
 
-class Reader:
-    """Takes arrays off the front of the weights, in the order of the graph."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def plain(self, count: int) -> Tensor:
-        return self._take(count, "<f4")
-
-    def tagged(self, count: int) -> Tensor:
-        """Behind a tag that says how numbers are stored; padded to four bytes."""
-        tag = int.from_bytes(self._data[self._at : self._at + 4], "little")
-        self._at += 4
-        if tag not in (0, HALF_PRECISION):
-            raise ValueError(f"weights stored with tag {tag:#x}; this reader knows float32 and float16")
-        values = self._take(count, "<f2" if tag else "<f4")
-        self._at += -self._at % 4
-        return values
-
-    def finish(self) -> None:
-        if self._at != len(self._data):
-            raise ValueError(f"{len(self._data) - self._at} bytes of weights belong to no layer")
-
-    def _take(self, count: int, dtype: str) -> Tensor:
-        values = np.frombuffer(self._data, dtype, count, self._at).astype(np.float32)
-        self._at += count * np.dtype(dtype).itemsize
-        return torch.from_numpy(values)
-
-
 Parameters = dict[int, Any]
 
 
-def no_weights(parameters: Parameters, reader: Reader) -> dict[str, Tensor]:
+def no_weights(parameters: Parameters, reader: Numbers) -> dict[str, Tensor]:
     return {}
 
 
-def convolution_weights(parameters: Parameters, reader: Reader) -> dict[str, Tensor]:
+def convolution_weights(parameters: Parameters, reader: Numbers) -> dict[str, Tensor]:
     outputs, width = parameters[0], parameters[1]
     shape = (outputs, -1, parameters.get(11, width), width)
     weights = {"weight": reader.tagged(parameters[6]).view(shape)}
     return weights | ({"bias": reader.plain(outputs)} if parameters.get(5) else {})
 
 
-def constant(parameters: Parameters, reader: Reader) -> dict[str, Tensor]:
+def constant(parameters: Parameters, reader: Numbers) -> dict[str, Tensor]:
     width, height, channels = (parameters.get(key, 0) for key in (0, 1, 2))
     assert min(width, height, channels) > 0, f"a constant of shape {parameters}"
     return {"weight": reader.plain(width * height * channels).view(1, channels, height, width)}
 
 
-WEIGHTS: dict[str, Callable[[Parameters, Reader], dict[str, Tensor]]] = {
+WEIGHTS: dict[str, Callable[[Parameters, Numbers], dict[str, Tensor]]] = {
     "Convolution": convolution_weights,
     "MemoryData": constant,
     "PReLU": lambda parameters, reader: {"weight": reader.plain(parameters[0])},

@@ -21,9 +21,9 @@ def fill_from_ncnn(network: nn.Module, param: Path, binary: Path) -> None:
 
     ``ValueError`` where the files are no such graph, or not of this network.
     """
-    reader = _Reader(binary.read_bytes(), binary.name)
+    reader = Numbers(binary.read_bytes(), binary.name)
     learned = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.PReLU)]
-    lines = [line.split() for line in _lines(param) if line.split()[0] in ("Convolution", "PReLU")]
+    lines = [line.split() for line in graph_lines(param) if line.split()[0] in ("Convolution", "PReLU")]
     if len(lines) != len(learned):
         raise ValueError(f"{param.name}: {len(lines)} layers with weights, the network has {len(learned)}")
     with torch.no_grad():
@@ -39,20 +39,22 @@ def fill_from_ncnn(network: nn.Module, param: Path, binary: Path) -> None:
     reader.finish()
 
 
-def _lines(param: Path) -> list[str]:
+def graph_lines(param: Path) -> list[str]:
+    """The layers of a ``.param``, one a line; ``ValueError`` where it is none."""
     lines = param.read_text(encoding="utf-8").splitlines()
     if not lines or lines[0].strip() != MAGIC:
         raise ValueError(f"{param.name}: no graph of ncnn, which starts with {MAGIC}")
     return [line for line in lines[2:] if line.strip()]
 
 
-class _Reader:
-    """Takes arrays off the front of the weights."""
+class Numbers:
+    """Takes arrays off the front of a ``.bin``; ``name`` is for messages."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self._data, self._name, self._at = data, name, 0
 
     def plain(self, count: int) -> Tensor:
+        """So many of float32."""
         return self._take(count, "<f4")
 
     def tagged(self, count: int) -> Tensor:
@@ -66,6 +68,7 @@ class _Reader:
         return values
 
     def finish(self) -> None:
+        """``ValueError`` where numbers are left."""
         if self._at != len(self._data):
             raise ValueError(f"{self._name}: {len(self._data) - self._at} bytes belong to no layer")
 
