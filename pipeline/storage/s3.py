@@ -10,6 +10,7 @@ import asyncio
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ import fsspec.asyn
 from s3fs import S3FileSystem
 
 from pipeline.storage.base import MARKER, Entry
+from pipeline.storage.ranged import RangedFile
 from pipeline.storage.remote import Remote, etag_of
 from pipeline.storage.retrying import silence_seconds, transfer_seconds
 
@@ -110,7 +112,7 @@ class S3(Remote):
 
     def open(self, key: str) -> IO[bytes]:
         """A file whose every read is a ranged request, tried again as any other."""
-        return io.BufferedReader(_Ranges(self, key, self.entry(key).size), _READ_AHEAD)
+        return io.BufferedReader(RangedFile(partial(self.part, key), self.entry(key).size), _READ_AHEAD)
 
     def entry(self, key: str) -> Entry:
         """By one HEAD."""
@@ -149,41 +151,6 @@ class S3(Remote):
     def _head(self, key: str) -> Any:
         bucket, name, _ = self._fs.split_path(self._path(key))
         return self._fs.call_s3("head_object", Bucket=bucket, Key=name)
-
-
-class _Ranges(io.RawIOBase):
-    """The bytes of an object where a reader wants them."""
-
-    def __init__(self, store: S3, key: str, size: int) -> None:
-        self._store, self._key, self._size, self._place = store, key, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = max(0, offset + (0, self._place, self._size)[whence])
-        return self._place
-
-    def readall(self) -> bytes:
-        """The rest, in one request and not in many small ones."""
-        data = self._store.part(self._key, self._place, self._size) if self._place < self._size else b""
-        self._place += len(data)
-        return data
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._place + len(buffer), self._size)
-        if self._place >= end:
-            return 0
-        data = self._store.part(self._key, self._place, end)
-        buffer[: len(data)] = data
-        self._place += len(data)
-        return len(data)
 
 
 def _entry(key: str, listed: dict[str, Any]) -> Entry:

@@ -7,19 +7,21 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from typing import IO
 
 from pipeline.doors.tar.index import read_index
 from pipeline.doors.tar.member import Member
 from pipeline.doors.tar.shard import OpenShard, found_in
-from pipeline.doors.tar.windows import WindowFile, Windows
+from pipeline.doors.tar.windows import Windows
 from pipeline.errors import ImageError, JobError
 from pipeline.jobs.datasets import Dataset
 from pipeline.storage import folder as storage
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from pipeline.storage.patterns import matcher
+from pipeline.storage.ranged import RangedFile
 
 NO_SHARDS = "objects beside tar shards"
 """What a listing leaves out and counts."""
@@ -94,7 +96,7 @@ class TarArchive:
     def opened(self, member: Member, stack: ExitStack) -> OpenShard:
         """The shard of a member, with all that is in it. ``ImageError`` with ``CHANGED`` as ``read``."""
         size = self._folder.entry(member.shard).size
-        raw = WindowFile(self._windows, member.shard, member.version, size)
+        raw = RangedFile(partial(self._windows.read, member.shard, member.version), size)
         file = stack.enter_context(io.BufferedReader(raw, 1 << 16))
         return OpenShard(file, [each for each in found_in(file)[1] if each.offset + each.size <= size])
 

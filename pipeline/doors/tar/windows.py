@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections import OrderedDict
 
@@ -19,39 +18,6 @@ class _Window:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.data: bytes | None = None
-
-
-class WindowFile(io.RawIOBase):
-    """An object at a version as a file to read and seek in."""
-
-    def __init__(self, windows: Windows, key: str, version: str, size: int) -> None:
-        self._windows, self._object, self._size, self._place = windows, (key, version), size, 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Reads nothing."""
-        self._place = offset + (0, self._place, self._size)[whence]
-        return self._place
-
-    def readinto(self, buffer: object) -> int:
-        """Out of a window."""
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        end = min(self._place + len(view), self._size)
-        data = self._windows.read(*self._object, self._place, end) if self._place < end else b""
-        view[: len(data)] = data
-        self._place += len(data)
-        return len(data)
 
 
 class Windows:
