@@ -91,51 +91,63 @@ def read_collection(
     takes (a colour image becomes grey by BT.601, a grey one is repeated). ``pairs``: each image needs a
     reference, ``scale`` times as large. ``JobError`` where no image is left.
     """
-    facts: list[PictureFacts] = []
     takes = Takes(channels, smallest, pairs, scale)
-    skipped: dict[str, str] = {}
-    pictures: list[Picture] | None = []
-    held, largest = 0, shard_bytes(most_bytes)
+    read = _Read(most_bytes)
     for number, place, pair in _all_decoded(datasets, Limits(most_pixels), pairs):
-        name = f"{datasets[number].name}/{place.key}"
+        read.add(f"{datasets[number].name}/{place.key}", number, place, pair, takes)
+    if not read.facts:
+        places = ", ".join(f"{each.uri} ({each.pattern})" for each in datasets)
+        first = "; ".join(f"{name}: {why}" for name, why in list(read.skipped.items())[:3])
+        raise JobError(f"data.datasets: nothing to train on in {places}. {first or 'No object matches.'}")
+    if read.pictures is not None:
+        return Collection(tuple(read.pictures), read.skipped)
+    facts = read.streamable()
+    return StreamedCollection(
+        datasets, facts, read.skipped, takes, most_bytes=most_bytes, most_pixels=most_pixels
+    )
+
+
+class _Read:
+    """What is known of the images read so far; their pixels too, for as long as all fit in."""
+
+    def __init__(self, most_bytes: float) -> None:
+        self.most_bytes = most_bytes
+        self.facts: list[PictureFacts] = []
+        self.skipped: dict[str, str] = {}
+        self.pictures: list[Picture] | None = []
+        self._held = 0
+
+    def add(self, name: str, number: int, place: Place, pair: Decoded, takes: Takes) -> None:
+        """An image of dataset ``number``, or why it is left out."""
         try:
             picture = usable_pair(name, pair, takes)
         except ImageError as error:
-            skipped[name] = f"{error.reason}: {error}"
-            continue
-        pixels = picture.pixels_HWC
-        shape = (pixels.shape[0], pixels.shape[1], pixels.shape[2])
-        facts.append(PictureFacts(name, number, place, shape, picture.nbytes, picture.digest))
-        held += picture.nbytes
-        if held > most_bytes:
-            pictures = None
-        elif pictures is not None:
-            pictures.append(picture)
-    if not facts:
-        places = ", ".join(f"{each.uri} ({each.pattern})" for each in datasets)
-        first = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:3])
-        raise JobError(f"data.datasets: nothing to train on in {places}. {first or 'No object matches.'}")
-    if pictures is not None:
-        return Collection(tuple(pictures), skipped)
-    if too_large := [each for each in facts if each.nbytes > largest]:
-        skipped |= {
+            self.skipped[name] = f"{error.reason}: {error}"
+            return
+        height, width, channels = picture.pixels_HWC.shape
+        shape = (height, width, channels)
+        self.facts.append(PictureFacts(name, number, place, shape, picture.nbytes, picture.digest))
+        self._held += picture.nbytes
+        if self._held > self.most_bytes:
+            self.pictures = None
+        elif self.pictures is not None:
+            self.pictures.append(picture)
+
+    def streamable(self) -> list[PictureFacts]:
+        """Those that a shard can hold; the others are skipped. ``JobError`` where it holds none."""
+        largest = shard_bytes(self.most_bytes)
+        self.skipped |= {
             each.name: f"TOO_LARGE: {each.nbytes / 1e9:.3g} GB decoded; a fifth of data.memory_gigabytes is "
             "the most where images do not all fit in"
-            for each in too_large
+            for each in self.facts
+            if each.nbytes > largest
         }
-        facts = [each for each in facts if each.nbytes <= largest]
+        facts = [each for each in self.facts if each.nbytes <= largest]
         if not facts:
             raise JobError(
                 f"data.memory_gigabytes: too little for any of the images; give {HELD} times the largest one"
             )
-    return StreamedCollection(
-        datasets,
-        facts,
-        skipped,
-        takes,
-        most_bytes=most_bytes,
-        most_pixels=most_pixels,
-    )
+        return facts
 
 
 def _all_decoded(

@@ -61,24 +61,36 @@ PublicDataset = Annotated[Dataset, AfterValidator(_not_private)]
 """A collection whose names may be shown."""
 
 
-def with_references(datasets: tuple[Dataset, ...], references: References | None) -> tuple[Dataset, ...]:
-    """The datasets; those that name no references get these."""
-    if references is None:
-        return datasets
-    shared = {"references": references}
-    return tuple(each if each.references else each.model_copy(update=shared) for each in datasets)
+class Referenced(Frozen):
+    """A section of datasets, which may be pairs."""
 
-
-class Data(Frozen):
-    """What is trained on."""
-
-    datasets: Annotated[tuple[PublicDataset, ...], Field(min_length=1)]
-    """Collections, as in a job; every image is decoded once, and kept in memory where all fit in."""
+    datasets: tuple[PublicDataset, ...] = ()
+    """Collections, as in a job."""
     references: (
         Annotated[References, BeforeValidator(placed, json_schema_input_type=str | References)] | None
     ) = None
     """The true images of datasets that do not name their own: then nothing is degraded, and crops of both are
     of the same place. See docs/pairs.md."""
+
+    @property
+    def collections(self) -> tuple[Dataset, ...]:
+        """The datasets, each with its references."""
+        if self.references is None:
+            return self.datasets
+        shared = {"references": self.references}
+        return tuple(each if each.references else each.model_copy(update=shared) for each in self.datasets)
+
+    @property
+    def names_references(self) -> bool:
+        """Whether any dataset has references of its own."""
+        return any(each.references is not None for each in self.collections)
+
+
+class Data(Referenced):
+    """What is trained on."""
+
+    datasets: Annotated[tuple[PublicDataset, ...], Field(min_length=1)]
+    """Collections, as in a job; every image is decoded once, and kept in memory where all fit in."""
     crop: Annotated[int, Field(ge=4)]
     """Side of a sample in pixels of the source; of a pair, of the reference."""
     downsample: PositiveInt = 1
@@ -102,16 +114,6 @@ class Data(Frozen):
     """Tab-separated table of package, file, licence and author of every image, for the card."""
     threads: PositiveInt = 1
     """Threads that make samples while the networks work."""
-
-    @property
-    def collections(self) -> tuple[Dataset, ...]:
-        """The datasets, each with its references."""
-        return with_references(self.datasets, self.references)
-
-    @property
-    def names_references(self) -> bool:
-        """Whether any dataset has references of its own."""
-        return any(each.references is not None for each in self.collections)
 
 
 class Network(Frozen):
@@ -204,15 +206,11 @@ class Growth(Frozen):
     """Share of them in which a new size fades in."""
 
 
-class Validation(Frozen):
+class Validation(Referenced):
     """What is looked at while training. Never changes the weights."""
 
     datasets: tuple[PublicDataset, ...] = ()
     """Collections that are not trained on; none: no scores."""
-    references: (
-        Annotated[References, BeforeValidator(placed, json_schema_input_type=str | References)] | None
-    ) = None
-    """The true images of datasets that do not name their own, as ``data.references``."""
     degradations: tuple[Degradation, ...] = ()
     """Presets or chains, as in a job; none: those of the training."""
     metrics: tuple[str, ...] = ("psnr", "ssim")
@@ -229,16 +227,6 @@ class Validation(Frozen):
     """Pictures on a sheet."""
     generated: PositiveInt = 256
     """Images of a generator that are compared with as many crops."""
-
-    @property
-    def collections(self) -> tuple[Dataset, ...]:
-        """The datasets, each with its references."""
-        return with_references(self.datasets, self.references)
-
-    @property
-    def names_references(self) -> bool:
-        """Whether any dataset has references of its own."""
-        return any(each.references is not None for each in self.collections)
 
 
 class Checkpoints(Frozen):
