@@ -34,6 +34,7 @@ from pipeline.processing.cases import Case, Failure, Loaded, Outcome
 from pipeline.processing.estimates import PsnrEstimates
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.processing.pairs import found_case, found_input, in_reference_range
+from pipeline.processing.told import described, refuse_other_scale, shared_condition
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 
@@ -130,10 +131,10 @@ class Processor:
         if built is None:
             return [(None, {}) for _ in cases]
         started = time.perf_counter()
-        condition = _shared_condition(cases, built)
+        condition = shared_condition(cases, built)
         if condition is None:
             return [each for case in cases for each in self._restore([case], built, degradation)]
-        _refuse_other_scale(cases[0], built, condition.scale)
+        refuse_other_scale(cases[0], built, condition.scale)
         degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
         given_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
         valid_B1HW = valid_output(cases, given_BCHW)
@@ -143,7 +144,7 @@ class Processor:
         self._add_estimates(built, cases, condition, given_BCHW, scores)
         pixels_BHWC = to_stored(restored_BCHW, cases[0].model.domain)
         seconds = (time.perf_counter() - started) / len(cases)
-        known = _described(condition) | cut
+        known = described(condition) | cut
         each = zip(cases, pixels_BHWC, given_BCHW, clipped_B.tolist(), scores, strict=True)
         return [
             (
@@ -255,50 +256,6 @@ def _radiometry_of(image: Image) -> dict[str, Any]:
         "data_range_rule": domain.rule,
         "nodata_share": nodata.share(image),
     }
-
-
-def _refuse_other_scale(case: Case, built: BuiltRestorer, scale: int) -> None:
-    """``ImageError`` where a restorer's output has another size than the reference of a pair."""
-    its = built.restorer.card.scale
-    if case.found is not None and its is not None and its != scale:
-        raise ImageError(
-            "REFERENCE_SIZE",
-            f"the restorer enlarges by {its}, and the reference is {scale} times as large as the image",
-        )
-
-
-def _shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition | None:
-    """One condition for the whole batch, or ``None`` where the images must go one by one."""
-    conditions = [case.degraded.condition for case in cases]
-    first = conditions[0]
-    if len(cases) > 1 and any(each.operators != first.operators for each in conditions):
-        if built.restorer.card.inverts_operators:
-            return None
-        first = replace(first, operators=())
-    given = built.spec.noise_level
-    levels = [each.noise_level_B for each in conditions]
-    if given is not None:
-        first = replace(first, noise_level_B=torch.full((len(cases),), given / 255))
-    elif built.spec.estimate_noise:
-        first = replace(first, noise_level_B=None)
-    elif all(level is not None for level in levels):
-        first = replace(first, noise_level_B=torch.cat([level for level in levels if level is not None]))
-    masks = [each.mask_B1HW for each in conditions]
-    if all(mask is not None for mask in masks):
-        first = replace(first, mask_B1HW=torch.cat([mask for mask in masks if mask is not None]))
-    return first
-
-
-def _described(condition: Condition) -> dict[str, Any]:
-    """What the restorer was given, in the row: a score with a known noise level is not a blind one."""
-    known: dict[str, Any] = {"scale": condition.scale} if condition.scale != 1 else {}
-    if condition.noise_level_B is not None:
-        known["noise_level"] = "given"
-    if condition.mask_B1HW is not None:
-        known["mask"] = "given"
-    if condition.operators:
-        known["operators"] = [operator.name for operator in condition.operators]
-    return known
 
 
 def _bisected(run: Callable[[Sequence[Case]], list[T]], cases: Sequence[Case]) -> list[T | Exception]:
