@@ -15,8 +15,8 @@ from tests.faulty_s3 import OBJECT, faulty_s3
 
 @pytest.fixture
 def budget(monkeypatch):
-    monkeypatch.setenv(CONTACT_SECONDS, "1.5")
-    monkeypatch.setenv(REQUEST_SECONDS, "1.5")
+    monkeypatch.setenv(CONTACT_SECONDS, "3")
+    monkeypatch.setenv(REQUEST_SECONDS, "3")
 
 
 DEEDS = {
