@@ -10,7 +10,13 @@ from pipeline.quarantine import StagedError, quarantine_columns
 FETCHED = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"}
 ALONE = {"CRASHED", "TIMED_OUT"}
 PAIRED = {"NO_REFERENCE", "TWO_REFERENCES", "REFERENCE_SIZE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"}
-STAGES = dict.fromkeys(FETCHED, "fetch") | dict.fromkeys(ALONE, "process") | dict.fromkeys(PAIRED, "pair")
+CONDITIONED = {"NO_MASK", "MASK_UNFIT", "NO_KERNEL", "KERNEL_UNFIT"}
+STAGES = {
+    **dict.fromkeys(FETCHED, "fetch"),
+    **dict.fromkeys(ALONE, "process"),
+    **dict.fromkeys(PAIRED, "pair"),
+    **dict.fromkeys(CONDITIONED, "condition"),
+}
 IN_SCENES = {"RADIOMETRY_UNKNOWN": "degrade", "UNENCODABLE": "encode", "BAD_GEOMETRY": "encode"}
 
 
