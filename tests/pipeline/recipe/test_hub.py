@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -123,6 +124,7 @@ def test_what_cannot_be_had_says_why(hub, url, said):
 def test_a_hub_that_does_not_answer_leaves_what_was_fetched(hub, monkeypatch):
     fetch_restorer("hf://us/free/small/srvgg.safetensors")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(time, "sleep", lambda _: None)  # the library's pauses between its tries
     assert fetch_restorer("hf://us/free/small/srvgg.safetensors").card.scale == 2
     with pytest.raises(JobError, match="does not answer"):
         fetch_restorer("hf://us/free/another.safetensors")
