@@ -18,6 +18,8 @@ BATCH = 1 << 14
 """Rows of a Parquet file that are read at a time."""
 _BLOCK = 4 << 20
 """Bytes of a text that are parsed at a time."""
+_HEADER = 1 << 16
+"""Bytes of a text that hold the names of its columns."""
 
 
 class Table(Protocol):
@@ -80,12 +82,23 @@ Streams = Callable[[], pa.NativeFile]
 def csv_table(streams: Streams, delimiter: str, header: Sequence[str] | None = None) -> Table:
     """Every value a text, an empty one missing; ``header`` where the file has none of its own."""
     parsing = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    names = list(header or pyarrow.csv.open_csv(streams(), parse_options=parsing).schema.names)
+    names = list(header or _first_line(streams(), parsing))
     reading = pyarrow.csv.ReadOptions(block_size=_BLOCK, column_names=names if header else None)
     texts = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
     )
     return TextTable(pyarrow.csv.open_csv(streams(), reading, parsing, texts))
+
+
+def _first_line(stream: pa.NativeFile, parsing: pyarrow.csv.ParseOptions) -> list[str]:
+    """The names of the columns, out of the first bytes alone: a reader of the whole file reads far ahead."""
+    delimiter, newlines = parsing.delimiter, parsing.newlines_in_values
+    cut = pyarrow.csv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=newlines, invalid_row_handler=lambda _: "skip"
+    )
+    beginning = pa.BufferReader(stream.read(_HEADER))
+    names: list[str] = pyarrow.csv.open_csv(beginning, parse_options=cut).schema.names
+    return names
 
 
 def json_table(streams: Streams) -> Table:
