@@ -27,7 +27,7 @@ test: lint  ## Everything that has to hold.
 	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target types quick slow
 
 # Clusters and servers go one after the other: two of them at once are too many for two cores.
-slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that kill what runs.
+slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that kill them.
 	$(BIN)/python -m pytest -m slow
 
 quick: setup  ## All other tests.

@@ -23,8 +23,6 @@ from tests.helpers import benchmark, complete, fill, lasting, metric_rows, photo
 from tests.killing import ROOT, Watched, end, is_actor
 from tests.moto_s3 import new_bucket
 
-pytestmark = pytest.mark.slow
-
 NEVER = {"threshold": 1.0, "stop_share": 1.0}
 
 
@@ -102,6 +100,7 @@ def test_the_local_driver_is_killed(archive, undisturbed, output):
         prove(job, undisturbed, watched, kills=2, in_flight=MOST_UNITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["disk", "s3"], indirect=True)
 def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturbed, output):
     job = job_on(archive, output)
@@ -115,6 +114,7 @@ def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturb
         prove(job, undisturbed, watched, kills=3, in_flight=2 * MOST_UNITS)
 
 
+@pytest.mark.slow
 def test_a_node_joins_and_is_killed(archive, undisturbed, output, monkeypatch):
     from ray.cluster_utils import Cluster
 
@@ -192,6 +192,7 @@ def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path)
     assert open_run(job).folder.keys(ATTEMPTS) == []
 
 
+@pytest.mark.slow
 def test_an_image_that_kills_its_actor_is_found_out_within_one_run(tmp_path):
     job, poison = poisoned(tmp_path)
     with watching(job, "ray", workers=2, **poison) as watched:
@@ -222,6 +223,7 @@ def test_every_point_of_a_run_may_be_its_last(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_every_request_that_changes_a_bucket_may_be_the_last(tmp_path):
     points = enumerated(tmp_path, "--store", "s3", "--every", "26", "--kinds", "restore", "tables")
     assert points["restore"] > points["tables"] > 0
