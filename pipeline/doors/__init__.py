@@ -72,4 +72,4 @@ def outlet_of(job: Job, folder: Folder) -> Outlet:
     """What writes and reads the results of a job below a folder."""
     build = DOORS[outlet_name(job)].outlet
     assert build is not None, "the recipe was checked"
-    return build(folder)
+    return build(folder, job)

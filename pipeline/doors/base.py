@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipeline.doors.archive import Archive
 from pipeline.doors.outlet import Outlet
 from pipeline.jobs.datasets import Dataset
+from pipeline.jobs.job import Job
 from pipeline.storage.folder import Folder
 
 
@@ -27,8 +28,8 @@ class Door:
     """The archive of a dataset at an address: the dataset's own may be sealed."""
     writes: str = "folder"
     """What results of such an archive are written as, where the job does not say it: the name of a door."""
-    outlet: Callable[[Folder], Outlet] | None = None
-    """Writes results as such an archive, below a folder; ``None`` for a door that only reads."""
+    outlet: Callable[[Folder, Job], Outlet] | None = None
+    """Writes results of a job as such an archive, below a folder; ``None`` for a door that only reads."""
     wants: str | None = None
     """The door that images must come through to be written as this; ``None``: any."""
     extra: str = ""

@@ -18,5 +18,5 @@ FOLDER = Door(
     summary="objects below an address, one an image; results have the same keys",
     claims=lambda url: True,
     open=_open,
-    outlet=FolderOutlet,
+    outlet=lambda folder, job: FolderOutlet(folder),
 )

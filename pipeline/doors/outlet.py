@@ -56,8 +56,11 @@ class Outlet(Protocol):
         """The key of the object that holds a result."""
         ...
 
-    def put(self, source: Source, key: str, data: bytes | Path) -> None:
-        """A result of a unit that is under way; raises what the store raises."""
+    def put(self, source: Source, key: str, data: bytes | Path) -> str:
+        """A result of a unit that is under way; raises what the store raises.
+
+        What rows call it, and ``Results`` reads it by: its key, or an address outside the output.
+        """
         ...
 
     def remove(self, source: Source, key: str) -> None:
@@ -96,12 +99,13 @@ class FolderOutlet:
         """Itself."""
         return key
 
-    def put(self, source: Source, key: str, data: bytes | Path) -> None:
+    def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """One PUT."""
         if isinstance(data, Path):
             self.folder.put_file(key, data)
         else:
             self.folder.put(key, data)
+        return key
 
     def remove(self, source: Source, key: str) -> None:
         """One request."""

@@ -35,7 +35,7 @@ def with_addresses(table: pa.Table, run: RunFolder) -> pa.Table:
         keys = [
             None if row[column] is None else key_of(row, column, run.layout) for row in _rows(table, column)
         ]
-        addresses = [None if key is None else run.root.uri(key) for key in keys]
+        addresses = [key if key is None or _is_address(key) else run.root.uri(key) for key in keys]
         place = table.schema.get_field_index(column)
         table = table.set_column(place, table.schema.field(place), pa.array(addresses, pa.string()))
     return table

@@ -129,7 +129,7 @@ class Assembly:
         with path.open("rb") as file:
             digest, count = sha256_of(file)
         try:
-            layout.outlet.put(unit.sources[0], key, path)
+            key = layout.outlet.put(unit.sources[0], key, path)
         except Exception as error:
             raise StagedError.of_writing(error) from error
         return {"output_uri": key, "output_sha256": digest, "output_bytes": count}

@@ -70,11 +70,11 @@ class ObjectWriter:
     def put(self, encoded: Encoded) -> Row:
         """Stores an object; the columns that say where, or what went wrong."""
         try:
-            self.layout.outlet.put(encoded.source, encoded.key, encoded.data)
+            key = self.layout.outlet.put(encoded.source, encoded.key, encoded.data)
         except Exception as error:
             return quarantine_columns(StagedError.of_writing(error))
         return {
-            f"{encoded.column}_uri": encoded.key,
+            f"{encoded.column}_uri": key,
             f"{encoded.column}_sha256": encoded.sha256,
             f"{encoded.column}_bytes": len(encoded.data),
         }

@@ -29,5 +29,5 @@ TAR = Door(
     open=_open,
     writes="tar",
     wants="tar",
-    outlet=TarOutlet,
+    outlet=lambda folder, job: TarOutlet(folder),
 )

@@ -56,9 +56,10 @@ class TarOutlet:
         """The shard."""
         return split(key)[0]
 
-    def put(self, source: Source, key: str, data: bytes | Path) -> None:
+    def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """A file that waits."""
         self._file(source).write_bytes(data if isinstance(data, bytes) else data.read_bytes())
+        return key
 
     def remove(self, source: Source, key: str) -> None:
         """It was put nowhere yet."""
