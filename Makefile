@@ -10,13 +10,15 @@ INSTALLED := $(VENV)/installed
 help:  ## What can be made.
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
+# Of the thousands of modules that come along a run imports some: those are compiled when they are, not all here,
+# which took longer than fetching them.
 setup: $(INSTALLED)  ## Virtual environment with everything, as the tests ran on it.
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "restora needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
 demo: setup  ## Degrade, restore and score photographs on this machine; prints where the report lies.
