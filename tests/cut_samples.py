@@ -19,6 +19,8 @@ DEEP_GREY = np.ascontiguousarray(np.tile(DEEP[:, :, 0], (2, 2))[:110, :150])
 FAX = Pillow.fromarray(GREY).convert("1")
 _PLANES = {"strips": {"rowsperstrip": 32}, "tiles": {"tile": (64, 64)}}
 _SHARES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
+_TAILS = (1, 2, 4, 9, 20, 33)
+"""Bytes at the end that were not written."""
 
 
 def _tiffs() -> Iterator[tuple[str, bytes]]:
@@ -54,15 +56,21 @@ def segment_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
     for share in _SHARES:
         shorter = struct.pack(order + code, int(count * share))
         yield f"cut at {share}", data[:at] + shorter + data[at + width :]
-    half = offset + count // 2
-    yield "half zeros", data[:half] + bytes(offset + count - half) + data[offset + count :]
+    for zeros in (count - count // 2, *_TAILS):
+        start, end = offset + count - min(zeros, count), offset + count
+        yield _named(zeros), data[:start] + bytes(end - start) + data[end:]
+
+
+def _named(zeros: int) -> str:
+    return f"zeros {zeros}" if zeros in _TAILS else "half zeros"
 
 
 def file_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
     """The file cut, and its second half as zeros."""
     for share in _SHARES:
         yield f"cut at {share}", data[: int(len(data) * share)]
-    yield "half zeros", data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
+    for zeros in (len(data) - len(data) // 2, *_TAILS):
+        yield _named(zeros), data[:-zeros] + bytes(zeros)
 
 
 def frame_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -72,9 +80,10 @@ def frame_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
 
     dataset = pydicom.dcmread(io.BytesIO(data))
     (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
-    half = len(frame) // 2
     cut = {f"cut at {share}": frame[: int(len(frame) * share)] for share in _SHARES}
-    for name, shorter in (cut | {"half zeros": frame[:half] + bytes(len(frame) - half)}).items():
+    for zeros in (len(frame) - len(frame) // 2, *_TAILS):
+        cut[_named(zeros)] = frame[:-zeros] + bytes(zeros)
+    for name, shorter in cut.items():
         dataset.PixelData = encapsulate([shorter + bytes(len(shorter) % 2)])
         file = io.BytesIO()
         dataset.save_as(file)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from pipeline.errors import ImageError
-from pipeline.formats.avif_boxes import GAIN_MAP, boxes, clean_aperture, code_points_at, properties
+from pipeline.formats.avif_boxes import GAIN_MAP, clean_aperture, code_points_at, properties
+from pipeline.formats.avif_items import images
 from pipeline.formats.base import (
     EXIF,
     GAIN_MAP_LEFT,
@@ -29,7 +30,6 @@ from pipeline.formats.base import (
     refuse_pixels,
 )
 from pipeline.formats.colour import COLOUR, of_code_points, with_profile_of_colour
-from pipeline.formats.completeness import ends_in_zeros
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16384
@@ -138,9 +138,16 @@ def _check_header(data: bytes, limits: Limits) -> None:
 
 
 def _check_written(data: bytes) -> None:
-    """The decoder takes zeros for pixels, as that of WebP does."""
-    if any(kind == b"mdat" and ends_in_zeros(data[at:end]) for kind, at, end in boxes(data, 0, len(data))):
-        raise ImageError("TRUNCATED", "the pixel data of the AVIF file were not written to their end")
+    """Every image in the file ends in a byte that is not zero, as the last bit of a tile is one.
+
+    The decoder takes zeros for codes like others (AV1, section 8.2.4: behind the last code of a tile stands a
+    one, and zeros to the end of its byte; more of them would be padding, for which stills have no use).
+    """
+    for start, end in images(data):
+        if end > len(data):
+            raise ImageError("TRUNCATED", "an image of the AVIF file ends after the file does")
+        if start < end and data[end - 1] == 0:
+            raise ImageError("TRUNCATED", "the pixel data of the AVIF file were not written to their end")
 
 
 def _entries(info: dict[Any, Any]) -> dict[str, Any]:

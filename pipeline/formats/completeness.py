@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zlib
 from collections.abc import Callable
 
@@ -11,9 +12,6 @@ from numpy.typing import NDArray
 _END = b"\xff\xd9"
 """End of image in JPEG and JPEG-LS (ITU-T T.81, T.87), end of codestream in JPEG 2000 (T.800)."""
 _PADDING = b"\0\xff"
-_LARGEST_TAIL = 1 / 12
-"""Zero bytes at the end of a WebP stream, as a share of it. Flat images end in up to 1/18."""
-_SHORT_TAIL = 64
 _FEW_ZEROS = 16
 _FILLINGS = (
     b"\xff" * 2048,
@@ -22,21 +20,16 @@ _FILLINGS = (
 """Codes to go on with, whatever code was begun: the first repeats the row above, the others draw."""
 _END_OF_BLOCK = "000000000001" * 2
 """Behind the last row of group 4 (T.6, section 2.4.1.1)."""
+_END_OF_INFORMATION = "100000001"
+"""Behind the last code of LZW (TIFF 6.0, section 13), with zeros before and behind it."""
 _STEP = 1 << 20
+_LZMA_MEMORY = 1 << 28
+"""Four times what the highest preset of xz asks for."""
 
 
 def ends_with_marker(stream: bytes) -> bool:
     """Whether a JPEG, JPEG-LS or JPEG 2000 stream has its end marker; padding behind it does not count."""
     return stream.rstrip(_PADDING).endswith(_END)
-
-
-def ends_in_zeros(stream: bytes) -> bool:
-    """Whether so much of the end of a WebP stream is zero that it was never written.
-
-    Its arithmetic decoder takes zeros for pixels without an error (RFC 6386, section 7).
-    """
-    tail = len(stream) - len(stream.rstrip(b"\0"))
-    return tail >= max(_SHORT_TAIL, len(stream) * _LARGEST_TAIL)
 
 
 def deflate_ends(stream: bytes) -> bool:
@@ -52,6 +45,26 @@ def deflate_ends(stream: bytes) -> bool:
     return inflater.eof
 
 
+def lzma_ends(stream: bytes) -> bool:
+    """Whether an xz stream has its end and its checksums, at which libtiff does not look either.
+
+    Raises ``lzma.LZMAError`` where it is corrupt.
+    """
+    unpacker, rest = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY), stream
+    while not unpacker.eof and (rest or not unpacker.needs_input):
+        unpacker.decompress(rest, _STEP)
+        rest = b""
+    return unpacker.eof
+
+
+def lzw_ends(stream: bytes) -> bool:
+    """Whether an LZW stream has its end, or is of a writer that leaves it out and ends in another code.
+
+    Zeros in the place of codes are codes of black.
+    """
+    return not stream.endswith(b"\0") or _ends_with_bits(stream.rstrip(b"\0"), _END_OF_INFORMATION)
+
+
 def was_not_written(stream: bytes) -> bool:
     """Whether a stream that does not decode ends in zeros, as a file does that was only begun."""
     return stream.endswith(bytes(_FEW_ZEROS))
@@ -63,7 +76,7 @@ def fax_is_whole(encoded: bytes, decode: Callable[[bytes], NDArray[np.generic] |
     Decoders take missing rows for white ones.
     """
     core = encoded.rstrip(b"\0")  # no code ends in a whole byte of zeros
-    if _has_end_of_block(core):
+    if _ends_with_bits(core, _END_OF_BLOCK):
         return True
     decoded = decode(encoded)
     return decoded is not None and all(
@@ -72,11 +85,11 @@ def fax_is_whole(encoded: bytes, decode: Callable[[bytes], NDArray[np.generic] |
     )
 
 
-def _has_end_of_block(encoded: bytes) -> bool:
-    """In either order of the bits in a byte."""
+def _ends_with_bits(encoded: bytes, end: str) -> bool:
+    """In either order of the bits in a byte, and with zeros behind them."""
     last = [f"{byte:08b}" for byte in encoded[-5:]]
     orders = "".join(last), "".join(bits[::-1] for bits in last)
-    return any(bits.rstrip("0").endswith(_END_OF_BLOCK) for bits in orders)
+    return any(bits.rstrip("0").endswith(end) for bits in orders)
 
 
 def jpeg_is_whole(encoded: bytes, decode: Callable[[bytes], NDArray[np.generic] | None]) -> bool:

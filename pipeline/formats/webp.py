@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,16 +20,13 @@ from pipeline.formats.base import (
     refuse_pixels,
 )
 from pipeline.formats.colour import with_profile_of_colour
-from pipeline.formats.completeness import ends_in_zeros
+from pipeline.formats.webp_ends import STREAMS, chunk, file_is_whole, read_chunks
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16383
 _ANIMATION, _XMP_FLAG, _EXIF_FLAG, _ALPHA_FLAG, _ICC_FLAG = 0x02, 0x04, 0x08, 0x10, 0x20
 _METADATA = {b"ICCP": ICC_PROFILE, b"EXIF": EXIF, b"XMP ": XMP}
-_STREAMS = (b"ALPH", b"VP8 ", b"VP8L")
 _EXIF_PREFIX = b"Exif\0\0"
-_OWN_ZEROS = 2
-"""At the end of a lossless stream: the last codes of the image, and a byte to fill a word of the encoder."""
 
 
 class _Header(NamedTuple):
@@ -60,10 +56,10 @@ class WebP:
     def decode(self, data: bytes, limits: Limits) -> Image:
         """uint8 RGB; animations are refused."""
         with codec_errors("WebP"):
-            chunks = list(_read_chunks(data))
+            chunks = list(read_chunks(data))
             header = _read_header(chunks)
             limits.check(header.height, header.width)
-            if any(_was_not_written(kind, payload) for kind, payload in chunks if kind in _STREAMS):
+            if not file_is_whole(data):
                 raise ImageError("TRUNCATED", "the pixel data of the WebP file were not written to their end")
             samples_HWC = imagecodecs.webp_decode(data, hasalpha=header.has_alpha)
             return Image(
@@ -98,40 +94,6 @@ class WebP:
 
 def _was_lossy(metadata: Metadata) -> bool:
     return metadata.format == "jpeg" or metadata.entries.get("webp_lossless") is False
-
-
-def _was_not_written(kind: bytes, stream: bytes) -> bool:
-    """Whether zeros stand where the end of a stream should.
-
-    Zeros are codes too, and a lossless stream may end in many of them. But they are the shortest codes: where
-    they stand for others, the image is full before they are at their end, and does not need the last ones.
-    """
-    if kind != b"VP8L":
-        return ends_in_zeros(stream)
-    return stream.endswith(bytes(_OWN_ZEROS + 1)) and _decodes(stream[:-_OWN_ZEROS])
-
-
-def _decodes(stream: bytes) -> bool:
-    """Whether so much of a lossless stream is enough for its image; libwebp says where it ends early."""
-    chunk = _chunk(b"VP8L", stream)
-    try:
-        imagecodecs.webp_decode(b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk)
-    except Exception:
-        return False
-    return True
-
-
-def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    end = struct.unpack_from("<I", data, 4)[0] + 8 if len(data) >= 12 else 12
-    if end > len(data):
-        raise ImageError("TRUNCATED", "the WebP file is shorter than its header says")
-    position = 12
-    while position + 8 <= end:
-        kind, length = struct.unpack_from("<4sI", data, position)
-        if position + 8 + length > end:
-            raise ImageError("TRUNCATED", "the WebP file ends inside a chunk")
-        yield kind, data[position + 8 : position + 8 + length]
-        position += 8 + length + length % 2
 
 
 def _read_header(chunks: list[tuple[bytes, bytes]]) -> _Header:
@@ -183,13 +145,9 @@ def _with_metadata(encoded: bytes, image: Image) -> bytes:
     extended = (
         bytes((flags, 0, 0, 0)) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     )
-    stream = [chunk for chunk in _read_chunks(encoded) if chunk[0] in _STREAMS]
+    stream = [each for each in read_chunks(encoded) if each[0] in STREAMS]
     metadata = [(kind, entries[name]) for kind, name in _METADATA.items() if name in entries]
-    before = [chunk for chunk in metadata if chunk[0] == b"ICCP"]
-    after = [chunk for chunk in metadata if chunk[0] != b"ICCP"]
-    body = b"WEBP" + b"".join(_chunk(*chunk) for chunk in [(b"VP8X", extended), *before, *stream, *after])
+    before = [each for each in metadata if each[0] == b"ICCP"]
+    after = [each for each in metadata if each[0] != b"ICCP"]
+    body = b"WEBP" + b"".join(chunk(*each) for each in [(b"VP8X", extended), *before, *stream, *after])
     return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def _chunk(kind: bytes, payload: bytes) -> bytes:
-    return kind + struct.pack("<I", len(payload)) + payload + b"\0" * (len(payload) % 2)

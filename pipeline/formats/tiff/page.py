@@ -134,8 +134,8 @@ def read_samples(page: tifffile.TiffPage, data: bytes) -> NDArray[Any]:
     planes, samples = (page.samplesperpixel, 1) if separate else (1, page.samplesperpixel)
     height, width = page.imagelength, page.imagewidth
     segments = _segments(page, planes, len(data))
-    unpack = _lzw_unpacker(page, samples) if page.compression == LZW else None
     compression = int(page.compression)
+    unpack = _lzw_unpacker(page, samples) if compression == LZW else None
     check_tables(page.jpegtables if compression == JPEG else None)
     stored = np.empty((planes, height, width, samples), page.dtype)
     for index, (offset, count) in enumerate(segments):

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import lzma
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 
 from pipeline.errors import ImageError
-from pipeline.formats.completeness import deflate_ends, ends_in_zeros, ends_with_marker, was_not_written
+from pipeline.formats.completeness import (
+    deflate_ends,
+    ends_with_marker,
+    lzma_ends,
+    lzw_ends,
+    was_not_written,
+)
+from pipeline.formats.tiff.lzw import LZW
+from pipeline.formats.webp_ends import file_is_whole
 
 RLE, GROUP_3, GROUP_4, JPEG = 2, 3, 4, 7
 FAX = frozenset({RLE, GROUP_3, GROUP_4})
 _CHECKS: Mapping[int, Callable[[bytes], bool]] = {
+    LZW: lzw_ends,
     JPEG: ends_with_marker,
     8: deflate_ends,
     32946: deflate_ends,
     34712: ends_with_marker,
-    50001: lambda stream: not ends_in_zeros(stream),
+    34925: lzma_ends,
+    50001: file_is_whole,
 }
 """Compression -> whether a strip or tile is all there. Other decoders say it themselves."""
 
@@ -31,7 +42,7 @@ def check_segments(encoded: Iterable[bytes], compression: int) -> None:
     for stream in encoded:
         try:
             ends = is_whole(stream)
-        except zlib.error:
+        except (zlib.error, lzma.LZMAError):
             if not was_not_written(stream):
                 raise ImageError("UNREADABLE", "a strip or tile is corrupt; fetch the file again") from None
             ends = False
