@@ -123,7 +123,6 @@ def test_credentials_come_from_a_named_profile(bucket, tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     (tmp_path / "credentials").write_text("[archive]\naws_access_key_id = a\naws_secret_access_key = b\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    without_cached_connections(monkeypatch)
     sets = [{"name": "photos", "uri": f"{bucket}/in", "profile": "archive"}]
     rows = complete(benchmark("", f"{bucket}/out", datasets=sets, output_profile="archive", save="restored"))
     assert len(rows) == 4
