@@ -18,24 +18,32 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline import run
 from pipeline.ledger.lease import held
 from pipeline.ledger.row_builder import RowBuilder
 from pipeline.ledger.run_folder import RunFolder, open_run
-from pipeline.planning.plan_files import read_units
+from pipeline.ledger.sealing import each_once, replace_manifest, units_of, write_segments
+from pipeline.planning.plan_files import UNITS, read_batches, read_units
 from pipeline.privacy.naming import SourceLocator
 from pipeline.results import verify
 from pipeline.storage.disk import Disk
+from pipeline.units import Source, Unit
 
 OPTIONS = run.Options(engine="local")
 PER_FOLDER = 1000
 MEGABYTE = 1e6
+MOST_FILES = 5000
+"""Of units: more are written as segments at once."""
 
 
 class Arithmetic(fsspec.AbstractFileSystem):
@@ -89,6 +97,8 @@ def planned(opened: RunFolder) -> Any:
 
 def commit_units(opened: RunFolder) -> Any:
     """Rows of every planned unit, as a worker commits them: not a stage of a run, but of this script."""
+    if planned_units(opened) > MOST_FILES:
+        return seal_units(opened)
     builder = RowBuilder(opened, SourceLocator(opened.job), "NVIDIA H100 80GB HBM3")
     rng = np.random.default_rng(1)
     ((degradation, restorer),) = opened.recipe.combinations
@@ -97,21 +107,10 @@ def commit_units(opened: RunFolder) -> Any:
         scores = rng.normal(28, 3, len(unit.sources)).tolist()
         rows = [
             builder(source, unit, degradation, restorer)
+            | CONSTANT
             | {
                 "source_sha256": source.source_id * 2,
-                "height": 512,
-                "width": 512,
-                "channels": 3,
-                "dtype": "uint8",
-                "data_low": 0.0,
-                "data_high": 255.0,
-                "data_range_rule": "dtype",
-                "degradation_params": '[{"op": "gaussian_noise", "noise_level": 0.0980392156862745}]',
-                "condition": '{"noise_level": "given"}',
                 "seed": int(source.source_id[:15], 16),
-                "status": "ok",
-                "clipped_pixels": 7,
-                "seconds": 0.01,
                 "psnr": score,
                 "psnr_degraded": score - 8 + 0.1 * (score - 28),
                 "ssim": 1 / (1 + np.exp(-(score - 24) / 3)),
@@ -122,6 +121,78 @@ def commit_units(opened: RunFolder) -> Any:
         opened.ledger.commit(unit.unit_id, rows)
         count += 1
     return {"units": count}
+
+
+def planned_units(opened: RunFolder) -> int:
+    with opened.folder.open(UNITS) as file:
+        return int(pq.ParquetFile(file).metadata.num_rows)
+
+
+def seal_units(opened: RunFolder) -> Any:
+    """The same rows straight into segments, column by column: a million units' files would take an hour."""
+    planned = pa.Table.from_batches(read_batches(opened.folder, UNITS, ["unit_id", "attempt", "sources"]))
+    planned = planned.sort_by("unit_id").combine_chunks()
+    parts = (units_of(rows_of(opened, part), 0) for part in sliced(planned, 1000))
+    sealed = opened.ledger.sealed()
+    written = write_segments(opened.ledger, sealed.place, each_once(chain.from_iterable(parts)))
+    replace_manifest(opened.ledger, sealed, (*sealed.segments, *written), lambda: None)
+    return {"units": len(planned)}
+
+
+def sliced(table: pa.Table, length: int) -> Iterator[pa.Table]:
+    for start in range(0, len(table), length):
+        yield table.slice(start, length)
+
+
+def rows_of(opened: RunFolder, units: pa.Table) -> Iterator[pa.Table]:
+    """One table with the rows of these units, in their order."""
+    lists = units["sources"].combine_chunks()
+    sources, owner = lists.flatten(), pc.list_parent_indices(lists)
+    count, rng = len(sources), np.random.default_rng(len(units))
+    score = rng.normal(28, 3, count)
+    unit = Unit(units["unit_id"][0].as_py(), 0, ())
+    ((degradation, restorer),) = opened.recipe.combinations
+    builder = RowBuilder(opened, SourceLocator(opened.job), "NVIDIA H100 80GB HBM3")
+    first = Source(**sources[0].as_py())
+    constant = builder(first, unit, degradation, restorer) | CONSTANT
+    columns: dict[str, Any] = {name: pa.repeat(pa.scalar(v), count) for name, v in constant.items()}
+    ids = sources.field("source_id")
+    columns |= {name: sources.field(name) for name in ("dataset", "key", "source_id")}
+    columns["source_uri"] = pc.binary_join_element_wise("synthetic://archive", columns["key"], "/")
+    columns |= {
+        "unit_id": units["unit_id"].combine_chunks().take(owner),
+        "source_bytes": sources.field("size"),
+    }
+    columns |= {"source_sha256": pc.binary_join_element_wise(ids, ids, "")}
+    columns |= {"psnr": score, "psnr_degraded": score - 8 + 0.1 * (score - 28)}
+    columns |= {
+        "ssim": 1 / (1 + np.exp(-(score - 24) / 3)),
+        "ssim_degraded": 1 / (1 + np.exp(-(score - 32) / 3)),
+    }
+    columns["seed"] = rng.integers(0, 1 << 62, count)
+    schema = opened.ledger.schema
+    empty = {name: pa.nulls(count, schema.field(name).type) for name in schema.names}
+    yield (
+        pa.table({**empty, **{k: v for k, v in columns.items() if k in empty}})
+        .select(schema.names)
+        .cast(schema)
+    )
+
+
+CONSTANT = {
+    "height": 512,
+    "width": 512,
+    "channels": 3,
+    "dtype": "uint8",
+    "data_low": 0.0,
+    "data_high": 255.0,
+    "data_range_rule": "dtype",
+    "degradation_params": '[{"op": "gaussian_noise", "noise_level": 0.0980392156862745}]',
+    "condition": '{"noise_level": "given"}',
+    "status": "ok",
+    "clipped_pixels": 7,
+    "seconds": 0.01,
+}
 
 
 def committed(opened: RunFolder) -> Any:
