@@ -21,7 +21,7 @@ def rankings_of(run_folder: RunFolder) -> list[Ranking]:
     if not metrics:
         return []
     columns = ["dataset", "degradation", "key", "restorer", "status", *metrics]
-    table = tables.read_metrics(run_folder, columns)
+    table = tables.read_report_rows(run_folder, columns)
     comparisons = statistics.compare(table, metrics[0])
     return rankings(tables.read_summary(run_folder), comparisons, statistics.protocols(table))
 

@@ -31,10 +31,10 @@ def table(out: Output, profile: Profile = None) -> None:
     from flows.addresses import open_output
     from flows.cli.session import show_ranking
     from pipeline.errors import JobError
-    from pipeline.results.tables import METRIC_TABLE
+    from pipeline.results.tables import has_metrics
 
     run_folder = open_output(out, profile)
-    if not run_folder.folder.exists(METRIC_TABLE):
+    if not has_metrics(run_folder.folder):
         raise JobError(
             f"{out}: this run was stopped before it wrote its tables; the same command finishes it, "
             f"restora report {out} writes them for the images that are done"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.run_folder import RunFolder
@@ -32,12 +33,15 @@ def key_of(row: Mapping[str, Any], column: str, layout: Layout) -> str:
 def with_addresses(table: pa.Table, run: RunFolder) -> pa.Table:
     """The rows with the addresses that their objects have now."""
     for column in ADDRESSES:
-        keys = [
-            None if row[column] is None else key_of(row, column, run.layout) for row in _rows(table, column)
-        ]
-        addresses = [key if key is None or _is_address(key) else run.root.uri(key) for key in keys]
+        keys = table[column]
+        if pc.any(_are_addresses(keys)).as_py():  # rows written before, and results that are on a server
+            rows = _rows(table, column)
+            found = [None if row[column] is None else key_of(row, column, run.layout) for row in rows]
+            keys = pa.array(found, pa.string())
         place = table.schema.get_field_index(column)
-        table = table.set_column(place, table.schema.field(place), pa.array(addresses, pa.string()))
+        joined = pc.binary_join_element_wise(run.root.url, keys, "/")
+        addresses = pc.if_else(_are_addresses(keys), keys, joined)
+        table = table.set_column(place, table.schema.field(place), addresses)
     return table
 
 
@@ -59,6 +63,10 @@ def _rows(table: pa.Table, *columns: str) -> list[dict[str, Any]]:
         ["dataset", "key", "degradation", "restorer", *columns]
     ).to_pylist()
     return rows
+
+
+def _are_addresses(keys: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    return pc.match_substring_regex(keys, "^/|://")
 
 
 def _is_address(value: str) -> bool:

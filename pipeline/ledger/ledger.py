@@ -8,18 +8,35 @@ see ``pipeline.ledger.sealing``. The ledger is the segments and the files of uni
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import StorageError
+from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import Job
 from pipeline.ledger.committed import COLUMNS, Committed, CommittedBuilder
 from pipeline.ledger.schema import Row, schema_of
 from pipeline.ledger.sealed import Sealed
 from pipeline.storage.folder import Folder
+
+Tables = Callable[[list[str] | None], Iterator[pa.Table]]
+
+
+class LedgerPart(NamedTuple):
+    """A segment, or the files of all units that are in none."""
+
+    name: str
+    """Other rows, other name."""
+    rows: int | None
+    """How many; ``None`` where nobody counted."""
+    tables: Tables
+    """Its rows, with these columns or all, a bounded number in memory."""
+
 
 AT_ONCE = 256
 """So many files of units are read ahead."""
@@ -97,8 +114,19 @@ class Ledger:
 
         Both in order of unit. Ask ``committed`` which rows count: a source may stand in several units.
         """
+        for part in self.parts(threads):
+            yield from part.tables(columns)
+
+    def parts(self, threads: int = 8) -> list[LedgerPart]:
+        """The same in parts, of which a segment's never changes."""
         files, sealed = self._opened()
-        yield from sealed.tables(columns)
+        found = [LedgerPart(each.key, each.rows, partial(sealed.tables_of, each)) for each in sealed.segments]
+        if files:
+            name = sha256_hex("\n".join(files).encode())
+            found.append(LedgerPart(name, None, partial(self._files, files, threads)))
+        return found
+
+    def _files(self, files: list[str], threads: int, columns: list[str] | None) -> Iterator[pa.Table]:
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(files), AT_ONCE):
                 yield from pool.map(lambda key: self._table(key, columns), files[start : start + AT_ONCE])

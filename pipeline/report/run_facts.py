@@ -35,6 +35,8 @@ class RunFacts:
     code_versions: list[str]
     finished_at: str
     row_seconds: float
+    drawn: int | None
+    """How many images the table has rows of, where it is drawn from a larger one."""
     notes: list[str]
     """What the rows that are ok say, most frequent first, each with its number of images."""
 
@@ -52,17 +54,20 @@ class RunFacts:
 def run_facts(table: pa.Table) -> RunFacts:
     """Counts a table; empty columns are fine."""
     header = json.loads((table.schema.metadata or {}).get(b"restora", b"{}"))
+    totals = json.loads((table.schema.metadata or {}).get(b"restora_totals", b"{}"))
     finished = pc.max(table["finished_at"]).as_py() if table.num_rows else None
+    images = table.group_by(["dataset", "key"]).aggregate([]).num_rows
     return RunFacts(
         kind=str(header.get("kind", "benchmark")),
         job=header.get("job") or {},
         recipe=header.get("recipe") or {},
         recipe_id=str(header.get("recipe_id", "")),
-        rows=table.num_rows,
-        ok=int(pc.sum(pc.equal(table["status"], "ok")).as_py() or 0),
-        images=table.group_by(["dataset", "key"]).aggregate([]).num_rows,
+        rows=totals.get("rows", table.num_rows),
+        ok=totals.get("ok", int(pc.sum(pc.equal(table["status"], "ok")).as_py() or 0)),
+        images=totals.get("images", images),
+        drawn=images if totals else None,
         finished_at="" if finished is None else str(finished),
-        row_seconds=float(pc.sum(table["seconds"]).as_py() or 0.0),
+        row_seconds=0.0 if totals else float(pc.sum(table["seconds"]).as_py() or 0.0),
         **{f"{name}s": _distinct(table, name) for name in ("dataset", "degradation", "restorer", "device")},
         code_versions=_distinct(table, "code_version"),
         notes=_notes(table),
@@ -92,6 +97,7 @@ def fact_lines(facts: RunFacts, provenance: RunProvenance) -> list[tuple[str, st
         ("Degradations", "" if facts.kind == "restore" else _listed(facts.degradations, "degradation")),
         ("Restorers", _listed(facts.restorers, "restorer")),
         ("Rows", f"{facts.ok:,} ok, {facts.quarantined:,} quarantined"),
+        ("Drawn", "" if facts.drawn is None else _drawn(facts.drawn)),
         ("Notes", ". ".join(facts.notes[:NOTES_SHOWN])),
         ("Duration", "" if provenance.seconds is None else duration(provenance.seconds)),
         ("Throughput", _throughput(facts, provenance)),
@@ -103,6 +109,13 @@ def fact_lines(facts: RunFacts, provenance: RunProvenance) -> list[tuple[str, st
         ("Recipe", facts.recipe_id[:16]),
     ]
     return [(name, text) for name, text in lines if text]
+
+
+def _drawn(images: int) -> str:
+    return (
+        f"distributions, comparisons, pictures and quarantine from {images:,} images: at random, the best, "
+        "the worst and what failed; means, intervals and counts of rows from all"
+    )
 
 
 def _listed(names: list[str], noun: str) -> str:

@@ -24,7 +24,6 @@ from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import RunRecord
-from pipeline.ledger.schema import carried_names
 from pipeline.planning.plan_files import read_sources
 from pipeline.privacy.naming import SourceLocator
 from pipeline.processing.cases import Loaded, Outcome
@@ -39,15 +38,10 @@ from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import RANKS, Pick, Sample, pick_samples
 from pipeline.report.upright import orientation_of, upright
 from pipeline.results.statistics import compare
-from pipeline.results.tables import read_metrics, read_summary
+from pipeline.results.tables import read_report_rows, read_summary
 from pipeline.units import Source
 
 PAGE = "report/index.html"
-
-COLUMNS = (
-    *("dataset", "key", "source_id", "degradation", "restorer", "status", "reason", "stage", "message"),
-    *("seconds", "device", "code_version", "finished_at"),
-)
 
 MOST_PIXELS = 1 << 24
 """Larger images are not made again for a picture of a few hundred pixels."""
@@ -57,7 +51,7 @@ MOST_BYTES = 1 << 28
 
 def write_report(run: RunFolder) -> str:
     """Writes ``report/index.html`` from the tables; returns its address."""
-    table, summary = read_metrics(run, _columns(run)), read_summary(run)
+    table, summary = read_report_rows(run), read_summary(run)
     metric = run.job.metrics[0] if run.job.metrics else None
     picked_by = focus(run.job.metrics) if run.job.kind == "restore" else metric
     picks = pick_samples(table, picked_by)
@@ -72,13 +66,6 @@ def write_report(run: RunFolder) -> str:
     )
     run.folder.put(PAGE, page.encode())
     return run.folder.uri(PAGE)
-
-
-def _columns(run: RunFolder) -> list[str]:
-    """Of the metric table: what the page says something of."""
-    scores = (f"{name}{suffix}" for name in run.job.metrics for suffix in ("", "_degraded"))
-    estimates = ("psnr_estimate", "psnr_floor", "psnr_reason") if run.job.estimates_psnr else ()
-    return [*COLUMNS, *carried_names(run.job), *scores, *estimates]
 
 
 def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[Sample]:

@@ -46,12 +46,18 @@ def bootstrap_interval(values_NK: Floats) -> tuple[Floats, Floats]:
 
 
 def _bca(values_NK: Floats) -> tuple[Floats, Floats]:
-    sums_MK, sizes_MK = _blocks(values_NK)
+    lowest_K, highest_K = np.nanmin(values_NK, axis=0), np.nanmax(values_NK, axis=0)
+    return interval_of_blocks(*_blocks(values_NK), lowest_K, highest_K)
+
+
+def interval_of_blocks(
+    sums_MK: Floats, sizes_MK: Floats, lowest_K: Floats, highest_K: Floats
+) -> tuple[Floats, Floats]:
+    """The same of columns known by sums, counts and extremes of random blocks: (low_K, high_K)."""
     mean_K = sums_MK.sum(axis=0) / sizes_MK.sum(axis=0)
     means_BK = np.sort(_resampled_means(sums_MK, sizes_MK), axis=0)
     deviation_MK = sums_MK - mean_K * sizes_MK
     spread_K = np.sum(deviation_MK**2, axis=0)
-    lowest_K, highest_K = np.nanmin(values_NK, axis=0), np.nanmax(values_NK, axis=0)
     equal_K = lowest_K == highest_K
     acceleration_K = np.sum(deviation_MK**3, axis=0) / (6 * np.where(equal_K, 1.0, spread_K) ** 1.5)
     below_K = (np.mean(means_BK < mean_K, axis=0) + np.mean(means_BK <= mean_K, axis=0)) / 2

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipeline.ledger.addresses import with_addresses
 from pipeline.ledger.committed import contains
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
+from pipeline.results.score_rows import as_restorers
+from pipeline.results.table_columns import completed
 
 
 def current_rows(run: RunFolder, columns: Sequence[str] | None = None) -> Iterator[tuple[pa.Table, pa.Table]]:
@@ -25,3 +30,23 @@ def current_rows(run: RunFolder, columns: Sequence[str] | None = None) -> Iterat
     for table in run.ledger.tables(None if columns is None else list(columns)):
         counts = contains(listed, table["source_id"]) & committed.newest(table)
         yield table, table.filter(pa.array(counts))
+
+
+COUNTED = ("rows", "ok", "superseded", "images", "images_quarantined")
+
+
+def counted(table: pa.Table, kept: pa.Table) -> dict[str, int]:
+    """Numbers under ``COUNTED`` of a part of the ledger, and of the rows of it that count."""
+    good = pc.equal(kept["status"], OK)
+    return {
+        "superseded": len(table) - len(kept),
+        "rows": len(kept),
+        "ok": pc.sum(good).as_py() or 0,
+        "images": pc.count_distinct(kept["source_id"]).as_py(),
+        "images_quarantined": pc.count_distinct(kept.filter(pc.invert(good))["source_id"]).as_py(),
+    }
+
+
+def as_table(kept: pa.Table, run: RunFolder, schema: pa.Schema) -> pa.Table:
+    """Rows of the ledger that count, as the tables have them."""
+    return as_restorers(completed(with_addresses(kept, run), run, schema), run.job)

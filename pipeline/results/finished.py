@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.hashing import sha256_hex
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.plan_files import read_source_ids
-from pipeline.results.tables import METRIC_TABLE, SUMMARY_TABLE, TableSummary
+from pipeline.results.tables import SUMMARY_TABLE, TableSummary, has_metrics
 from pipeline.results.verify import Verification
 
 FINISHED = "finished.json"
@@ -43,8 +43,9 @@ class Finished:
             found = cls._of(json.loads(run.folder.read(FINISHED)))
         except (ValueError, TypeError, KeyError):
             return None  # damaged, or of another version: tables and report are made again
-        files = (METRIC_TABLE, SUMMARY_TABLE, found.report)
-        return found if found.state == state_of(run) and all(map(run.folder.exists, files)) else None
+        if found.state != state_of(run) or not has_metrics(run.folder):
+            return None
+        return found if all(map(run.folder.exists, (SUMMARY_TABLE, found.report))) else None
 
     @classmethod
     def _of(cls, fields: dict[str, Any]) -> Finished:

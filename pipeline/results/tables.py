@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,29 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.distances import DISTANCES
-from pipeline.ledger.addresses import with_addresses
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import FEATURES, OK
 from pipeline.ledger.sealing import seal
 from pipeline.metrics import METRICS
+from pipeline.planning.plan_files import read_source_ids
 from pipeline.recipe.recipe import SCHEMA_VERSION
-from pipeline.results.current import current_rows
-from pipeline.results.score_rows import as_restorers
-from pipeline.results.table_columns import completed, with_units
+from pipeline.results import parts
+from pipeline.results.current import COUNTED, as_table, counted, current_rows
+from pipeline.results.metric_sums import SumTable
+from pipeline.results.report_rows import ReportRows, report_columns
+from pipeline.results.table_columns import with_units
+from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
 from pipeline.trust.protocol import estimate_protocol
 
-METRIC_TABLE = "tables/metrics.parquet"
+METRIC_TABLE = parts.TABLE
+"""A file; with more than ``ONE_FILE_ROWS`` a folder of files, which readers of Parquet take likewise."""
 SUMMARY_TABLE = "tables/summary.parquet"
 METADATA_KEY = b"restora"
+TOTALS_KEY = b"restora_totals"
 
 ROW_GROUP = 50_000
+ONE_FILE_ROWS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,32 +63,13 @@ def compact(run: RunFolder) -> TableSummary:
 
     Who holds the run's lease merges the files of units into segments first, where there are many.
     """
-    # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
-    from pipeline.results.distance_table import DistanceTable
-    from pipeline.results.statistics import summarise
-
     if run.lease is not None:
         seal(run.ledger, run.lease.check)
-    counts: dict[str, int] = dict.fromkeys(("rows", "ok", "superseded", "images", "images_quarantined"), 0)
-    distances = DistanceTable(run.job.distances)
     columns = [with_units(field) for field in run.ledger.schema if field.name not in FEATURES]
     schema = pa.schema(columns).with_metadata({METADATA_KEY: json.dumps(_metadata(run)).encode()})
-    with scratch("table") as place:
-        path = place / "metrics.parquet"
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            waiting: list[pa.Table] = []
-            for table in _current(run, counts):
-                if run.job.distances:
-                    distances.add(table)
-                waiting.append(as_restorers(completed(with_addresses(table, run), run, schema), run.job))
-                if sum(map(len, waiting)) >= ROW_GROUP:
-                    writer.write_table(pa.concat_tables(waiting))
-                    waiting = []
-            if waiting:
-                writer.write_table(pa.concat_tables(waiting))
-        summary = summarise(_scores(path, run))
-        summary = pa.concat_tables([summary, pa.Table.from_pylist(distances.rows(), summary.schema)])
-        run.folder.put_file(METRIC_TABLE, path)
+    is_large = sum(each.rows or 0 for each in run.ledger.parts()) > ONE_FILE_ROWS
+    is_large = is_large or run.folder.exists(parts.CATALOGUE)  # a folder does not become a file again
+    counts, summary = _in_parts(run, schema) if is_large else _in_one_file(run, schema)
     buffer = io.BytesIO()
     pq.write_table(summary, buffer, compression="zstd")
     run.folder.put(SUMMARY_TABLE, buffer.getvalue())
@@ -94,31 +82,93 @@ def _ok_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
         yield from table.filter(pc.equal(table["status"], OK)).to_pylist()
 
 
+def _in_one_file(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table]:
+    """The counts of the table, and its summary."""
+    # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
+    from pipeline.results.distance_table import DistanceTable
+    from pipeline.results.statistics import summarise
+
+    counts, distances = Counter(dict.fromkeys(COUNTED, 0)), DistanceTable(run.job.distances)
+    with scratch("table") as place:
+        path = place / "metrics.parquet"
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            waiting: list[pa.Table] = []
+            for table, kept in current_rows(run):
+                counts.update(counted(table, kept))
+                if run.job.distances:
+                    distances.add(kept)
+                waiting.append(as_table(kept, run, schema))
+                if sum(map(len, waiting)) >= ROW_GROUP:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting = []
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))
+        summary = summarise(_scores(path, run))
+        run.folder.put_file(METRIC_TABLE, path)
+    return dict(counts), _with_distances(summary, distances.rows())
+
+
+def _in_parts(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table]:
+    """The same for a table in parts: only those of the ledger that changed are read and written."""
+    from pipeline.results.distance_table import DistanceTable
+    from pipeline.results.statistics import SUMMARY_SCHEMA
+
+    directions = {name: 1.0 if METRICS[name].protocol.higher_is_better else -1.0 for name in run.job.metrics}
+    known = {each.state: each for each in parts.read_catalogue(run.folder)}
+    if run.folder.exists(METRIC_TABLE):
+        run.folder.delete(METRIC_TABLE)
+    listed, committed = read_source_ids(run.folder), run.ledger.committed()
+    writer = parts.PartWriter(run, schema, directions, listed, committed, known)
+    found = [writer.part(each) for each in run.ledger.parts()]
+    parts.write_catalogue(run.folder, found)
+    sums, distances = SumTable(directions), DistanceTable(run.job.distances)
+    for part in found:
+        sums.merge(parts.read_side(run.folder, part, "sums"))
+    if run.job.distances:
+        for _, kept in current_rows(run):
+            distances.add(kept)
+    summary = pa.Table.from_pylist(sums.rows(), SUMMARY_SCHEMA)
+    return parts.totals_of(found), _with_distances(summary, distances.rows())
+
+
+def _with_distances(summary: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.concat_tables([summary, pa.Table.from_pylist(rows, summary.schema)])
+
+
+def has_metrics(folder: Folder) -> bool:
+    """Whether there is a metric table, in one file or in parts."""
+    return folder.exists(METRIC_TABLE) or folder.exists(parts.CATALOGUE)
+
+
 def read_metrics(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
     """The metric table, with its metadata."""
+    if in_parts := parts.read_catalogue(run.folder):
+        return pa.concat_tables(parts.read_parts(run.folder, in_parts, columns))
     with run.folder.open(METRIC_TABLE) as file:
         return pq.read_table(pa.PythonFile(file, mode="r"), columns=columns)
+
+
+def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
+    """What the report shows of the metric table: all rows, or of a table in parts those that were drawn.
+
+    Then the counts of the whole table are in the metadata, under ``TOTALS_KEY``.
+    """
+    in_parts = parts.read_catalogue(run.folder)
+    if not in_parts:
+        return read_metrics(run, columns or report_columns(run.job))
+    drawn = ReportRows(run.job)
+    for part in in_parts:
+        rows = parts.read_side(run.folder, part, "report")
+        drawn.add(rows)
+    table = drawn.table(rows.schema)
+    table = table.select(columns) if columns else table
+    totals = json.dumps(parts.totals_of(in_parts)).encode()
+    return table.replace_schema_metadata((table.schema.metadata or {}) | {TOTALS_KEY: totals})
 
 
 def read_summary(run: RunFolder) -> pa.Table:
     """The summary table."""
     return pq.read_table(io.BytesIO(run.folder.read(SUMMARY_TABLE)))
-
-
-def _current(run: RunFolder, counts: dict[str, int]) -> Iterator[pa.Table]:
-    for table, kept in current_rows(run):
-        _count(counts, table, kept)
-        if len(kept):
-            yield kept
-
-
-def _count(counts: dict[str, int], table: pa.Table, kept: pa.Table) -> None:
-    good = pc.equal(kept["status"], OK)
-    counts["superseded"] += len(table) - len(kept)
-    counts["rows"] += len(kept)
-    counts["ok"] += pc.sum(good).as_py() or 0
-    counts["images"] += pc.count_distinct(kept["source_id"]).as_py()
-    counts["images_quarantined"] += pc.count_distinct(kept.filter(pc.invert(good))["source_id"]).as_py()
 
 
 def _scores(path: Path, run: RunFolder) -> pa.Table:

@@ -1,0 +1,112 @@
+"""A metric table in parts: rows, summary and report of one in a file; only new parts are written."""
+
+import duckdb
+import pandas
+import polars
+import pytest
+
+from pipeline import run
+from pipeline.ledger import sealing
+from pipeline.ledger.run_folder import open_run
+from pipeline.results import parts, tables
+from pipeline.results.tables import METRIC_TABLE, read_metrics, read_report_rows, read_summary
+from tests.helpers import benchmark, fill, photographs_in
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    monkeypatch.setattr(sealing, "SEAL_AT", 1)
+    monkeypatch.setattr(tables, "ONE_FILE_ROWS", 8)
+
+
+def rows_of(run):
+    rows = read_metrics(run).to_pylist()
+    for row in rows:
+        for name in ("seconds", "finished_at"):
+            row.pop(name)
+    return sorted(rows, key=lambda row: (row["key"], row["degradation"], row["restorer"]))
+
+
+@pytest.fixture
+def archive(tmp_path):
+    photographs_in(tmp_path / "in", 4)
+    fill(tmp_path / "in", {"bad.png": b"no picture"})
+    return tmp_path
+
+
+def job_in(folder, name="out"):
+    return benchmark(folder / "in", folder / name, degradations=["awgn-25", "jpeg-q10"])
+
+
+def test_a_table_in_parts_says_what_one_in_a_file_says(archive, monkeypatch):
+    one = finished(job_in(archive, "one"))
+    monkeypatch.setattr(sealing, "SEAL_AT", 1)
+    monkeypatch.setattr(tables, "ONE_FILE_ROWS", 8)
+    other = finished(job_in(archive))
+    assert len(parts.read_catalogue(other.folder)) == 1
+    assert rows_of(other) == rows_of(one)
+    for found, expected in zip(read_summary(other).to_pylist(), read_summary(one).to_pylist(), strict=True):
+        for name, value in expected.items():
+            # Intervals of four images: the same resamples of another order.
+            near = 0.2 if name.endswith(("low", "high")) else 1e-9
+            assert found[name] == (pytest.approx(value, rel=near) if isinstance(value, float) else value), name
+    path = f"{other.folder.url}/{METRIC_TABLE}"
+    assert len(pandas.read_parquet(path)) == len(polars.read_parquet(path)) == 20
+    assert duckdb.sql(f"select count(*) from '{path}/**/*.parquet'").fetchall() == [(20,)]
+    assert read_metrics(other).schema.metadata == read_metrics(one).schema.metadata
+    page = (archive / "out" / "report" / "index.html").read_text()
+    assert "from 5 images: at random" in page
+
+
+def finished(job):
+    """Its run folder, after a whole run."""
+    options = run.Options(engine="local")
+    with run.open_run(job, options) as opened:
+        run.execute(opened, options, run.plan(opened, options))
+        run.compact(opened)
+        assert run.verify(opened).is_whole
+        run.report(opened)
+    return open_run(job)
+
+
+def test_only_new_parts_are_written_and_others_go(in_parts, archive):
+    job = job_in(archive)
+    opened = finished(job)
+    (first,) = parts.read_catalogue(opened.folder)
+    before = {key: (archive / "out" / key).stat().st_mtime_ns for key in first.keys}
+    sealing.SEAL_AT = 100  # the new units stay in files
+    for name in ("0004.png", "0005.png"):
+        (archive / "in" / name).write_bytes((archive / "in" / "0000.png").read_bytes())
+    finished(job)
+    old, new = parts.read_catalogue(opened.folder)
+    assert old == first
+    assert {key: (archive / "out" / key).stat().st_mtime_ns for key in old.keys} == before
+    assert sum(row["status"] == "ok" for row in rows_of(opened)) == 6 * 4
+    sealing.SEAL_AT = 1
+    (archive / "in" / "0001.png").unlink()
+    finished(job)
+    keys = {key for part in parts.read_catalogue(opened.folder) for key in part.keys}
+    assert not keys & {*old.keys, *new.keys}, "one row less counts"
+    assert set(opened.folder.keys(METRIC_TABLE, ".parquet")) == keys
+    assert "0001.png" not in {row["key"] for row in rows_of(opened)}
+
+
+def test_a_damaged_catalogue_is_made_again_from_the_ledger(in_parts, archive):
+    job = job_in(archive)
+    opened = finished(job)
+    before = rows_of(opened)
+    opened.folder.put(parts.CATALOGUE, b"{")
+    tables.compact(opened)
+    assert rows_of(opened) == before
+
+
+def test_what_is_drawn_is_bounded_and_has_the_extremes(in_parts, archive, monkeypatch):
+    from pipeline.results import report_rows
+
+    monkeypatch.setattr(report_rows, "IMAGES", 2)
+    monkeypatch.setattr(report_rows, "EXTREMES", 1)
+    opened = finished(job_in(archive))
+    drawn, whole = read_report_rows(opened), read_metrics(opened)
+    assert len(drawn) < len(whole)
+    assert max(drawn["psnr"].drop_null().to_pylist()) == max(whole["psnr"].drop_null().to_pylist())
+    assert "quarantined" in drawn["status"].to_pylist()
