@@ -179,9 +179,9 @@ class SumTable:
         return pa.Table.from_pylist(rows, self.SCHEMA)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of the summary, by dataset, degradation and restorer, metrics in the order of the job."""
+        """Rows of the summary, by dataset and degradation, metrics in the order of the job, restorers by name."""
         order = list(self._directions)
-        found = sorted(self.sums, key=lambda names: (*names[:3], order.index(names[3])))
+        found = sorted(self.sums, key=lambda names: (*names[:2], order.index(names[3]), names[2]))
         keys = ("dataset", "degradation", "restorer", "metric")
         return [dict(zip(keys, names, strict=True)) | self.sums[names].numbers() for names in found]
 
