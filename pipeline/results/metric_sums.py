@@ -179,7 +179,7 @@ class SumTable:
         return pa.Table.from_pylist(rows, self.SCHEMA)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of the summary, by dataset and degradation, metrics in the order of the job, restorers by name."""
+        """Of the summary, by dataset and degradation; metrics in the order of the job, restorers by name."""
         order = list(self._directions)
         found = sorted(self.sums, key=lambda names: (*names[:2], order.index(names[3]), names[2]))
         keys = ("dataset", "degradation", "restorer", "metric")
