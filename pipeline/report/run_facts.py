@@ -54,7 +54,7 @@ class RunFacts:
 def run_facts(table: pa.Table) -> RunFacts:
     """Counts a table; empty columns are fine."""
     header = json.loads((table.schema.metadata or {}).get(b"restora", b"{}"))
-    totals = json.loads((table.schema.metadata or {}).get(b"restora_totals", b"{}"))
+    totals = _totals(table)
     finished = pc.max(table["finished_at"]).as_py() if table.num_rows else None
     images = table.group_by(["dataset", "key"]).aggregate([]).num_rows
     return RunFacts(
@@ -72,6 +72,12 @@ def run_facts(table: pa.Table) -> RunFacts:
         code_versions=_distinct(table, "code_version"),
         notes=_notes(table),
     )
+
+
+def _totals(table: pa.Table) -> dict[str, Any]:
+    """Counts of the whole, where the table is drawn from a larger one."""
+    found: dict[str, Any] = json.loads((table.schema.metadata or {}).get(b"restora_totals", b"{}"))
+    return found
 
 
 def _distinct(table: pa.Table, name: str) -> list[str]:
@@ -113,8 +119,8 @@ def fact_lines(facts: RunFacts, provenance: RunProvenance) -> list[tuple[str, st
 
 def _drawn(images: int) -> str:
     return (
-        f"distributions, comparisons, pictures and quarantine from {images:,} images: at random, the best, "
-        "the worst and what failed; means, intervals and counts of rows from all"
+        f"distributions, comparisons, pictures and examples of quarantine from {images:,} images: at random, "
+        "the best, the worst and what failed; means, intervals and counts of rows from all"
     )
 
 
@@ -153,19 +159,21 @@ def quarantine(table: pa.Table) -> list[QuarantineGroup]:
     Rows that differ only in restorer or degradation stand as one image.
     """
     held = table.filter(pc.not_equal(table["status"], "ok"))
-    counts = held.group_by("reason").aggregate([([], "count_all")]).to_pylist()
-    counts.sort(key=lambda each: (-each["count_all"], str(each["reason"])))
+    reasons = _totals(table).get("reasons")
+    if reasons is None:
+        reasons = {each["values"]: each["counts"] for each in held["reason"].value_counts().to_pylist()}
+    counts = sorted(reasons.items(), key=lambda each: (-each[1], str(each[0])))
     share = max(QUARANTINE_SHOWN // max(len(counts), 1), 1)
     names = ["dataset", "key", "stage", "message"]
     groups = []
-    for each in counts[:QUARANTINE_SHOWN]:
-        rows = held.filter(pc.equal(held["reason"].fill_null(""), each["reason"] or ""))
+    for named, number in counts[:QUARANTINE_SHOWN]:
+        rows = held.filter(pc.equal(held["reason"].fill_null(""), named or ""))
         images = rows.group_by(names, use_threads=False).aggregate(
             [("degradation", "distinct"), ("restorer", "distinct")]
         )
-        reason = each["reason"] or "UNKNOWN"
+        reason = named or "UNKNOWN"
         meaning = REASONS.get(reason, "no reason was recorded")
         examples = images.slice(0, share).to_pylist()
         hidden = max(images.num_rows - share, 0)
-        groups.append(QuarantineGroup(reason, meaning, each["count_all"], examples, hidden))
+        groups.append(QuarantineGroup(reason, meaning, number, examples, hidden))
     return groups

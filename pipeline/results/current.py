@@ -47,6 +47,13 @@ def counted(table: pa.Table, kept: pa.Table) -> dict[str, int]:
     }
 
 
+def counted_reasons(kept: pa.Table) -> dict[str, int]:
+    """Quarantined rows among those that count, by their reason."""
+    held = kept.filter(pc.not_equal(kept["status"], OK))
+    counts = held["reason"].fill_null("").value_counts()
+    return {each["values"]: each["counts"] for each in counts.to_pylist()}
+
+
 def as_table(kept: pa.Table, run: RunFolder, schema: pa.Schema) -> pa.Table:
     """Rows of the ledger that count, as the tables have them."""
     return as_restorers(completed(with_addresses(kept, run), run, schema), run.job)

@@ -3,7 +3,10 @@
 Each part holds rows of one dataset x degradation x restorer out of one segment of the ledger (or out of the
 files of units that are in none). A segment never changes, so its parts stay as they are as long as the same
 of its rows count and the output is where it was; their sums and some rows for the report are kept beside.
-``tables/parts.json`` says which parts count; others are removed.
+``tables/parts.json`` says which parts count.
+
+Whoever reads the bare folder never meets a row twice: new files wait on this machine until those that they
+replace are deleted. For that moment, or after a kill in it, rows are missing; the catalogue says so.
 """
 
 from __future__ import annotations
@@ -12,8 +15,7 @@ import io
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -26,12 +28,11 @@ from pipeline.hashing import sha256_hex
 from pipeline.ledger.committed import COLUMNS, Committed, IdArray, contains
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.results.current import as_table, counted
+from pipeline.results.current import as_table, counted, counted_reasons
 from pipeline.results.metric_sums import SumTable, groups_of
 from pipeline.results.report_rows import ReportRows
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key
-from pipeline.storage.scratch import scratch
 
 TABLE = "tables/metrics.parquet"
 """A folder of this name; up to a million rows it is a file: see ``pipeline.results.tables``."""
@@ -53,31 +54,59 @@ class Part:
     """Digest of what they were made from."""
     keys: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Quarantined rows by their reason."""
 
     def side(self, name: str) -> str:
         """Key of what is kept beside: ``sums`` or ``report``."""
         return f"{SIDE}/{self.state[:32]}-{name}.parquet"
 
 
-def read_catalogue(folder: Folder) -> list[Part]:
-    """The parts that count; none where the table is a file, or where it is to be made again."""
+@dataclass(frozen=True)
+class Catalogue:
+    """Which parts there are."""
+
+    parts: tuple[Part, ...] = ()
+    is_whole: bool = True
+    """False while others are still to be written."""
+
+
+def read_catalogue(folder: Folder) -> Catalogue | None:
+    """What the folder of parts holds; ``None`` where the table is a file, or is to be made again."""
     try:
-        return [Part(**each) for each in json.loads(folder.read(CATALOGUE))["parts"]]
+        found = json.loads(folder.read(CATALOGUE))
+        return Catalogue(tuple(Part(**each) for each in found["parts"]), found["is_whole"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return []
+        return None
 
 
-def write_catalogue(folder: Folder, parts: list[Part]) -> None:
-    """Makes these the parts that count, and removes all others."""
-    folder.put(CATALOGUE, json.dumps({"parts": [asdict(each) for each in parts]}).encode())
-    remove_others(folder, parts)
+def replace_parts(folder: Folder, parts: list[Part], new: dict[str, Path]) -> None:
+    """Makes these the parts that count; ``new``: files of this machine, by the keys that they get.
+
+    What does not count any more goes first, also what a killed run left.
+    """
+    kept = [each for each in parts if not new.keys() & set(each.keys)]
+    others = _others(folder, kept, sides_of=parts)
+    if others or new:
+        _write_catalogue(folder, Catalogue(tuple(kept), is_whole=False))
+    folder.delete_all(others)
+    if folder.exists(TABLE):  # a file, from when there were fewer rows
+        folder.delete(TABLE)
+    for key, path in new.items():
+        folder.put_file(key, path)
+    _write_catalogue(folder, Catalogue(tuple(parts)))
 
 
-def remove_others(folder: Folder, parts: list[Part]) -> None:
-    """Parts that do not count any more, or that a killed run left."""
-    mine = {key for part in parts for key in (*part.keys, part.side("sums"), part.side("report"))}
-    there = [*folder.keys(TABLE, ".parquet"), *folder.keys(SIDE, ".parquet")]
-    folder.delete_all([key for key in there if key not in mine])
+def _write_catalogue(folder: Folder, catalogue: Catalogue) -> None:
+    folder.put(CATALOGUE, json.dumps(asdict(catalogue)).encode())
+
+
+def _others(folder: Folder, kept: list[Part], sides_of: list[Part]) -> list[str]:
+    mine = {key for part in kept for key in part.keys}
+    mine |= {part.side(name) for part in sides_of for name in ("sums", "report")}
+    return [
+        key for key in (*folder.keys(TABLE, ".parquet"), *folder.keys(SIDE, ".parquet")) if key not in mine
+    ]
 
 
 @dataclass(frozen=True)
@@ -91,6 +120,10 @@ class PartWriter:
     committed: Committed
     known: dict[str, Part]
     """By state."""
+    place: Path
+    """Where new files wait."""
+    new: dict[str, Path] = field(default_factory=dict)
+    """New files, by the keys that they get."""
 
     def part(self, source: LedgerPart) -> Part:
         """The rows of a part of the ledger in the tables."""
@@ -114,33 +147,35 @@ class PartWriter:
         return not len(self.committed.several) and bool(contains(self.listed, self.committed.done).all())
 
     def _written(self, source: LedgerPart, counts: Iterator[NDArray[np.bool_]] | None, state: str) -> Part:
-        part, sums, shown = Part(state, counts=Counter()), SumTable(self.directions), ReportRows(self.run.job)
-        with _Files(self.run.folder, self.schema, state) as files:
+        sums, shown = SumTable(self.directions), ReportRows(self.run.job)
+        total, reasons = Counter[str](), Counter[str]()
+        with _Files(self.place, self.schema, state) as files:
             for table in source.tables(None):
                 kept = table if counts is None else table.filter(pa.array(next(counts)))
-                part.counts.update(counted(table, kept))
+                total.update(counted(table, kept))
+                reasons.update(counted_reasons(kept))
                 if len(kept):
                     rows = as_table(kept, self.run, self.schema)
                     files.write(rows)
                     sums.add(rows)
                     shown.add(rows)
-        part.keys, part.counts = files.keys, dict(part.counts)
+        self.new.update(files.stored)
+        part = Part(state, list(files.stored), dict(total), dict(reasons))
         _put(self.run.folder, part.side("sums"), sums.stored())
         _put(self.run.folder, part.side("report"), shown.table(self.schema))
         return part
 
 
 class _Files:
-    """Rows by dataset x degradation x restorer, in files on this machine, stored when they are whole."""
+    """Rows by dataset x degradation x restorer, in files on this machine."""
 
-    def __init__(self, folder: Folder, schema: pa.Schema, state: str) -> None:
-        self._folder, self._schema, self._state = folder, schema, state
-        self.keys: list[str] = []
+    def __init__(self, place: Path, schema: pa.Schema, state: str) -> None:
+        self._place, self._schema, self._state = place, schema, state
+        self.stored: dict[str, Path] = {}
+        """Whole files, by the keys that they get."""
         self._open: dict[Group, _OpenFile] = {}
-        self._stack = ExitStack()
 
     def __enter__(self) -> _Files:
-        self._place = self._stack.enter_context(scratch("table"))
         return self
 
     def write(self, table: pa.Table) -> None:
@@ -152,22 +187,17 @@ class _Files:
             file.writer.write_table(table.take(pa.array(rows)))
             file.rows += len(rows)
             if file.rows >= MOST_ROWS:
-                self._store(group)
+                self._close(group)
 
-    def _store(self, group: Group) -> None:
+    def _close(self, group: Group) -> None:
         file = self._open.pop(group)
         file.writer.close()
-        key = f"{TABLE}/{'/'.join(map(safe_key, group))}/{self._state[:32]}-{len(self.keys):04d}.parquet"
-        self._folder.put_file(key, file.path)
-        self.keys.append(key)
+        name = f"{self._state[:32]}-{len(self.stored):04d}.parquet"
+        self.stored[f"{TABLE}/{'/'.join(map(safe_key, group))}/{name}"] = file.path
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._stack:
-            for group in list(self._open):
-                if kind is None:
-                    self._store(group)
-                else:
-                    self._open.pop(group).writer.close()
+    def __exit__(self, *_: object) -> None:
+        for group in list(self._open):
+            self._close(group)
 
 
 class _OpenFile:
@@ -187,7 +217,7 @@ def _put(folder: Folder, key: str, table: pa.Table) -> None:
     folder.put(key, buffer.getvalue())
 
 
-def totals_of(parts: list[Part]) -> dict[str, int]:
+def totals_of(parts: Iterable[Part]) -> dict[str, int]:
     """The counts of all parts."""
     totals: Counter[str] = Counter()
     for part in parts:
@@ -195,7 +225,15 @@ def totals_of(parts: list[Part]) -> dict[str, int]:
     return dict(totals)
 
 
-def read_parts(folder: Folder, parts: list[Part], columns: list[str] | None) -> Iterator[pa.Table]:
+def reasons_of(parts: Iterable[Part]) -> dict[str, int]:
+    """Quarantined rows of all parts, by their reason."""
+    totals: Counter[str] = Counter()
+    for part in parts:
+        totals.update(part.reasons)
+    return dict(totals)
+
+
+def read_parts(folder: Folder, parts: Iterable[Part], columns: list[str] | None) -> Iterator[pa.Table]:
     """The rows of the table, a file in memory at a time."""
     for key in (key for part in parts for key in part.keys):
         with folder.open(key) as file:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.distances import DISTANCES
+from pipeline.errors import StorageError
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import FEATURES, OK
 from pipeline.ledger.sealing import seal
@@ -114,13 +115,13 @@ def _in_parts(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Tab
     from pipeline.results.statistics import SUMMARY_SCHEMA
 
     directions = {name: 1.0 if METRICS[name].protocol.higher_is_better else -1.0 for name in run.job.metrics}
-    known = {each.state: each for each in parts.read_catalogue(run.folder)}
-    if run.folder.exists(METRIC_TABLE):
-        run.folder.delete(METRIC_TABLE)
+    before = parts.read_catalogue(run.folder) or parts.Catalogue()
+    known = {each.state: each for each in before.parts}
     listed, committed = read_source_ids(run.folder), run.ledger.committed()
-    writer = parts.PartWriter(run, schema, directions, listed, committed, known)
-    found = [writer.part(each) for each in run.ledger.parts()]
-    parts.write_catalogue(run.folder, found)
+    with scratch("table") as place:
+        writer = parts.PartWriter(run, schema, directions, listed, committed, known, place)
+        found = [writer.part(each) for each in run.ledger.parts()]
+        parts.replace_parts(run.folder, found, writer.new)
     sums, distances = SumTable(directions), DistanceTable(run.job.distances)
     for part in found:
         sums.merge(parts.read_side(run.folder, part, "sums"))
@@ -136,13 +137,25 @@ def _with_distances(summary: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def has_metrics(folder: Folder) -> bool:
-    """Whether there is a metric table, in one file or in parts."""
-    return folder.exists(METRIC_TABLE) or folder.exists(parts.CATALOGUE)
+    """Whether there is a whole metric table, in one file or in parts."""
+    in_parts = parts.read_catalogue(folder)
+    return folder.exists(METRIC_TABLE) if in_parts is None else in_parts.is_whole
+
+
+def _parts_of(run: RunFolder) -> tuple[parts.Part, ...]:
+    """Those of the table; none where it is a file. ``StorageError`` where some are missing."""
+    found = parts.read_catalogue(run.folder) or parts.Catalogue()
+    if not found.is_whole:
+        raise StorageError(
+            f"{run.folder.uri(METRIC_TABLE)}: a run was stopped while it wrote this table; run the same "
+            "command again, which completes it"
+        )
+    return found.parts
 
 
 def read_metrics(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
     """The metric table, with its metadata."""
-    if in_parts := parts.read_catalogue(run.folder):
+    if in_parts := _parts_of(run):
         return pa.concat_tables(parts.read_parts(run.folder, in_parts, columns))
     with run.folder.open(METRIC_TABLE) as file:
         return pq.read_table(pa.PythonFile(file, mode="r"), columns=columns)
@@ -153,7 +166,7 @@ def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Tab
 
     Then the counts of the whole table are in the metadata, under ``TOTALS_KEY``.
     """
-    in_parts = parts.read_catalogue(run.folder)
+    in_parts = _parts_of(run)
     if not in_parts:
         return read_metrics(run, columns or report_columns(run.job))
     drawn = ReportRows(run.job)
@@ -162,7 +175,8 @@ def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Tab
         drawn.add(rows)
     table = drawn.table(rows.schema)
     table = table.select(columns) if columns else table
-    totals = json.dumps(parts.totals_of(in_parts)).encode()
+    counts = parts.totals_of(in_parts) | {"reasons": parts.reasons_of(in_parts)}
+    totals = json.dumps(counts).encode()
     return table.replace_schema_metadata((table.schema.metadata or {}) | {TOTALS_KEY: totals})
 
 
