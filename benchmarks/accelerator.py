@@ -5,9 +5,11 @@ the "device", decoding, conversion and encoding sleep under a semaphore of so ma
 the store sleeps its latency. The bound is what no order of the work can beat: the longer of the device's time
 and the host's time divided by the cores. ``bound / wall`` is printed for each setting.
 
-Times are stretched until an image takes ``--stretched`` milliseconds of the bound, so that what this machine
-itself adds (Python, other users) stays small beside what is simulated. Each setting runs in a process
-of its own, ``--together`` of them at a time, since they mostly sleep.
+Times are stretched until the images of a setting take ``--seconds`` at the bound, so that what this machine
+itself adds (Python, other users) stays small beside what is simulated. There are so many images that filling
+and draining, which is what one image takes from its first request to its unit's commit, is at most
+``FILLING`` of a run. Each setting runs in a process of its own, ``--together`` of them at a time, since they
+mostly sleep.
 """
 
 from __future__ import annotations
@@ -31,6 +33,11 @@ DECODE, CONVERT, ENCODE = 8.0, 2.0, 7.5
 """Milliseconds of one core for a PNG of 512 x 512 x 3, measured."""
 REQUESTS = {"read": 1, "head": 1, "exists": 2, "put": 1, "create": 1, "delete": 1}
 """Requests in a row of one call of a store on S3, counted on an endpoint."""
+IN_A_ROW = 4
+"""Requests between the beginning of a unit and its commit: noted, read, stored, committed."""
+FILLING = 0.03
+"""Of the time at the bound."""
+LEAST_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -41,15 +48,27 @@ class Setting:
     cores: int
     latency: float
     shapes: int
-    images: int
     unit: int
-    stretched: float
+    seconds: float
+    """That all images take at the bound."""
+    given: int | None = None
+    """Images; ``None``: enough."""
+
+    @property
+    def bound(self) -> float:
+        """Of an image, in milliseconds."""
+        return max(self.device, (DECODE + CONVERT + ENCODE) / self.cores)
+
+    @property
+    def images(self) -> int:
+        """So many that filling and draining hardly counts."""
+        through = IN_A_ROW * self.latency + DECODE + CONVERT + self.device + ENCODE
+        return self.given or max(LEAST_IMAGES, int(through / (FILLING * self.bound)))
 
     @property
     def stretch(self) -> float:
         """What one millisecond of the setting takes, in seconds."""
-        bound = max(self.device, (DECODE + CONVERT + ENCODE) / self.cores)
-        return self.stretched / bound / 1000
+        return self.seconds / self.images / self.bound
 
 
 def main() -> None:
@@ -67,13 +86,13 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--images", type=int, help="so many, and not as many as it takes")
     parser.add_argument("--unit", type=int, default=32, help="images a unit")
     parser.add_argument("--device", type=float, nargs="+", default=[26.0, 8.8, 1.0], help="ms an image")
     parser.add_argument("--cores", type=int, nargs="+", default=[2, 16])
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 25.0], help="ms a request")
     parser.add_argument("--shapes", type=int, nargs="+", default=[1, 32])
-    parser.add_argument("--stretched", type=float, default=60.0, help="ms that an image takes at the bound")
+    parser.add_argument("--seconds", type=float, default=25.0, help="that a setting takes at the bound")
     parser.add_argument("--together", type=int, default=4, help="settings at a time")
     parser.add_argument("--setting", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -81,7 +100,7 @@ def arguments() -> argparse.Namespace:
 
 def all_settings(chosen: argparse.Namespace) -> Iterator[Setting]:
     for cores, latency, shapes, device in product(chosen.cores, chosen.latency, chosen.shapes, chosen.device):
-        yield Setting(device, cores, latency, shapes, chosen.images, chosen.unit, chosen.stretched)
+        yield Setting(device, cores, latency, shapes, chosen.unit, chosen.seconds, chosen.images)
 
 
 def table(found: dict[Setting, dict[str, float]]) -> Iterator[str]:

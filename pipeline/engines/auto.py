@@ -10,7 +10,6 @@ Imports for types alone, or inside functions, keep torch and Ray out of the star
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -79,12 +78,12 @@ def go_over(run: RunFolder, local: LocalEngine, ray: Callable[[], RayEngine]) ->
     planned = PlannedUnits(run.folder)
     feed, total = Feed(planned), planned.images
     beside: Beside | None = None
-    images, units, started = 0, 0, time.monotonic()
+    images = units = 0
     with closing(local.reports(run, iter(feed))) as reports:
         for report in reports:
             yield report
             images, units = images + report.images, units + 1
-            seconds = time.monotonic() - started
+            seconds = feed.seconds
             if beside is None:
                 if images and seconds > SURE and seconds / images * (total - images) > PAYS:
                     beside = Beside(run, ray)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -27,6 +28,12 @@ class Feed:
         self._planned = planned
         self._next, self._end = 0, len(planned)
         self._changed = threading.Lock()
+        self._started: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the first unit was taken: what comes before is start-up, and says nothing of the pace."""
+        return 0.0 if self._started is None else time.monotonic() - self._started
 
     def __iter__(self) -> Iterator[Unit]:
         while True:
@@ -35,6 +42,7 @@ class Feed:
                 if place >= self._end:
                     return
                 self._next += 1
+                self._started = self._started or time.monotonic()
             yield self._planned[place]
 
     def cut(self, keep: int) -> int:

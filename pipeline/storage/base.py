@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+CONNECTIONS = 64
+"""Requests of one process to a store at a time: at 25 ms each, a thousand images a second are read and stored
+with fifty."""
+
 
 @dataclass(frozen=True)
 class Entry:

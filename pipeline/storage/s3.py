@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import fsspec.asyn
 from s3fs import S3FileSystem
 
-from pipeline.storage.base import MARKER, Entry
+from pipeline.storage.base import CONNECTIONS, MARKER, Entry
 from pipeline.storage.ranged import RangedFile
 from pipeline.storage.remote import Remote, etag_of
 from pipeline.storage.retrying import silence_seconds, transfer_seconds
@@ -72,6 +72,7 @@ class S3(Remote):
             "retries": {"total_max_attempts": 1},
             "connect_timeout": min(5.0, silence),
             "read_timeout": silence,
+            "max_pool_connections": CONNECTIONS,  # of its own accord it makes ten
         }
         path = urlsplit(url).scheme + "://"
         return ExactS3(config_kwargs=config, **options), url.removeprefix(path)

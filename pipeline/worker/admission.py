@@ -44,7 +44,7 @@ class Admission:
 
     def read_further_ahead(self) -> None:
         """The device had nothing to do."""
-        self._ahead = min(self._ahead + 1, MOST_UNITS)
+        self._ahead = min(2 * self._ahead, MOST_UNITS)
 
     def next(self) -> Unit | None:
         """The next unit to begin, if one may."""

@@ -14,7 +14,8 @@ from pipeline.processing.processor import Processor
 from pipeline.worker.tasks import Tasks, Turn
 
 LOOKAHEAD = 2
-"""Batches that are degraded, or being degraded, while the device works on another."""
+"""Batches that are degraded, or being degraded, while the device works on another; more where they hold fewer
+images than there are cores to degrade them."""
 LOOKAHEAD_PIXELS = 1 << 23
 """Pixels of the batches on the device and ahead of it; larger images go one at a time."""
 
@@ -102,7 +103,7 @@ class DeviceQueue:
     def _next(self) -> Batch | None:
         if not self._has_room():
             return None
-        if not self._under_more and (images := self._batches.take(partly=not self._ahead)):
+        if not self._under_more and (images := self._batches.take(partly=self._cores_are_free)):
             first, *more = self._degradations
             self._under_more.extend(Batch(images, each, first=False) for each in more)
             return Batch(images, first, first=True)
@@ -111,5 +112,11 @@ class DeviceQueue:
     def _has_room(self) -> bool:
         held = [*self._ahead, self._on_device] if self._on_device else list(self._ahead)
         return not held or (
-            len(self._ahead) < LOOKAHEAD and sum(each.pixels for each in held) < LOOKAHEAD_PIXELS
+            (len(self._ahead) < LOOKAHEAD or self._cores_are_free)
+            and sum(each.pixels for each in held) < LOOKAHEAD_PIXELS
         )
+
+    @property
+    def _cores_are_free(self) -> bool:
+        """Whether more images could be degraded at once: of many shapes, batches are as small as one."""
+        return sum(len(each.images) for each in self._ahead) < self._tasks.cores

@@ -15,10 +15,9 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-T = TypeVar("T")
+from pipeline.storage.base import CONNECTIONS
 
-CONNECTIONS = 32
-"""Requests to the stores at a time."""
+T = TypeVar("T")
 
 
 class Turn(IntEnum):
@@ -46,6 +45,8 @@ class Tasks:
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
+        self.cores = threads.cores
+        """Threads for work that takes a core."""
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waiting: list[tuple[Turn, int, Callable[[], None]]] = []
         self._numbers = count()
