@@ -69,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _busy(self) -> None:
         self._answer(503, b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>no</Message></Error>")
 
+    def _bad_request(self) -> None:
+        self._answer(400, b"")
+
     def _hang(self) -> None:
         self.server.is_over.wait(60)
         self.close_connection = True

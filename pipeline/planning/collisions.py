@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,39 +14,76 @@ from pipeline.hashing import seed_of
 from pipeline.jobs.job import Job
 from pipeline.planning.plan_files import read_batches
 from pipeline.storage.folder import Folder
+from pipeline.storage.folding import Fold, folding_of
+from pipeline.storage.keys import with_extension
 from pipeline.units import Source
 
 
 class Collisions:
-    """The one way two sources could write one object: ``a`` becomes ``a.png``, which is there too."""
+    """Two sources can write one object in two ways: ``a`` becomes ``a.png``, which is there too; and the
+    output's disk takes ``A.png`` and ``a.png`` for one file."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, output: Folder) -> None:
         name = job.stored_format
         self._extensions = FORMATS[name].extensions if name else ()
-        self._stems = array("q")  # 8 bytes a source, so that ten million fit
+        self._fold = folding_of(output)
+        self._found = array("q")  # 8 bytes a source, so that ten million fit
 
     def add(self, sources: Iterable[Source]) -> None:
         """Notes sources while the store is listed."""
-        if not self._extensions:
-            return
-        end = self._extensions[0]
-        found = (source for source in sources if source.key.endswith(end))
-        self._stems.extend(seed_of(source.dataset, source.key.removesuffix(end)) for source in found)
+        if self._fold is not None:
+            fold, told = self._fold, (each for each in sources if not each.sealed)
+            self._found.extend(seed_of(*self._written(fold, each.dataset, each.key)) for each in told)
+        elif self._extensions:
+            end = self._extensions[0]
+            found = (source for source in sources if source.key.endswith(end))
+            self._found.extend(seed_of(source.dataset, source.key.removesuffix(end)) for source in found)
 
     def refuse(self, folder: Folder) -> None:
         """``JobError`` that names the first two of the plan's sources that would meet; all were added."""
-        stems = np.unique(np.array(self._stems, np.int64))
+        if self._fold is not None:
+            self._refuse_folded(folder, self._fold)
+        elif self._extensions:
+            self._refuse_extended(folder)
+
+    def _refuse_folded(self, folder: Folder, fold: Fold) -> None:
+        values, counts = np.unique(np.array(self._found, np.int64), return_counts=True)
+        met = frozenset(values[counts > 1].tolist())
+        if not met:
+            return
+        seen: dict[tuple[str, str], tuple[str, str]] = {}
+        for dataset, key in _planned(folder):
+            written = self._written(fold, dataset, key)
+            if seed_of(*written) in met and (other := seen.setdefault(written, (dataset, key))) != (
+                dataset,
+                key,
+            ):
+                one, two = (f"{key!r} of {dataset!r}" for dataset, key in (other, (dataset, key)))
+                raise JobError(
+                    f"datasets: the output's disk takes the names of {one} and {two} for one; "
+                    "write to another disk or store, or give them different datasets by pattern"
+                )
+
+    def _refuse_extended(self, folder: Folder) -> None:
+        stems = np.unique(np.array(self._found, np.int64))
         if not len(stems):
             return
-        for batch in read_batches(folder, columns=["dataset", "key"]):
-            for dataset, key in zip(batch["dataset"].to_pylist(), batch["key"].to_pylist(), strict=True):
-                if not key.lower().endswith(self._extensions):
-                    self._refuse(dataset, key, stems)
+        for dataset, key in _planned(folder):
+            if not key.lower().endswith(self._extensions) and _among(seed_of(dataset, key), stems):
+                raise JobError(
+                    f"datasets: {dataset!r} holds {key!r} and {key + self._extensions[0]!r}, which would "
+                    "become one output; give them different datasets by pattern"
+                )
 
-    def _refuse(self, dataset: str, key: str, stems: NDArray[np.int64]) -> None:
-        stem = seed_of(dataset, key)
-        if stems[min(int(np.searchsorted(stems, stem)), len(stems) - 1)] == stem:
-            raise JobError(
-                f"datasets: {dataset!r} holds {key!r} and {key + self._extensions[0]!r}, which would become "
-                "one output; give them different datasets by pattern"
-            )
+    def _written(self, fold: Fold, dataset: str, key: str) -> tuple[str, str]:
+        return fold(dataset), fold(with_extension(key, self._extensions) if self._extensions else key)
+
+
+def _planned(folder: Folder) -> Iterator[tuple[str, str]]:
+    for batch in read_batches(folder, columns=["dataset", "key"]):
+        yield from zip(batch["dataset"].to_pylist(), batch["key"].to_pylist(), strict=True)
+
+
+def _among(value: int, sorted_values: NDArray[np.int64]) -> bool:
+    place = int(np.searchsorted(sorted_values, value))
+    return place < len(sorted_values) and int(sorted_values[place]) == value

@@ -130,7 +130,7 @@ def _write_sources(
     run: RunFolder, left: Left, limit: int | None, left_out: Counter[str], skipped: Counter[str]
 ) -> int:
     total = 0
-    collisions = Collisions(run.job)
+    collisions = Collisions(run.job, run.layout.folder)
     with PlanFile(run.folder, SOURCES, SOURCES_SCHEMA) as table:
         for page in _list_sources(run, left_out, skipped):
             listed = page if limit is None else page[: limit - total]

@@ -19,6 +19,15 @@ from pipeline.storage.undecodable import escaped, located
 Place = tuple[int, int]
 """Device and number of a folder, the same through every link."""
 
+_AS_FOLDER_AND_FILE = "other images' keys make a folder where this is a file; write to an object store"
+_REFUSALS = {
+    errno.ENAMETOOLONG: "the file's name has {length} bytes, more than this disk takes; shorten the source's "
+    "name, or leave output_format out where it adds an ending",
+    errno.EISDIR: _AS_FOLDER_AND_FILE,
+    errno.ENOTDIR: _AS_FOLDER_AND_FILE,
+}
+"""Keys that stores of objects take and disks do not."""
+
 
 class Disk:
     """The folder at a path."""
@@ -80,8 +89,13 @@ class Disk:
         return _entry(key, os.stat(self.path(key)))
 
     def exists(self, key: str) -> bool:
-        """Whether it is a file."""
-        return self.path(key).is_file()
+        """Whether it is a file. No name that is longer than the disk takes is one."""
+        try:
+            return self.path(key).is_file()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return False
+            raise
 
     def put(self, key: str, data: bytes | Path) -> None:
         """A temporary file in the same folder, fsync, then ``os.replace``: seen at once and whole."""
@@ -97,7 +111,18 @@ class Disk:
 
     def _write(self, key: str, data: bytes | Path, place: Callable[[str, Path], None]) -> None:
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise _refused(errno.ENOTDIR, path) from error
+        try:
+            self._write_beside(path, data, place)
+        except OSError as error:
+            if error.errno in _REFUSALS:
+                raise _refused(error.errno, path) from error
+            raise
+
+    def _write_beside(self, path: Path, data: bytes | Path, place: Callable[[str, Path], None]) -> None:
         handle, temporary = tempfile.mkstemp(prefix=".restora-", suffix=".part", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -130,6 +155,11 @@ class Disk:
 
     def _path(self, key: str) -> Path:
         return Path(self.root, key)
+
+
+def _refused(number: int, path: Path) -> OSError:
+    """The same error with the cure; its own text would name our temporary file."""
+    return OSError(number, _REFUSALS[number].format(length=len(os.fsencode(path.name))))
 
 
 def _link(temporary: str, path: Path) -> None:

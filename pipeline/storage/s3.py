@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -25,6 +26,9 @@ from pipeline.storage.retrying import silence_seconds, transfer_seconds
 _READ_AHEAD = 4 << 20
 PAGE = 1000
 """Keys that one request lists or removes: as many as S3 takes."""
+_LONGEST_KEY = 1024
+"""Bytes."""
+_BAD_REQUEST = re.compile("400|Bad Request|KeyTooLong")
 _MARKER_ENDINGS = ("/", "_$folder$")
 """How programs that know only folders name the empty objects that stand for them."""
 
@@ -121,12 +125,20 @@ class S3(Remote):
         return Entry(key, int(found["ContentLength"]), etag_of(found))
 
     def exists(self, key: str) -> bool:
-        """By one HEAD."""
+        """By one HEAD; S3 calls it a bad request to ask for a longer key than it takes."""
         try:
             self.entry(key)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if self._is_too_long(key) and _BAD_REQUEST.search(str(error)):
+                return False
+            raise
         return True
+
+    def _is_too_long(self, key: str) -> bool:
+        _, name, _ = self._fs.split_path(self._path(key))
+        return len(name.encode()) > _LONGEST_KEY
 
     def delete(self, key: str) -> None:
         """S3 has nothing against one that is not there."""

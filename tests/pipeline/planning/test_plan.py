@@ -203,6 +203,27 @@ def test_a_restore_keeps_names_so_that_nothing_can_clash(tmp_path):
     assert planned(restore(tmp_path / "in", tmp_path / "out"))[0].sources == 2
 
 
+@pytest.mark.parametrize(
+    ("keys", "options", "clash"),
+    [
+        (["A.png", "a.png"], {}, "'A.png' of 'photos' and 'a.png' of 'photos'"),
+        (["D/a.png", "d/a.png"], {}, "'D/a.png' of 'photos' and 'd/a.png' of 'photos'"),
+        (["A", "a.PNG"], {"output_format": "png"}, "'A' of 'photos' and 'a.PNG' of 'photos'"),
+        (["a.png", "b.png"], {}, None),
+    ],
+)
+def test_names_that_the_outputs_disk_takes_for_one_are_refused(tmp_path, monkeypatch, keys, options, clash):
+    """Here the disk is a word; disks that fold are those of Windows and macOS."""
+    monkeypatch.setattr("pipeline.planning.collisions.folding_of", lambda folder: str.casefold)
+    fill(tmp_path / "in", {key: b"x" for key in keys})
+    job = restore(tmp_path / "in", tmp_path / "out", **options)
+    if clash:
+        with pytest.raises(JobError, match=f"takes the names of {clash} for one"):
+            planned(job)
+    else:
+        assert planned(job)[0].sources == 2
+
+
 def test_an_empty_dataset_is_a_clear_error(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(JobError, match=r"no image found in .*in \(pattern '\*'\); check the address"):
