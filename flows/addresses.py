@@ -112,7 +112,7 @@ def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:
 
 def profile_for(url: str, profile: str | None) -> str | None:
     """The profile where the address takes one; local paths and other stores have none."""
-    return profile if url.startswith(("s3://", "s3a://")) else None
+    return profile if url.startswith(("s3://", "s3a://", "dicomweb")) else None
 
 
 def _absolute(url: str) -> str:

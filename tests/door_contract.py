@@ -37,23 +37,24 @@ def listed(archive: Archive, pattern: str = "*") -> list[Entry]:
     return [entry for page in archive.pages(pattern) for entry in page]
 
 
-def check_door(make: Make, data_of: Callable[[int], bytes]) -> None:
-    """Listing complete, read equals put, names odd, a change noticed, nothing changed by reading."""
-    images = {name: data_of(index) for index, name in enumerate(ODD)}
+def check_door(make: Make, data_of: Callable[[int], bytes], names: tuple[str, ...] = ODD) -> None:
+    """Listing complete, read equals put, names odd, a change noticed, nothing changed by reading.
+
+    ``data_of(99)``: the first one, changed.
+    """
+    images, plain = {name: data_of(index) for index, name in enumerate(names)}, names[0]
     opened = make(images)
     before = {entry.key: entry for entry in listed(opened())}
     assert len(before) == len(images), sorted(before)
-    names = {key: next(name for name in images if key.endswith(name)) for key in before}
-    assert sorted(names.values()) == sorted(images)
+    called = {key: next(name for name in images if key.endswith(name)) for key in before}
+    assert sorted(called.values()) == sorted(images)
     for key, entry in before.items():
-        check_reading(opened(), entry, images[names[key]])
+        check_reading(opened(), entry, images[called[key]])
     assert {entry.key: entry for entry in listed(opened())} == before
-    assert [entry.key for entry in listed(opened(), "*lain.png")] == [
-        k for k in before if k.endswith("plain.png")
-    ]
-    changed = make(images | {"plain.png": data_of(99)})
+    (key,) = (key for key in before if key.endswith(plain))
+    assert [entry.key for entry in listed(opened(), f"*{plain[1:]}")] == [key]
+    changed = make(images | {plain: data_of(99)})
     after = {entry.key: entry for entry in listed(changed())}
-    (key,) = (key for key in before if key.endswith("plain.png"))
     assert after[key].version != before[key].version
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.doors.archive import Archive
 from pipeline.doors.base import Door
+from pipeline.doors.dicomweb.door import DICOMWEB
 from pipeline.doors.folder import FOLDER
 from pipeline.doors.manifest.door import MANIFEST
 from pipeline.doors.outlet import Outlet
@@ -24,7 +25,7 @@ __all__ = [
     "outlet_of",
 ]
 
-DOORS: dict[str, Door] = {each.name: each for each in (TAR, MANIFEST, FOLDER)}
+DOORS: dict[str, Door] = {each.name: each for each in (TAR, MANIFEST, DICOMWEB, FOLDER)}
 """Every door, by the name that jobs use; the first whose address it is opens it, where the job names none."""
 
 

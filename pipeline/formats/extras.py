@@ -32,6 +32,7 @@ class Extra:
 
 EXTRAS = (
     Extra("dicom", "pydicom", "DICOM images", (".dcm", ".dicom")),
+    Extra("dicomweb", "dicomweb_client", "DICOMweb servers: dicomweb:// addresses"),
     Extra("nifti", "nibabel", "NIfTI volumes", (".nii", ".nii.gz")),
     Extra("geo", "rasterio", "GeoTIFF, JPEG 2000 and NITF", (".jp2", ".j2k", ".ntf", ".nitf")),
     Extra("s3", "s3fs", "s3:// addresses"),

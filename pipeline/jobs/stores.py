@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from models.names import did_you_mean
 from pipeline.jobs.frozen import Frozen
+from pipeline.jobs.key_rules import SEALED
 
 MANIFEST_COLUMNS = (
     *("uri", "key", "size", "etag", "group", "reference", "reference_size", "reference_etag"),
@@ -35,19 +38,27 @@ def is_manifest(url: str) -> bool:
     return name.endswith(MANIFEST_ENDINGS) or name.rpartition("/")[2].endswith("manifest.json")
 
 
-class FolderStore(Frozen):
+class AnyOptions(Frozen):
+    """What a door is told beside the address."""
+
+    def with_texts(self, change: Callable[[str], str]) -> Self:
+        """The same with every text changed that could name somebody: sealed, or opened again."""
+        return self
+
+
+class FolderStore(AnyOptions):
     """One object an image."""
 
     name: Literal["folder"]
 
 
-class TarStore(Frozen):
+class TarStore(AnyOptions):
     """Tar shards, as WebDataset has them: one member an image."""
 
     name: Literal["tar"]
 
 
-class ManifestStore(Frozen):
+class ManifestStore(AnyOptions):
     """A table that lists the images, so that no store is listed."""
 
     name: Literal["manifest"]
@@ -64,11 +75,50 @@ class ManifestStore(Frozen):
         return self
 
 
+class DicomwebStore(AnyOptions):
+    """A DICOMweb server: series are found by QIDO-RS, images read by WADO-RS, results stored by STOW-RS."""
+
+    name: Literal["dicomweb"]
+    modality: str | tuple[str, ...] = ()
+    """Only series of these modalities: ``"CT"``, ``["CT", "MR"]``."""
+    date: str | None = None
+    """Only studies of this day or of a span: ``20260131``, ``20260101-20260131``, ``20260101-``."""
+    study: str | tuple[str, ...] = ()
+    """Only studies with these Study Instance UIDs."""
+    filters: dict[str, str] = Field(default_factory=dict)
+    """What else QIDO-RS is to match, by keyword or tag: ``{ BodyPartExamined = "CHEST" }``."""
+    derived: bool = False
+    """Also images that this program derived, which are else no sources."""
+    uri: str | None = None
+    """In ``output_store``: the server that derived series are stored on."""
+    profile: str | None = None
+    """In ``output_store``: the named profile of its credentials."""
+
+    @model_validator(mode="after")
+    def _dates_are_dates(self) -> Self:
+        if self.date is not None and not self.date.startswith(SEALED) and not re.match(_DATES, self.date):
+            raise ValueError(f"date: {self.date!r} is no day (20260131) and no span (20260101-20260131)")
+        return self
+
+    def with_texts(self, change: Callable[[str], str]) -> Self:
+        """Days, studies and what is matched may name a patient; modalities do not."""
+        studies = (self.study,) if isinstance(self.study, str) else self.study
+        changed = {
+            "date": self.date and change(self.date),
+            "study": tuple(map(change, studies)),
+            "filters": {name: change(text) for name, text in self.filters.items()},
+        }
+        return self.model_copy(update=changed)
+
+
+_DATES = r"^(\d{8}|\d{8}-\d{8}|\d{8}-|-\d{8})$"
+
+
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-AnyStore = Annotated[FolderStore | ManifestStore | TarStore, Field(discriminator="name")]
+AnyStore = Annotated[DicomwebStore | FolderStore | ManifestStore | TarStore, Field(discriminator="name")]
 StoreSpec = Annotated[
     AnyStore,
     # The schema says that a name alone will do, for schedulers that check a job before we see it.

@@ -50,6 +50,8 @@ def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:
     if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
         base = key.seal(absolute_url(dataset.store.base))
         sealed["store"] = dataset.store.model_copy(update={"base": base})
+    elif dataset.store is not None:
+        sealed["store"] = dataset.store.with_texts(key.seal)
     return dataset.model_copy(update=sealed)
 
 
@@ -100,6 +102,9 @@ def archive_of(dataset: Dataset) -> Archive:
     if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
         base = dataset.store.model_copy(update={"base": unseal([dataset.store.base])[0]})
         dataset = dataset.model_copy(update={"store": base})
+    elif dataset.store is not None:
+        opened = dataset.store.with_texts(lambda text: unseal([text])[0])
+        dataset = dataset.model_copy(update={"store": opened})
     return open_archive(dataset, unseal([dataset.uri])[0])
 
 

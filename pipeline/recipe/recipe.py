@@ -20,7 +20,7 @@ from pipeline.addresses import redacted
 from pipeline.conditions.given import Given, chain_of, given_of
 from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.distances import DISTANCES
-from pipeline.doors import DOORS, FOLDER, door_of, outlet_name
+from pipeline.doors import DOORS, FOLDER, door_of, outlet_name, outlet_of
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.hashing import canonical_json, sha256_hex
@@ -34,6 +34,7 @@ from pipeline.recipe.conditions import check_conditions
 from pipeline.recipe.differences import finite
 from pipeline.recipe.plugins import Plugins, plugins_of
 from pipeline.recipe.weights import fetch_part, fetch_restorer
+from pipeline.storage.folder import Folder
 from pipeline.trust.calibration import Calibration
 
 T = TypeVar("T")
@@ -253,6 +254,7 @@ def _check_outlet(job: Job) -> None:
     if DOORS[name].outlet is None:
         others = ", ".join(each for each, door in DOORS.items() if door.outlet is not None)
         raise JobError(f'output_store: "{name}" is only read; choose one of {others}')
+    outlet_of(job, Folder(job.output, job.output_profile))  # looks at its options
     for index, dataset in enumerate(job.datasets):
         if DOORS[name].wants is not None and door_of(dataset, dataset.uri).name != DOORS[name].wants:
             raise JobError(

@@ -30,7 +30,7 @@ _SLOWEST_BYTES = 50_000
 
 _LASTING = re.compile(
     r"NoSuch|NotFound|Not Found|\b40[34]\b|Forbidden|AccessDenied|Credential|InvalidAccessKey|Unanswered"
-    r"|NotImplemented|not implemented|UnsupportedHeader"
+    r"|NotDicomweb|NotImplemented|not implemented|UnsupportedHeader"
 )
 _PASSING = re.compile(
     r"RequestTimeout|SlowDown|Throttl|IncompleteBody|BadDigest|SHA256Mismatch|TooManyRequests"
@@ -84,6 +84,7 @@ def retried(call: Callable[[], T], attempts: int | None = None, seconds: float |
                 raise
             tries += 1
             pause = min(_LONGEST_PAUSE, 0.2 * 4.0 ** min(tries - 1, 9)) * random.uniform(0.5, 1.0)
+            pause = max(pause, getattr(error, "retry_after", 0.0))  # as the server asked
             passed = monotonic() - begun
             if tries == attempts or passed + pause >= budget:
                 raise _unanswered(error, tries, passed) from error
@@ -120,7 +121,9 @@ def _deed(error: BaseException) -> str:
 def _status(error: BaseException) -> int:
     """The HTTP status that the server gave; 0 where it gave none."""
     for each in _chain(error):
-        response = getattr(each, "response", None)
+        response, status = getattr(each, "response", None), getattr(each, "http_status", None)
+        if isinstance(status, int):
+            return status
         if isinstance(response, dict):
             return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return 0

@@ -28,6 +28,8 @@ from pipeline.worker.series import whole_head
 
 LOOKED_INTO = 1 << 28
 """Bytes above which the header is read before the rest: a scene that is too large is not fetched."""
+UNLISTED = 4 << 20
+"""Bytes that an object counts for while it is fetched, where the listing does not say its size."""
 _WIDEST = 4
 """Bytes of a sample that Pillow calls I or F."""
 
@@ -55,7 +57,8 @@ class Loader:
 
     def listed(self, source: Source) -> int:
         """Bytes that fetching a source takes, by its listing."""
-        return max(source.size, 0) + self._references.listed(source)
+        size = UNLISTED if source.size < 0 else source.size
+        return size + self._references.listed(source)
 
     def read_head(self, source: Source) -> bytes:
         """A source's bytes up to its pixels; raises what the store raises."""

@@ -71,6 +71,8 @@ class ObjectWriter:
         """Stores an object; the columns that say where, or what went wrong."""
         try:
             key = self.layout.outlet.put(encoded.source, encoded.key, encoded.data)
+        except ImageError as error:
+            return quarantine_columns(error, "encode")
         except Exception as error:
             return quarantine_columns(StagedError.of_writing(error))
         return {

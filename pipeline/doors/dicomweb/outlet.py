@@ -1,0 +1,193 @@
+"""Derived series, stored on a DICOMweb server before their unit is committed.
+
+A derived image is called by its SOP Instance UID, which follows from its source and the recipe: what an
+attempt that was killed left on the server is found there again, and is not stored twice.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pydicom
+
+from pipeline.doors.dicomweb.server import Server
+from pipeline.doors.outlet import Locate, Results, Row
+from pipeline.errors import ImageError
+from pipeline.storage.scratch import scratch
+from pipeline.units import Source
+
+MESSAGE_BYTES = 64 << 20
+"""Of the objects that one message hands over, unless one alone is larger."""
+_UIDS = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A derived image that waits."""
+
+    source: Source
+    path: Path
+    study: str
+    series: str
+    instance: str
+
+
+class DicomwebOutlet:
+    """Keeps a unit's results on this machine's disk until ``finish`` hands them to the server."""
+
+    def __init__(self, url: str, server: Server) -> None:
+        self._url, self._server = url, server
+        self._scratch, self._lock = ExitStack(), threading.Lock()
+        self._staging: Path | None = None
+
+    @property
+    def staging(self) -> Path | None:
+        """A folder of this process, made when first asked for."""
+        with self._lock:  # results come from many threads
+            if self._staging is None:
+                self._staging = self._scratch.enter_context(scratch("series"))
+            return self._staging
+
+    def stage_in(self, folder: Path) -> None:
+        """That of another process, which finishes the unit."""
+        self._staging = folder
+
+    def key(self, source: Source, key: str) -> str:
+        """As it is; the server has names of its own."""
+        return key
+
+    def stored_at(self, key: str) -> str:
+        """Itself."""
+        return key
+
+    def put(self, source: Source, key: str, data: bytes | Path) -> str:
+        """A file that waits. ``ImageError`` for what is no DICOM object."""
+        content = data if isinstance(data, bytes) else data.read_bytes()
+        if content[128:132] != b"DICM":
+            raise ImageError("UNENCODABLE", "a DICOMweb server takes DICOM alone; leave output_store out")
+        self._file(source).write_bytes(content)
+        return f"{self._url}/instances/{_uids(io.BytesIO(content))[2]}"
+
+    def remove(self, source: Source, key: str) -> None:
+        """What waits; a server's objects are nobody's to remove but its own."""
+        self._file(source).unlink(missing_ok=True)
+
+    def finish(self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate) -> dict[str, Exception]:
+        """Stores what the server has not; a series of which one image fails has failed."""
+        done = {row["source_id"] for row in rows if row["status"] == "ok"}
+        made = [self._made(each) for each in sources if each.source_id in done]
+        faults: dict[str, Exception] = {}
+        for some in _messages(made):
+            try:
+                faults |= self._stored(some)
+            except Exception as error:
+                faults |= dict.fromkeys((each.source.source_id for each in some), error)
+        for each in sources:
+            self._file(each).unlink(missing_ok=True)
+        return _of_whole_groups(faults, sources)
+
+    def conclude(self, rows: Iterable[Row]) -> None:
+        """The server says what it has."""
+
+    def results(self) -> Results:
+        """By their SOP Instance UIDs."""
+        return DicomwebResults(self._server)
+
+    def _file(self, source: Source) -> Path:
+        assert self.staging is not None
+        return self.staging / source.source_id
+
+    def _made(self, source: Source) -> _Made:
+        return _Made(source, self._file(source), *_uids(self._file(source)))
+
+    def _stored(self, made: list[_Made]) -> dict[str, Exception]:
+        """What could not be stored of one message, by source."""
+        there = self._there(made)
+        same = {each.instance for each in made if each.instance in there and self._is_same(each)}
+        new = [each for each in made if each.instance not in same]
+        if not new:
+            return {}
+        answer = self._server.store([each.path.read_bytes() for each in new])
+        kept = self._there(new) if answer is None else {uid for uid, fault in answer.items() if not fault}
+        faults: dict[str, Exception] = {}
+        for each in new:
+            if each.instance not in kept:
+                said = (answer or {}).get(each.instance) or "it says no more"
+                faults[each.source.source_id] = OSError(f"the server did not keep the object: {said}")
+            elif each.instance in there and not self._is_same(each):
+                faults[each.source.source_id] = FileExistsError(
+                    "the server keeps another object of this UID, of other pixels or another version of this "
+                    "program; remove the derived series there and run restora retry"
+                )
+        return faults
+
+    def _there(self, made: list[_Made]) -> set[str]:
+        places = dict.fromkeys((each.study, each.series) for each in made)
+        return {uid for study, series in places for uid in self._server.instances(study, series)}
+
+    def _is_same(self, made: _Made) -> bool:
+        return self._server.read(made.study, made.series, made.instance) == made.path.read_bytes()
+
+
+class DicomwebResults:
+    """Reads what was stored by the addresses that rows have."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def read(self, key: str) -> bytes:
+        """Two requests. ``FileNotFoundError`` where the server has no such image."""
+        if (place := self._server.find(_instance(key))) is None:
+            raise FileNotFoundError(key)
+        return self._server.read(*place)
+
+    def open(self, key: str) -> IO[bytes]:
+        """In memory."""
+        return io.BytesIO(self.read(key))
+
+    def exists(self, key: str) -> bool:
+        """One request."""
+        return self._server.find(_instance(key)) is not None
+
+
+def _instance(address: str) -> str:
+    return address.rpartition("/")[2]
+
+
+def _uids(file: IO[bytes] | Path) -> tuple[str, str, str]:
+    """Study, series and instance."""
+    dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_UIDS))
+    study, series, instance = (str(dataset.get(keyword, "")) for keyword in _UIDS)
+    return study, series, instance
+
+
+def _messages(made: list[_Made]) -> Iterator[list[_Made]]:
+    some: list[_Made] = []
+    size = 0
+    for each in sorted(made, key=lambda each: (each.study, each.series, each.instance)):
+        more = each.path.stat().st_size
+        if some and size + more > MESSAGE_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(each)
+        size += more
+    if some:
+        yield some
+
+
+def _of_whole_groups(faults: dict[str, Exception], sources: Sequence[Source]) -> dict[str, Exception]:
+    """A series is restored whole or not at all; what was stored of it stays, and is found by a retry."""
+    of_group = {
+        each.group: faults[each.source_id] for each in sources if each.group and each.source_id in faults
+    }
+    return faults | {
+        each.source_id: of_group[each.group]
+        for each in sources
+        if each.group in of_group and each.source_id not in faults
+    }
