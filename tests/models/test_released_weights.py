@@ -1,7 +1,9 @@
 """Released restorers: read from their package's files, refused with the command where it is not there."""
 
 import importlib.util
+import re
 
+import msgpack
 import pytest
 import torch
 from torch import nn
@@ -39,7 +41,7 @@ def package(tmp_path, monkeypatch):
     """The package of the released weights, with weights of our own in it."""
     monkeypatch.syspath_prepend(tmp_path)
     released = RELEASED[NAME]
-    stem = tmp_path / released.package / released.stem
+    stem = (tmp_path / released.package / released.path).with_suffix("")
     stem.parent.mkdir(parents=True)
     (tmp_path / released.package / "__init__.py").write_text("raise SystemExit('it was imported')\n")
     torch.manual_seed(0)
@@ -81,8 +83,89 @@ def test_damaged_files_are_refused(package):
 @pytest.mark.parametrize("name", RELEASED)
 def test_without_the_package_the_command_is_said(name, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"pip install 'restora\[released\]'"):
+    with pytest.raises(ValueError, match=f"{re.escape(name)}.*{re.escape(RELEASED[name].install)}"):
         catalog.build(name)
+
+
+def as_flax(network):
+    """The network as flax writes it: nested names, kernels as height, width, inputs, outputs."""
+
+    def array(tensor):
+        content = (tuple(tensor.shape), "float32", tensor.detach().contiguous().numpy().tobytes())
+        return msgpack.ExtType(1, msgpack.packb(content))
+
+    first, *convolutions, last = [each for each in network.modules() if isinstance(each, nn.Conv2d)]
+    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
+    kernels = {
+        each: {"kernel": array(each.weight.permute(2, 3, 1, 0))} for each in (first, *convolutions, last)
+    }
+    parameters = {"conv_start": kernels[first], "conv_end": kernels[last]}
+    statistics = {}
+    for index, (convolution, norm) in enumerate(zip(convolutions, norms, strict=True)):
+        learned = {"scale": array(norm.weight), "bias": array(norm.bias)}
+        parameters[f"ConvBNBlock_{index}"] = {"Conv_0": kernels[convolution], "BatchNorm_0": learned}
+        measured = {"mean": array(norm.running_mean), "var": array(norm.running_var)}
+        statistics[f"ConvBNBlock_{index}"] = {"BatchNorm_0": measured}
+    return {"params": parameters, "batch_stats": statistics}
+
+
+@pytest.fixture
+def scico(tmp_path, monkeypatch):
+    """Its file of a denoiser, with weights of our own in it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    released = RELEASED["dncnn-grey-25"]
+    path = tmp_path / released.package / released.path
+    path.parent.mkdir(parents=True)
+    (tmp_path / released.package / "__init__.py").write_text("raise SystemExit('it was imported')\n")
+    torch.manual_seed(0)
+    network = build_network(released.architecture, released.arguments).train()
+    network(torch.rand(2, 1, 8, 8))  # statistics that are not those of the start
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight)
+            nn.init.uniform_(layer.bias)
+    path.write_bytes(msgpack.packb(as_flax(network)))
+    return path, network.eval()
+
+
+def test_flax_weights_become_those_of_our_network(scico):
+    _, network = scico
+    restorer = catalog.build("dncnn-grey-25")
+    image_BCHW = torch.rand(1, 1, 20, 16)
+    torch.testing.assert_close(restorer.model.network(image_BCHW), network(image_BCHW))
+    card = restorer.card
+    assert (card.task, card.licence, card.halo, card.tile_exact) == ("denoising", "BSD-3-Clause", 17, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no weights of flax"),
+        (b"\x93\x01", "no weights of flax"),
+        (msgpack.packb([1]), "no weights of flax"),
+        (msgpack.packb({"params": {}}), "'batch_stats' is not there"),
+        (
+            msgpack.packb({"params": {"conv_start": {"kernel": 3}}, "batch_stats": {}}),
+            "an array, where there is a int",
+        ),
+        (msgpack.packb(msgpack.ExtType(7, b"x")), "msgpack extension 7"),
+    ],
+)
+def test_what_is_no_denoiser_of_flax_is_refused(scico, data, message):
+    scico[0].write_bytes(data)
+    with pytest.raises(ValueError, match=rf"dncnn17M\.mpk: .*{message}"):
+        catalog.build("dncnn-grey-25")
+
+
+def test_weights_of_another_size_are_refused(scico):
+    deeper = build_network("dncnn", {"channels": 1, "layers": 20})
+    scico[0].write_bytes(msgpack.packb(as_flax(deeper)))
+    with pytest.raises(ValueError, match=r"dncnn17M\.mpk: .*17 layers, where there is one of 20"):
+        catalog.build("dncnn-grey-25")
+    other = build_network("dncnn", {"channels": 1, "layers": 17, "features": 8})
+    scico[0].write_bytes(msgpack.packb(as_flax(other)))
+    with pytest.raises(ValueError, match=r"dncnn17M\.mpk: weight is \(8, 1, 3, 3\), not \(64, 1, 3, 3\)"):
+        catalog.build("dncnn-grey-25")
 
 
 def test_names_of_released_ones_are_known():
