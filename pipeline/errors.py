@@ -95,6 +95,11 @@ REASONS: dict[str, str] = {
     "MASK_UNFIT": "the mask is damaged, of another size, or leaves nothing",
     "NO_KERNEL": "there is no kernel for the image, or there are several",
     "KERNEL_UNFIT": "the kernel is no kernel, or larger than the image",
+    "NO_ASSET": "the item of the catalogue has no such asset, or none that is an image",
+    "ASSET_GRIDS": "the assets of the item are no bands of one image: grids, pixel types or values of no "
+    "data differ",
+    "BAD_ITEM": "the catalogue's entry cannot be used: damaged, there twice, signed, or it leads where it "
+    "must not",
     "READ_FAILED": "the store did not give the file, even after retries; restora retry takes it again",
     "WRITE_FAILED": "the store did not take the file, even after retries; restora retry takes it again",
     "CRASHED": "decoding or processing this image ended its process",

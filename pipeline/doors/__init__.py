@@ -8,6 +8,7 @@ from pipeline.doors.dicomweb.door import DICOMWEB
 from pipeline.doors.folder import FOLDER
 from pipeline.doors.manifest.door import MANIFEST
 from pipeline.doors.outlet import Outlet
+from pipeline.doors.stac.door import STAC
 from pipeline.doors.tar.door import TAR
 from pipeline.errors import JobError
 from pipeline.jobs.job import Dataset, Job
@@ -25,7 +26,7 @@ __all__ = [
     "outlet_of",
 ]
 
-DOORS: dict[str, Door] = {each.name: each for each in (TAR, MANIFEST, DICOMWEB, FOLDER)}
+DOORS: dict[str, Door] = {each.name: each for each in (TAR, STAC, MANIFEST, DICOMWEB, FOLDER)}
 """Every door, by the name that jobs use; the first whose address it is opens it, where the job names none."""
 
 
@@ -65,8 +66,13 @@ def outlet_name(job: Job) -> str:
         return FOLDER.name
     if job.output_store is not None:
         return job.output_store.name
-    names = {door_of(each, each.uri).writes for each in job.datasets}
+    names = {_written_as(each) for each in job.datasets}
     return names.pop() if len(names) == 1 else FOLDER.name
+
+
+def _written_as(dataset: Dataset) -> str:
+    door = door_of(dataset, dataset.uri)
+    return FOLDER.name if dataset.private and DOORS[door.writes].tells else door.writes
 
 
 def outlet_of(job: Job, folder: Folder) -> Outlet:

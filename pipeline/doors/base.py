@@ -32,5 +32,7 @@ class Door:
     """Writes results of a job as such an archive, below a folder; ``None`` for a door that only reads."""
     wants: str | None = None
     """The door that images must come through to be written as this; ``None``: any."""
+    tells: bool = False
+    """Whether results written as it say what was taken where and when; those of private datasets are not."""
     extra: str = ""
     """What has to be installed: ``pip install 'restora[extra]'``; empty where nothing has."""

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from models.names import did_you_mean
 from pipeline.jobs.frozen import Frozen
+from pipeline.jobs.intervals import interval
 from pipeline.jobs.key_rules import SEALED
 
 MANIFEST_COLUMNS = (
@@ -114,11 +115,55 @@ class DicomwebStore(AnyOptions):
 _DATES = r"^(\d{8}|\d{8}-\d{8}|\d{8}-|-\d{8})$"
 
 
+def is_stac(url: str) -> bool:
+    """Whether an address alone says that it is the entrance of a catalogue."""
+    return url.lower().rpartition("/")[2] in ("catalog.json", "collection.json")
+
+
+class StacStore(AnyOptions):
+    """A catalogue of the SpatioTemporal Asset Catalog specification: one item an image."""
+
+    name: Literal["stac"]
+    assets: tuple[str, ...] = ()
+    """Which assets of an item are the image; several are its bands, in this order. Empty: the one that is
+    an image and no thumbnail."""
+    collections: tuple[str, ...] = ()
+    """Only items of these collections."""
+    bbox: tuple[float, float, float, float] | None = None
+    """Only items that meet this box: west, south, east, north in degrees; west may be greater than east."""
+    datetime: str | None = None
+    """Only items of this time or interval: ``2024-05-01/2024-06-30``, ``../2024-06-30``, ``2024-05-01``."""
+    cloud_cover: float | None = Field(default=None, ge=0, le=100)
+    """Only items of at most so many percent clouds (``eo:cloud_cover``)."""
+    look_up: bool = True
+    """Whether the store is asked for size and version of assets whose items do not say ``file:size`` and
+    ``file:checksum``; one request each. Without, a file that changed under its item counts as done."""
+
+    def with_texts(self, change: Callable[[str], str]) -> Self:
+        """With other names of collections."""
+        return self.model_copy(update={"collections": tuple(map(change, self.collections))})
+
+    @model_validator(mode="after")
+    def _is_a_box(self) -> Self:
+        if self.bbox is not None and not (-90 <= self.bbox[1] <= self.bbox[3] <= 90):
+            raise ValueError("bbox: give west, south, east, north in degrees")
+        return self
+
+    @field_validator("datetime")
+    @classmethod
+    def _is_a_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            interval(value)
+        return value
+
+
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-AnyStore = Annotated[DicomwebStore | FolderStore | ManifestStore | TarStore, Field(discriminator="name")]
+AnyStore = Annotated[
+    DicomwebStore | FolderStore | ManifestStore | StacStore | TarStore, Field(discriminator="name")
+]
 StoreSpec = Annotated[
     AnyStore,
     # The schema says that a name alone will do, for schedulers that check a job before we see it.

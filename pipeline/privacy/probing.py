@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipeline.errors import StorageError, describe
+from pipeline.errors import ImageError, StorageError, describe
 from pipeline.storage.retrying import retried
 from pipeline.units import Source
 
@@ -27,6 +27,8 @@ def probe(source: Source, read: Callable[[], T], purpose: str) -> T | None:
     except (FileNotFoundError, PermissionError, IsADirectoryError):  # lasting, and of this object alone
         return None
     except Exception as error:
+        if isinstance(error, ImageError) and error.reason != "READ_FAILED":
+            return None  # its archive knows that it is no image
         # The error's own text may hold the name of a private object.
         what = type(error.__cause__ or error).__name__ if source.sealed else describe(error)
         raise StorageError(

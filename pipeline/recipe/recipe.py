@@ -256,6 +256,11 @@ def _check_outlet(job: Job) -> None:
         raise JobError(f'output_store: "{name}" is only read; choose one of {others}')
     outlet_of(job, Folder(job.output, job.output_profile))  # looks at its options
     for index, dataset in enumerate(job.datasets):
+        if dataset.private and DOORS[name].tells:
+            raise JobError(
+                f'output_store: "{name}" says what was taken where and when, and datasets[{index}] '
+                f'"{dataset.name}" is private; write output_store = "folder"'
+            )
         if DOORS[name].wants is not None and door_of(dataset, dataset.uri).name != DOORS[name].wants:
             raise JobError(
                 f'output_store: "{name}" takes images out of the store "{DOORS[name].wants}" alone, and '

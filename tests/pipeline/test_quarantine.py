@@ -7,7 +7,7 @@ from models.contract import RestorerError
 from pipeline.errors import REASONS, ImageError
 from pipeline.quarantine import StagedError, quarantine_columns
 
-FETCHED = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"}
+FETCHED = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED", "NO_ASSET", "ASSET_GRIDS", "BAD_ITEM"}
 ALONE = {"CRASHED", "TIMED_OUT"}
 PAIRED = {"NO_REFERENCE", "TWO_REFERENCES", "REFERENCE_SIZE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"}
 CONDITIONED = {"NO_MASK", "MASK_UNFIT", "NO_KERNEL", "KERNEL_UNFIT"}

@@ -13,6 +13,7 @@ from pipeline.storage.folder import Folder
 from tests.door_contract import check_absent, check_door, check_many, check_reading, listed
 from tests.helpers import encoded, photograph
 from tests.moto_s3 import new_bucket
+from tests.stac_samples import item_collection
 from tests.tar_samples import tar_of
 
 FILES = {
@@ -20,9 +21,10 @@ FILES = {
     "tar": lambda images: {"a/x.tar": tar_of(dict(list(images.items())[::2])),
                            "b.tar": tar_of(dict(list(images.items())[1::2]))},
     "manifest": lambda images: images | {"list.csv": table_of(images)},
+    "stac": lambda images: images | {"items.json": item_collection(images)},
 }  # fmt: skip
 """Door -> the objects of an archive of these images."""
-ENTRANCES = {"manifest": "/list.csv"}
+ENTRANCES = {"manifest": "/list.csv", "stac": "/items.json"}
 """What an address ends in, where it is not that of the folder."""
 ELSEWHERE = {"dicomweb"}
 """Doors of what are no folders: each keeps the contract in a file of its own, ``test_DOOR.py``."""
@@ -64,7 +66,7 @@ def test_what_is_not_there_cannot_be_listed(door, tmp_path):
     check_absent(lambda: open_archive(dataset_at(url, door), url))
 
 
-@pytest.mark.parametrize("door", set(FILES) - {"manifest"})
+@pytest.mark.parametrize("door", set(FILES) - set(ENTRANCES))
 def test_a_large_archive_is_listed_in_bounded_memory(door, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "PAGE", 100)
     for start in range(0, 2000, 200):
@@ -83,6 +85,13 @@ def test_a_long_manifest_is_listed_in_bounded_memory(tmp_path, monkeypatch):
     check_many(open_archive(dataset_at(url, "manifest"), url), 20_000, 6 << 20)
 
 
+def test_a_large_item_collection_is_listed_in_bounded_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "PAGE", 100)
+    (tmp_path / "items.json").write_bytes(item_collection({f"{index:05d}.tif": b"" for index in range(2000)}))
+    url = str(tmp_path / "items.json")
+    check_many(open_archive(dataset_at(url, "stac"), url), 2000, 6 << 20)
+
+
 def test_every_door_is_tried():
     assert set(FILES) | ELSEWHERE == set(DOORS)
 
@@ -96,6 +105,7 @@ def test_an_address_says_its_door():
         "l.csv.gz": "manifest",
         "s3://b/inventory/manifest.json": "manifest",
         "x.json": "folder",
+        "s3://b/x/Catalog.json": "stac",
     }
     assert {url: door_of(Dataset(name="a", uri=url), url).name for url in cases} == cases
 

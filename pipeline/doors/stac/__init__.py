@@ -1,0 +1,1 @@
+"""Catalogues of satellite images (STAC): static ones, ItemCollections, stac-geoparquet."""
