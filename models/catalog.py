@@ -43,6 +43,7 @@ from models.solvers.unsupervised_wiener import UnsupervisedWiener
 from models.solvers.wavelet_shrinkage import WaveletShrinkage
 from models.solvers.wiener import Wiener
 from models.weights import SHIPPED, build_part, build_restorer, load_weights, shipped_path
+from models.weights.precisions import safe_precisions
 from models.weights.released import RELEASED, build_released
 
 LOG = logging.getLogger(__name__)
@@ -181,7 +182,8 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 
 def _shipped(name: str) -> Restorer:
     card, state = load_weights(shipped_path(name))
-    return build_restorer(dataclasses.replace(card, name=name), state)
+    card = dataclasses.replace(card, name=name, precisions=safe_precisions(name))
+    return build_restorer(card, state)
 
 
 def _restorer(name: str, solver: str, **parameters: Any) -> tuple[str, Callable[[], Restorer]]:

@@ -46,14 +46,14 @@ class TiledTraversal:
                 else:
                     canvas.write(image, restored_CHW, rows, columns, scale)
         assert canvas is not None, "an empty batch"
-        return canvas.image_BCHW.to(image_BCHW.device)
+        return canvas.image_BCHW
 
 
 class Canvas:
-    """The joined result in the host's memory: a device then holds a call's activations and no more."""
+    """The joined result, where the tiles are: what follows needs it there, and several times its size."""
 
     def __init__(self, batch: int, like_NCHW: Tensor, height: int, width: int) -> None:
-        self.image_BCHW = torch.zeros((batch, like_NCHW.shape[1], height, width), dtype=like_NCHW.dtype)
+        self.image_BCHW = like_NCHW.new_zeros((batch, like_NCHW.shape[1], height, width))
 
     def write(self, image: int, restored_CHW: Tensor, rows: Span, columns: Span, scale: int) -> None:
         """Writes a tile's core; every pixel is written once."""
@@ -67,9 +67,9 @@ class Canvas:
         _, _, height, width = self.image_BCHW.shape
         weight_H = ramp(rows, height // scale, halo, scale)
         weight_W = ramp(columns, width // scale, halo, scale)
-        weight_HW = (weight_H[:, None] * weight_W).to(self.image_BCHW.dtype)
+        weight_HW = (weight_H[:, None] * weight_W).to(self.image_BCHW)
         target = self.image_BCHW[image, :, _all(rows, scale), _all(columns, scale)]
-        target += restored_CHW.to(target.device) * weight_HW
+        target += restored_CHW * weight_HW
 
 
 Piece = tuple[int, Span, Span]

@@ -16,7 +16,7 @@ from torch import Tensor
 from pipeline.errors import ImageError
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.nodata import filled
-from pipeline.imaging.transfer import NARROW, divided, downloaded, uploaded
+from pipeline.imaging.transfer import NARROW, Download, divided, download, uploaded
 from pipeline.jobs.job import Radiometry
 
 
@@ -82,10 +82,17 @@ def quantised(image_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None = No
 
 def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
     """BHWC in the domain's dtype."""
+    download = begin_to_store(image_BCHW, domain)
+    download.wait()
+    return download.pixels_BHWC
+
+
+def begin_to_store(image_BCHW: Tensor, domain: Domain) -> Download:
+    """The same without waiting for a device."""
     values_BCHW = _stored(image_BCHW, domain)
     if domain.is_integer:
         values_BCHW = values_BCHW.round_().clamp_(*domain.storable)
-    return downloaded(values_BCHW, domain.dtype)
+    return download(values_BCHW, domain.dtype)
 
 
 def returns_exactly(domain: Domain) -> bool:

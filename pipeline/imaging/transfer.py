@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,43 @@ def uploaded(pixels_HWC: NDArray[Any], device: torch.device) -> Tensor:
     return pixels_CHW.pin_memory().to(device, non_blocking=True)
 
 
-def downloaded(values_BCHW: Tensor, dtype: str) -> NDArray[Any]:
+@dataclass(frozen=True)
+class Download:
+    """Pixels on their way from a device, which works on meanwhile."""
+
+    pixels_BHWC: NDArray[Any]
+    """Not to be read before ``wait`` has returned."""
+    _done: torch.cuda.Event | None = None
+
+    def wait(self) -> None:
+        """Until they are here; on any thread."""
+        if self._done is not None:
+            self._done.synchronize()
+
+
+ARRIVED = Download(np.empty(0))
+"""For pixels that were here all along."""
+
+
+def download(values_BCHW: Tensor, dtype: str) -> Download:
     """BHWC of the stored type; values are whole and in its range already where it is an integer."""
     if values_BCHW.is_cuda and dtype in NARROW:
-        values_BCHW = values_BCHW.to(NARROW[dtype])
+        return _beside(values_BCHW.to(NARROW[dtype]).permute(0, 2, 3, 1).contiguous())
     values_BHWC: NDArray[Any] = values_BCHW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return values_BHWC.astype(dtype, copy=False)
+    return Download(values_BHWC.astype(dtype, copy=False))
+
+
+def _beside(values_BHWC: Tensor) -> Download:
+    """By a stream of its own, into memory that the device writes by itself."""
+    stream = _stream(values_BHWC.device)
+    stream.wait_stream(torch.cuda.current_stream(values_BHWC.device))
+    with torch.cuda.stream(stream):
+        here_BHWC = torch.empty(values_BHWC.shape, dtype=values_BHWC.dtype, pin_memory=True)
+        here_BHWC.copy_(values_BHWC, non_blocking=True)
+        done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        done.record(stream)
+    values_BHWC.record_stream(stream)  # its memory is not taken again before it is copied
+    return Download(here_BHWC.numpy(), done)
 
 
 @contextmanager

@@ -60,6 +60,9 @@ class Resources(Frozen):
     """Images per unit, which is what a kill may repeat; ``None``: by the size of the archive, up to 32."""
     compile: bool = False
     """Networks through ``torch.compile``: a wait at first, then faster. Pixels may differ by rounding."""
+    tf32: bool | None = None
+    """Whether a GPU may round what it multiplies in convolutions of float32 to TF32, which is faster: it
+    costs the shipped restorers at most 0.001 dB. ``None``: only where nothing is degraded or scored."""
     image_seconds: Annotated[float, Field(gt=0)] = 600.0
     """How long one image may take alone in a subprocess after it killed workers."""
     scene_pixels: Annotated[int, Field(ge=1)] = 1 << 23

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.conditions.given import NOTHING, Told
 from pipeline.degradation.degradation import Degraded
 from pipeline.imaging.image import Image
-from pipeline.imaging.radiometry import left_alone, returns_exactly, to_stored
+from pipeline.imaging.radiometry import begin_to_store, left_alone, returns_exactly
+from pipeline.imaging.transfer import ARRIVED, Download
 from pipeline.units import Source
 
 
@@ -77,13 +77,25 @@ class Case:
 
     def degraded_image(self) -> Image:
         """The restorer's input as it would be saved: rounded and clipped to the source's dtype."""
-        domain = self.model.domain
-        pixels_HWC = to_stored(self.degraded.image_BCHW, domain)[0]
-        return self.with_pixels(pixels_HWC, self.degraded.image_BCHW[0])
+        image, download = self.degraded_later()
+        download.wait()
+        return image
 
-    def with_pixels(self, pixels_HWC: NDArray[Any], image_CHW: Tensor) -> Image:
-        """The source with other pixels, made of this tensor; what was left alone is the source's own."""
-        if returns_exactly(self.model.domain):
+    def degraded_later(self) -> tuple[Image, Download]:
+        """The same, to be read once it is here."""
+        download = begin_to_store(self.degraded.image_BCHW, self.model.domain)
+        return self.with_pixels(download, 0, self.degraded.image_BCHW[0]), download
+
+    def with_pixels(self, download: Download, place: int, image_CHW: Tensor) -> Image:
+        """The source with other pixels, made of this tensor; what was left alone is the source's own.
+
+        They are those at a place of the download, and to be read once it is here.
+        """
+        pixels_HWC = download.pixels_BHWC[place]
+        exactly = returns_exactly(self.model.domain)
+        if not exactly or self.model.valid_HW is not None:  # then they are looked at here
+            download.wait()
+        if exactly:
             return self.model.with_pixels(pixels_HWC)
         known = [self.degraded.image_BCHW[0]]
         known += [self.reference_1CHW[0]] if self.found is None else []
@@ -114,5 +126,7 @@ class Outcome:
     """The image as it was degraded, on the device; ``None`` where that failed."""
     restored: Image | None = None
     """In the source's dtype, rounded and clipped: what is stored is what was scored."""
+    download: Download = ARRIVED
+    """The restored pixels are to be read once it is here."""
     error: Exception | None = None
     stage: str = ""

@@ -24,9 +24,9 @@ from pipeline.distances.columns import FeatureColumns
 from pipeline.errors import ImageError
 from pipeline.imaging import nodata
 from pipeline.imaging.image import Image
-from pipeline.imaging.radiometry import in_units, quantised, to_stored, to_tensor
-from pipeline.imaging.transfer import beside_other_work, hand_over
-from pipeline.jobs.job import NO_RESTORER
+from pipeline.imaging.radiometry import begin_to_store, in_units, quantised, to_tensor
+from pipeline.imaging.transfer import ARRIVED, Download, beside_other_work, hand_over
+from pipeline.jobs.job import NO_RESTORER, Job
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
@@ -41,12 +41,20 @@ from pipeline.recipe.recipe import BuiltRestorer, Recipe
 T = TypeVar("T")
 
 
+def _choose_tf32(job: Job) -> None:
+    """For this process: PyTorch would use it in every convolution, those of degradations too."""
+    chosen = job.resources.tf32
+    torch.backends.cudnn.allow_tf32 = job.kind == "restore" if chosen is None else chosen
+
+
 class Processor:
     """``processor(batch)`` yields an ``Outcome`` for every image and every row it owes."""
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.recipe = recipe
         self.device = device
+        if device.type == "cuda":
+            _choose_tf32(recipe.job)
         self._features = FeatureColumns(device) if recipe.job.distances else None
         self._estimates = PsnrEstimates(recipe.calibration) if recipe.job.estimates_psnr else None
         self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
@@ -62,9 +70,11 @@ class Processor:
         return self._fitted[restorer]
 
     def __call__(self, batch: Sequence[Loaded]) -> Iterator[Outcome]:
-        """The images of a batch share height, width, channels and domain."""
+        """The images of a batch share height, width, channels and domain. Their pixels are here."""
         for degradation in self.recipe.degradations or (None,):
-            yield from self.restored([self.degraded(each, degradation) for each in batch], degradation)
+            for outcome in self.restored([self.degraded(each, degradation) for each in batch], degradation):
+                outcome.download.wait()
+                yield outcome
 
     def degraded(self, loaded: Loaded, degradation: Degradation | None) -> Case | Failure:
         """An image under one degradation, on the device, or what went wrong. On any thread."""
@@ -82,7 +92,10 @@ class Processor:
     def restored(
         self, degraded: Sequence[Case | Failure], degradation: Degradation | None
     ) -> Iterator[Outcome]:
-        """The outcomes of images of one shape under one degradation, by every restorer."""
+        """The outcomes of images of one shape under one degradation, by every restorer.
+
+        Their pixels may still be on their way from the device.
+        """
         for each in degraded:
             if isinstance(each, Failure):
                 yield from self._failed(each.loaded, degradation, each.error)
@@ -123,13 +136,13 @@ class Processor:
                     yield replace(outcome, error=result, stage="restore")
                 else:
                     outcome.fields.update(own | result[1])
-                    yield replace(outcome, restored=result[0])
+                    yield replace(outcome, restored=result[0], download=result[2])
 
     def _restore(
         self, cases: Sequence[Case], built: BuiltRestorer | None, degradation: Degradation | None
-    ) -> list[tuple[Image | None, dict[str, Any]]]:
+    ) -> list[tuple[Image | None, dict[str, Any], Download]]:
         if built is None:
-            return [(None, {}) for _ in cases]
+            return [(None, {}, ARRIVED) for _ in cases]
         started = time.perf_counter()
         condition = shared_condition(cases, built)
         if condition is None:
@@ -139,21 +152,22 @@ class Processor:
         given_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
         valid_B1HW = valid_output(cases, given_BCHW)
         restored_BCHW, clipped_B = quantised(given_BCHW, cases[0].model.domain, valid_B1HW)
+        download = begin_to_store(restored_BCHW, cases[0].model.domain)
         scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
         self._add_estimates(built, cases, condition, given_BCHW, scores)
-        pixels_BHWC = to_stored(restored_BCHW, cases[0].model.domain)
         seconds = (time.perf_counter() - started) / len(cases)
         known = described(condition) | cut
-        each = zip(cases, pixels_BHWC, given_BCHW, clipped_B.tolist(), scores, strict=True)
+        each = zip(cases, given_BCHW, clipped_B.tolist(), scores, strict=True)
         return [
             (
-                case.with_pixels(pixels, given_CHW),
+                case.with_pixels(download, place, given_CHW),
                 {"seconds": seconds, "condition": json.dumps(known | case.loaded.told.row)}
                 | {"clipped_pixels": clipped}
                 | row,
+                download,
             )
-            for case, pixels, given_CHW, clipped, row in each
+            for place, (case, given_CHW, clipped, row) in enumerate(each)
         ]
 
     def _add_estimates(

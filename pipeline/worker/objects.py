@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pipeline.errors import ImageError
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image, Provenance
+from pipeline.imaging.transfer import Download
 from pipeline.jobs.job import FOUND, NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.schema import Row
 from pipeline.quarantine import StagedError, quarantine_columns
@@ -19,22 +20,40 @@ from pipeline.worker.encoding import OutputEncoder
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """What is to be stored of one image x degradation x restorer."""
+
+    restored: Image | None = None
+    degraded: Image | None = None
+    """With the first of its outcomes alone, whatever number of restorers follow."""
+    downloads: tuple[Download, ...] = ()
+    """By which they come from the device."""
+
+    def and_degraded(self, degraded: Image, download: Download) -> Pixels:
+        """With the degraded image."""
+        return replace(self, degraded=degraded, downloads=(*self.downloads, download))
+
+    def wait(self) -> None:
+        """Until all are here."""
+        for each in self.downloads:
+            each.wait()
+
+    @property
+    def bytes(self) -> int:
+        """That wait to be stored."""
+        return sum(each.pixels_HWC.nbytes for each in (self.restored, self.degraded) if each is not None)
+
+
+@dataclass(frozen=True)
 class Made:
     """One image x degradation x restorer as it leaves the device: its row so far, and what to store."""
 
     source: Source
     source_sha256: str
     row: Row
-    restored: Image | None = None
-    degraded: Image | None = None
-    """With the first of its outcomes alone, whatever number of restorers follow."""
+    pixels: Pixels
     left_out: str | None = None
     """What it loses in the format that it is stored in."""
-
-    @property
-    def bytes(self) -> int:
-        """Of the pixels that wait to be stored."""
-        return sum(each.pixels_HWC.nbytes for each in (self.restored, self.degraded) if each is not None)
 
 
 @dataclass(frozen=True)
@@ -58,14 +77,14 @@ class ObjectWriter:
 
     def encode_restored(self, made: Made) -> Encoded | Row:
         """The restored image as a file, or why there is none."""
-        assert made.restored is not None
+        assert made.pixels.restored is not None
         combination = made.row["degradation"], made.row["restorer"]
-        return self._encoded(made, made.restored, *combination)
+        return self._encoded(made, made.pixels.restored, *combination)
 
     def encode_degraded(self, made: Made) -> Encoded | Row:
         """The degraded image as a file, or why there is none."""
-        assert made.degraded is not None
-        return self._encoded(made, made.degraded, made.row["degradation"], NO_RESTORER)
+        assert made.pixels.degraded is not None
+        return self._encoded(made, made.pixels.degraded, made.row["degradation"], NO_RESTORER)
 
     def put(self, encoded: Encoded) -> Row:
         """Stores an object; the columns that say where, or what went wrong."""
@@ -83,6 +102,7 @@ class ObjectWriter:
 
     def _encoded(self, made: Made, image: Image, degradation: str, restorer: str) -> Encoded | Row:
         try:
+            made.pixels.wait()
             data, extensions = self._outputs.encode(self._with_provenance(image, made, degradation, restorer))
             if restorer == NO_RESTORER:
                 key, column = self.layout.degraded(made.source, degradation, extensions), "degraded"

@@ -51,7 +51,7 @@ class Saver:
         elif self._layout.keeps_degraded:
             key = made.source.source_id, made.row["degradation"]
             stored = self._degraded.setdefault(key, DegradedObject())
-            if made.degraded is not None:
+            if made.pixels.degraded is not None:
                 self._store(partial(self._objects.encode_degraded, made), stored.stored)
             stored.when_stored(partial(self._on_degraded, made))
         else:
@@ -70,7 +70,7 @@ class Saver:
         self._save_restored(made, columns)
 
     def _save_restored(self, made: Made, columns: Row) -> None:
-        if made.restored is None:
+        if made.pixels.restored is None:
             self._finish(made, columns)
             return
         self._store(
@@ -87,7 +87,7 @@ class Saver:
         self._tasks.on_cores(Turn.ENCODE, encode, put)
 
     def _finish(self, made: Made, columns: Row) -> None:
-        self.budget.give_back(made.bytes)
+        self.budget.give_back(made.pixels.bytes)
         row = made.row | columns
         if "status" not in row:
             row |= {"message": made.left_out} if columns else {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
@@ -24,7 +24,7 @@ from pipeline.worker.admission import Admission
 from pipeline.worker.device_queue import Batch, DeviceQueue
 from pipeline.worker.encoding import OutputEncoder
 from pipeline.worker.loading import Loader
-from pipeline.worker.objects import Made, ObjectWriter
+from pipeline.worker.objects import Made, ObjectWriter, Pixels
 from pipeline.worker.reading import Read, Reader
 from pipeline.worker.recorder import Begun, Recorder
 from pipeline.worker.rows import Rows
@@ -222,32 +222,31 @@ class Stream:
         self._tasks.post(partial(self._done, under_way, rows))
 
     def _work(self, batch: Batch) -> None:
-        keeps_degraded, kept = self._stations.outputs.layout.keeps_degraded, set[str]()
+        layout, kept = self._stations.outputs.layout, set[str]()
         for outcome in self._stations.processor.restored(batch.in_order(), batch.degradation):
-            first = outcome.error is None and outcome.loaded.source.source_id not in kept
-            made = self._made(outcome, with_degraded=keeps_degraded and first)
-            if first:
-                kept.add(made.source.source_id)
-            self._saver.budget.take(made.bytes)
-            self._tasks.post(partial(self._saver.add, made))
+            source_id, pixels = outcome.loaded.source.source_id, Pixels()
+            if outcome.error is None and layout.keeps_restored:
+                pixels = Pixels(outcome.restored, downloads=(outcome.download,))
+            if outcome.error is None and layout.keeps_degraded and source_id not in kept:
+                assert outcome.case is not None
+                pixels = pixels.and_degraded(*outcome.case.degraded_later())
+                kept.add(source_id)
+            self._saver.budget.take(pixels.bytes)
+            # Without the tensors.
+            self._tasks.post(partial(self._save, replace(outcome, case=None), pixels))
         self._tasks.post(self._queue.done)
 
-    def _made(self, outcome: Outcome, *, with_degraded: bool) -> Made:
-        """Without the tensors, and without the source's pixels."""
-        loaded, degraded = outcome.loaded, None
+    def _save(self, outcome: Outcome, pixels: Pixels) -> None:
+        loaded = outcome.loaded
         unit = self._of_source[loaded.source.source_id].unit
-        row = self._stations.rows.of_outcome(outcome, unit)
-        if with_degraded and outcome.case is not None:
-            degraded = outcome.case.degraded_image()
-        keeps_restored = self._stations.outputs.layout.keeps_restored and "status" not in row
-        return Made(
+        made = Made(
             source=loaded.source,
             source_sha256=loaded.sha256,
-            row=row,
-            restored=outcome.restored if keeps_restored else None,
-            degraded=degraded,
+            row=self._stations.rows.of_outcome(outcome, unit),
+            pixels=pixels,
             left_out=self._stations.outputs.left_out(loaded.image),
         )
+        self._saver.add(made)
 
 
 def _named(unit: Unit, work: Callable[..., T], *arguments: object) -> T:

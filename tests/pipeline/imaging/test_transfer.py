@@ -9,7 +9,7 @@ import torch
 from models.guard import limits
 from pipeline.imaging.image import Domain, Image, Metadata
 from pipeline.imaging.radiometry import quantised, returns_exactly, to_stored, to_tensor
-from pipeline.imaging.transfer import beside_other_work, downloaded, hand_over
+from pipeline.imaging.transfer import beside_other_work, download, hand_over
 
 CPU = torch.device("cpu")
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -39,7 +39,7 @@ def test_every_stored_value_is_the_same_on_every_device_and_comes_back(device, d
 @pytest.mark.parametrize("device", DEVICES)
 def test_other_types_come_down_as_they_are(device):
     values_BCHW = torch.linspace(-3, 7, 24, device=device).reshape(2, 1, 3, 4)
-    stored_BHWC = downloaded(values_BCHW, "float64")
+    stored_BHWC = download(values_BCHW, "float64").pixels_BHWC
     assert stored_BHWC.dtype == np.float64
     np.testing.assert_array_equal(stored_BHWC[..., 0], values_BCHW[:, 0].cpu().double().numpy())
 
