@@ -8,12 +8,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import steps
+from flows.parameters import forget_secrets
 from flows.run_names import of_job
 from pipeline.jobs.job import Job
 from pipeline.run import Options
 
 
-@flow(name="benchmark", flow_run_name=of_job, log_prints=False)
+@flow(name="benchmark", on_failure=[forget_secrets], flow_run_name=of_job, log_prints=False)
 def benchmark(job: Job, options: Options = Options()) -> State[Any]:  # noqa: B008 - frozen, and shown in the UI
     """Degrades, restores and scores an archive; running it again does what is left."""
     return steps.all_of(job, options, "benchmark")

@@ -9,6 +9,8 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.parameters import forget_secrets, refuse_secrets
+
 
 @task(cache_policy=NO_CACHE, retries=1)
 def draw(weights: str, output: str, count: int, seed: int, profile: str | None) -> str:
@@ -19,9 +21,10 @@ def draw(weights: str, output: str, count: int, seed: int, profile: str | None) 
     return draw_images(weights, output, count=count, seed=seed, profile=profile_for(output, profile))
 
 
-@flow(name="generate", log_prints=False)
+@flow(name="generate", on_failure=[forget_secrets], log_prints=False)
 def generate(weights: str, output: str, count: int = 64, seed: int = 0, profile: str | None = None) -> str:
     """``count`` images of the generator in a file of weights, and a sheet of all of them."""
+    refuse_secrets("weights", weights)
     sheet = draw(weights, output, count, seed, profile)
     get_run_logger().info("%d images in %s", count, output)
     create_link_artifact(sheet, key="generated", link_text=sheet)

@@ -8,12 +8,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import steps
+from flows.parameters import forget_secrets
 from flows.run_names import of_job
 from pipeline.jobs.job import Job
 from pipeline.run import Options
 
 
-@flow(name="restore", flow_run_name=of_job, log_prints=False)
+@flow(name="restore", on_failure=[forget_secrets], flow_run_name=of_job, log_prints=False)
 def restore(job: Job, options: Options = Options()) -> State[Any]:  # noqa: B008 - frozen, and shown in the UI
     """Restores an archive; running it again does what is new, changed or left."""
     return steps.all_of(job, options, "restore")

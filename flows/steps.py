@@ -20,6 +20,7 @@ from prefect.states import Completed, Failed
 from flows import events, pages
 from flows.addresses import absolute
 from flows.outcome import explained, too_many_quarantined
+from flows.parameters import refuse_secrets
 from flows.progress import at_intervals, line
 from flows.retries import RETRIED
 from pipeline import run
@@ -46,6 +47,7 @@ def all_of(job: Job, options: Options, kind: str) -> State[Any]:
     """
     if job.kind != kind:
         raise JobError(f'job.kind: the flow "{kind}" runs jobs of its own kind, got "{job.kind}"')
+    refuse_secrets("job", job)
     job = absolute(job)
     with ExitStack() as stack:
         return _take_steps(open_run(job, options, stack), options)

@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.benchmark import benchmark
+from flows.parameters import forget_secrets, refuse_secrets
 from flows.retries import RETRIED
 from flows.run_names import of_recipe
 from flows.training_progress import line
@@ -52,7 +53,7 @@ def publish(finished: TrainingResult, registry: str, profile: str | None) -> str
     return run.publish(finished.weights, registry, profile)
 
 
-@flow(name="train", flow_run_name=of_recipe, log_prints=False)
+@flow(name="train", on_failure=[forget_secrets], flow_run_name=of_recipe, log_prints=False)
 def train(
     recipe: TrainingRecipe,
     output: str,
@@ -67,6 +68,7 @@ def train(
 
     Running it again goes on from the newest checkpoint. ``shelf`` is the former name of ``registry``.
     """
+    refuse_secrets("recipe", recipe)
     finished = fit(recipe, output, options, profile)
     registry = registry or shelf
     weights = publish(finished, registry, profile) if registry is not None else finished.weights

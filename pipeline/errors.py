@@ -14,7 +14,13 @@ from pipeline.addresses import redacted
 
 
 class RestoraError(ValueError):
-    """Base of all errors meant for the user; its text names the thing, the value and the cure."""
+    """Base of all errors meant for the user; its text names the thing, the value and the cure.
+
+    Secrets of addresses in it are taken out: it is printed, logged and stored.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class JobError(RestoraError):

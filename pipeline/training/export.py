@@ -15,6 +15,7 @@ from torch import Tensor
 from models.card import Card
 from models.networks import card_facts
 from models.weights import load_weights, save_weights
+from pipeline.addresses import redacted
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.storage.folder import Folder
 from pipeline.training.data.attribution import read_attribution
@@ -41,7 +42,7 @@ def card_of(recipe: TrainingRecipe, training: dict[str, Any] | None = None) -> C
         architecture=recipe.network.architecture,
         arguments=recipe.network.arguments,
         licence=recipe.licence,
-        source=recipe.source,
+        source=redacted(recipe.source),
         training=training or {},
         **facts,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.addresses import redacted_values
 from pipeline.metrics import METRICS
 from pipeline.report.training_page import SampleSheet, TrainingFacts, ValidationScore, build_training_page
 from pipeline.storage.folder import Folder
@@ -24,7 +25,7 @@ def write_report(run_log: RunLog, recipe: TrainingRecipe, built: BuiltRecipe) ->
             title=recipe.name,
             summary=recipe.summary,
             kind=recipe.kind,
-            recipe=recipe.model_dump(mode="json", exclude_defaults=True, exclude_none=True),
+            recipe=redacted_values(recipe.model_dump(mode="json", exclude_defaults=True, exclude_none=True)),
             output=run_log.folder.url,
             rows=run_log.rows,
             scores=_scores(run_log.rows, recipe, built),

@@ -15,6 +15,7 @@ from tests.flows.photographs import job_fields, put_photographs
 from tests.flows.prefect_service import ROOT, prefect_service
 
 pytestmark = pytest.mark.slow
+SECRET = "CANARYBIRD"
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,33 @@ def test_a_wrong_job_fails_at_once(service, tmp_path):
     assert 'did you mean "median"?' in "\n".join(service.logs(failed["id"]))
     # Three retries would take six minutes.
     assert time.monotonic() - started < 150
+
+
+def test_no_secret_of_a_parameter_stays_in_prefect(service, tmp_path):
+    """Parameters are stored before anything of ours runs, and Prefect shows those that do not fit."""
+    put_photographs(tmp_path / "images", 1)
+    signed = f"https://127.0.0.1:9/w.safetensors?X-Amz-Signature={SECRET}"
+    wrong = [
+        {"restorers": [{"name": "w", "weights": signed}]},
+        {"restorers": [{"name": "w", "wieghts": signed}]},
+        {"output": f"s3://KEY:ab/{SECRET}@bucket/out"},
+    ]
+    code = (
+        "import json, sys; from flows.benchmark import benchmark; "
+        "[print(benchmark(job=job, return_state=True).message) for job in json.load(sys.stdin)]"
+    )
+    jobs = json.dumps([job_fields(tmp_path / "images", tmp_path / "out") | each for each in wrong])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=service.env, cwd=ROOT, input=jobs, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "job.restorers[0].weights: a secret in an address has no place" in done.stdout
+    assert "job.output: a secret in an address has no place" in done.stdout
+    runs = service.runs()[:3]
+    assert all("***" in json.dumps(each["parameters"]) for each in runs)
+    states = service.ask("/flow_run_states/?flow_run_id=" + runs[0]["id"])
+    logs = [service.logs(each["id"]) for each in runs]
+    assert SECRET not in done.stdout + done.stderr + repr((runs, states, logs))
 
 
 def test_the_automation_against_zombies_is_one_that_the_server_takes(service):

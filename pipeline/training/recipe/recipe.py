@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
+from pipeline.addresses import redacted_values
 from pipeline.errors import JobError
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.job import Degradation, Name
@@ -170,8 +171,11 @@ class TrainingRecipe(Frozen):
         return workers if isinstance(workers, tuple) else (workers, workers)
 
     def identity(self) -> dict[str, Any]:
-        """What decides the weights, as plain values: a checkpoint goes on only where it is the same."""
-        values = self.model_dump(mode="json")
+        """What decides the weights, as plain values: a checkpoint goes on only where it is the same.
+
+        Without the signatures of addresses: it is stored, and another one means the same object.
+        """
+        values: dict[str, Any] = redacted_values(self.model_dump(mode="json"))
         for name in ("summary", "task", "source", "licence", "export", "resources", "checkpoints", "guard"):
             del values[name]
         del values["validation"]

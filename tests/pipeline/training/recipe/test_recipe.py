@@ -149,3 +149,14 @@ def test_where_and_on_what_it_runs_is_no_part_of_what_it_is(tmp_path):
     assert elsewhere.identity() == recipe.identity()
     for change in ({"batch": 8}, {"seed": 4}, {"length": {"steps": 7}}, {"degradations": ["awgn-25"]}):
         assert denoiser(tmp_path, **change).identity() != recipe.identity()
+
+
+def test_a_signature_is_no_part_of_what_it_is(tmp_path):
+    """Identity goes into checkpoints and cards."""
+    network = {"architecture": "dncnn", "arguments": {"features": 6, "layers": 3, "batch_norm": False}}
+    signed = [
+        denoiser(tmp_path, network=network | {"start": f"https://h/w.safetensors?X-Amz-Signature={each}"})
+        for each in ("CANARYBIRD", "another")
+    ]
+    assert "CANARYBIRD" not in str(signed[0].identity())
+    assert signed[0].identity() == signed[1].identity()
