@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt")
-"""Endings of files of weights, which tell an address from a name; all but the first are PyTorch's."""
+WEIGHTS = (".safetensors", ".onnx", ".pth", ".pt", ".ckpt")
+"""Endings of files of weights, which tell an address from a name; all but the first two are PyTorch's."""
 
 
 def is_address(text: str) -> bool:

@@ -36,6 +36,7 @@ def imported(path: Path) -> set[str]:
 
 ORDER = (
     ("run", "doctor"),
+    ("edge",),
     ("training",),
     ("report",),
     ("results", "engines"),

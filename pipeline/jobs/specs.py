@@ -31,7 +31,7 @@ class RestorerSpec(BaseModel):
     solver: str | None = None
     """A solver; every other field is a parameter of it."""
     weights: str | None = None
-    """A path or any fsspec URL: a safetensors file with a card, or what the extra ``spandrel`` reads."""
+    """A path or any fsspec URL: safetensors or ONNX with a card, or what the extra ``spandrel`` reads."""
     network: str | None = None
     """``module:attribute`` of the network that ``weights`` are of, where their card names one: code that is
     imported because the job says so. Names of networks, also of installed packages, need no word."""

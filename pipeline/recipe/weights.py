@@ -15,6 +15,7 @@ import fsspec
 from torch import Tensor
 
 from models.card import Card
+from models.edge.onnx_model import build_from_onnx
 from models.image_generator import ImageGenerator
 from models.names import WEIGHTS
 from models.restorer import Restorer
@@ -32,7 +33,7 @@ _DIGITS = 64
 
 
 def fetch_restorer(url: str, network: str | None = None) -> Restorer:
-    """The restorer in a file of weights: safetensors with a card, or weights of others through spandrel.
+    """The restorer in a file of weights: safetensors or ONNX with a card, or weights of others (spandrel).
 
     ``url`` is a path or any fsspec URL; ``network`` the ``module:attribute`` that its card may name.
     ``JobError`` names the file, what is wrong with it and the cure.
@@ -53,6 +54,8 @@ def _fetched(url: str, build: Callable[[Card, dict[str, Tensor]], T]) -> T | Res
         content = fetch(url)
         if not content:
             raise ValueError("the file is empty; export or copy it again")
+        if name.lower().endswith(".onnx"):
+            return build_from_onnx(content)
         if name.lower().endswith(".safetensors") and has_card(content):
             return build(*load_weights(content))
         return load_spandrel(content, name)

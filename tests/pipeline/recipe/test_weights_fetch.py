@@ -219,14 +219,14 @@ def test_a_cut_off_file_is_refused_by_name(ours, tmp_path, kind, keep):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("weights.onnx", r"weights\.onnx: weights end in \.safetensors, \.pth"),
+        ("weights.tflite", r"weights\.tflite: weights end in \.safetensors, \.onnx"),
         ("absent.safetensors", r"absent\.safetensors: no such file; check the address"),
         ("folder.pth", r"folder\.pth: IsADirectoryError"),
     ],
 )
 def test_what_is_no_file_of_weights_is_refused(tmp_path, name, message):
     (tmp_path / "folder.pth").mkdir()
-    (tmp_path / "weights.onnx").write_bytes(b"onnx")
+    (tmp_path / "weights.tflite").write_bytes(b"TFL3")
     with pytest.raises(JobError, match=message):
         fetch_restorer(str(tmp_path / name))
 

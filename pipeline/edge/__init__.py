@@ -1,0 +1,1 @@
+"""Restorers made fit for small machines: exported, compressed."""

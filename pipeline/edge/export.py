@@ -1,0 +1,71 @@
+"""Restorers in the formats of other engines: fetched, exported, checked, written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from models import catalog
+from models.edge.onnx_export import export_onnx
+from models.image_generator import ImageGenerator
+from models.names import unknown
+from models.restorer import Restorer
+from pipeline.errors import JobError
+from pipeline.recipe.weights import fetch_part
+
+EXPORTS: dict[str, Callable[[Restorer], tuple[bytes, float]]] = {"onnx": export_onnx}
+"""Format, which is the file's ending too -> content, and the largest difference from PyTorch."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote."""
+
+    file: Path
+    size: int
+    """In bytes."""
+    difference: float
+    """Largest, between the file's engine and PyTorch on the CPU, of values in [0, 1]."""
+
+
+def export(weights: str, to: str, file: Path | None = None) -> Exported:
+    """Writes the restorer's network; by default as ``NAME.onnx`` in the current folder.
+
+    ``weights`` is a name of the catalog, or a path or URL. ``JobError`` where they cannot be had, have no
+    network, or have a layer that the format lacks; then nothing is written.
+    """
+    if to not in EXPORTS:
+        raise JobError(f"--to: {unknown('format', to, EXPORTS)}")
+    restorer = find_restorer(weights)
+    target = file or Path(f"{restorer.card.name}.{to}")
+    if target.suffix != f".{to}":
+        raise JobError(f"{target}: a file of {to} ends in .{to}; call it {target.with_suffix(f'.{to}').name}")
+    try:
+        content, difference = EXPORTS[to](restorer)
+        write_whole(target, content)
+    except ValueError as error:
+        raise JobError(str(error)) from error
+    return Exported(target, len(content), difference)
+
+
+def find_restorer(weights: str) -> Restorer:
+    """By name or address; ``JobError`` where there is none, or it is a generator."""
+    try:
+        part = catalog.find_part(weights, fetch_part)
+    except ValueError as error:
+        raise JobError(str(error)) from error
+    if isinstance(part, ImageGenerator):
+        raise JobError(f"{weights}: {part.card.name} generates images; give weights that restore them")
+    return part
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """The file, through another beside it: nobody ever sees half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(file)
+    except OSError as error:
+        raise JobError(f"{file}: cannot be written: {error.strerror or error}") from error
