@@ -300,12 +300,13 @@ def measured(name: str, folder: str, images: int) -> dict[str, Any]:
         "wall": time.perf_counter() - wall,
         "added_mb": (memory("VmHWM") - before) / MEGABYTE,
         "requests": requests.total(),
+        "by_kind": dict(requests),
         "said": said,
     }
 
 
 def count_requests() -> Counter[str]:
-    """Counts what is asked of the run folder from now on; a listing counts once a folder."""
+    """Counts what is asked of the run folder from now on; a listing and an opened file count once."""
     calls: Counter[str] = Counter()
 
     def counted(method: str) -> Callable[..., Any]:
@@ -317,7 +318,7 @@ def count_requests() -> Counter[str]:
 
         return call
 
-    for method in ("_below", "read", "head", "open", "entry", "exists", "put", "create", "delete"):
+    for method in ("walk", "fetch", "open", "entry", "exists", "put", "create", "delete"):
         setattr(Disk, method, counted(method))
     return calls
 

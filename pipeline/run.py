@@ -122,12 +122,24 @@ def open_run(job: Job, options: Options) -> Iterator[RunFolder]:
 
 def plan(run: RunFolder, options: Options) -> PlanSummary:
     """Lists the job's stores and writes what is left to do."""
+    from pipeline.ledger.committed import no_ids
     from pipeline.planning.plan import make_plan
 
     with _engine_stopped_on_failure(options):
         workers = options.workers or run.job.resources.workers or 2
-        lost = _losses(run, options)
-        return make_plan(run, workers=workers, limit=options.limit, retry=options.retry, lost=lost.source_ids)
+        is_plain = not (options.retry or options.repair or options.limit)
+        lost = no_ids() if is_plain else _losses(run, options).source_ids
+        planned = make_plan(
+            run,
+            workers=workers,
+            limit=options.limit,
+            retry=options.retry,
+            lost=lost,
+            is_finished=lambda: is_plain and _is_finished(run),
+        )
+        if is_plain and run.outcome is None:
+            _losses(run, options)  # says what is gone
+        return planned
 
 
 def execute(
@@ -198,7 +210,16 @@ def finished(run: RunFolder, planned: PlanSummary) -> Finished | None:
     """The outcome of the run before, where nothing is left to do and nothing has changed since."""
     from pipeline.results.finished import Finished
 
-    return Finished.read(run) if planned.units == 0 else None
+    if planned.units:
+        return None
+    return run.outcome if isinstance(run.outcome, Finished) else Finished.read(run)
+
+
+def _is_finished(run: RunFolder) -> bool:
+    from pipeline.results.finished import Finished
+
+    run.outcome = Finished.read(run)
+    return run.outcome is not None
 
 
 def engine(options: Options) -> Engine:

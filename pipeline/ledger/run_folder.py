@@ -41,6 +41,8 @@ class RunFolder:
         self.specification = specification
         self.lease: Lease | None = None
         """Held by the process that drives the run; workers have none."""
+        self.outcome: object = None
+        """Of the run before, where planning saw that nothing has changed since."""
 
     @classmethod
     def of(cls, job: Job, folder: Folder) -> RunFolder:
@@ -156,16 +158,17 @@ def begin_run(run: RunFolder) -> None:
     if before is None:
         folder.put(RECIPE, json.dumps(record, indent=1).encode())
     described = json.dumps(run.job.shown(), indent=1).encode()
-    if not folder.exists(JOB) or folder.read(JOB) != described:
+    if _read_if_there(folder, JOB) != described:
         folder.put(JOB, described)
 
 
 def _read_recipe(run: RunFolder) -> dict[str, Any] | None:
     """The recipe that the folder belongs to; a damaged one counts as none, unless the ledger is another's."""
-    if not run.folder.exists(RECIPE):
+    data = _read_if_there(run.folder, RECIPE)
+    if data is None:
         return None
     try:
-        found: dict[str, Any] = json.loads(run.folder.read(RECIPE))
+        found: dict[str, Any] = json.loads(data)
         return found if "recipe_id" in found and "recipe" in found else None
     except ValueError:
         ours = prefix_of(run.recipe_id)
@@ -174,6 +177,14 @@ def _read_recipe(run: RunFolder) -> dict[str, Any] | None:
                 f"{run.folder.uri(RECIPE)}: is damaged, and the ledger is of another recipe than this job's; "
                 "choose another output, or run the job that made this one"
             ) from None
+        return None
+
+
+def _read_if_there(folder: Folder, key: str) -> bytes | None:
+    """In one request."""
+    try:
+        return folder.read(key)
+    except FileNotFoundError:
         return None
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import JobError
@@ -16,7 +17,6 @@ from pipeline.planning.plan_files import read_batches
 from pipeline.storage.folder import Folder
 from pipeline.storage.folding import Fold, folding_of
 from pipeline.storage.keys import with_extension
-from pipeline.units import Source
 
 
 class Collisions:
@@ -27,32 +27,24 @@ class Collisions:
         name = job.stored_format
         self._extensions = FORMATS[name].extensions if name else ()
         self._fold = folding_of(output)
-        self._found = array("q")  # 8 bytes a source, so that ten million fit
-
-    def add(self, sources: Iterable[Source]) -> None:
-        """Notes sources while the store is listed."""
-        if self._fold is not None:
-            fold, told = self._fold, (each for each in sources if not each.sealed)
-            self._found.extend(seed_of(*self._written(fold, each.dataset, each.key)) for each in told)
-        elif self._extensions:
-            end = self._extensions[0]
-            found = (source for source in sources if source.key.endswith(end))
-            self._found.extend(seed_of(source.dataset, source.key.removesuffix(end)) for source in found)
 
     def refuse(self, folder: Folder) -> None:
-        """``JobError`` that names the first two of the plan's sources that would meet; all were added."""
+        """``JobError`` that names the first two of the plan's sources that would meet."""
         if self._fold is not None:
             self._refuse_folded(folder, self._fold)
         elif self._extensions:
             self._refuse_extended(folder)
 
     def _refuse_folded(self, folder: Folder, fold: Fold) -> None:
-        values, counts = np.unique(np.array(self._found, np.int64), return_counts=True)
+        names = (self._written(fold, dataset, key) for dataset, key in _planned(folder, sealed=False))
+        # 8 bytes a source, so that ten million fit
+        found = np.array(array("q", (seed_of(*each) for each in names)), np.int64)
+        values, counts = np.unique(found, return_counts=True)
         met = frozenset(values[counts > 1].tolist())
         if not met:
             return
         seen: dict[tuple[str, str], tuple[str, str]] = {}
-        for dataset, key in _planned(folder):
+        for dataset, key in _planned(folder, sealed=False):
             written = self._written(fold, dataset, key)
             if seed_of(*written) in met and (other := seen.setdefault(written, (dataset, key))) != (
                 dataset,
@@ -65,7 +57,10 @@ class Collisions:
                 )
 
     def _refuse_extended(self, folder: Folder) -> None:
-        stems = np.unique(np.array(self._found, np.int64))
+        end = self._extensions[0]
+        named = (each for each in _planned(folder) if each[1].endswith(end))
+        found = array("q", (seed_of(dataset, key.removesuffix(end)) for dataset, key in named))
+        stems = np.unique(np.array(found, np.int64))
         if not len(stems):
             return
         for dataset, key in _planned(folder):
@@ -79,9 +74,11 @@ class Collisions:
         return fold(dataset), fold(with_extension(key, self._extensions) if self._extensions else key)
 
 
-def _planned(folder: Folder) -> Iterator[tuple[str, str]]:
-    for batch in read_batches(folder, columns=["dataset", "key"]):
-        yield from zip(batch["dataset"].to_pylist(), batch["key"].to_pylist(), strict=True)
+def _planned(folder: Folder, sealed: bool = True) -> Iterator[tuple[str, str]]:
+    """Dataset and key of each source; with or without those whose keys are opaque ids."""
+    for batch in read_batches(folder, columns=["dataset", "key", "sealed"]):
+        rows = batch if sealed else batch.filter(pc.equal(batch["sealed"], ""))
+        yield from zip(rows["dataset"].to_pylist(), rows["key"].to_pylist(), strict=True)
 
 
 def _among(value: int, sorted_values: NDArray[np.int64]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from itertools import chain, islice
 
 import numpy as np
@@ -18,7 +19,8 @@ from pipeline.hashing import seed_of
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.committed import Committed, contains
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.planning.plan_files import is_planned, read_batches, sources_of
+from pipeline.planning.known import LastPlan
+from pipeline.planning.plan_files import read_batches, sources_of
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.units import Source
 
@@ -30,20 +32,25 @@ _THREADS = 16
 class PlannedBefore:
     """What the last plan listed: objects of these sources are ours, committed or not; 8 bytes each.
 
-    Read before the plan is replaced, and only by runs that could write over anything.
+    Read when it is first asked, which is where there is something that could be written over.
     """
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, last: LastPlan) -> None:
+        self._run, self._last = run, last
+
+    @cached_property
+    def _known(self) -> NDArray[np.int64]:
         known = array("q")
-        if _may_overwrite(run) and is_planned(run.folder):
-            for batch in read_batches(run.folder, columns=["dataset", "key"]):
-                known.extend(map(seed_of, batch["dataset"].to_pylist(), batch["key"].to_pylist()))
-        self._known = np.unique(np.array(known, np.int64))
-        self._bundled: set[str] = set()
-        if known and _is_bundled(run):
-            for batch in read_batches(run.folder):
-                self._bundled.update(_output_key(run, each) for each in sources_of(batch))
-        self._run = run
+        for batch in self._last.batches(["dataset", "key"]):
+            known.extend(map(seed_of, batch["dataset"].to_pylist(), batch["key"].to_pylist()))
+        return np.unique(np.array(known, np.int64))
+
+    @cached_property
+    def _bundled(self) -> set[str]:
+        if not _is_bundled(self._run):
+            return set()
+        batches = self._last.batches()
+        return {_output_key(self._run, each) for batch in batches for each in sources_of(batch)}
 
     def __contains__(self, source: Source) -> bool:
         if _among(_name(source), self._known):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ SOURCES = "plan/sources.parquet"
 """Every source that belongs to the job today."""
 UNITS = "plan/units.parquet"
 """The work that is left, one row per unit."""
+TOKEN_KEY = b"restora_plan"
+"""In the metadata of the sources: which plan they are of."""
 
 _SOURCE = pa.struct(
     [
@@ -47,17 +50,20 @@ UNITS_SCHEMA = pa.schema(
 
 
 class PlanFile:
-    """A Parquet file written in batches to a temporary file, then put whole."""
+    """A Parquet file written in batches to a temporary file, then put whole; or to a file of this machine."""
 
     BATCH = 4096
 
-    def __init__(self, folder: Folder, key: str, columns: pa.Schema) -> None:
-        self._folder, self._key, self._schema = folder, key, columns
+    def __init__(self, place: tuple[Folder, str] | Path, columns: pa.Schema) -> None:
+        self._place, self._schema = place, columns
         self._records: list[dict[str, Any]] = []
 
     def __enter__(self) -> PlanFile:
         self._scratch = ExitStack()
-        self._path = self._scratch.enter_context(scratch("plan")) / "table.parquet"
+        if isinstance(self._place, Path):
+            self._path = self._place
+        else:
+            self._path = self._scratch.enter_context(scratch("plan")) / "table.parquet"
         self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
         return self
 
@@ -67,12 +73,10 @@ class PlanFile:
         if len(self._records) == self.BATCH:
             self._flush()
 
-    def write_columns(self, columns: dict[str, list[Any]]) -> pa.RecordBatch:
-        """Many rows at once, after those before; what was written."""
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Many rows at once, after those before."""
         self._flush()
-        batch = pa.RecordBatch.from_pydict(columns, schema=self._schema)
         self._writer.write_batch(batch, row_group_size=len(batch))
-        return batch
 
     def _flush(self) -> None:
         if self._records:
@@ -84,8 +88,9 @@ class PlanFile:
             if kind is None:
                 self._flush()
             self._writer.close()
-            if kind is None:
-                self._folder.put_file(self._key, self._path)
+            if kind is None and not isinstance(self._place, Path):
+                folder, key = self._place
+                folder.put_file(key, self._path)
 
 
 def read_batches(

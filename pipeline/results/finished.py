@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.hashing import sha256_hex
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.planning.plan_files import read_source_ids
+from pipeline.planning.known import digest_of_sources
 from pipeline.results.tables import SUMMARY_TABLE, TableSummary, has_metrics
 from pipeline.results.verify import Verification
 
@@ -37,10 +37,10 @@ class Finished:
     @classmethod
     def read(cls, run: RunFolder) -> Finished | None:
         """The record, or ``None`` where it is of another state or its files are gone."""
-        if not run.folder.exists(FINISHED):
-            return None
         try:
             found = cls._of(json.loads(run.folder.read(FINISHED)))
+        except FileNotFoundError:
+            return None
         except (ValueError, TypeError, KeyError):
             return None  # damaged, or of another version: tables and report are made again
         if found.state != state_of(run) or not has_metrics(run.folder):
@@ -62,7 +62,7 @@ def state_of(run: RunFolder) -> str:
     """SHA-256 over the job, the identities of the planned sources and the names of the ledger's files."""
     parts = (
         json.dumps(run.job.shown(), sort_keys=True),
-        sha256_hex(read_source_ids(run.folder).tobytes()),
+        digest_of_sources(run.folder),
         *run.ledger.keys(),
     )
     return sha256_hex("\n".join(parts).encode())

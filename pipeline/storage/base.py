@@ -74,6 +74,10 @@ class Store(Protocol):
         """The whole object."""
         ...
 
+    def fetch(self, key: str, path: Path) -> None:
+        """Copies the whole object to a file of this machine."""
+        ...
+
     def head(self, key: str, length: int) -> bytes:
         """The first ``length`` bytes, or all there are."""
         ...

@@ -9,12 +9,15 @@ import stat
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from pipeline.storage.base import LOOP, NO_FILE, UNFINISHED, Entry
 from pipeline.storage.scratch import TEMPORARY, lock
 from pipeline.storage.undecodable import escaped, located
+
+_TRIES = 5
 
 Place = tuple[int, int]
 """Device and number of a folder, the same through every link."""
@@ -64,6 +67,10 @@ class Disk:
         """The whole file."""
         with self.open(key) as file:
             return file.read()
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Copies the file."""
+        shutil.copyfile(self.path(key), path)
 
     def head(self, key: str, length: int) -> bytes:
         """Its beginning."""
@@ -123,7 +130,7 @@ class Disk:
             raise
 
     def _write_beside(self, path: Path, data: bytes | Path, place: Callable[[str, Path], None]) -> None:
-        handle, temporary = tempfile.mkstemp(prefix=".restora-", suffix=".part", dir=path.parent)
+        handle, temporary = _temporary_in(path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 lock(handle)
@@ -145,9 +152,12 @@ class Disk:
         self._path(key).unlink(missing_ok=True)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """One after the other."""
+        """One after the other; folders that this empties go too, as in a store that has none."""
         for key in keys:
             self.delete(key)
+        for parent in {key.rpartition("/")[0] for key in keys} - {""}:
+            with suppress(OSError):  # not empty, or gone
+                os.rmdir(self._path(parent))
 
     def path(self, key: str) -> Path:
         """Where a listed file is, whose name may be no UTF-8 and escaped in its key."""
@@ -160,6 +170,15 @@ class Disk:
 def _refused(number: int, path: Path) -> OSError:
     """The same error with the cure; its own text would name our temporary file."""
     return OSError(number, _REFUSALS[number].format(length=len(os.fsencode(path.name))))
+
+
+def _temporary_in(folder: Path) -> tuple[int, str]:
+    """An open file; once more where its folder was taken for empty and removed meanwhile."""
+    for _ in range(_TRIES):
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return tempfile.mkstemp(prefix=".restora-", suffix=".part", dir=folder)
+    raise FileNotFoundError(errno.ENOENT, "removed while it was written to", str(folder))
 
 
 def _link(temporary: str, path: Path) -> None:

@@ -111,6 +111,10 @@ class Folder:
         """The whole object. Raises ``FileNotFoundError``, ``OSError`` or the store's own error."""
         return self._store.read(key)
 
+    def fetch(self, key: str, path: Path) -> None:
+        """Copies the whole object to a file of this machine; raises as ``read`` does."""
+        self._store.fetch(key, path)
+
     def head(self, key: str, length: int) -> bytes:
         """The first ``length`` bytes, or all there are; raises as ``read`` does."""
         return self._store.head(key, length)

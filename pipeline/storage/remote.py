@@ -90,6 +90,10 @@ class Remote:
         """The whole object, in one request."""
         return bytes(self._tried(lambda: self._fs.cat_file(self._path(key), **self._in_one_request)))
 
+    def fetch(self, key: str, path: Path) -> None:
+        """Piece by piece, never whole in memory."""
+        self._tried(lambda: self._fs.get_file(self._path(key), str(path)))
+
     def head(self, key: str, length: int) -> bytes:
         """One ranged request."""
         return bytes(self._tried(lambda: self._fs.cat_file(self._path(key), start=0, end=length)))
