@@ -17,6 +17,7 @@ from pipeline.addresses import credentials_in, has_secret, redacted
 from pipeline.errors import FolderNotFound, StorageError, describe
 from pipeline.storage.base import Entry, Store
 from pipeline.storage.disk import Disk
+from pipeline.storage.ordering import each_key_once
 from pipeline.storage.patterns import matcher, only_key
 from pipeline.storage.stores import connect, scheme_of
 
@@ -99,7 +100,7 @@ class Folder:
 
     def _walk(self, left_out: Counter[str]) -> Iterator[Entry]:
         try:
-            yield from self._store.walk(left_out)
+            yield from each_key_once(self._store.walk(left_out), self.url)
         except StorageError:
             raise
         except Exception as error:  # botocore and friends do not derive from OSError

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -19,9 +20,11 @@ import fsspec.asyn
 from s3fs import S3FileSystem
 
 from pipeline.storage.base import CONNECTIONS, MARKER, Entry
+from pipeline.storage.ordering import in_order
 from pipeline.storage.ranged import RangedFile
 from pipeline.storage.remote import Remote, etag_of
 from pipeline.storage.retrying import silence_seconds, transfer_seconds
+from pipeline.storage.s3_listing import Listed, list_pages, list_prefix
 
 _READ_AHEAD = 4 << 20
 PAGE = 1000
@@ -29,6 +32,8 @@ PAGE = 1000
 _LONGEST_KEY = 1024
 """Bytes."""
 _BAD_REQUEST = re.compile("400|Bad Request|KeyTooLong")
+_UNORDERED = "--x-s3"
+"""Ends the names of directory buckets, whose listings have no order."""
 _MARKER_ENDINGS = ("/", "_$folder$")
 """How programs that know only folders name the empty objects that stand for them."""
 
@@ -82,25 +87,27 @@ class S3(Remote):
         return ExactS3(config_kwargs=config, **options), url.removeprefix(path)
 
     def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
-        """The store's flat listing, a page at a time; ``FileNotFoundError`` for a prefix of nothing."""
+        """The store's flat listing; ``FileNotFoundError`` for a prefix of nothing."""
         bucket, prefix, _ = self._fs.split_path(f"{self.root}/")
-        request: dict[str, Any] = {"MaxKeys": PAGE}
         found = not prefix
-        while True:
-            page = self._tried(
-                lambda: self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **request)
-            )
-            for each in page.get("Contents", ()):
-                found, entry = True, _entry(each["Key"].removeprefix(prefix), each)
-                if _is_marker(entry):
-                    left_out[MARKER] += 1
-                else:
-                    yield entry
-            if not page.get("IsTruncated"):
-                break
-            request["ContinuationToken"] = page["NextContinuationToken"]
+        for key, size, etag in self._listed(bucket, prefix):
+            found, entry = True, Entry(key.removeprefix(prefix), size, etag)
+            if _is_marker(entry):
+                left_out[MARKER] += 1
+            else:
+                yield entry
         if not found:
             raise FileNotFoundError(self.root)
+
+    def _listed(self, bucket: str, prefix: str) -> Iterator[Listed]:
+        def ask(**request: Any) -> dict[str, Any]:
+            listing = partial(self._fs.call_s3, "list_objects_v2", Bucket=bucket, MaxKeys=PAGE, **request)
+            answer: dict[str, Any] = self._tried(listing)
+            return answer
+
+        if bucket.endswith(_UNORDERED):
+            return in_order(list_pages(ask, prefix), itemgetter(0))
+        return list_prefix(ask, prefix)
 
     def read(self, key: str) -> bytes:
         """One request, whatever the size."""
@@ -164,10 +171,6 @@ class S3(Remote):
     def _head(self, key: str) -> Any:
         bucket, name, _ = self._fs.split_path(self._path(key))
         return self._fs.call_s3("head_object", Bucket=bucket, Key=name)
-
-
-def _entry(key: str, listed: dict[str, Any]) -> Entry:
-    return Entry(key, int(listed["Size"]), etag_of(listed))
 
 
 def _is_marker(entry: Entry) -> bool:

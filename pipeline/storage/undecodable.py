@@ -7,11 +7,11 @@ what they are, so the escaped one could be that of another file of the folder: t
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Container
 from urllib.parse import unquote_to_bytes
 
 
-def escaped(name: str, beside: Collection[str]) -> str:
+def escaped(name: str, beside: Container[str]) -> str:
     """A name as ``os.scandir`` gives it, as UTF-8 that none of the names ``beside`` it is."""
     if name.isascii() or _is_utf8(name):
         return name
