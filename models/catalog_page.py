@@ -24,8 +24,9 @@ inputs.
 
 Images larger than a tile are cut into tiles. `exact` restorers look no farther than their halo,
 and give the pixels of the whole image. `whole` ones are run on whole images; where one does not fit into the
-device's memory, its tiles are blended, and its row says so (`tiling`). Those that need operators are never
-cut.
+device's memory, its tiles are blended, and its row says so (`tiling`). On a CPU, what an image would need is
+measured on tiles first, and may be three quarters of the machine's memory, or of the container's. Those
+that need operators are never cut.
 
 This page is made by `python -m models.catalog_page > docs/restorers.md` from the cards.
 """

@@ -7,6 +7,7 @@ others are run whole, and where that does not fit, blended, which the row then s
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,8 @@ from models.restorer import Restorer
 from models.tiled_traversal import TiledTraversal
 from models.tiling import CORE, LEAST_CORE, Span, Tiling, tiles_of
 from pipeline.hashing import short_hash
+from pipeline.processing.memory_limit import allowed_memory
+from pipeline.processing.memory_need import most_pixels
 from pipeline.quarantine import is_out_of_memory
 from pipeline.storage.folder import Folder
 
@@ -28,6 +31,10 @@ CALL_PIXELS = {"cuda": 1 << 22}
 """Input pixels of one call that are tried first, by kind of device."""
 CPU_CALL_PIXELS = 1 << 16
 """On a CPU and elsewhere: small images gain from company, larger ones leave the cache."""
+LARGE = 1 << 20
+"""Pixels of an image before which it is measured what a restorer needs, where lack of memory is no error."""
+MEASURED_CORES = (LEAST_CORE, 4 * LEAST_CORE)
+"""Of the tiles on which it is."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,9 @@ class AutoTiledRestorer:
     """``tiled(degraded_BCHW, condition)`` restores a batch in pieces that fit the device.
 
     Out of memory: half the pixels of a call, then half the tile, down to ``LEAST_CORE``; then the error is
-    the caller's. ``digest`` identifies the restorer; ``compiled`` runs its networks through
-    ``torch.compile``; ``cache`` is where budgets are kept, by default the user's.
+    the caller's. On a CPU, where that is a kill and no error, a restorer that takes
+    images whole is measured before the first large one. ``digest`` identifies the restorer; ``compiled`` runs
+    its networks through ``torch.compile``; ``cache`` is where budgets are kept, by default the user's.
     """
 
     def __init__(
@@ -92,10 +100,14 @@ class AutoTiledRestorer:
         first = MemoryBudget(CALL_PIXELS.get(device.type, CPU_CALL_PIXELS))
         remembered = self._remembered()
         self.budget = remembered.at_most(first) if remembered else first
+        self._is_measurable = device.type == "cpu" and not compiled and not restorer.card.tile_exact
+        self._fits: float | None = None
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> tuple[Tensor, dict[str, Any]]:
         """The restored batch, on the same device, and the row's ``tiling`` where an image was cut."""
         size, before = _padded_size(self.restorer, degraded_BCHW), self.budget
+        if self._is_measurable and self._fits is None and size[0] * size[1] >= LARGE:
+            self._fits = self._measured(degraded_BCHW, condition)
         while (restored_BCHW := self._tried(degraded_BCHW, condition, size)) is None:
             # Not before the failed try has returned: its error holds the tensors of the call.
             if degraded_BCHW.is_cuda:
@@ -119,9 +131,15 @@ class AutoTiledRestorer:
 
     def _tiling(self, height: int, width: int) -> Tiling | None:
         card, whole = self.restorer.card, self.budget.whole
-        if not card.tile_exact and (whole is None or height * width < whole):
-            return None
-        return Tiling.of(card, self.budget.core)
+        is_whole = (whole is None or height * width < whole) and height * width <= (self._fits or math.inf)
+        return None if is_whole and not card.tile_exact else Tiling.of(card, self.budget.core)
+
+    def _measured(self, degraded_BCHW: Tensor, condition: Condition) -> float:
+        """Pixels of an image that goes whole through the restorer, in the memory that one may take."""
+        small, large = (Tiling.of(self.restorer.card, core) for core in MEASURED_CORES)
+        if small is None or large is None or small == large:
+            return math.inf
+        return most_pixels(self.restorer, (small, large), degraded_BCHW, condition, allowed_memory())
 
     def _smaller(self, batch: int, height: int, width: int) -> MemoryBudget | None:
         """The next thing to try; nothing where a single tile of the least size is too large."""
