@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.doors.archive import Archive
 from pipeline.doors.base import Door
+from pipeline.doors.bids.door import BIDS
 from pipeline.doors.dicomweb.door import DICOMWEB
 from pipeline.doors.folder import FOLDER
 from pipeline.doors.manifest.door import MANIFEST
@@ -26,7 +27,7 @@ __all__ = [
     "outlet_of",
 ]
 
-DOORS: dict[str, Door] = {each.name: each for each in (TAR, STAC, MANIFEST, DICOMWEB, FOLDER)}
+DOORS: dict[str, Door] = {each.name: each for each in (TAR, STAC, MANIFEST, DICOMWEB, BIDS, FOLDER)}
 """Every door, by the name that jobs use; the first whose address it is opens it, where the job names none."""
 
 

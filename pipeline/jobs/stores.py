@@ -76,6 +76,39 @@ class ManifestStore(AnyOptions):
         return self
 
 
+class BidsStore(AnyOptions):
+    """A dataset in the Brain Imaging Data Structure: which of its images, by what their names say."""
+
+    name: Literal["bids"]
+    suffixes: tuple[str, ...] = ()
+    """Only these: ``["T1w", "T2w"]``."""
+    datatypes: tuple[str, ...] = ()
+    """Only these: ``["anat", "func"]``."""
+    entities: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    """Only images with these labels: ``{ sub = ["01", "02"], run = "1" }``."""
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Entity -> the labels that are wanted."""
+        given = {each: (one,) if isinstance(one, str) else one for each, one in self.entities.items()}
+        return {each: tuple(one.removeprefix(f"{each}-") for one in some) for each, some in given.items()}
+
+    def with_texts(self, change: Callable[[str], str]) -> Self:
+        """With other labels: subjects have them."""
+        changed = {each: tuple(map(change, labels)) for each, labels in self.labels.items()}
+        return self.model_copy(update={"entities": changed})
+
+    @field_validator("entities")
+    @classmethod
+    def _are_short_names(cls, entities: dict[str, Any]) -> dict[str, Any]:
+        for name in entities:
+            if not re.fullmatch("[a-z]+", name):
+                raise ValueError(
+                    f"entities.{name}: write the short name, as in file names: sub, ses, run, acq"
+                )
+        return entities
+
+
 class DicomwebStore(AnyOptions):
     """A DICOMweb server: series are found by QIDO-RS, images read by WADO-RS, results stored by STOW-RS."""
 
@@ -162,7 +195,8 @@ def _named(value: Any) -> Any:
 
 
 AnyStore = Annotated[
-    DicomwebStore | FolderStore | ManifestStore | StacStore | TarStore, Field(discriminator="name")
+    BidsStore | DicomwebStore | FolderStore | ManifestStore | StacStore | TarStore,
+    Field(discriminator="name"),
 ]
 StoreSpec = Annotated[
     AnyStore,

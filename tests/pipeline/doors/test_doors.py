@@ -26,8 +26,8 @@ FILES = {
 """Door -> the objects of an archive of these images."""
 ENTRANCES = {"manifest": "/list.csv", "stac": "/items.json"}
 """What an address ends in, where it is not that of the folder."""
-ELSEWHERE = {"dicomweb"}
-"""Doors of what are no folders: each keeps the contract in a file of its own, ``test_DOOR.py``."""
+ELSEWHERE = {"bids", "dicomweb"}
+"""Doors to what is no folder of any names: each keeps the contract in a file of its own, ``test_DOOR.py``."""
 
 
 def table_of(images: dict[str, bytes]) -> bytes:

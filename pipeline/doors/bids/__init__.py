@@ -1,0 +1,1 @@
+"""Datasets in the Brain Imaging Data Structure (BIDS): images by what their names say, derivatives out."""
