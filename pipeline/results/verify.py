@@ -24,6 +24,8 @@ from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
 from pipeline.results.current import current_rows
+from pipeline.results.row_sample import RowSample
+from pipeline.storage.base import CONNECTIONS
 
 MOST_SHOWN = 20
 COLUMNS = [
@@ -32,6 +34,7 @@ COLUMNS = [
     *(f"{kind}_{name}" for kind in ("output", "degraded") for name in ("uri", "sha256", "bytes")),
 ]
 """Of the ledger: what is checked."""
+DISK_THREADS = 8
 HELD_BYTES = 1 << 26
 """Larger objects are read in pieces, one request more each."""
 
@@ -68,12 +71,16 @@ class _Problems:
             self.shown.append(text)
 
 
-def verify(run: RunFolder, *, since: datetime | None = None, threads: int = 8) -> Verification:
+def verify(
+    run: RunFolder, *, since: datetime | None = None, sample: int | None = None, threads: int | None = None
+) -> Verification:
     """Checks the ledger against the plan, and objects against the ledger.
 
     ``since`` reads back only the objects of rows made from then on: what a nightly run added to a large
-    archive. Without it, every object.
+    archive; ``sample`` those of so many ok rows, drawn at random. Without both, every object.
     """
+    at_once = threads or (DISK_THREADS if run.root.is_local else CONNECTIONS)
+    drawn = None if sample is None else RowSample(sample)
     problems = _Problems()
     listed = read_source_ids(run.folder)
     rows_per_source = np.zeros(len(listed), np.int64)
@@ -88,7 +95,12 @@ def verify(run: RunFolder, *, since: datetime | None = None, threads: int = 8) -
         bad[places[current["status"].to_numpy() != OK]] = True
         _check_combinations(current, expected, problems)
         fresh = current if since is None else current.filter(pc.greater_equal(current["finished_at"], since))
-        objects += _check_objects(fresh, run, results, problems, threads)
+        if drawn is None:
+            objects += _check_objects(fresh, run, results, problems, at_once)
+        else:
+            drawn.add(fresh.filter(pc.equal(fresh["status"], OK)))
+    if drawn is not None and (rows := drawn.table()) is not None:
+        objects = _check_objects(rows, run, results, problems, at_once)
     _check_counts(rows_per_source, sum(expected.values()), problems)
     covered = rows_per_source > 0
     return Verification(

@@ -1,11 +1,16 @@
 """Verify: a whole run passes; every kind of damage is found and named."""
 
+from collections import Counter
+
+import pyarrow as pa
 import pytest
 
 from pipeline import run
 from pipeline.errors import JobError, StorageError
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning.plan_files import SOURCES
+from pipeline.results.row_sample import RowSample
+from pipeline.results.verify import verify
 from tests.helpers import benchmark, complete, fill, photographs_in
 
 
@@ -41,11 +46,31 @@ def test_a_whole_run_passes(job):
     found = run.verify(open_run(job))
     assert (found.sources, found.ok, found.quarantined, found.objects) == (5, 4, 1, 4 * 3)
     assert found.is_whole
+    few, all_of_it = (verify(open_run(job), sample=count) for count in (3, 100))
+    assert few.is_whole
+    assert 3 + 2 <= few.objects <= 2 * 3, "restored, and what it was restored from"
+    assert (all_of_it.sources, all_of_it.ok, all_of_it.objects) == (5, 4, 12)
+
+
+def test_every_row_has_the_same_chance():
+    drawn = Counter()
+    for _ in range(400):
+        sample = RowSample(5)
+        for start in (0, 3, 4, 14):
+            sample.add(pa.table({"x": range(start, min({0: 3, 3: 4, 4: 14, 14: 20}[start], 20))}))
+        rows = sample.table()["x"].to_pylist()
+        assert len(set(rows)) == 5
+        drawn.update(rows)
+    assert len(drawn) == 20
+    assert all(50 < count < 150 for count in drawn.values()), (
+        "100 are expected, 5.8 standard deviations each side"
+    )
 
 
 def test_a_missing_object_is_named(job):
     opened, keys = objects(job)
     opened.folder.delete(keys[0])
+    assert verify(open_run(job), sample=100).problems == (problems(job),)
     assert problems(job) == f"{keys[0]}: the object is missing; restora repair makes it again"
 
 
