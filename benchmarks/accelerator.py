@@ -3,7 +3,8 @@
 The product's own worker restores small images while every stage takes a known time: the restorer sleeps on
 the "device", decoding, conversion and encoding sleep under a semaphore of so many cores, and every request to
 the store sleeps its latency. The bound is what no order of the work can beat: the longer of the device's time
-and the host's time divided by the cores. ``bound / wall`` is printed for each setting.
+and the host's time divided by the cores. ``bound / wall`` is printed for each setting, and then where the
+rest went: before the first call of the device, between its calls, after the last.
 
 Times are stretched until the images of a setting take ``--seconds`` at the bound, so that what this machine
 itself adds (Python, other users) stays small beside what is simulated. There are so many images that filling
@@ -80,7 +81,7 @@ def main() -> None:
     settings = list(all_settings(chosen))
     with ThreadPoolExecutor(chosen.together) as pool:
         found = dict(zip(settings, pool.map(in_process, settings), strict=True))
-    for line in table(found):
+    for line in (*table(found), "", *timeline(found)):
         print(line)
 
 
@@ -118,6 +119,18 @@ def table(found: dict[Setting, dict[str, float]]) -> Iterator[str]:
         yield f"| {key[0]} | {key[1]:g} | {key[2]} | {cells} |"
 
 
+def timeline(found: dict[Setting, dict[str, float]]) -> Iterator[str]:
+    """Markdown: of each run's time, in per cent."""
+    yield "| cores | ms a request | shapes | device ms | images | filling | device | waiting | draining |"
+    yield "| ---: " * 9 + "|"
+    for each, times in found.items():
+        waiting = times["wall"] - times["filling"] - times["device"] - times["draining"]
+        parts = times["filling"], times["device"], waiting, times["draining"]
+        shares = " | ".join(f"{100 * part / times['wall']:.1f}" for part in parts)
+        setting = f"{each.cores} | {each.latency:g} | {each.shapes} | {each.device:g} | {each.images}"
+        yield f"| {setting} | {shares} |"
+
+
 def in_process(setting: Setting) -> dict[str, float]:
     paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
     ended = subprocess.run(
@@ -138,6 +151,8 @@ class Simulated:
         self._cores = threading.Semaphore(setting.cores)
         self._lock = threading.Lock()
         self.host = self.device = 0.0
+        self.first = self.last = 0.0
+        """When the device began its first call, and ended its last."""
 
     def install(self) -> None:
         """From here on this process takes the simulated times."""
@@ -174,7 +189,9 @@ class Simulated:
         def slow(solver: Any, degraded_BCHW: Any, condition: Any) -> Any:
             started = time.perf_counter()
             time.sleep(self._setting.device * len(degraded_BCHW) * self._setting.stretch)
-            self.device += time.perf_counter() - started
+            self.last = time.perf_counter()
+            self.first = self.first or started
+            self.device += self.last - started
             return real(solver, degraded_BCHW, condition)
 
         return slow
@@ -209,8 +226,14 @@ def measured(setting: Setting) -> dict[str, float]:
         started = time.perf_counter()
         for _, rows in worker.stream(units):
             assert all(row["status"] == "ok" for row in rows), rows[0]
-        wall = time.perf_counter() - started
-    return {"wall": wall, "device": simulated.device, "bound": bound(setting, simulated)}
+        ended = time.perf_counter()
+    return {
+        "wall": ended - started,
+        "device": simulated.device,
+        "bound": bound(setting, simulated),
+        "filling": simulated.first - started,
+        "draining": ended - simulated.last,
+    }
 
 
 def bound(setting: Setting, simulated: Simulated) -> float:
