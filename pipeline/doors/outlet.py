@@ -67,8 +67,13 @@ class Outlet(Protocol):
         """Takes a result back, also one of an earlier attempt."""
         ...
 
-    def finish(self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate) -> dict[str, Exception]:
-        """Stores what a unit still owes, before it is committed: by source_id, what could not be stored."""
+    def finish(
+        self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate
+    ) -> Mapping[str, Exception | Row]:
+        """Stores what a unit still owes, before it is committed.
+
+        By source_id what could not be stored, or the columns of a result that is there already.
+        """
         ...
 
     def conclude(self, rows: Iterable[Row]) -> None:

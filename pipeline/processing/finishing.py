@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipeline.doors.outlet import Locate, Outlet
 from pipeline.errors import ImageError
 from pipeline.ledger.schema import OK, Row
@@ -15,14 +18,15 @@ _NO_OBJECTS = dict.fromkeys(
 
 def finish(unit: Unit, rows: list[Row], outlet: Outlet, locate: Locate) -> list[Row]:
     """The rows, those quarantined whose result could not be stored with its unit."""
-    faults = outlet.finish(unit.sources, rows, locate)
+    told = outlet.finish(unit.sources, rows, locate)
     return [
-        row | _NO_OBJECTS | _columns(faults[row["source_id"]])
-        if row["status"] == OK and row["source_id"] in faults
-        else row
+        row | _columns(told[row["source_id"]]) if row["status"] == OK and row["source_id"] in told else row
         for row in rows
     ]
 
 
-def _columns(error: Exception) -> Row:
-    return quarantine_columns(error if isinstance(error, ImageError) else StagedError.of_writing(error))
+def _columns(told: Exception | Mapping[str, Any]) -> Row:
+    if not isinstance(told, Exception):
+        return dict(told)
+    error = told if isinstance(told, ImageError) else StagedError.of_writing(told)
+    return _NO_OBJECTS | quarantine_columns(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import pydicom
 from pipeline.doors.dicomweb.server import Server
 from pipeline.doors.outlet import Locate, Results, Row
 from pipeline.errors import ImageError
+from pipeline.hashing import sha256_hex
 from pipeline.storage.scratch import scratch
 from pipeline.units import Source
 
@@ -78,19 +79,21 @@ class DicomwebOutlet:
         """What waits; a server's objects are nobody's to remove but its own."""
         self._file(source).unlink(missing_ok=True)
 
-    def finish(self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate) -> dict[str, Exception]:
+    def finish(
+        self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate
+    ) -> Mapping[str, Exception | Row]:
         """Stores what the server has not; a series of which one image fails has failed."""
         done = {row["source_id"] for row in rows if row["status"] == "ok"}
         made = [self._made(each) for each in sources if each.source_id in done]
-        faults: dict[str, Exception] = {}
+        told: dict[str, Exception | Row] = {}
         for some in _messages(made):
             try:
-                faults |= self._stored(some)
+                told |= self._stored(some)
             except Exception as error:
-                faults |= dict.fromkeys((each.source.source_id for each in some), error)
+                told |= dict.fromkeys((each.source.source_id for each in some), error)
         for each in sources:
             self._file(each).unlink(missing_ok=True)
-        return _of_whole_groups(faults, sources)
+        return _of_whole_groups(told, sources)
 
     def conclude(self, rows: Iterable[Row]) -> None:
         """The server says what it has."""
@@ -106,33 +109,35 @@ class DicomwebOutlet:
     def _made(self, source: Source) -> _Made:
         return _Made(source, self._file(source), *_uids(self._file(source)))
 
-    def _stored(self, made: list[_Made]) -> dict[str, Exception]:
-        """What could not be stored of one message, by source."""
+    def _stored(self, made: list[_Made]) -> dict[str, Exception | Row]:
+        """What is to be said of the images of one message, by source."""
         there = self._there(made)
-        same = {each.instance for each in made if each.instance in there and self._is_same(each)}
-        new = [each for each in made if each.instance not in same]
-        if not new:
-            return {}
-        answer = self._server.store([each.path.read_bytes() for each in new])
+        told: dict[str, Exception | Row | None] = {}
+        told |= {each.instance: self._as_kept(each) for each in made if each.instance in there}
+        new = [each for each in made if told.get(each.instance) is None]
+        answer = self._server.store([each.path.read_bytes() for each in new]) if new else {}
         kept = self._there(new) if answer is None else {uid for uid, fault in answer.items() if not fault}
-        faults: dict[str, Exception] = {}
         for each in new:
             if each.instance not in kept:
                 said = (answer or {}).get(each.instance) or "it says no more"
-                faults[each.source.source_id] = OSError(f"the server did not keep the object: {said}")
-            elif each.instance in there and not self._is_same(each):
-                faults[each.source.source_id] = FileExistsError(
-                    "the server keeps another object of this UID, of other pixels or another version of this "
-                    "program; remove the derived series there and run restora retry"
+                told[each.instance] = OSError(f"the server did not keep the object: {said}")
+            elif each.instance in there:
+                told[each.instance] = self._as_kept(each) or FileExistsError(
+                    "the server keeps another object of this UID, of other pixels or attributes; remove the "
+                    "derived series there and run restora retry"
                 )
-        return faults
+        return {each.source.source_id: found for each in made if (found := told.get(each.instance))}
 
     def _there(self, made: list[_Made]) -> set[str]:
         places = dict.fromkeys((each.study, each.series) for each in made)
         return {uid for study, series in places for uid in self._server.instances(study, series)}
 
-    def _is_same(self, made: _Made) -> bool:
-        return self._server.read(made.study, made.series, made.instance) == made.path.read_bytes()
+    def _as_kept(self, made: _Made) -> Row | None:
+        """The columns of an image that an earlier attempt stored; ``None`` where another one is there."""
+        data = self._server.read(made.study, made.series, made.instance)
+        if not _is_same(data, made.path.read_bytes()):
+            return None
+        return {"output_sha256": sha256_hex(data), "output_bytes": len(data)}
 
 
 class DicomwebResults:
@@ -167,6 +172,17 @@ def _uids(file: IO[bytes] | Path) -> tuple[str, str, str]:
     return study, series, instance
 
 
+def _is_same(one: bytes, other: bytes) -> bool:
+    """Whether two objects differ in no more than which version of this program wrote them."""
+    if one == other:
+        return True
+    first, second = (pydicom.dcmread(io.BytesIO(each)) for each in (one, other))
+    for each in (first, second):
+        for equipment in each.get("ContributingEquipmentSequence") or ():
+            equipment.SoftwareVersions = ""
+    return bool(first == second)
+
+
 def _messages(made: list[_Made]) -> Iterator[list[_Made]]:
     some: list[_Made] = []
     size = 0
@@ -181,13 +197,13 @@ def _messages(made: list[_Made]) -> Iterator[list[_Made]]:
         yield some
 
 
-def _of_whole_groups(faults: dict[str, Exception], sources: Sequence[Source]) -> dict[str, Exception]:
+def _of_whole_groups(
+    told: dict[str, Exception | Row], sources: Sequence[Source]
+) -> Mapping[str, Exception | Row]:
     """A series is restored whole or not at all; what was stored of it stays, and is found by a retry."""
-    of_group = {
-        each.group: faults[each.source_id] for each in sources if each.group and each.source_id in faults
-    }
-    return faults | {
-        each.source_id: of_group[each.group]
+    failed = {
+        each.group: fault
         for each in sources
-        if each.group in of_group and each.source_id not in faults
+        if each.group and isinstance(fault := told.get(each.source_id), Exception)
     }
+    return told | {each.source_id: failed[each.group] for each in sources if each.group in failed}

@@ -316,10 +316,19 @@ def test_an_object_that_the_server_has_already_with_other_content_is_not_ok(serv
     rows = complete(job_on(server, tmp_path / "out"))
     place = next(place for place in server.objects if place[2] == server.stored[0])
     made = pydicom.dcmread(io.BytesIO(server.objects[place]))
+
+    def kept(made) -> None:
+        file = io.BytesIO()
+        pydicom.dcmwrite(file, made)
+        server.objects[place] = file.getvalue()
+
+    made.ContributingEquipmentSequence[-1].SoftwareVersions = "0.0.1, before an upgrade"
+    kept(made)
+    (row,) = complete(job_on(server, tmp_path / "upgraded"))
+    assert row["output_sha256"] == sha256_hex(server.objects[place]) != rows[0]["output_sha256"]
+    assert len(server.stored) == 1
     made.WindowCenter = 1
-    file = io.BytesIO()
-    pydicom.dcmwrite(file, made)
-    server.objects[place] = file.getvalue()
+    kept(made)
     again = job_on(server, tmp_path / "again")
     plan_and_execute(again)
     run.compact(open_run(again))
