@@ -11,6 +11,7 @@ from pipeline.doors.manifest.door import MANIFEST
 from pipeline.doors.outlet import Outlet
 from pipeline.doors.stac.door import STAC
 from pipeline.doors.tar.door import TAR
+from pipeline.doors.zarr.door import ZARR
 from pipeline.errors import JobError
 from pipeline.jobs.job import Dataset, Job
 from pipeline.jobs.stores import AnyStore
@@ -27,7 +28,7 @@ __all__ = [
     "outlet_of",
 ]
 
-DOORS: dict[str, Door] = {each.name: each for each in (TAR, STAC, MANIFEST, DICOMWEB, BIDS, FOLDER)}
+DOORS: dict[str, Door] = {each.name: each for each in (TAR, STAC, MANIFEST, DICOMWEB, ZARR, BIDS, FOLDER)}
 """Every door, by the name that jobs use; the first whose address it is opens it, where the job names none."""
 
 

@@ -18,6 +18,7 @@ from pipeline.formats.png import Png
 from pipeline.formats.raster import Raster
 from pipeline.formats.tiff.format import Tiff
 from pipeline.formats.webp import WebP
+from pipeline.formats.zarr_block import ZarrBlock
 from pipeline.imaging.image import Image
 
 # Pillow warns of what it finds odd, with values of the file in the text: no file contents in our logs.
@@ -36,6 +37,7 @@ _FORMATS: dict[str, Format] = {
     "geotiff": GeoTiff(),
     "raster": Raster(),
     "tiff": Tiff(),
+    "zarr": ZarrBlock(),
 }
 
 _OWED = ("extensions", "lossless", "read_only", "summary", "recognises", "decode", "check", "encode")

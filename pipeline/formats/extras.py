@@ -35,6 +35,7 @@ EXTRAS = (
     Extra("dicomweb", "dicomweb_client", "DICOMweb servers: dicomweb:// addresses"),
     Extra("nifti", "nibabel", "NIfTI volumes", (".nii", ".nii.gz")),
     Extra("geo", "rasterio", "GeoTIFF, JPEG 2000 and NITF", (".jp2", ".j2k", ".ntf", ".nitf")),
+    Extra("zarr", "zarr", "Zarr arrays"),
     Extra("s3", "s3fs", "s3:// addresses"),
     Extra("gcs", "gcsfs", "gs:// addresses"),
     Extra("hf", "huggingface_hub", "weights by hf:// from a hub of models"),

@@ -145,6 +145,18 @@ class DicomwebStore(AnyOptions):
         return self.model_copy(update=changed)
 
 
+class ZarrStore(AnyOptions):
+    """A Zarr hierarchy of version 2 or 3: arrays of which two axes are those of an image."""
+
+    name: Literal["zarr"]
+    bands: str | None = None
+    """The axis whose entries are the bands of one image; ``None``: the one called ``band``, if any."""
+    tile: Annotated[int, Field(ge=1)] = 2048
+    """Rows and columns of the blocks that are restored, about: whole chunks, or shards."""
+    overlap: Annotated[int, Field(ge=0)] = 64
+    """Pixels around a block that the restorer sees and nobody stores."""
+
+
 _DATES = r"^(\d{8}|\d{8}-\d{8}|\d{8}-|-\d{8})$"
 
 
@@ -195,7 +207,7 @@ def _named(value: Any) -> Any:
 
 
 AnyStore = Annotated[
-    BidsStore | DicomwebStore | FolderStore | ManifestStore | StacStore | TarStore,
+    BidsStore | DicomwebStore | FolderStore | ManifestStore | StacStore | TarStore | ZarrStore,
     Field(discriminator="name"),
 ]
 StoreSpec = Annotated[

@@ -45,6 +45,10 @@ _ESTIMATE_VERSION = 1
 """Raised when the same images would have another estimate of their PSNR."""
 
 
+_WITHOUT_CHOICE = ("zarr",)
+"""Formats that came later and have nothing to set: no recipe of before is another one for them."""
+
+
 @dataclass(frozen=True)
 class BuiltRestorer:
     """A restorer of the job, ready to run."""
@@ -127,7 +131,11 @@ class Recipe:
             "distances": {name: DISTANCES[name].version for name in self.job.distances},
             "save": self.job.save,
             "output_format": self.job.output_format,
-            "encoders": {name: dataclasses.asdict(each) for name, each in FORMATS.built_in.items()},  # type: ignore[call-overload]
+            "encoders": {
+                name: dataclasses.asdict(each)  # type: ignore[call-overload]
+                for name, each in FORMATS.built_in.items()
+                if name not in _WITHOUT_CHOICE
+            },
             # How long a decoder may take changes no pixel, and is not a part of what the job means.
             "limits": self.job.limits.model_dump(exclude={"decode_seconds"}),
             **({} if self.job.border is None else {"border": self.job.border}),

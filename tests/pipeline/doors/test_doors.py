@@ -26,7 +26,7 @@ FILES = {
 """Door -> the objects of an archive of these images."""
 ENTRANCES = {"manifest": "/list.csv", "stac": "/items.json"}
 """What an address ends in, where it is not that of the folder."""
-ELSEWHERE = {"bids", "dicomweb"}
+ELSEWHERE = {"bids", "dicomweb", "zarr"}
 """Doors to what is no folder of any names: each keeps the contract in a file of its own, ``test_DOOR.py``."""
 
 

@@ -14,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS, Limits, decode, encode, format_of
 from pipeline.formats.tiff.lzw import decode_lzw
+from pipeline.formats.zarr_container import Header, pack
 from tests.bad_images import DEEP, GREY, ODD_BUT_GOOD, OPACITY, PHOTO, interlaced_png, png, saved, tiff
 from tests.format_contract import (
     NEEDS,
@@ -42,10 +43,11 @@ HOLDS = {
     "geotiff": [
         (dtype, n, alpha) for dtype in ("uint8", "uint16") for n in (1, 2, 3, 4, 6, 13) for alpha in (0, 1)
     ],
-    # Read only: test_raster.py. Only what came from such a file: test_dicom.py, test_nifti.py.
+    # Read only: test_raster.py. Only what came from such a file: test_dicom.py, test_nifti.py, test_zarr.py.
     "raster": [],
     "dicom": [],
     "nifti": [],
+    "zarr": [],
 }
 """Format -> what it can hold, as dtype, channels, alpha. A new format: one line here."""
 LOSSLESS = [
@@ -59,6 +61,7 @@ SPECIAL = {
     "raster": b"\0\0\0\x0cjP  \r\n\x87\n",
     # A DICOM object may begin with the header of a TIFF (PS3.10, 7.1).
     "dicom": b"II*\0" + bytes(124) + b"DICM",
+    "zarr": pack(Header("uint8", (1, 2, 2)), np.zeros((1, 2, 2), np.uint8)),
     "nifti": (348).to_bytes(4, "little") + bytes(340) + b"n+1\0",
 }
 """Files of the formats that no camera writes, each of a kind that a plainer format would take too."""

@@ -1,0 +1,129 @@
+"""A block of a Zarr array: how it comes out of the door, and goes back (``pipeline.doors.zarr``)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import Limits, codec_errors, refuse_pixels
+from pipeline.formats.gaps import pack_gaps, put_back_gaps
+from pipeline.formats.grid import Grid
+from pipeline.formats.zarr_container import ENDING, MAGIC, Header, pack, unpack
+from pipeline.imaging.image import Domain, Image, Metadata
+
+HEADER = "zarr_header"
+"""Metadata entry: the ``Header`` of the block."""
+GAPS = "zarr_gaps"
+"""Metadata entry: values that are no measurements, packed."""
+_TYPES = ("uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class ZarrBlock:
+    """Samples of one block, bands as channels; what is written is the block without its margin."""
+
+    name = "zarr"
+    extensions = (ENDING,)
+    lossless = True
+    read_only = False
+    summary = "blocks of Zarr arrays, out of a store that is one and back into it"
+
+    def recognises(self, data: bytes) -> bool:
+        """By its first line."""
+        return data.startswith(MAGIC)
+
+    def decode(self, data: bytes, limits: Limits) -> Image:
+        """The samples; those of ``_FillValue``, NaN and of chunks that were never written are not valid."""
+        with codec_errors("Zarr"):
+            header, samples_CHW = unpack(data)
+        if header.dtype not in _TYPES:
+            raise ImageError("UNSUPPORTED_DTYPE", f"samples of {header.dtype}; {', '.join(_TYPES)} are known")
+        limits.check(*header.shape[1:])
+        samples_HWC = np.ascontiguousarray(samples_CHW.transpose(1, 2, 0))
+        gaps_HWC = _gaps(header, samples_HWC)
+        entries: dict[str, Any] = {HEADER: header}
+        valid_HW = None
+        if gaps_HWC.any():
+            entries[GAPS] = pack_gaps(samples_HWC, gaps_HWC)
+            valid_HW = np.asarray(~gaps_HWC.any(axis=2))
+            if not valid_HW.any():
+                raise ImageError("ALL_NODATA", "not one pixel of the block holds data in every band")
+        return Image(samples_HWC, _domain(header), Metadata(self.name, entries), valid_HW=valid_HW)
+
+    def check(self, image: Image) -> None:
+        """As ``encode`` says."""
+        header = image.metadata.entries.get(HEADER)
+        bands = None if header is None else header.shape[0]
+        if header is None or image.alpha_HW is not None or bands != image.size[2]:
+            raise refuse_pixels(
+                image, "a Zarr block", "bands of an array it came from", "choose output_format tiff"
+            )
+        grid = Grid.between(header.shape[1:], image.size[:2])
+        if grid.factor < 1 and not header.whole:
+            raise ImageError(
+                "BAD_GEOMETRY", "a part of an array cannot be shrunk by itself; raise tile of the store"
+            )
+
+    def encode(self, image: Image) -> bytes:
+        """The block without its margin. ``UNENCODABLE`` for an image that came out of no array."""
+        self.check(image)
+        header: Header = image.metadata.entries[HEADER]
+        grid = Grid.between(header.shape[1:], image.size[:2])
+        samples_HWC = image.pixels_HWC
+        if packed := image.metadata.entries.get(GAPS):
+            samples_HWC = put_back_gaps(samples_HWC, packed, grid, header.shape[1:])
+        if header.core is not None:
+            top, left, height, width = (int(each * grid.factor) for each in header.core)
+            samples_HWC = samples_HWC[top : top + height, left : left + width]
+        samples_CHW = samples_HWC.transpose(2, 0, 1)
+        return pack(Header(header.dtype, samples_CHW.shape), samples_CHW)
+
+
+def _domain(header: Header) -> Domain:
+    """The range of the type, as of rasters; floats from 0 to 1."""
+    plain = (header.scale, header.offset) == (1.0, 0.0)
+    scales, offsets = ((), ()) if plain else ((header.scale,), (header.offset,))
+    low, high = 0.0, 1.0
+    if np.dtype(header.dtype).kind in "iu":
+        whole = np.iinfo(header.dtype)
+        low, high = float(whole.min), float(whole.max)
+    return Domain(header.dtype, low, high, header.unit, scales, offsets)
+
+
+def _gaps(header: Header, samples_HWC: NDArray[Any]) -> NDArray[np.bool_]:
+    gaps_HWC = np.zeros(samples_HWC.shape, np.bool_)
+    if samples_HWC.dtype.kind == "f":
+        gaps_HWC |= ~np.isfinite(samples_HWC)
+    value = _nodata(header)
+    if value is not None:
+        gaps_HWC |= samples_HWC == value
+    for top, bottom, left, right in header.absent:
+        gaps_HWC[top:bottom, left:right] = True
+    return gaps_HWC
+
+
+def _nodata(header: Header) -> Any:
+    """The value in the samples' type; ``None`` where no sample can have it. xarray writes some as base64."""
+    told = header.nodata
+    if told is None:
+        return None
+    dtype = np.dtype(header.dtype)
+    try:
+        number = float(told)
+    except ValueError:
+        try:
+            raw = base64.b64decode(str(told), validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        number = float(np.frombuffer(raw, "<f8")[0]) if len(raw) == 8 else float("nan")
+    if dtype.kind in "iu" and not (
+        number.is_integer() and np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
+    ):
+        return None
+    return dtype.type(number)

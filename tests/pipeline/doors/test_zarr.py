@@ -1,0 +1,267 @@
+"""Zarr: the contract, what is wrong with arrays, and whole runs whose output others open."""
+
+import shutil
+import uuid
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pipeline import run
+from pipeline.doctor import reach
+from pipeline.doors import door_of, open_archive
+from pipeline.doors.zarr.archive import EMPTY, ZarrArchive
+from pipeline.doors.zarr.hierarchy import NO_IMAGE, SMALLER
+from pipeline.errors import ImageError, JobError
+from pipeline.formats import decode
+from pipeline.formats.zarr_container import Header, pack, unpack
+from pipeline.jobs.job import Dataset
+from pipeline.ledger.run_folder import open_run
+from pipeline.results.verify import verify
+from pipeline.storage import folder as storage
+from pipeline.storage.folder import Folder
+from tests.door_contract import check_absent, check_door, check_kill_safe, check_many, listed
+from tests.helpers import complete, metric_rows, plan_and_execute, restore
+from tests.zarr_samples import cube, pyramid, zarr
+
+ODD = ("plain", "with space", "d\u00e9j\u00e0 vu/\u5199\u771f", "100%", "[b]", "q'")
+NAMES = tuple(f"{name}/0-12,0-20.zblock" for name in ODD)
+pytestmark = pytest.mark.filterwarnings("ignore:Consolidated metadata")
+
+
+def archive_of(url, **options) -> ZarrArchive:
+    store = {"name": "zarr"} | options
+    return open_archive(Dataset(name="cube", uri=str(url), store=store), str(url))
+
+
+def job_on(source, output, restorer="median", store=None, **fields):
+    dataset = {"name": "cube", "uri": str(source), "store": {"name": "zarr"} | (store or {})}
+    return restore("", output, datasets=[dataset], restorers=[restorer], **fields)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_arrays_keep_the_contract(tmp_path, version):
+    def make(images):
+        for key, data in images.items():
+            _, samples_CHW = unpack(data)
+            array = zarr.create_array(
+                tmp_path / "a.zarr" / key.rpartition("/")[0],
+                shape=samples_CHW.shape[1:],
+                dtype="uint16",
+                chunks=(5, 7),
+                zarr_format=version,
+                overwrite=True,
+            )
+            array[...] = samples_CHW[0]
+        return lambda: archive_of(tmp_path / "a.zarr")
+
+    def data_of(index):
+        samples = np.random.default_rng(index).integers(1, 60000, (1, 12, 20), np.uint16)
+        return pack(Header("uint16", (1, 12, 20)), samples)
+
+    check_door(make, data_of, NAMES)
+
+
+def test_what_is_not_there_cannot_be_listed(tmp_path):
+    check_absent(lambda: archive_of(tmp_path / "none.zarr"))
+
+
+def test_a_large_array_is_listed_in_bounded_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "PAGE", 100)
+    zarr.create_array(tmp_path / "a.zarr", shape=(600, 4, 4), dtype="uint8", chunks=(1, 4, 4))
+    for index in range(600):
+        place = tmp_path / f"a.zarr/c/{index}/0"
+        place.mkdir(parents=True)
+        (place / "0").touch()
+    check_many(archive_of(tmp_path / "a.zarr"), 600, 1 << 20)
+
+
+def test_an_address_says_that_it_is_one(tmp_path):
+    assert door_of(Dataset(name="a", uri="s3://b/S2.ZARR/"), "s3://b/S2.ZARR/").name == "zarr"
+    cube(tmp_path / "a.zarr")
+    assert reach(str(tmp_path / "a.zarr")).message.startswith("listing and reading work (zarr)")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_xarray_opens_the_output_with_the_same_coordinates(tmp_path, version):
+    import xarray
+
+    values = cube(tmp_path / "a.zarr", version)
+    job = job_on(tmp_path / "a.zarr", tmp_path / "out", store={"tile": 16, "overlap": 4})
+    rows = complete(job)
+    assert len(rows) == 18
+    assert {row["status"] for row in rows} == {"ok"}
+    before, after = (xarray.open_zarr(each) for each in (tmp_path / "a.zarr", tmp_path / "out/a.zarr"))
+    assert before.attrs == after.attrs
+    for name in ("time", "y", "x", "spatial_ref", "quality"):
+        assert before[name].identical(after[name])
+    assert after.reflectance.dims == before.reflectance.dims
+    assert after.reflectance.encoding["_FillValue"] == 0
+    made = zarr.open_array(tmp_path / "out/a.zarr/reflectance")[...]
+    assert (made[0, :3, :5] == 0).all()
+    assert (made != values).any()
+    if version == 3:
+        complete(job_on(tmp_path / "a.zarr", tmp_path / "whole"))
+        assert (zarr.open_array(tmp_path / "whole/a.zarr/reflectance")[...] == made).all()
+        assert plan_and_execute(job)[0].left == 0
+
+
+def test_enlarged_arrays_have_coordinates_between_the_old_ones(tmp_path):
+    import xarray
+
+    cube(tmp_path / "a.zarr", side=(24, 32), chunk=(2, 8, 8))
+    complete(job_on(tmp_path / "a.zarr", tmp_path / "out", "bicubic-x2", {"tile": 8, "overlap": 8}))
+    after = xarray.open_zarr(tmp_path / "out/a.zarr")
+    assert after.reflectance.shape == (2, 48, 64)
+    assert after.quality.shape == (48, 64)
+    np.testing.assert_allclose(after.x[:3], [499_997.5, 500_002.5, 500_007.5])
+    np.testing.assert_allclose(after.y[[0, -1]], [4_000_002.5, 4_000_002.5 - 5 * 47])
+    assert after.spatial_ref.attrs["GeoTransform"] == "499995.0 5.0 0.0 4000005.0 0.0 -5.0"
+    made = zarr.open_array(tmp_path / "out/a.zarr/reflectance")
+    assert made.chunks == (1, 8, 8)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_pyramid_is_restored_at_its_largest_level_and_made_again_below(tmp_path, version):
+    pyramid(tmp_path / "a.zarr", version)
+    left_out: Counter[str] = Counter()
+    found = [each for page in archive_of(tmp_path / "a.zarr").pages("*", left_out) for each in page]
+    assert [each.key for each in found] == ["0/0,0-64,0-64.zblock", "0/1,0-64,0-64.zblock"]
+    assert left_out == {SMALLER: 1}
+    complete(job_on(tmp_path / "a.zarr", tmp_path / "out", store={"tile": 32}))
+    source, made = (zarr.open_group(each) for each in (tmp_path / "a.zarr", tmp_path / "out/a.zarr"))
+    assert made.attrs.asdict() == source.attrs.asdict()
+    means = np.rint(made["0"][...].reshape(2, 32, 2, 32, 2).mean((2, 4)))
+    assert (made["1"][...] == means).all()
+    assert made["0"].shards == ((1, 32, 32) if version == 3 else None)
+    assert made["0"].chunks == (1, 16, 16)
+    if version == 2:
+        return
+    complete(job_on(tmp_path / "a.zarr", tmp_path / "twice", "bicubic-x2"))
+    attributes = zarr.open_group(tmp_path / "twice/a.zarr").attrs.asdict()
+    level = attributes.get("ome", attributes)["multiscales"][0]["datasets"][0]
+    assert level["coordinateTransformations"] == [
+        {"type": "scale", "scale": [1.0, 0.25, 0.25]},
+        {"type": "translation", "translation": [0.0, -0.125, -0.125]},
+    ]
+
+
+def test_killed_at_any_write_the_array_is_complete_in_the_end(tmp_path, monkeypatch):
+    array = zarr.create_array(tmp_path / "a.zarr", shape=(8, 16), dtype="uint8", chunks=(8, 8))
+    array[...] = np.arange(128, dtype=np.uint8).reshape(8, 16)
+    job = job_on(tmp_path / "a.zarr", tmp_path / "out", store={"tile": 8})
+
+    def results() -> dict[str, bytes]:
+        out = Folder(str(tmp_path / "out/a.zarr"))
+        return {entry.key: out.read(entry.key) for page in out.pages() for entry in page}
+
+    assert check_kill_safe(job, results, monkeypatch) >= 5
+
+
+def test_only_what_changed_is_done_again_and_what_is_lost_is_made_again(tmp_path):
+    cube(tmp_path / "a.zarr", side=(32, 32))
+    job = job_on(tmp_path / "a.zarr", tmp_path / "out", store={"tile": 16, "overlap": 0})
+    complete(job)
+    array = zarr.open_array(tmp_path / "a.zarr/reflectance", mode="r+")
+    array[1, 20, 20] = 17
+    assert plan_and_execute(job)[0].left == 1
+    complete(job)
+    (tmp_path / "out/a.zarr/reflectance/c/0/1/1").unlink()
+    assert verify(open_run(job)).problem_count == 1
+    plan_and_execute(job, repair=True)
+    assert verify(open_run(job)).is_whole
+
+
+def reasons_of(archive) -> dict[str, str]:
+    found = {}
+    for entry in listed(archive):
+        try:
+            decode(archive.read(entry.at))
+        except ImageError as error:
+            found[entry.key] = f"{error.reason} {error}"
+    return found
+
+
+def test_chunks_that_were_never_written_are_no_data(tmp_path):
+    values = np.full((24, 24), 7, np.uint16)
+    array = zarr.create_array(
+        tmp_path / "a.zarr", shape=(24, 24), dtype="uint16", chunks=(8, 8), fill_value=7
+    )
+    array[...] = np.arange(576, dtype=np.uint16).reshape(24, 24)
+    shutil.rmtree(tmp_path / "a.zarr/c/1")
+    (tmp_path / "a.zarr/c/0/0").unlink()
+    archive, left_out = archive_of(tmp_path / "a.zarr", tile=8, overlap=2), Counter()
+    keys = [entry.key for page in archive.pages("*", left_out) for entry in page]
+    assert left_out == {EMPTY: 4}
+    assert "0-8,8-16.zblock" in keys
+    rows = complete(job_on(tmp_path / "a.zarr", tmp_path / "out"))
+    assert rows[0]["nodata_share"] == pytest.approx(4 / 9)
+    made = zarr.open_array(tmp_path / "out/a.zarr")[...]
+    assert (made[8:16] == values[8:16]).all()
+
+
+def test_a_codec_that_is_not_there_and_chunks_that_do_not_decode_are_rows(tmp_path):
+    for name, codec in (("known", "gzip"), ("unknown", "gzip"), ("broken", "gzip")):
+        compressor = zarr.codecs.GzipCodec() if codec == "gzip" else None
+        array = zarr.create_array(
+            tmp_path / "a.zarr" / name, shape=(8, 8), dtype="uint8", chunks=(8, 8), compressors=compressor
+        )
+        array[...] = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    document = tmp_path / "a.zarr/unknown/zarr.json"
+    document.write_text(document.read_text().replace('"gzip"', '"wavelet-of-2031"'))
+    (tmp_path / "a.zarr/broken/c/0/0").write_bytes(b"\x1f\x8b no gzip")
+    zarr.create_array(tmp_path / "a.zarr/complex", shape=(8, 8), dtype="complex64")[...] = 1
+    found = reasons_of(archive_of(tmp_path / "a.zarr"))
+    assert found.keys() == {"unknown.zblock", "broken/0-8,0-8.zblock", "complex/0-8,0-8.zblock"}
+    assert found["unknown.zblock"].startswith("UNREADABLE zarr cannot read the array")
+    assert "wavelet-of-2031" in found["unknown.zblock"]
+    assert found["broken/0-8,0-8.zblock"].startswith("UNREADABLE a chunk of the array does not decode")
+    assert found["complex/0-8,0-8.zblock"].startswith("UNSUPPORTED_DTYPE")
+
+
+def test_an_array_that_changes_after_it_was_listed_is_not_read(tmp_path):
+    cube(tmp_path / "a.zarr", side=(16, 16))
+    archive = archive_of(tmp_path / "a.zarr")
+    entry = listed(archive)[0]
+    cube(tmp_path / "a.zarr", side=(16, 16), seed=1)
+    with pytest.raises(ImageError, match="another block") as caught:
+        archive.read(entry.at)
+    assert caught.value.reason == "CHANGED"
+
+
+def test_bands_are_the_channels_of_one_image_and_flags_and_labels_are_none(tmp_path):
+    root = zarr.create_group(tmp_path / "a.zarr")
+    array = root.create_array(
+        "b", shape=(3, 8, 8), dtype="uint8", chunks=(2, 8, 8), dimension_names=("band", "y", "x")
+    )
+    array[...] = np.arange(192, dtype=np.uint8).reshape(3, 8, 8)
+    root.create_array("labels/0", shape=(8, 8), dtype="uint8")[...] = 1
+    root.create_array("valid", shape=(8, 8), dtype="bool")[...] = True
+    left_out: Counter[str] = Counter()
+    archive = archive_of(tmp_path / "a.zarr")
+    (entry,) = [each for page in archive.pages("*", left_out) for each in page]
+    assert left_out == {NO_IMAGE: 2}
+    assert decode(archive.read(entry.at)).size == (8, 8, 3)
+    assert len(listed(archive_of(tmp_path / "a.zarr", bands="none"))) == 3
+    complete(job_on(tmp_path / "a.zarr", tmp_path / "out", "identity"))
+    made = zarr.open_group(tmp_path / "out/a.zarr")
+    assert (made["b"][...] == array[...]).all()
+    assert made["valid"][...].all()
+
+
+def test_arrays_in_memory_of_others_become_pictures_where_the_job_says_so(tmp_path):
+    url = f"memory://{uuid.uuid4().hex}/a.zarr"
+    cube(tmp_path / "a.zarr", side=(16, 16))
+    for entry in listed(Folder(str(tmp_path / "a.zarr"))):
+        Folder(url).put(entry.key, Folder(str(tmp_path / "a.zarr")).read(entry.key))
+    job = job_on(url, tmp_path / "out", output_store="folder", output_format="tiff")
+    names = [row["output_uri"].rpartition("/")[2] for row in complete(job)]
+    assert names == [f"{t},0-16,0-16.zblock.tif" for t in (0, 1)]
+    wrong = job_on(url, tmp_path / "wrong", output_format="png")
+    plan_and_execute(wrong)
+    run.compact(open_run(wrong))
+    assert {row["reason"] for row in metric_rows(wrong)} == {"UNENCODABLE"}
+    private = Dataset(name="cube", uri=url, private=True, store="zarr")
+    hidden = job_on(url, tmp_path / "p").model_copy(update={"datasets": (private,)})
+    with pytest.raises(JobError, match="private"):
+        plan_and_execute(hidden)
