@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from flows.cli.arguments import Output, Profile
 
+
+class LakeName(StrEnum):
+    """What a metric table can be handed over as."""
+
+    PARQUET = "parquet"
+    DELTA = "delta"
+    ICEBERG = "iceberg"
+
+
+To = Annotated[
+    LakeName | None,
+    typer.Option(
+        "--to",
+        help="Hand the table over: as a folder of Parquet files, or as a table of Delta Lake or Iceberg.",
+    ),
+]
+Into = Annotated[
+    str | None,
+    typer.Option("--into", metavar="DEST", help="Where it goes. Without it: lake/ in the folder of the run."),
+]
+Catalog = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog",
+        metavar="NAME",
+        help="A catalogue in pyiceberg's configuration. Without it: a file of SQLite beside the table.",
+    ),
+]
 Sample = Annotated[
     int | None,
     typer.Option(
@@ -43,9 +72,15 @@ def verify(out: Output, profile: Profile = None, sample: Sample = None) -> None:
         say(f"whole: every source once, {verification.objects:,} files, drawn at random, with their hash")
 
 
-def table(out: Output, profile: Profile = None) -> None:
-    """Print the ranking of the restorers by the first metric of the job, from the run's tables."""
+def table(
+    out: Output, profile: Profile = None, to: To = None, into: Into = None, catalog: Catalog = None
+) -> None:
+    """Print the ranking of the restorers by the first metric of the job, from the run's tables.
+
+    With --to, hand the metric table over to a lake instead. Done again, only what changed since is written.
+    """
     from flows.addresses import open_output
+    from flows.cli.console import say
     from flows.cli.session import show_ranking
     from pipeline.errors import JobError
     from pipeline.results.tables import has_metrics
@@ -56,7 +91,18 @@ def table(out: Output, profile: Profile = None) -> None:
             f"{out}: this run was stopped before it wrote its tables; the same command finishes it, "
             f"restora report {out} writes them for the images that are done"
         )
-    show_ranking(run_folder)
+    if to is None:
+        if into is not None or catalog is not None:
+            raise JobError("--into and --catalog say where a table goes; say with --to what it is to be")
+        show_ranking(run_folder)
+        return
+    from pipeline.results.lake_export import export_table
+
+    done = export_table(run_folder, to.value, into or run_folder.folder.uri(f"lake/{to.value}"), catalog)
+    changed = (
+        f"{done.rows:,} rows written, {done.gone} parts taken out" if done.new or done.gone else "as it was"
+    )
+    say(f"{done.place}: {changed}")
 
 
 def report(out: Output, profile: Profile = None) -> None:

