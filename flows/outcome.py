@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.errors import REASONS
+from pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def counts_of(verification: Verification) -> str:
     """``20 sources = 19 ok + 1 quarantined, 19 objects read back``."""
     counts = f"{verification.ok:,} ok + {verification.quarantined:,} quarantined"
-    return f"{verification.sources:,} sources = {counts}, {verification.objects:,} objects read back"
+    sources, objects = number_of(verification.sources, "source"), number_of(verification.objects, "object")
+    return f"{sources} = {counts}, {objects} read back"
 
 
 def too_many_quarantined(job: Job, table: TableSummary) -> str | None:

@@ -12,6 +12,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.outcome import counts_of
 from flows.rankings import rankings_of, records
+from pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from pipeline.jobs.job import Job
@@ -54,8 +55,8 @@ def page(run_folder: RunFolder, table: TableSummary, verification: Verification,
     problems = "".join(f"- {problem}\n" for problem in verification.problems)
     return (
         f"# {run_folder.job.name}\n\n"
-        f"{table.images:,} images, {table.rows:,} rows, "
-        f"{table.images_quarantined:,} images quarantined ({table.quarantined_share:.1%}).\n\n"
+        f"{number_of(table.images, 'image')}, {number_of(table.rows, 'row')}, "
+        f"{number_of(table.images_quarantined, 'image')} quarantined ({table.quarantined_share:.1%}).\n\n"
         f"Verification: {whole}; {counts_of(verification)}.\n\n{problems}\n"
         "| what | where |\n| --- | --- |\n"
         f"| report | {_link(report)} |\n"

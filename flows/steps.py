@@ -27,6 +27,7 @@ from pipeline import run
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
 from pipeline.run import Options, Progress
+from pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -136,7 +137,7 @@ def outcome(job: Job, table: TableSummary, verification: Verification) -> State[
     if message := too_many_quarantined(job, table):
         # Failed, because nobody hears of a run that completed; all results are in place.
         return Failed(name="TooManyQuarantined", message=message)
-    return Completed(message=f"{table.images} images, {table.images_quarantined} of them quarantined")
+    return Completed(message=f"{number_of(table.images, 'image')}, {table.images_quarantined:,} quarantined")
 
 
 class _ProgressBar:

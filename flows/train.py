@@ -23,6 +23,7 @@ from pipeline.run import Options
 from pipeline.training import run
 from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from pipeline.training.loop import ProgressEvent, TrainingResult
@@ -76,7 +77,8 @@ def train(
     create_markdown_artifact(
         f"Weights: `{weights}`\n\nReport: `{output}/report.html`\n\n| score | |\n| --- | --- |\n{scores}",
         key=f"train-{_slug(recipe.name)}",
-        description=f"{recipe.name}: {finished.steps} steps, {finished.skipped} images left out",
+        description=f"{recipe.name}: {number_of(finished.steps, 'step')}, "
+        f"{number_of(finished.skipped, 'image')} left out",
     )
     if against is None:
         return weights

@@ -11,6 +11,7 @@ from rich.progress import Progress as Bars
 
 from flows.cli.console import OUT, say
 from flows.progress import OnProgress, at_intervals, facts, line
+from pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +28,8 @@ def live_progress(planned: PlanSummary) -> Iterator[OnProgress]:
         with bar(planned, OUT) as update:
             yield update
     else:
-        say(f"{planned.left:,} images to do in {planned.units:,} units; starting workers")
+        images, units = number_of(planned.left, "image"), number_of(planned.units, "unit")
+        say(f"{images} to do in {units}; starting workers")
         yield at_intervals(lambda progress: say(line(progress)), SECONDS_BETWEEN_LINES)
 
 

@@ -14,6 +14,7 @@ from flows.cli.ranking_table import ranking_table
 from flows.outcome import counts_of, explained, too_many_quarantined
 from flows.progress import OnProgress
 from flows.rankings import rankings_of
+from pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from pipeline.jobs.job import Job
@@ -97,7 +98,7 @@ def verdict(job: Job, table: TableSummary, verification: Verification) -> int:
 def complain_of(verification: Verification) -> None:
     """The first problems of a run that is not whole."""
     count = verification.problem_count
-    complain(f"not whole: {count:,} {'problem' if count == 1 else 'problems'}", style="bold red")
+    complain(f"not whole: {number_of(count, 'problem')}", style="bold red")
     for problem in verification.problems:
         complain(f"  {problem}")
 
@@ -116,13 +117,15 @@ def show_ranking(run_folder: RunFolder) -> None:
 
 def _announce(planned: PlanSummary) -> None:
     if planned.left_out:
-        say(f"left out: {planned.left_out:,} files that are no images by their name, such as .txt and .json")
+        files = number_of(planned.left_out, "file")
+        say(f"left out: {files}, by name no image, such as .txt and .json")
     for reason, count in planned.skipped.items():
         say(f"left out: {count:,} {reason}")
     if planned.done and planned.left:
         say(f"continuing: {planned.done:,} of {planned.sources:,} images are done already")
     if planned.removed:
-        say(f"{planned.removed:,} images changed or were deleted since; their old rows leave the tables")
+        images = number_of(planned.removed, "image")
+        say(f"{images} changed or deleted since; their old rows leave the tables")
 
 
 def _nothing_to_do(planned: PlanSummary, finished: Finished, options: Options) -> str:
@@ -139,7 +142,8 @@ def _summarise(
     from pipeline.results.tables import METRIC_TABLE, SUMMARY_TABLE
 
     job = run_folder.job
-    say(f"{job.name}: {table.images:,} images, {table.rows:,} rows, {seconds:.1f} s", style="bold")
+    images, rows = number_of(table.images, "image"), number_of(table.rows, "row")
+    say(f"{job.name}: {images}, {rows}, {seconds:.1f} s", style="bold")
     say(f"verified: {counts_of(verification)}")
     if job.kind == "benchmark":
         OUT.print()

@@ -11,6 +11,7 @@ from flows.addresses import profile_for
 from flows.cli.console import OUT, say
 from flows.cli.signals import on_first_signal
 from flows.training_progress import line
+from pipeline.wording import number_of
 
 if TYPE_CHECKING:
     from pipeline.training.loop import ProgressEvent
@@ -46,7 +47,7 @@ def run_training(
     for name, score in finished.scores.items():
         say(f"  {name.removeprefix('validation_')}: {score:.4f}")
     if finished.skipped:
-        say(f"  {finished.skipped:,} images were left out: {out}/skipped.json", style="yellow")
+        say(f"  left out: {number_of(finished.skipped, 'image')}, see {out}/skipped.json", style="yellow")
     say(f"weights  {finished.weights}")
     say(f"table    {out}/table.parquet")
     say(f"report   {out}/report.html")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.arguments import Output, Profile
+from pipeline.wording import number_of
 
 
 def calibrate(
@@ -41,9 +42,10 @@ def calibrate(
     found = calibrate_run(open_output(out, profile), restorer, level)
     file = file or Path(f"{found.restorer}{ENDING}")
     file.write_bytes(found.to_json())
-    say(f"{found.restorer}: {found.images:,} images, level {found.level:g}, noise level {found.seen.known}")
+    images = number_of(found.images, "image")
+    say(f"{found.restorer}: {images}, level {found.level:g}, noise level {found.seen.known}")
     for each in found.strata:
-        say(f"  noise {each.noise_low:.1f} to {each.noise_high:.1f} of 255: {each.images:,} rows")
+        say(f"  noise {each.noise_low:.1f} to {each.noise_high:.1f} of 255: {number_of(each.images, 'row')}")
     for nominal, covered in found.reliability:
         say(f"  level {nominal:g}: {covered:.3f} of held-out images are covered")
     if found.slack >= 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from pipeline.distances.summary import FeatureSummary
+from pipeline.wording import number_of
 
 
 def kernel_distance(a: FeatureSummary, b: FeatureSummary) -> float:
@@ -17,7 +18,7 @@ def kernel_distance(a: FeatureSummary, b: FeatureSummary) -> float:
     """
     for each in (a, b):
         if len(each.sample_SD) < 2:
-            raise ValueError(f"a set of {len(each.sample_SD)} images; at least 2 are needed")
+            raise ValueError(f"a set of {number_of(len(each.sample_SD), 'image')}; at least 2 are needed")
     within = _mean_of_pairs(a.sample_SD) + _mean_of_pairs(b.sample_SD)
     return within - 2 * float(_kernel(a.sample_SD, b.sample_SD).mean())
 

@@ -16,6 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from pipeline.wording import number_of
+
 SAMPLE = 2048
 """Images whose features are kept one by one, for distances that need pairs."""
 
@@ -90,7 +92,7 @@ class FeatureSummary:
 
     def _require(self, least: int) -> None:
         if self.count < least:
-            raise ValueError(f"a set of {self.count} images; at least {least} are needed")
+            raise ValueError(f"a set of {number_of(self.count, 'image')}; at least {least} are needed")
 
 
 def _key(name: str) -> int:

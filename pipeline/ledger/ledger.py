@@ -23,6 +23,7 @@ from pipeline.ledger.committed import COLUMNS, Committed, CommittedBuilder
 from pipeline.ledger.schema import Row, schema_of
 from pipeline.ledger.sealed import Sealed
 from pipeline.storage.folder import Folder
+from pipeline.wording import number_of
 
 Tables = Callable[[list[str] | None], Iterator[pa.Table]]
 
@@ -134,8 +135,8 @@ class Ledger:
     def lost(self) -> list[str]:
         """What is wrong with the ledger itself, one line each: segments that are gone."""
         return [
-            f"{self.folder.uri(each.key)} is gone, with the rows of {each.units} units: bring it back from a "
-            "copy, or run the job again, which does their images once more"
+            f"{self.folder.uri(each.key)} is gone, with the rows of {number_of(each.units, 'unit')}: "
+            "bring it back from a copy, or run the job again, which does their images once more"
             for each in self.sealed().lost
         ]
 

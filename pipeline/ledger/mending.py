@@ -14,6 +14,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.manifest import DamagedManifestError, Manifest, Segment, newest_number
 from pipeline.ledger.sealed import Sealed, place_of
 from pipeline.ledger.sealing import each_once, replace_manifest, units_of, write_segments
+from pipeline.wording import number_of
 
 
 def mend(ledger: Ledger, check: Callable[[], None]) -> list[str]:
@@ -29,7 +30,9 @@ def mend(ledger: Ledger, check: Callable[[], None]) -> list[str]:
         except StorageError:
             ledger.folder.delete(key)
             found.append(f"{key}: was damaged, its images have no row any more")
-    found += [f"{each.key}: is gone, with the rows of {each.units} units" for each in sealed.lost]
+    found += [
+        f"{each.key}: is gone, with the rows of {number_of(each.units, 'unit')}" for each in sealed.lost
+    ]
     damaged = [each for each in sealed.segments if not _is_whole(sealed, each)]
     if found or damaged:
         _replace(ledger, sealed, damaged, found, check)
@@ -61,7 +64,9 @@ def _replace(
     units = merge(*(units_of(sealed.readable_tables(each), i) for i, each in enumerate(holders)))
     written = tuple(write_segments(ledger, sealed.place, each_once(units)))
     for each in damaged:
-        found.append(f"{each.key}: was damaged; what could be read of its {each.units} units is kept")
+        found.append(
+            f"{each.key}: was damaged; what could be read of its {number_of(each.units, 'unit')} is kept"
+        )
     kept = tuple(each for each in sealed.segments if each not in damaged)
     if sealed.listed or written:
         replace_manifest(ledger, sealed, kept + written, check)

@@ -23,6 +23,7 @@ from pipeline.planning.known import LastPlan
 from pipeline.planning.plan_files import read_batches, sources_of
 from pipeline.storage.keys import RUN_FOLDER
 from pipeline.units import Source
+from pipeline.wording import number_of
 
 _FEW = 1000
 """So many new sources are looked up one by one; for more, the output is listed."""
@@ -68,8 +69,9 @@ def refuse_overwriting(run: RunFolder, before: PlannedBefore, committed: Committ
     if found and (alien := _never_committed(run, found)):
         shown = _output_key(run, alien[0]) if not alien[0].sealed else "of a private dataset"
         raise JobError(
-            f"output: {run.job.output} holds {len(alien)} objects that no run wrote there, such as {shown}, "
-            "and they would be written over; choose another output, or write overwrite = true (--overwrite)"
+            f"output: {run.job.output} holds {number_of(len(alien), 'object')} that no run wrote there, "
+            f"such as {shown}, and they would be written over; choose another output, or write "
+            "overwrite = true (--overwrite)"
         )
 
 

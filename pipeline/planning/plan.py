@@ -32,6 +32,7 @@ from pipeline.privacy.datasets import describe_dataset
 from pipeline.scenes.cutting import ScenePlan
 from pipeline.storage.folder import Folder
 from pipeline.units import Unit
+from pipeline.wording import number_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,11 @@ def _left(listed: Folder, left: Left) -> Left:
 
 def _nothing_found(run: RunFolder, listing: Listing) -> str:
     shown = ", ".join(describe_dataset(each) for each in run.job.datasets)
-    others = f"; {listing.left_out.total():,} files are no images by their name" if listing.left_out else ""
+    others = (
+        f"; left out: {number_of(listing.left_out.total(), 'file')}, by name no image"
+        if listing.left_out
+        else ""
+    )
     others += "".join(f"; {count:,} {reason}" for reason, count in listing.skipped.items())
     return f"datasets: no image found in {shown}; check the address and the pattern{others}"
 

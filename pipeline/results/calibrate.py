@@ -18,6 +18,7 @@ from pipeline.trust.calibration import Calibration, Seen, Stratum
 from pipeline.trust.evidence import Evidence
 from pipeline.trust.noise import NoiseModel
 from pipeline.version import code_version
+from pipeline.wording import number_of
 
 _SPLITS = 200
 _MOST_STRATA = 8
@@ -74,8 +75,8 @@ def calibrate(run: RunFolder, restorer: str | None = None, level: float = 0.9) -
     rows = rows_of(found)
     if rows.images < fewest(level):
         raise JobError(
-            f"{rows.images} images with an estimate cannot warrant a level of {level:g}; benchmark "
-            f"{fewest(level)} or more, or lower the level"
+            f"{number_of(rows.images, 'image')} with an estimate cannot warrant a level of {level:g}; "
+            f"benchmark {fewest(level)} or more, or lower the level"
         )
     if len(known := sorted({each.known for each in rows.evidence})) > 1:
         raise JobError(f"noise levels are {' and '.join(known)}; benchmark each by itself")

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.wording import number_of
+
 
 def fewest(level: float) -> int:
     """How many images a calibration needs for this level in (0, 1): 9 for 0.9."""
@@ -30,7 +32,7 @@ def lower_offset(truths: Sequence[float], estimates: Sequence[float], level: flo
     margins = np.sort(np.asarray(truths, np.float64) - np.asarray(estimates, np.float64))
     if len(margins) < fewest(level):
         raise ValueError(
-            f"{len(margins)} images cannot warrant a level of {level:g}; "
+            f"{number_of(len(margins), 'image')} cannot warrant a level of {level:g}; "
             f"calibrate with {fewest(level)} or more"
         )
     if not np.isfinite(margins).all():

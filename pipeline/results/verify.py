@@ -26,6 +26,7 @@ from pipeline.planning.plan_files import read_source_ids
 from pipeline.results.current import current_rows
 from pipeline.results.row_sample import RowSample
 from pipeline.storage.base import CONNECTIONS
+from pipeline.wording import number_of
 
 MOST_SHOWN = 20
 COLUMNS = [
@@ -115,11 +116,11 @@ def verify(
 
 def _check_counts(rows: NDArray[np.int64], expected: int, problems: _Problems) -> None:
     if missing := int((rows == 0).sum()):
-        problems.add(f"{missing} sources have no committed row: run the job again", missing)
+        problems.add(f"no committed row for {number_of(missing, 'source')}: run the job again", missing)
     if few := int(((rows > 0) & (rows < expected)).sum()):
-        problems.add(f"{few} sources have fewer than {expected} rows", few)
+        problems.add(f"fewer than {number_of(expected, 'row')} for {number_of(few, 'source')}", few)
     if many := int((rows > expected).sum()):
-        problems.add(f"{many} sources have more than {expected} rows", many)
+        problems.add(f"more than {number_of(expected, 'row')} for {number_of(many, 'source')}", many)
 
 
 def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], problems: _Problems) -> None:

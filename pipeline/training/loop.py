@@ -30,6 +30,7 @@ from pipeline.training.trainer import Trainer
 from pipeline.training.validation.generator import GeneratorValidation
 from pipeline.training.validation.restorer import RestorerValidation, Validated
 from pipeline.training.world import World
+from pipeline.wording import number_of
 
 READ_EVERY = 10
 """Steps from one look at the losses, the clock and the wish to stop to the next."""
@@ -127,7 +128,9 @@ class Loop:
             self._run_log.skipped(self._skipped)
             if self._skipped:
                 first = next(f"{name}: {why}" for name, why in self._skipped.items())
-                self._say(f"{len(self._skipped)} images left out, see skipped.json; the first: {first}")
+                self._say(
+                    f"{number_of(len(self._skipped), 'image')} left out, see skipped.json; the first: {first}"
+                )
 
     def _guard_and_look(self) -> None:
         step = self._trainer.position.step

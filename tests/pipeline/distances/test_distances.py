@@ -110,7 +110,7 @@ def test_kernel_has_no_bias():
 def test_sets_that_are_too_small_say_so():
     one, two = summarised(drawn(1)), summarised(drawn(2))
     for distance in (frechet_distance, kernel_distance):
-        with pytest.raises(ValueError, match="a set of 1 images; at least 2"):
+        with pytest.raises(ValueError, match="a set of 1 image; at least 2"):
             distance(two, one)
     with pytest.raises(ValueError, match="2 rows of features, but 1 names"):
         FeatureSummary.of(torch.zeros(2, 3), ["a"])

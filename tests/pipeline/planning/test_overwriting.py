@@ -69,7 +69,7 @@ def test_files_that_no_run_wrote_are_left_alone(tmp_path):
     fill(tmp_path / "out", {"0001.png": b"a file of the user's", "other.txt": b"another"})
     job = restore(tmp_path / "in", tmp_path / "out")
     with pytest.raises(
-        JobError, match=r"holds 1 objects that no run wrote there, such as 0001\.png.*--overwrite"
+        JobError, match=r"holds 1 object that no run wrote there, such as 0001\.png.*--overwrite"
     ):
         plan_and_execute(job)
     assert Folder(job.output).read("0001.png") == b"a file of the user's"

@@ -87,13 +87,13 @@ def test_another_size_and_another_hash_are_named(job):
 def test_a_lost_unit_is_missing_and_running_again_heals_it(job):
     opened = open_run(job)
     opened.folder.delete(opened.ledger.keys()[0])
-    assert "sources have no committed row: run the job again" in problems(job)
+    assert "no committed row for " in problems(job)
     complete(job)
 
 
 def test_too_few_and_too_many_rows_are_found(job):
     recommit(job, lambda rows: rows[1:])
-    assert "1 sources have fewer than 2 rows" in problems(job)
+    assert "fewer than 2 rows for 1 source" in problems(job)
     recommit(job, lambda rows: [*rows, rows[-1]])
     assert "more than 2 rows" in problems(job)
 
