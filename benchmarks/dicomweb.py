@@ -68,14 +68,13 @@ def _command(job: Path) -> list[str]:
 def _run_until(job: Path, orthanc: Orthanc, count: int) -> float:
     """Kills the run, with all that it started, once the server has so many images."""
     begun = time.monotonic()
-    program = subprocess.Popen(
-        _command(job),
-        env=orthanc.environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while _count(orthanc) < count and program.poll() is None:
+    with job.with_suffix(".log").open("wb") as log:
+        program = subprocess.Popen(
+            _command(job), env=orthanc.environment, start_new_session=True, stdout=log, stderr=log
+        )
+    while _count(orthanc) < count:
+        if program.poll() is not None:
+            raise SystemExit(f"it ended before it was killed:\n{job.with_suffix('.log').read_text()}")
         time.sleep(0.02)
     os.killpg(program.pid, signal.SIGKILL)
     program.wait()

@@ -88,7 +88,10 @@ def dataset_of(source: str, collection: Collection) -> dict[str, Any]:
     is_file = not source.startswith(SEALED) and path.is_file()
     if is_file and collection.store is None and not is_archive(source):
         source, pattern = str(path.parent), only(path.name)
-    place = {"uri": source, "pattern": pattern, "profile": profile_for(source, collection.profile)}
+    profile = (
+        collection.profile if collection.store == "dicomweb" else profile_for(source, collection.profile)
+    )
+    place = {"uri": source, "pattern": pattern, "profile": profile}
     policy = {"private": collection.private, "series": str(collection.series), "store": collection.store}
     return {"name": "source", **policy, **place}
 
