@@ -42,6 +42,9 @@ from pipeline.units import Source, Unit
 OPTIONS = run.Options(engine="local")
 PER_FOLDER = 1000
 MEGABYTE = 1e6
+WRITES = {"walk", "put", "create"}
+DOLLARS_A_WRITE, DOLLARS_A_READ = 5e-6, 4e-7
+"""S3's prices of a PUT or LIST and of a GET or HEAD, us-east-1, standard storage; deletions are free."""
 MOST_FILES = 5000
 """Of units: more are written as segments at once."""
 
@@ -249,14 +252,24 @@ def main() -> None:
         print(json.dumps(measured(chosen.stage, chosen.folder, chosen.images[0])))
         return
     results = [(count, list(run_stages(count, chosen.scratch))) for count in chosen.images]
-    print("| stage |", *(f"{count:,} images |" for count, _ in results))
-    print("| --- |", *("--- |" for _ in results))
+    print("| stage |", *(f"{count:,} images |" for count, _ in results), "exponent |")
+    print("| --- |", *("--- |" for _ in results), "--- |")
     for index, name in enumerate(STAGES):
-        print(f"| {name} |", *(f"{shown(rows[index])} |" for _, rows in results))
+        row = [(count, rows[index]) for count, rows in results]
+        print(f"| {name} |", *(f"{shown(each)} |" for _, each in row), f"{exponent(row)} |")
 
 
 def shown(result: dict[str, Any]) -> str:
-    return f"{result['cpu']:.1f} s, {result['added_mb']:.0f} MB, {result['requests']:,}"
+    said = f"{result['cpu']:.1f} s, {result['added_mb']:.0f} MB, {result['requests']:,}"
+    return f"{said}, ${result['dollars']:.4f}"
+
+
+def exponent(row: list[tuple[int, dict[str, Any]]]) -> str:
+    """Of the seconds of the cores, between the first count of images and the last."""
+    (few, first), (many, last) = row[0], row[-1]
+    if few == many or not first["cpu"]:
+        return ""
+    return f"{np.log(last['cpu'] / first['cpu']) / np.log(many / few):.2f}"
 
 
 def arguments() -> argparse.Namespace:
@@ -300,6 +313,7 @@ def measured(name: str, folder: str, images: int) -> dict[str, Any]:
         "wall": time.perf_counter() - wall,
         "added_mb": (memory("VmHWM") - before) / MEGABYTE,
         "requests": requests.total(),
+        "dollars": dollars(requests),
         "by_kind": dict(requests),
         "said": said,
     }
@@ -321,6 +335,13 @@ def count_requests() -> Counter[str]:
     for method in ("walk", "fetch", "open", "entry", "exists", "put", "create", "delete"):
         setattr(Disk, method, counted(method))
     return calls
+
+
+def dollars(requests: Counter[str]) -> float:
+    """What they would cost at S3."""
+    writes = sum(count for name, count in requests.items() if name in WRITES)
+    reads = requests.total() - writes - requests["delete"]
+    return writes * DOLLARS_A_WRITE + reads * DOLLARS_A_READ
 
 
 def memory(field: str) -> int:

@@ -81,11 +81,11 @@ class Folder:
         reported and not forgotten. What is no object (pipes, loops of links, markers of folders) is counted
         in ``left_out`` by reason. Raises ``StorageError`` where the folder itself cannot be listed.
         """
-        key, matches = only_key(pattern), matcher(pattern)
+        key, matches, takes_all = only_key(pattern), matcher(pattern), pattern == "*"
         page: list[Entry] = []
         counts: Counter[str] = Counter() if left_out is None else left_out
         for entry in self._walk(counts) if key is None else self._alone(key):
-            if entry.is_unreadable or matches(entry.key):
+            if takes_all or entry.is_unreadable or matches(entry.key):
                 page.append(entry)
             if len(page) == PAGE:
                 yield page
