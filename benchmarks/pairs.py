@@ -1,8 +1,9 @@
 """Pairs, proved: ``python -m benchmarks.pairs set5 DATA`` and ``python -m benchmarks.pairs deaths``.
 
 set5: the files of low and of high resolution of Set5 as found pairs, against the same pixels degraded here.
-deaths: pairs of which some have faulty partners, killed at writes to the disk that are spread over the whole
-run, run again, and compared with an undisturbed run: nothing lost, nothing doubled, every reason as it was.
+deaths: pairs of which some have faulty partners, killed at writes that are spread over the whole run, to the
+disk or (``--store s3``) to an S3 endpoint on loopback, run again, and compared with an undisturbed run:
+nothing lost, nothing doubled, every reason as it was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +25,8 @@ from pipeline import run
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import open_run
 from pipeline.results.tables import read_metrics
+from pipeline.storage.s3 import S3
+from tests.crash_points import bucket_apart
 from tests.dying import die_at, in_fork
 from tests.helpers import (
     benchmark,
@@ -37,8 +41,11 @@ from tests.helpers import (
 
 METRICS = ("psnr_y", "ssim_y", "psnr", "ssim")
 RESTORERS = ("bicubic", "lanczos")
-CALLS = ("replace", "link")
-"""What puts a file at its place on a disk."""
+CALLS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "disk": (("replace", "link"), os),
+    "s3": (("put", "create", "delete", "delete_all"), S3),
+}
+"""What puts an object at its place, and takes it away, in either store; and whose functions they are."""
 app = typer.Typer(add_completion=False)
 
 
@@ -72,13 +79,16 @@ def _scores(output: str, **fields: Any) -> dict[tuple[str, str], np.ndarray[Any,
 
 
 @app.command()
-def deaths(pairs: int = 1000, faulty: int = 20, points: int = 40) -> None:
+def deaths(pairs: int = 1000, faulty: int = 20, points: int = 40, store: str = "disk") -> None:
     """Kills the run at so many of its writes, one after the other; each time it is run again and compared."""
-    with tempfile.TemporaryDirectory() as place:
-        folder, begun = Path(place), time.monotonic()
-        expected = _write(folder, pairs, faulty)
-        whole = _job(folder, "whole")
-        assert in_fork(lambda: _count_writes(whole, folder / "points")) == 0
+    with ExitStack() as stack:
+        folder, begun = Path(stack.enter_context(tempfile.TemporaryDirectory())), time.monotonic()
+        os.environ["TMPDIR"] = str(folder)
+        root = str(folder) if store == "disk" else stack.enter_context(bucket_apart())
+        expected = _expected(pairs, faulty)
+        assert in_fork(lambda: _write(root, pairs, faulty)) == 0
+        whole = _job(root, "whole")
+        assert in_fork(lambda: _count_writes(whole, folder / "points", store)) == 0
         rows = _proved_rows(whole, folder)
         reasons = Counter(row["reason"] for row in rows if row["reason"])
         assert len(rows) == pairs, len(rows)
@@ -86,28 +96,36 @@ def deaths(pairs: int = 1000, faulty: int = 20, points: int = 40) -> None:
         last = int((folder / "points").read_text())
         tried = np.unique(np.linspace(0, last - 1, points).astype(int)).tolist()
         for point in tried:
-            job = _job(folder, f"dead-{point}")
-            ended = in_fork(lambda job=job, point=point: _run(job, point))  # type: ignore[misc]
+            job = _job(root, f"dead-{point}")
+            ended = in_fork(lambda job=job, point=point: _run(job, point, store))  # type: ignore[misc]
             assert ended == -signal.SIGKILL, (point, ended)
             assert in_fork(lambda job=job: _run(job)) == 0, point  # type: ignore[misc]
             assert _proved_rows(job, folder) == rows, f"point {point}: other rows than an undisturbed run"
         seconds = time.monotonic() - begun
-        print(f"{pairs} pairs, {dict(reasons)}: {last} points, {len(tried)} kills, {seconds:.0f} s")
+        print(f"{store}: {pairs} pairs, {dict(reasons)}: {last} points, {len(tried)} kills, {seconds:.0f} s")
 
 
-def _write(folder: Path, pairs: int, faulty: int) -> Counter[str]:
-    """The pairs; how often each reason is to be expected."""
-    expected: Counter[str] = Counter()
+def _faults(pairs: int, faulty: int) -> dict[int, int]:
+    """Number of a pair -> which fault its reference has."""
+    return {i: order % 5 for order, i in enumerate(list(range(0, pairs, pairs // faulty))[:faulty])}
+
+
+def _expected(pairs: int, faulty: int) -> Counter[str]:
+    """How often each reason is to be expected."""
+    image = photograph(0, 16, 16)
+    return Counter(_spoilt(i, image, kind)[0] for i, kind in _faults(pairs, faulty).items())
+
+
+def _write(root: str, pairs: int, faulty: int) -> None:
+    faults = _faults(pairs, faulty)
     photographs = [photograph(i, 16, 16) for i in range(8)]
     for i in range(pairs):
         image = photographs[i % 8]
-        fill(folder / "in", {f"{i:05d}.png": encoded(image)})
+        fill(f"{root}/in", {f"{i:05d}.png": encoded(image)})
         sharp = {f"{i:05d}.png": encoded(image)}
-        if i % (pairs // faulty) == 0 and sum(expected.values()) < faulty:
-            reason, sharp = _spoilt(i, image, sum(expected.values()) % 5)
-            expected[reason] += 1
-        fill(folder / "sharp", sharp)
-    return expected
+        if i in faults:
+            _, sharp = _spoilt(i, image, faults[i])
+        fill(f"{root}/sharp", sharp)
 
 
 def _spoilt(i: int, image: np.ndarray[Any, Any], kind: int) -> tuple[str, dict[str, bytes]]:
@@ -121,33 +139,35 @@ def _spoilt(i: int, image: np.ndarray[Any, Any], kind: int) -> tuple[str, dict[s
     )[kind]
 
 
-def _job(folder: Path, name: str) -> Job:
-    dataset = {"name": "set", "uri": str(folder / "in"), "references": str(folder / "sharp")}
+def _job(root: str, name: str) -> Job:
+    dataset = {"name": "set", "uri": f"{root}/in", "references": f"{root}/sharp"}
     return benchmark(
-        "", folder / name, datasets=[dataset], degradations=[], restorers=["identity"], metrics=["psnr"],
+        "", f"{root}/{name}", datasets=[dataset], degradations=[], restorers=["identity"], metrics=["psnr"],
         quarantine={"threshold": 1.0, "stop_share": 1.0},
     )  # fmt: skip
 
 
-def _run(job: Job, dies_at: int = -1) -> None:
+def _run(job: Job, dies_at: int = -1, store: str = "disk") -> None:
     if dies_at >= 0:
-        die_at(dies_at, CALLS)
+        names, owner = CALLS[store]
+        die_at(dies_at, names, owner)
     plan_and_execute(job)
     with run.open_run(job, run.Options(engine="local")) as opened:
         run.compact(opened)
 
 
-def _count_writes(job: Job, note: Path) -> None:
+def _count_writes(job: Job, note: Path, store: str) -> None:
     """An undisturbed run; notes its points: before and after each write."""
     counts = Counter[str]()
-    for name in CALLS:
-        original = getattr(os, name)
+    names, owner = CALLS[store]
+    for name in names:
+        original = getattr(owner, name)
 
-        def counted(*arguments: Any, original: Any = original, **options: Any) -> None:
+        def counted(*arguments: Any, original: Any = original, **options: Any) -> Any:
             counts["calls"] += 1
-            original(*arguments, **options)
+            return original(*arguments, **options)
 
-        setattr(os, name, counted)
+        setattr(owner, name, counted)
     _run(job)
     note.write_text(str(2 * counts["calls"]))
 

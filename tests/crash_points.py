@@ -197,7 +197,7 @@ def main() -> None:
     make_key(Path(chosen.folder, "privacy.key"))
     os.environ[VARIABLE] = f"{chosen.folder}/privacy.key"
     with ExitStack() as stack:
-        root = chosen.folder if chosen.store == "disk" else stack.enter_context(_bucket())
+        root = chosen.folder if chosen.store == "disk" else stack.enter_context(bucket_apart())
         _enumerate_all(chosen, root)
 
 
@@ -210,7 +210,7 @@ def _enumerate_all(chosen: argparse.Namespace, root: str) -> None:
 
 
 @contextmanager
-def _bucket() -> Iterator[str]:
+def bucket_apart() -> Iterator[str]:
     """The URL of an empty one; the endpoint is another process, since this one must have no threads."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
