@@ -69,6 +69,7 @@ WORDS: Mapping[str, Word] = {
     "ICC profile (WebP)": Word(lambda: samples.icc("WEBP"), same(ICC_PROFILE)),
     "ICC profile (AVIF)": Word(lambda: samples.icc("AVIF"), same(ICC_PROFILE)),
     "ICC profile (TIFF)": Word(lambda: samples.icc("TIFF"), same(ICC_PROFILE)),
+    "ICC profile (DICOM)": Word(samples.icc_dicom, same(ICC_PROFILE)),
     "code points in cICP, Display P3 (PNG)": Word(lambda: samples.cicp(*samples.P3), same(COLOUR)),
     "code points in cICP, PQ (PNG)": Word(lambda: samples.cicp(*samples.PQ), same(COLOUR)),
     "gAMA and cHRM (PNG)": Word(samples.gamma_and_primaries, same(COLOUR)),

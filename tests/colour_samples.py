@@ -28,6 +28,13 @@ def profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
+def icc_dicom() -> bytes:
+    """A capture of three samples with that profile."""
+    from tests.dicom_samples import changed
+
+    return changed("SC_rgb.dcm", ICCProfile=profile(), Rows=24, Columns=32, PixelData=rgb().tobytes())
+
+
 def png(*extra: Chunk) -> bytes:
     """With these chunks behind its header."""
     header, *rest = read_chunks(encoded(rgb()))

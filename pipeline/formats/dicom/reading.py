@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
 from pipeline.errors import ImageError
-from pipeline.formats.base import Limits
+from pipeline.formats.base import ICC_PROFILE, Limits
 from pipeline.formats.dicom.classes import is_lossy, why_read_only
 from pipeline.formats.dicom.dataset import PIXEL_KEYWORDS, check_whole, header_bytes, read_dataset
 from pipeline.formats.dicom.entries import DICOM_HEADER, PADDING, READ_ONLY
@@ -31,7 +31,7 @@ def read_image(data: bytes, limits: Limits) -> Image:
         stored_HWC = read_stored(dataset, layout)
         padding_HWC = padding_mask(dataset, layout, stored_HWC, is_lossy=is_lossy(dataset))
         check_bits(layout, stored_HWC, padding_HWC)
-        entries: dict[str, Any] = {DICOM_HEADER: header}
+        entries: dict[str, Any] = {DICOM_HEADER: header} | _profile(dataset, layout)
         if reason := why_read_only(dataset, layout):
             entries[READ_ONLY] = reason
         valid_HW: NDArray[np.bool_] | None = None
@@ -46,6 +46,13 @@ def read_image(data: bytes, limits: Limits) -> Image:
             metadata=Metadata("dicom", entries),
             valid_HW=valid_HW,
         )
+
+
+def _profile(dataset: FileDataset, layout: PixelLayout) -> dict[str, bytes]:
+    """What colours the numbers are (PS3.3, C.11.15); grey has its own display function."""
+    profile = dataset.get("ICCProfile")
+    is_grey = layout.photometric.startswith("MONOCHROME")
+    return {ICC_PROFILE: bytes(profile)} if isinstance(profile, bytes) and profile and not is_grey else {}
 
 
 def _check_has_pixels(dataset: FileDataset) -> None:

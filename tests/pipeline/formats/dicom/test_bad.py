@@ -49,6 +49,9 @@ def test_an_image_of_padding_alone_is_refused():
         ({"PixelData": b"\0" * 100}, "TRUNCATED", "PixelData"),
         ({"PixelData": None}, "NO_PIXELS", "PixelData"),
         ({"SamplesPerPixel": 2}, "UNREADABLE", "SamplesPerPixel"),
+        ({"NumberOfFrames": 0}, "UNREADABLE", "NumberOfFrames"),
+        ({"NumberOfFrames": -1}, "UNREADABLE", "NumberOfFrames"),
+        ({"NumberOfFrames": 3}, "TRUNCATED", "PixelData"),
         ({"RescaleSlope": "1\\2"}, "BAD_GEOMETRY", "RescaleSlope"),
     ],
 )
