@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from itertools import pairwise
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ import ray.data
 from pipeline.engines.base import UnitReport
 from pipeline.engines.ray_cluster import Pool, pool_of
 from pipeline.engines.ray_session import SESSION
+from pipeline.engines.ray_watch import RayWatch
 from pipeline.engines.replica import Replica
 from pipeline.errors import RunStopped
 from pipeline.ledger.run_folder import RunFolder
@@ -71,12 +72,17 @@ class RayEngine:
         self.wait()
         _set_context()
         pool = pool_of(run.job, self._workers or run.job.resources.workers, len(places))
-        for batch in _dataset(run, places, pool).iter_batches(batch_size=None, prefetch_batches=0):
-            for line in batch["report"]:
-                fields = json.loads(str(line))
-                if "error" in fields:
-                    raise RunStopped(fields["error"])
-                yield UnitReport(**fields)
+        watch = SESSION.watch or RayWatch()  # a caller may have connected by itself
+        for line in watch.over(lambda: _lines(_dataset(run, places, pool))):
+            fields = json.loads(line)
+            if "error" in fields:
+                raise RunStopped(fields["error"])
+            yield UnitReport(**fields)
+
+
+def _lines(reports: ray.data.Dataset) -> Iterator[str]:
+    for batch in reports.iter_batches(batch_size=None, prefetch_batches=0):
+        yield from map(str, batch["report"])
 
 
 def _dataset(run: RunFolder, places: range, pool: Pool) -> ray.data.Dataset:

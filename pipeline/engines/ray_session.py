@@ -11,6 +11,7 @@ import ray
 
 from pipeline.engines.own_code import joined_environment, local_environment
 from pipeline.engines.ray_tokens import agree_on_tokens, mode_kept
+from pipeline.engines.ray_watch import RayWatch
 from pipeline.engines.stderr_filter import without_lines
 from pipeline.errors import JobError, describe
 from pipeline.storage.scratch import scratch
@@ -35,6 +36,8 @@ class RaySession:
         self._connected = threading.Event()
         self._over = threading.Event()
         self._fault: Exception | None = None
+        self.watch: RayWatch | None = None
+        """Over the processes of Ray, once the connection stands."""
         self.is_local = True
         """Whether Ray starts on this machine for the run, as opposed to a cluster that is joined."""
 
@@ -63,16 +66,19 @@ class RaySession:
             return
         if not self._connected.wait(_LAST_WAIT):
             return  # the thread ends with the process
-        if self._fault is None and ray.is_initialized():
+        if self.watch is not None and self.watch.dead():
+            self.watch.clear()
+        elif self._fault is None and ray.is_initialized():
             ray.shutdown()  # of a joined cluster, no more than the connection
         self._over.set()
         self._thread.join()
-        self._thread, self._fault = None, None
+        self._thread, self._fault, self.watch = None, None, None
 
     def _run(self, address: str | None) -> None:
         with mode_kept():
             try:
                 _connect(address)
+                self.watch = RayWatch()
             except Exception as error:
                 self._fault = _explained(error, address)
             finally:

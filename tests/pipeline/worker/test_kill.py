@@ -102,16 +102,24 @@ def test_the_local_driver_is_killed(archive, undisturbed, output):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", ["s3"], indirect=True)  # on disk: the node that is killed, below
-def test_an_actor_and_then_the_driver_of_a_ray_run_are_killed(archive, undisturbed, output):
+def test_an_actor_then_rays_server_and_then_the_driver_are_killed(archive, undisturbed, output):
     job = job_on(archive, output)
     with watching(job, "ray", workers=2) as watched:
         watched.start()
         watched.wait_for_units(5)
         watched.kill_actor()
-        watched.wait_for_units(8)
+        watched.wait_for_units(4)
+        family = watched.descendants()
+        next(each for each in family if each.name() == "gcs_server").kill()
+        sentence = "Ray's server (gcs_server) on this machine ended"
+        wait_for(lambda: sentence in watched.output, "no word of it", 30)
+        wait_for(lambda: not any(map(lives, family)), "its agents outlive the run", 10)
+        watched.kill_driver()  # Python's own end waits for threads of Ray
+        watched.start()
+        watched.wait_for_units(4)
         watched.kill_driver()
         watched.run()
-        prove(job, undisturbed, watched, kills=3, in_flight=2 * MOST_UNITS)
+        prove(job, undisturbed, watched, kills=4, in_flight=2 * MOST_UNITS)
 
 
 @pytest.mark.slow
@@ -135,6 +143,13 @@ def test_a_node_joins_and_is_killed(archive, undisturbed, output, monkeypatch):
             assert "--workers 3: there is room for 2 at a time" in watched.output
             assert not any(each.is_running() for each in lost)
         prove(job, undisturbed, watched, kills=len(lost), in_flight=MOST_UNITS)
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
