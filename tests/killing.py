@@ -25,7 +25,8 @@ from pipeline.jobs.job import Job
 
 if __name__ == "__main__":
     job = Job.model_validate_json(open(sys.argv[1]).read())
-    options = run.Options(engine=sys.argv[2], workers=int(sys.argv[3]), ray_address=sys.argv[4] or None)
+    engine, workers, address = sys.argv[2:]
+    options = run.Options(engine=engine, workers=int(workers) or None, ray_address=address or None)
     with run.open_run(job, options) as opened:
         planned = run.plan(opened, options)
         run.execute(opened, options, planned)
@@ -37,7 +38,7 @@ class Watched:
     """One command, started again and again; a log of every unit that any of its processes began."""
 
     def __init__(
-        self, job: Job, engine: str, workers: int = 1, address: str = "", **environment: str
+        self, job: Job, engine: str, workers: int = 0, address: str = "", **environment: str
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="restora-watched-", dir="/tmp"))
         self._log = self._folder / "begun"
@@ -63,6 +64,10 @@ class Watched:
     def address(self, address: str) -> None:
         """Starts on that cluster from now on."""
         self._command[-1] = address
+
+    def engine(self, name: str, workers: int = 0) -> None:
+        """Goes on with that engine; no workers: as many as there is room for."""
+        self._command[-3:-1] = name, str(workers)
 
     @property
     def output(self) -> str:

@@ -1,6 +1,7 @@
 """In every Python process of a watched run, found through PYTHONPATH: notes each unit that is begun, and
-dies while decoding the poison image, as a decoder with a fault would, or takes its time to decode. Nothing
-else is changed."""
+dies while decoding the poison image, as a decoder with a fault would, or takes its time to decode; a run
+that may go over to Ray does so at once; what Ray takes for GPUs goes to workers on cores. Nothing else is
+changed."""
 
 import importlib.abc
 import importlib.machinery
@@ -44,6 +45,28 @@ def _take_time(formats):
     formats.decode = slow
 
 
+def _go_over(auto):
+    auto.SURE = auto.PAYS = auto.MEANWHILE = 0.0
+    begin = auto.Beside.__init__
+
+    def begun(self, *arguments):
+        begin(self, *arguments)
+        while not self.waits:
+            time.sleep(0.02)
+
+    auto.Beside.__init__ = begun
+
+
+def _stay_on_cores(replica):
+    begin = replica.Replica.__init__
+
+    def on_cores(self, run, threads, on_gpu):
+        assert on_gpu, "Ray gave no part of a GPU"
+        begin(self, run, threads, on_gpu=False)
+
+    replica.Replica.__init__ = on_cores
+
+
 _CHANGES = {}
 if "RESTORA_BEGUN" in os.environ:
     _CHANGES["pipeline.ledger.attempts"] = _note_begun_units
@@ -51,6 +74,10 @@ if "RESTORA_POISON" in os.environ:
     _CHANGES["pipeline.formats"] = _die_on_poison
 if "RESTORA_SLOW" in os.environ:
     _CHANGES["pipeline.formats"] = _take_time
+if "RESTORA_GOES_OVER" in os.environ:
+    _CHANGES["pipeline.engines.auto"] = _go_over
+if "RESTORA_NO_GPUS" in os.environ:
+    _CHANGES["pipeline.engines.replica"] = _stay_on_cores
 
 
 class _Watch(importlib.abc.MetaPathFinder):

@@ -9,6 +9,7 @@ from pipeline import run
 from pipeline.engines import auto
 from pipeline.engines.auto import AutoEngine, go_over
 from pipeline.engines.local import LocalEngine
+from pipeline.engines.taking_over import Feed
 from pipeline.errors import JobError, RunStopped
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning.plan_files import PlannedUnits
@@ -74,6 +75,15 @@ def test_what_stops_it_elsewhere_stops_the_run(planned):
     other = OtherProcess(RunStopped("the ledger cannot be written"))
     with pytest.raises(RunStopped, match="cannot be written"):
         list(slowly(go_over(planned, LocalEngine(), lambda: other)))
+
+
+def test_start_up_says_nothing_of_the_pace(planned):
+    feed = Feed(PlannedUnits(planned.folder))
+    time.sleep(0.05)
+    assert feed.seconds == 0
+    next(iter(feed))
+    time.sleep(0.05)
+    assert feed.seconds >= 0.05
 
 
 def test_a_run_that_is_soon_done_stays_here(planned, monkeypatch):
