@@ -31,18 +31,21 @@ def build_page(
     table: pa.Table,
     summary: pa.Table,
     comparisons: pa.Table | None,
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     provenance: RunProvenance,
 ) -> str:
     """The report as HTML text: no request leaves it, nothing needs JavaScript.
 
     ``table`` is the metric table with its schema metadata, ``summary`` what ``statistics.summarise`` gives,
     ``comparisons`` what ``statistics.compare`` gives for the first metric (further metrics may be
-    appended; ``None`` marks nobody as best), ``samples`` the pixels of ``pick_samples``.
+    appended; ``None`` marks nobody as best), ``samples`` the pixels of ``pick_samples``, asked for
+    once the figures are drawn.
     """
     known = protocols(table)
     facts = run_facts(table)
     ranked = rankings(summary, comparisons, known)
+    figures, gains = distribution_figures(table, ranked, known), gain_figures(ranked, known)
+    samples = list(samples)
     sheets = _sheets(samples, ranked)
     found = attention(table) if facts.kind == "restore" else None
     floors = floors_of(table) if facts.ok else None
@@ -60,8 +63,8 @@ def build_page(
             restorers=by_place(ranked),
             rankings_hidden=max(len(ranked) - RANKINGS_SHOWN, 0),
             worst=_worst(table, ranked[:RANKINGS_SHOWN]),
-            figures=distribution_figures(table, ranked, known),
-            gains=gain_figures(ranked, known),
+            figures=figures,
+            gains=gains,
             groups=group_tables(table, carried_in(facts.job), next(iter(known), None)),
             sheets=sheets,
             sheets_hidden=len(samples) - len(sheets),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from typing import Any
 
@@ -57,13 +58,16 @@ def write_report(run: RunFolder) -> str:
     picks = pick_samples(table, picked_by)
     if run.job.kind == "restore":
         picks.sort(key=lambda pick: (pick.dataset, -RANKS.index(pick.rank)))  # what moved most in front
-    page = build_page(
-        table,
-        summary,
-        compare(table, metric) if metric else None,
-        list(remade(run, table, picks)),
-        _provenance(run, quarantined=pc.any(pc.not_equal(table["status"], "ok")).as_py() or False),
-    )
+    with ThreadPoolExecutor(1, thread_name_prefix="samples") as beside:
+        # The pictures are made while the figures are drawn, which come first.
+        samples = [beside.submit(lambda: list(remade(run, table, picks)))]
+        page = build_page(
+            table,
+            summary,
+            compare(table, metric) if metric else None,
+            (each for made in samples for each in made.result()),
+            _provenance(run, quarantined=pc.any(pc.not_equal(table["status"], "ok")).as_py() or False),
+        )
     run.folder.put(PAGE, page.encode())
     return run.folder.uri(PAGE)
 
