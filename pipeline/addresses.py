@@ -15,7 +15,9 @@ _NAMES = (
     r"(?:[\w.-]|%2D)*(?:signature|credential|token|secret|passw(?:or)?d|passphrase|accesskeyid|access_?key|api_?key|"
     r"accessid)|sig|pwd|key|auth|code"
 )
-_SECRET = re.compile(rf"([?&;])({_NAMES})=([^&;#\s\"'<>|]+)", re.IGNORECASE)
+_END = r"(?=[:,.]*(?:[&;#\s\"'<>|]|$))"
+_SECRET = re.compile(rf"([?&;])({_NAMES})=(?!\*\*\*{_END})([^&;#\s\"'<>|]+?){_END}", re.IGNORECASE)
+"""A value without the punctuation of the sentence behind it; what is redacted already is none."""
 _WITH_PORTS = ("http", "https", "ftp", "sftp", "ssh", "webhdfs", "hdfs", "smb")
 _SCHEME = r"[a-z][a-z0-9+.-]*"
 _USERINFO = re.compile(

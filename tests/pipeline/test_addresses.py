@@ -71,6 +71,13 @@ def test_signatures_and_tokens_are_taken_out_of_every_message(url):
     assert SECRET not in str(restorer_of(url, None)["name"])
 
 
+def test_what_is_redacted_once_more_stays_and_a_sentence_keeps_its_marks():
+    once = redacted(f"https://host/x?sig={SECRET}: no such file, nor https://host/y?a=1&token={SECRET}.")
+    assert once == "https://host/x?sig=***: no such file, nor https://host/y?a=1&token=***."
+    assert redacted(once) == once
+    assert SECRET not in redacted(f"https://host/x?sig=***{SECRET}")
+
+
 @pytest.mark.parametrize("url", [*CREDENTIALS, *SIGNED])
 @pytest.mark.parametrize(
     "restorer",
