@@ -97,13 +97,18 @@ def driven(job: Job) -> tuple[float, float, int, int]:
         commits, since = 0, time.monotonic()
         while driver.poll() is None:
             peak = max(peak, resident(driver.pid))
-            found = sum(1 for _ in Path(job.output, "_restora", "ledger").rglob("*.parquet"))
+            found = committed(Path(job.output, "_restora", "ledger"))
             if found != commits:
                 longest = max(longest, time.monotonic() - since if commits else 0.0)
                 commits, since = found, time.monotonic()
             time.sleep(0.25)
         if driver.returncode == 0 or starts == 20:
             return time.monotonic() - begun, longest, peak, starts
+
+
+def committed(ledger: Path) -> int:
+    """Files of the ledger; folders go while they are counted, when what is in them is sealed."""
+    return sum(name.endswith(".parquet") for _, _, names in os.walk(ledger) for name in names)
 
 
 def resident(pid: int) -> int:
