@@ -117,6 +117,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         MAKE,
         "restora generate out/dcgan/dcgan.safetensors faces/ -n 64",
     ),
+    (
+        "compress",
+        edge_commands.compress,
+        MAKE,
+        "restora compress srvgg-x2 --method int8 --data photos/",
+    ),
     ("export", edge_commands.export, MAKE, "restora export ffdnet-colour --to onnx"),
     ("key", privacy_commands.key, HIDE, "restora key"),
     ("whois", privacy_commands.whois, HIDE, "restora whois out/restored 0f3c...e1"),

@@ -12,7 +12,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.card import Card
@@ -36,18 +38,19 @@ class OnnxModel:
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """``scale`` times the height and width."""
+        try:
+            each = [self._session.run(None, inputs)[0] for inputs in self.inputs_of(degraded_BCHW, condition)]
+        except Exception as error:  # onnxruntime's own kinds of errors
+            raise RestorerError("RESTORER_FAILED", f"onnxruntime failed: {error}") from error
+        return torch.cat([torch.from_numpy(one) for one in each]).to(degraded_BCHW)
+
+    def inputs_of(self, degraded_BCHW: Tensor, condition: Condition) -> list[dict[str, NDArray[np.float32]]]:
+        """What the graph is called with, image by image; ``RestorerError`` where a condition is missing."""
         given = {"image": degraded_BCHW}
         for name in self._inputs[1:]:
             given[name] = CONDITIONS[name](degraded_BCHW, condition)
         arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in given.items()}
-        try:
-            each = [
-                self._session.run(None, {name: array[i : i + 1] for name, array in arrays.items()})[0]
-                for i in range(len(degraded_BCHW))
-            ]
-        except Exception as error:  # onnxruntime's own kinds of errors
-            raise RestorerError("RESTORER_FAILED", f"onnxruntime failed: {error}") from error
-        return torch.cat([torch.from_numpy(one) for one in each]).to(degraded_BCHW)
+        return [{name: array[i : i + 1] for name, array in arrays.items()} for i in range(len(degraded_BCHW))]
 
     def __reduce__(self) -> tuple[type[OnnxModel], tuple[bytes]]:
         return type(self), (self.content,)
