@@ -1,4 +1,7 @@
-"""The job that scores folders of images, whatever restored them, against one folder of references."""
+"""The job that scores folders of images, whatever restored them, against one folder of references.
+
+Imports inside functions keep jobs and stores out of the start-up of every command.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.addresses import dataset_of, profile_for
 from flows.cli.arguments import Collection
 from pipeline.errors import JobError
-from pipeline.jobs.datasets import SEALED
 
 METRICS = ("psnr", "ssim")
 OUTPUT = "out/score"
@@ -35,6 +36,8 @@ def score_fields(
     Either side may also be one file on this disk. ``match``, ``reference`` and ``clear`` are those of
     ``pipeline.jobs.datasets.References``.
     """
+    from flows.addresses import dataset_of, profile_for
+
     rule = {"match": match, "reference": reference, "clear": clear}
     place = _references(references, rule) | {"profile": profile_for(references, profile)}
     names, images = _names(restored), Collection(pattern=pattern, private=private, profile=profile)
@@ -53,6 +56,8 @@ def score_fields(
 
 
 def _references(references: str, rule: dict[str, str | None]) -> dict[str, Any]:
+    from pipeline.jobs.datasets import SEALED
+
     path = Path(references)
     if references.startswith(SEALED) or not path.is_file():
         return {"uri": references, **rule}
@@ -72,6 +77,8 @@ def _names(places: Sequence[str]) -> list[str]:
 
 
 def _name_of(place: str, parts: int = 1) -> str:
+    from pipeline.jobs.datasets import SEALED
+
     if place.startswith(SEALED):
         return place[len(SEALED) : len(SEALED) + 12]
     shown = place if "://" in place else str(Path(place).absolute())

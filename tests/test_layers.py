@@ -175,7 +175,7 @@ def test_file_imports_nothing_from_above(path):
     ("module", "absent"),
     [
         # What starts with every `restora --help`.
-        ("flows.cli.app", ["torch", "ray", "models", "prefect", "pyarrow", "numpy"]),
+        ("flows.cli.app", ["torch", "ray", "models", "prefect", "pyarrow", "numpy", "pydantic", "fsspec"]),
         # What the scheduler loads to know a flow.
         ("flows.benchmark", ["torch", "ray", "models"]),
         ("flows.restore", ["torch", "ray", "models"]),
