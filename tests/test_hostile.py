@@ -1,4 +1,4 @@
-"""A small share of ``benchmarks/hostile.py``: damaged files of every format in one run."""
+"""A tenth of ``benchmarks/hostile.py``: damaged files of every format in one run."""
 
 from contextlib import suppress
 
@@ -10,7 +10,7 @@ from tests.helpers import complete
 from tests.hostile_files import DAMAGES, hostile_file, hostile_files, originals
 from tests.hostile_run import check_rows, job_over, write_files
 
-FILES = 80
+FILES = 1000
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
