@@ -3,6 +3,9 @@
 A thin face over ``models``, ``pipeline`` and ``flows``, which do the work.
 """
 
+import restora.shadowed  # noqa: F401 - before what may be hidden
+
+# isort: split
 from pipeline.errors import JobError, RestoraError, RunStopped, StorageError
 from pipeline.jobs.job import Job
 from pipeline.run import Progress
