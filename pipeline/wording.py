@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def number_of(count: int, noun: str) -> str:
+def number_of(count: int, noun: str, plural: str = "") -> str:
     """``1 image``, ``1,234 images``."""
-    return f"{count:,} {noun if count == 1 else noun + 's'}"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"

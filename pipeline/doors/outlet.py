@@ -85,6 +85,26 @@ class Outlet(Protocol):
         ...
 
 
+def result_key(row: Row) -> str:
+    """What a row calls its result, restored or degraded; empty where it has none."""
+    return row.get("output_uri") or row.get("degraded_uri") or ""
+
+
+def write_beside(
+    sources: Sequence[Source], rows: Sequence[Row], write: Callable[[Source, Row], None]
+) -> dict[str, Exception]:
+    """Has ``write`` put what goes along with each result of a unit; by source_id what could not be."""
+    made = {row["source_id"]: row for row in rows if row["status"] == "ok" and result_key(row)}
+    faults: dict[str, Exception] = {}
+    for source in sources:
+        if source.source_id in made:
+            try:
+                write(source, made[source.source_id])
+            except Exception as error:
+                faults[source.source_id] = error
+    return faults
+
+
 class FolderOutlet:
     """Every result an object of its own."""
 

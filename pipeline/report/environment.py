@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipeline.report import notation
 from pipeline.report.reproduce import toml
+from pipeline.wording import number_of
 
 HERE = Path(__file__).parent
 
@@ -24,7 +25,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["count"] = notation.count
+    made.globals["number_of"] = number_of
     made.filters["number"] = notation.number
     made.filters["p_value"] = notation.p_value
     made.filters["toml"] = toml

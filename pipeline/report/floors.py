@@ -16,8 +16,8 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from pipeline.report.figures import Distribution, distributions
-from pipeline.report.notation import count
 from pipeline.results.statistics import scores_of
+from pipeline.wording import number_of
 
 _LADDER = (20.0, 25.0, 28.0, 30.0, 32.0, 35.0, 40.0)
 IMAGES_SHOWN = 10
@@ -52,7 +52,7 @@ class Floors:
             return "No image has a floor under its PSNR: all lie outside the calibration."
         promise = f"each floor holds for {self.level:.0%} of images like those of the calibration"
         return (
-            f"{self.below:,} of {count(self.images, 'image')} with a floor under the PSNR "
+            f"{self.below:,} of {number_of(self.images, 'image')} with a floor under the PSNR "
             f"{'has' if self.below == 1 else 'have'} one below {self.needed:g} dB; {promise}."
         )
 
@@ -110,7 +110,7 @@ def _without(table: pa.Table) -> list[tuple[str, int, str]]:
 
 
 def _calibration(protocol: dict[str, Any]) -> str:
-    text = f"The calibration is of {count(protocol['images'], 'image')}"
+    text = f"The calibration is of {number_of(protocol['images'], 'image')}"
     held = dict(map(tuple, protocol["reliability"])).get(protocol["level"])
     if held is not None:
         text += f"; of those that it had not seen it covered {held:.1%}"

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.attention import Attention
-from pipeline.report.notation import count
 from pipeline.report.ranking import Place, Ranking
 from pipeline.report.run_facts import RunFacts
+from pipeline.wording import number_of
 
 
 def headline(
@@ -22,7 +22,7 @@ def headline(
     if not facts.rows:
         return "Nothing ran: the table is empty."
     if not facts.ok:
-        return f"Nothing could be processed: all {count(facts.rows, 'row')} are quarantined."
+        return f"Nothing could be processed: all {number_of(facts.rows, 'row')} are quarantined."
     if facts.kind == "restore":
         return _without_scores(facts) + _to_look_at(facts, found)
     scored = [ranking for ranking in rankings if any(place.record["n"] for place in ranking.places)]
@@ -44,7 +44,7 @@ def _without_scores(facts: RunFacts) -> str:
     verb = {"restore": "restored", "degrade": "degraded"}.get(facts.kind, "processed")
     by = f" by {_and(facts.restorers)}" if facts.kind == "restore" and 0 < len(facts.restorers) <= 3 else ""
     rest = f"; {facts.quarantined:,} quarantined" if facts.quarantined else "; none was quarantined"
-    return f"{facts.ok:,} of {count(facts.rows, 'image')} {verb}{by}{rest}."
+    return f"{facts.ok:,} of {number_of(facts.rows, 'image')} {verb}{by}{rest}."
 
 
 def _to_look_at(facts: RunFacts, found: Attention | None) -> str:

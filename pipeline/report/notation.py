@@ -36,11 +36,6 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def count(n: int, noun: str, plural: str = "") -> str:
-    """``1 image``, ``1,204 images``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {plural or noun + 's'}"
-
-
 def p_value(p: float | None) -> str:
     """Three decimals, or that it is smaller."""
     if p is None:

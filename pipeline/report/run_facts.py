@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import REASONS
-from pipeline.report.notation import count, duration
+from pipeline.report.notation import duration
 from pipeline.report.run_provenance import RunProvenance
+from pipeline.wording import number_of
 
 QUARANTINE_SHOWN = 50
 NOTES_SHOWN = 3
@@ -89,17 +90,14 @@ def _notes(table: pa.Table) -> list[str]:
     images = said.group_by(["message", "dataset", "key"], use_threads=False).aggregate([])
     counts = images.group_by("message", use_threads=False).aggregate([([], "count_all")]).to_pylist()
     counts.sort(key=lambda each: -int(each["count_all"]))
-    return [f"{each['message']} ({count(each['count_all'], 'image')})" for each in counts]
+    return [f"{each['message']} ({number_of(each['count_all'], 'image')})" for each in counts]
 
 
 def fact_lines(facts: RunFacts, provenance: RunProvenance) -> list[tuple[str, str]]:
     """Name and text of each fact in the page's head; what is unknown is left out."""
     lines = [
         ("Images", f"{facts.images:,}"),
-        (
-            "Datasets",
-            ", ".join(facts.datasets) if len(facts.datasets) <= 6 else count(len(facts.datasets), "dataset"),
-        ),
+        ("Datasets", _listed(facts.datasets, "dataset")),
         ("Degradations", "" if facts.kind == "restore" else _listed(facts.degradations, "degradation")),
         ("Restorers", _listed(facts.restorers, "restorer")),
         ("Rows", f"{facts.ok:,} ok, {facts.quarantined:,} quarantined"),
@@ -125,7 +123,7 @@ def _drawn(images: int) -> str:
 
 
 def _listed(names: list[str], noun: str) -> str:
-    return ", ".join(names) if len(names) <= 6 else count(len(names), noun)
+    return ", ".join(names) if len(names) <= 6 else number_of(len(names), noun)
 
 
 def _throughput(facts: RunFacts, provenance: RunProvenance) -> str:

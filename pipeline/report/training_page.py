@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from pipeline.report.curves import Curve, curves
 from pipeline.report.environment import css, environment
-from pipeline.report.notation import count, decimals_for, duration, number
+from pipeline.report.notation import decimals_for, duration, number
+from pipeline.wording import number_of
 
 Row = Mapping[str, Any]
 
@@ -91,7 +92,7 @@ def build_training_page(facts: TrainingFacts) -> str:
 
 
 def _headline(facts: TrainingFacts, newest: Row) -> str:
-    step = count(int(newest.get("step", 0)), "step")
+    step = number_of(int(newest.get("step", 0)), "step")
     if not facts.scores:
         return f"{step}. No validation scored it."
     first = facts.scores[0]

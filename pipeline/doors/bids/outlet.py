@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.doors.bids.archive import BidsArchive
 from pipeline.doors.bids.names import RESTORED, BidsName, in_dataset
 from pipeline.doors.bids.sidecars import Sidecars
-from pipeline.doors.outlet import FolderOutlet, Locate, Row
+from pipeline.doors.outlet import FolderOutlet, Locate, Row, result_key, write_beside
 from pipeline.errors import StorageError
 from pipeline.jobs.job import Job
 from pipeline.storage.folder import Folder
@@ -65,20 +65,13 @@ class BidsOutlet(FolderOutlet):
 
     def finish(self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate) -> dict[str, Exception]:
         """One PUT a sidecar."""
-        made = {row["source_id"]: row for row in rows if row["status"] == "ok"}
-        faults: dict[str, Exception] = {}
-        for source in sources:
-            row = made.get(source.source_id)
-            key = (row.get("output_uri") or row.get("degraded_uri")) if row is not None else None
-            if row is None or key is None:
-                continue
-            try:
-                archive, at = locate(source)
-                assert isinstance(archive, BidsArchive)
-                self._write_beside(archive, at, key, row)
-            except Exception as error:
-                faults[source.source_id] = error
-        return faults
+
+        def write(source: Source, row: Row) -> None:
+            archive, at = locate(source)
+            assert isinstance(archive, BidsArchive)
+            self._write_beside(archive, at, result_key(row), row)
+
+        return write_beside(sources, rows, write)
 
     def _write_beside(self, archive: BidsArchive, at: str, key: str, row: Row) -> None:
         with self._lock:

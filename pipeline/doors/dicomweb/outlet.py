@@ -7,9 +7,7 @@ attempt that was killed left on the server is found there again, and is not stor
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,9 +16,9 @@ import pydicom
 
 from pipeline.doors.dicomweb.server import Server
 from pipeline.doors.outlet import Locate, Results, Row
+from pipeline.doors.staging import Staging
 from pipeline.errors import ImageError
 from pipeline.hashing import sha256_hex
-from pipeline.storage.scratch import scratch
 from pipeline.units import Source
 
 MESSAGE_BYTES = 64 << 20
@@ -39,25 +37,12 @@ class _Made:
     instance: str
 
 
-class DicomwebOutlet:
+class DicomwebOutlet(Staging):
     """Keeps a unit's results on this machine's disk until ``finish`` hands them to the server."""
 
     def __init__(self, url: str, server: Server) -> None:
+        super().__init__("series")
         self._url, self._server = url, server
-        self._scratch, self._lock = ExitStack(), threading.Lock()
-        self._staging: Path | None = None
-
-    @property
-    def staging(self) -> Path | None:
-        """A folder of this process, made when first asked for."""
-        with self._lock:  # results come from many threads
-            if self._staging is None:
-                self._staging = self._scratch.enter_context(scratch("series"))
-            return self._staging
-
-    def stage_in(self, folder: Path) -> None:
-        """That of another process, which finishes the unit."""
-        self._staging = folder
 
     def key(self, source: Source, key: str) -> str:
         """As it is; the server has names of its own."""
@@ -72,12 +57,12 @@ class DicomwebOutlet:
         content = data if isinstance(data, bytes) else data.read_bytes()
         if content[128:132] != b"DICM":
             raise ImageError("UNENCODABLE", "a DICOMweb server takes DICOM alone; leave output_store out")
-        self._file(source).write_bytes(content)
+        self.waiting(source).write_bytes(content)
         return f"{self._url}/instances/{_uids(io.BytesIO(content))[2]}"
 
     def remove(self, source: Source, key: str) -> None:
         """What waits; a server's objects are nobody's to remove but its own."""
-        self._file(source).unlink(missing_ok=True)
+        self.waiting(source).unlink(missing_ok=True)
 
     def finish(
         self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate
@@ -92,7 +77,7 @@ class DicomwebOutlet:
             except Exception as error:
                 told |= dict.fromkeys((each.source.source_id for each in some), error)
         for each in sources:
-            self._file(each).unlink(missing_ok=True)
+            self.waiting(each).unlink(missing_ok=True)
         return _of_whole_groups(told, sources)
 
     def conclude(self, rows: Iterable[Row]) -> None:
@@ -102,12 +87,8 @@ class DicomwebOutlet:
         """By their SOP Instance UIDs."""
         return DicomwebResults(self._server)
 
-    def _file(self, source: Source) -> Path:
-        assert self.staging is not None
-        return self.staging / source.source_id
-
     def _made(self, source: Source) -> _Made:
-        return _Made(source, self._file(source), *_uids(self._file(source)))
+        return _Made(source, self.waiting(source), *_uids(self.waiting(source)))
 
     def _stored(self, made: list[_Made]) -> dict[str, Exception | Row]:
         """What is to be said of the images of one message, by source."""

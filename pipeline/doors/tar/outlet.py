@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline.doors.outlet import Locate, Results, Row
+from pipeline.doors.staging import Staging
 from pipeline.doors.tar.archive import TarArchive
 from pipeline.doors.tar.keys import in_shard, split
 from pipeline.doors.tar.member import Member
@@ -20,7 +20,7 @@ from pipeline.storage.scratch import scratch
 from pipeline.units import Source
 
 
-class TarOutlet:
+class TarOutlet(Staging):
     """Keeps a unit's results on this machine's disk until ``finish`` writes its shard.
 
     A shard says in its header of which input shard at which version it was made. Members of that very version
@@ -28,21 +28,8 @@ class TarOutlet:
     """
 
     def __init__(self, folder: Folder) -> None:
+        super().__init__("shards")
         self.folder = folder
-        self._scratch, self._lock = ExitStack(), threading.Lock()
-        self._staging: Path | None = None
-
-    @property
-    def staging(self) -> Path | None:
-        """A folder of this process, made when first asked for."""
-        with self._lock:  # results come from many threads
-            if self._staging is None:
-                self._staging = self._scratch.enter_context(scratch("shards"))
-            return self._staging
-
-    def stage_in(self, folder: Path) -> None:
-        """That of another process, which finishes the unit."""
-        self._staging = folder
 
     def key(self, source: Source, key: str) -> str:
         """In the shard of its source; of a private one, in a shard of an opaque name."""
@@ -58,12 +45,12 @@ class TarOutlet:
 
     def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """A file that waits."""
-        self._file(source).write_bytes(data if isinstance(data, bytes) else data.read_bytes())
+        self.waiting(source).write_bytes(data if isinstance(data, bytes) else data.read_bytes())
         return key
 
     def remove(self, source: Source, key: str) -> None:
         """It was put nowhere yet."""
-        self._file(source).unlink(missing_ok=True)
+        self.waiting(source).unlink(missing_ok=True)
 
     def finish(self, sources: Sequence[Source], rows: Sequence[Row], locate: Locate) -> dict[str, Exception]:
         """One PUT a shard."""
@@ -79,7 +66,7 @@ class TarOutlet:
             except Exception as error:
                 faults |= dict.fromkeys((each.source_id for each in done), error)
         for source in sources:
-            self._file(source).unlink(missing_ok=True)
+            self.waiting(source).unlink(missing_ok=True)
         return faults
 
     def conclude(self, rows: Iterable[Row]) -> None:
@@ -89,16 +76,12 @@ class TarOutlet:
         """Members, by their shards' headers."""
         return TarResults(self.folder)
 
-    def _file(self, source: Source) -> Path:
-        assert self.staging is not None
-        return self.staging / source.source_id
-
     def _write(self, sources: list[Source], keys: dict[str, str], locate: Locate) -> None:
         target, _ = split(keys[sources[0].source_id])
         archive, at = locate(sources[0])
         assert isinstance(archive, TarArchive)
         made = {
-            Member.of(locate(each)[1]).offset: Made(split(keys[each.source_id])[1], self._file(each))
+            Member.of(locate(each)[1]).offset: Made(split(keys[each.source_id])[1], self.waiting(each))
             for each in sources
         }
         is_private = bool(sources[0].sealed)
