@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Protocol
 
 from pipeline.storage.base import Entry
@@ -22,10 +22,11 @@ class Archive(Protocol):
         """Its address."""
         ...
 
-    def pages(self, pattern: str = "*", left_out: Counter[str] | None = None) -> Iterator[list[Entry]]:
+    def pages(self, pattern: str = "*", left_out: Counter[str] | None = None) -> Iterator[Sequence[Entry]]:
         """Every image whose key the pattern means, each key once, a bounded page at a time.
 
-        What is there and is no image is counted in ``left_out`` by reason. ``StorageError`` where the archive
+        ``pipeline.storage.entries.Entries``, a page by column, is the quickest kind. What is there and is no
+        image is counted in ``left_out`` by reason. ``StorageError`` where the archive
         itself cannot be listed.
         """
         ...

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from pipeline.errors import JobError
+from pipeline.storage.entries import Entries
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,15 @@ def extra_called(name: str) -> Extra:
     return next(each for each in EXTRAS if each.name == name)
 
 
-_ENDINGS = tuple(end for each in EXTRAS for end in each.endings)
+_LAST_DOTS = {end[end.rfind(".") :] for each in EXTRAS for end in each.endings}
 
 
-def require_extra(key: str, where: str) -> None:
+def require_extras(page: Entries, where: str) -> None:
     """``JobError`` with the command to type where a file, by its name, needs an extra that is not here."""
-    if not key.lower().endswith(_ENDINGS):
+    if page.endings.isdisjoint(_LAST_DOTS):
         return
-    for extra in EXTRAS:
-        if key.lower().endswith(extra.endings) and not extra.is_installed:
-            raise JobError(f"{where}: holds {extra.brings}, which need an extra: {extra.cure}")
+    missing = [each for each in EXTRAS if each.endings and not each.is_installed]
+    for key in page.keys if missing else ():
+        for extra in missing:
+            if key.lower().endswith(extra.endings):
+                raise JobError(f"{where}: holds {extra.brings}, which need an extra: {extra.cure}")

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
-from pipeline.hashing import seed_of
 from pipeline.jobs.job import Job
 from pipeline.planning.plan_files import read_batches
+from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder
 from pipeline.storage.folding import Fold, folding_of
 from pipeline.storage.keys import with_extension
@@ -27,18 +27,24 @@ class Collisions:
         name = job.stored_format
         self._extensions = FORMATS[name].extensions if name else ()
         self._fold = folding_of(output)
+        # What these end in, from their last dot on, is an ending of the output's format by itself.
+        self._plain = {each for each in self._extensions if each.rfind(".") == 0}
+        self._is_extended = False
+
+    def note(self, page: Entries) -> None:
+        """A page of the listing: where all keys end as the output's do, none of them gets an ending."""
+        self._is_extended |= not page.endings <= self._plain
 
     def refuse(self, folder: Folder) -> None:
         """``JobError`` that names the first two of the plan's sources that would meet."""
         if self._fold is not None:
             self._refuse_folded(folder, self._fold)
-        elif self._extensions:
+        elif self._extensions and self._is_extended:
             self._refuse_extended(folder)
 
     def _refuse_folded(self, folder: Folder, fold: Fold) -> None:
         names = (self._written(fold, dataset, key) for dataset, key in _planned(folder, sealed=False))
-        # 8 bytes a source, so that ten million fit
-        found = np.array(array("q", (seed_of(*each) for each in names)), np.int64)
+        found = np.array(array("q", map(hash, names)), np.int64)  # 8 bytes a source, so that ten million fit
         values, counts = np.unique(found, return_counts=True)
         met = frozenset(values[counts > 1].tolist())
         if not met:
@@ -46,7 +52,7 @@ class Collisions:
         seen: dict[tuple[str, str], tuple[str, str]] = {}
         for dataset, key in _planned(folder, sealed=False):
             written = self._written(fold, dataset, key)
-            if seed_of(*written) in met and (other := seen.setdefault(written, (dataset, key))) != (
+            if hash(written) in met and (other := seen.setdefault(written, (dataset, key))) != (
                 dataset,
                 key,
             ):
@@ -59,12 +65,12 @@ class Collisions:
     def _refuse_extended(self, folder: Folder) -> None:
         end = self._extensions[0]
         named = (each for each in _planned(folder) if each[1].endswith(end))
-        found = array("q", (seed_of(dataset, key.removesuffix(end)) for dataset, key in named))
+        found = array("q", (hash((dataset, key.removesuffix(end))) for dataset, key in named))
         stems = np.unique(np.array(found, np.int64))
         if not len(stems):
             return
         for dataset, key in _planned(folder):
-            if not key.lower().endswith(self._extensions) and _among(seed_of(dataset, key), stems):
+            if not key.lower().endswith(self._extensions) and _among(hash((dataset, key)), stems):
                 raise JobError(
                     f"datasets: {dataset!r} holds {key!r} and {key + self._extensions[0]!r}, which would "
                     "become one output; give them different datasets by pattern"

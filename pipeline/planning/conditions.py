@@ -15,6 +15,7 @@ from pipeline.planning.partners import KeyRule, Kind, NoPartner, Partners
 from pipeline.privacy.datasets import conditions_of
 from pipeline.privacy.key import unseal
 from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 
 _NUMBERS = (".npy", ".txt", ".csv")
 _KINDS = {
@@ -61,7 +62,7 @@ class _Role:
         return NoPartner(_KINDS[self.name].none, f"its key does not match the rule of the {self.name}s")
 
 
-def with_conditions(dataset: Dataset, pages: Iterator[list[Entry]]) -> Iterator[list[Entry]]:
+def with_conditions(dataset: Dataset, pages: Iterator[Entries]) -> Iterator[Entries]:
     """The pages of a dataset's images, with the masks and kernels that lie in folders of their own."""
     with ExitStack() as stack:
         roles = []
@@ -70,7 +71,7 @@ def with_conditions(dataset: Dataset, pages: Iterator[list[Entry]]) -> Iterator[
             roles.append(_Role(name, _rule_of(place), partners))
         for page in pages:
             for role in roles:
-                page = role.attach(page)
+                page = Entries.of(role.attach(page))
             yield page
 
 

@@ -1,8 +1,8 @@
-"""Cuts what is left into units: small ones first and last."""
+"""What is left to do, and in units of how many images: small ones first and last."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 
 import numpy as np
@@ -10,11 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.ledger.committed import Committed, IdArray, contains, ids_of
-from pipeline.planning.plan_files import sources_of
-from pipeline.units import Group, Source, Unit, make_unit
-
-UNIT_BYTES = 256 << 20
-"""A unit ends early once its files come to this much."""
+from pipeline.planning.cutting import Rows
+from pipeline.planning.plan_files import table_of
+from pipeline.privacy.naming import columns_of
+from pipeline.units import Group, Source, Unit
 
 Attempted = tuple[Source, int]
 """A source that is to be done, and its attempt."""
@@ -91,13 +90,12 @@ class Left:
         self._take([u for u in self._begun if all(each.source_id in self._again for each in u.sources)])
         return self._begun
 
-    def of_batch(self, batch: pa.RecordBatch) -> Iterator[list[Attempted]]:
+    def of_batch(self, batch: pa.RecordBatch) -> Rows:
         """Sources of a batch that are to be done and belong to no group, each alone, without begun units."""
         ids, wanted, attempts = self._wanted(batch)
-        places = np.flatnonzero(wanted & ~contains(self._ids, ids))
-        if len(places):
-            sources = sources_of(batch.take(pa.array(places)))
-            yield from ([each] for each in zip(sources, attempts[places].tolist(), strict=True))
+        mine = wanted & ~contains(self._ids, ids)
+        rows = batch if mine.all() else batch.filter(pa.array(mine))
+        return Rows(pa.Table.from_batches([rows]), attempts[mine], np.ones(len(rows), bool))
 
     def of_group(self, group: Group) -> list[Attempted]:
         """The whole group, where one of it is to be done: what is done goes again where a new or repaired
@@ -109,9 +107,13 @@ class Left:
         before = self._committed.attempts_of(ids[done])
         return [(source, int(before.max()) + 1 if len(before) else 0) for source in group]
 
-    def of_group_alone(self, group: Group) -> list[Attempted]:
-        """The same, without those of begun units."""
-        return [] if group[0].source_id in self._unit_of else self.of_group(group)
+    def of_groups(self, groups: Iterable[Group]) -> Rows:
+        """The same of some groups, without those of begun units."""
+        members = [self.of_group(group) for group in groups if group[0].source_id not in self._unit_of]
+        firsts = [place == 0 for group in members for place in range(len(group))]
+        together = [each for group in members for each in group]
+        sources = table_of(columns_of([source for source, _ in together]))
+        return Rows(sources, np.array([its for _, its in together], np.int32), np.array(firsts, bool))
 
     def _wanted(self, batch: pa.RecordBatch) -> tuple[IdArray, NDArray[np.bool_], NDArray[np.int32]]:
         ids = ids_of(batch["source_id"])
@@ -119,31 +121,3 @@ class Left:
         alone = np.asarray(batch["group"].to_numpy(zero_copy_only=False) == "", bool)
         attempts = np.where(done, self._committed.attempts_of(ids) + 1, 0).astype(np.int32)
         return ids, self._is_wanted(ids) & alone, attempts
-
-
-def cut(recipe_id: str, left: Iterator[list[Attempted]], sizes: Iterator[int]) -> Iterator[Unit]:
-    """Units of what is left; each element of it stays in one unit, and so does a bundle."""
-    for block in _blocks(left, sizes):
-        if block[0][0].bundle:  # two units would write one object at the same time
-            yield make_unit(recipe_id, max(its for _, its in block), [source for source, _ in block])
-            continue
-        for attempt in sorted({its for _, its in block}):
-            yield make_unit(recipe_id, attempt, [source for source, its in block if its == attempt])
-
-
-def _blocks(left: Iterator[list[Attempted]], sizes: Iterator[int]) -> Iterator[list[Attempted]]:
-    """A bundle is one block, whatever its size: it is written as one object."""
-    block: list[Attempted] = []
-    weight = 0
-    size = next(sizes)
-    for members in left:
-        heaviness = sum(max(source.size, 0) for source, _ in members)
-        bundle, before = members[0][0].bundle, block[-1][0].bundle if block else ""
-        is_full = len(block) + len(members) > size or weight + heaviness > UNIT_BYTES
-        if block and (bundle != before or (is_full and not bundle)):
-            yield block
-            block, weight, size = [], 0, next(sizes)
-        block += members
-        weight += heaviness
-    if block:
-        yield block

@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -26,15 +26,13 @@ from pipeline.planning.plan_files import (
     SOURCES,
     SOURCES_SCHEMA,
     TOKEN_KEY,
-    columns_of,
     read_batches,
     read_source_ids,
 )
 from pipeline.privacy.naming import SourceLocator
-from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
-from pipeline.units import Source
 from pipeline.version import code_version
 
 NOTE = "plan/listing.json"
@@ -47,14 +45,18 @@ _COMPARED = ("size", "version", "attached", "at")
 class Page:
     """A page of the listing as rows of the plan."""
 
-    rows: pa.RecordBatch
-    new: list[Source] = field(default_factory=list)
-    """Those of them that the last plan did not know."""
+    rows: pa.Table
+    places: NDArray[np.intp]
+    """Of those of them that the last plan did not know."""
+
+    @property
+    def new(self) -> int:
+        """How many it did not know."""
+        return len(self.places)
 
     def first(self, count: int) -> Page:
         """The same of the first so many."""
-        ids = set(self.rows["source_id"][:count].to_pylist())
-        return Page(self.rows.slice(0, count), [each for each in self.new if each.source_id in ids])
+        return Page(self.rows.slice(0, count), self.places[self.places < count])
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class KnownSources:
         self._dataset, self._locator, self._last = dataset, locator, last
         self._window = SOURCES_SCHEMA.empty_table()
 
-    def page(self, entries: list[Entry]) -> tuple[pa.Table, NDArray[np.intp]]:
+    def page(self, entries: Entries) -> tuple[pa.Table, NDArray[np.intp]]:
         """Rows of entries that are known, and the places of those that are not."""
         listed = _as_columns(entries)
         places = self._places(listed["key"].combine_chunks())
@@ -191,30 +193,29 @@ class KnownSources:
             self._window = pa.concat_tables([self._window, pa.Table.from_batches([more])])
         return more is not None
 
-    def _is_named_so(self, entries: list[Entry], rows: pa.Table, known: NDArray[np.bool_]) -> bool:
+    def _is_named_so(self, entries: Entries, rows: pa.Table, known: NDArray[np.bool_]) -> bool:
         """Whether one of them would have the same name today: the archive may be somewhere else now."""
         place = int(np.flatnonzero(known)[0])
         named: str = rows["source_id"][place].as_py()
         return self._locator.identify(self._dataset, entries[place]).source_id == named
 
 
-def merged(known: pa.Table, places: NDArray[np.intp], new: list[Source]) -> Page:
+def merged(known: pa.Table, places: NDArray[np.intp], new: pa.Table) -> Page:
     """Known rows and new ones, which are at these places, in one order."""
-    rows = pa.Table.from_pydict(columns_of(new), SOURCES_SCHEMA)
+    if not len(known) or not len(new):
+        return Page(known if len(known) else new, places)
     count = len(known) + len(new)
     order = np.empty(count, np.int64)
     others = np.ones(count, bool)
     others[places] = False
     order[others], order[places] = np.arange(len(known)), np.arange(len(known), count)
-    table = pa.concat_tables([known, rows]).take(pa.array(order)) if new else known
-    return Page(pa.record_batch([each.combine_chunks() for each in table.columns], SOURCES_SCHEMA), new)
+    return Page(pa.concat_tables([known, new]).take(pa.array(order)), places)
 
 
-def _as_columns(entries: list[Entry]) -> pa.Table:
-    columns = {name: [getattr(each, name) for each in entries] for name in ("key", *_COMPARED)}
-    columns["alone"] = [not (each.group or each.bundle) for each in entries]
-    table = pa.table(columns)
-    return table.combine_chunks()
+def _as_columns(entries: Entries) -> pa.Table:
+    columns = {name: entries.column(name) for name in ("key", *_COMPARED)}
+    grouped = zip(entries.column("group"), entries.column("bundle"), strict=True)
+    return pa.table(columns | {"alone": [not (group or bundle) for group, bundle in grouped]})
 
 
 def _same(listed: pa.Table, rows: pa.Table) -> NDArray[np.bool_]:

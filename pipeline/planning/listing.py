@@ -7,21 +7,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.formats.extras import require_extra
+from pipeline.formats.extras import require_extras
 from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import Dataset
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
 from pipeline.planning.conditions import with_conditions
 from pipeline.planning.known import NOTE, KnownSources, LastPlan, Note, Page, merged, new_token
-from pipeline.planning.no_images import is_no_image
+from pipeline.planning.no_images import images_of
 from pipeline.planning.originals import Originals
 from pipeline.planning.pairing import paired
-from pipeline.planning.plan_files import SOURCES, SOURCES_SCHEMA, TOKEN_KEY, PlanFile, read_source_ids
+from pipeline.planning.plan_files import (
+    SOURCES,
+    SOURCES_SCHEMA,
+    TOKEN_KEY,
+    PlanFile,
+    read_source_ids,
+    table_of,
+)
 from pipeline.planning.series import SeriesIndex
 from pipeline.privacy.medical import list_pages
 from pipeline.privacy.naming import SourceLocator
-from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import RUN_FOLDER
 
@@ -57,13 +64,14 @@ def write_sources(run: RunFolder, last: LastPlan, limit: int | None) -> Listing:
     schema = SOURCES_SCHEMA.with_metadata({TOKEN_KEY: found.token.encode()})
     path = Path(found.folder.root, SOURCES)
     path.parent.mkdir(parents=True)
+    collisions = Collisions(run.job, run.layout.folder)
     with PlanFile(path, schema) as table:
-        for page in _list_sources(run, last, found):
+        for page in _list_sources(run, last, found, collisions):
             listed = page if limit is None else page.first(limit - found.sources)
             if len(listed.rows):
-                table.write_batch(listed.rows.cast(schema))
+                table.write_rows(listed.rows.cast(schema))
             found.sources += len(listed.rows)
-            found.new += len(listed.new)
+            found.new += listed.new
             if found.sources == limit:
                 break
     if last.note and not found.new and found.sources == last.count:
@@ -73,11 +81,11 @@ def write_sources(run: RunFolder, last: LastPlan, limit: int | None) -> Listing:
         run.folder.delete(NOTE)
     run.folder.put_file(SOURCES, path)
     if found.new:
-        Collisions(run.job, run.layout.folder).refuse(found.folder)
+        collisions.refuse(found.folder)
     return found
 
 
-def _list_sources(run: RunFolder, last: LastPlan, found: Listing) -> Iterator[Page]:
+def _list_sources(run: RunFolder, last: LastPlan, found: Listing, collisions: Collisions) -> Iterator[Page]:
     locator = SourceLocator(run.job)
     series, originals = SeriesIndex(last.folder, locator), Originals(run, locator)
     for index, dataset in enumerate(run.job.datasets):
@@ -85,19 +93,18 @@ def _list_sources(run: RunFolder, last: LastPlan, found: Listing) -> Iterator[Pa
         images = _images(dataset, index, found)
         for page in with_conditions(dataset, paired(run.job, dataset, images, found.skipped)):
             if page:
+                collisions.note(page)
                 rows, places = known.page(page)
-                new = [locator.identify(dataset, page[place]) for place in places]
-                for source in new:
-                    originals.refuse(source)
+                new = table_of(locator.identify_all(dataset, page.at(places.tolist())))
+                originals.refuse(new)
                 yield merged(rows, places, series.with_groups(dataset, new))
 
 
-def _images(dataset: Dataset, index: int, found: Listing) -> Iterator[list[Entry]]:
+def _images(dataset: Dataset, index: int, found: Listing) -> Iterator[Entries]:
     for page in list_pages(dataset, f"datasets[{index}]", found.skipped):
         # The files of an earlier run are no images: one run's output is another's input.
-        entries = [entry for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/")]
-        images = [entry for entry in entries if not is_no_image(entry.key)]
-        for entry in images:
-            require_extra(entry.key, f"datasets[{index}]")
+        entries = page.chosen([not key.startswith(f"{RUN_FOLDER}/") for key in page.keys])
+        images = images_of(entries)
+        require_extras(images, f"datasets[{index}]")
         found.left_out[dataset.name] += len(entries) - len(images)
         yield images

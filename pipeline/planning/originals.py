@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import pyarrow as pa
+
 from pipeline.errors import JobError
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.planning.plan_files import sources_of
 from pipeline.privacy.naming import SourceLocator
 from pipeline.storage.folder import Folder
 from pipeline.storage.places import contains
@@ -14,24 +17,28 @@ from pipeline.units import Source
 
 
 class Originals:
-    """``refuse(source)``: ``JobError`` where an image of an archive is stored inside the output.
+    """``refuse(rows)``: ``JobError`` where an image of an archive is stored inside the output.
 
     What is in the folder of a dataset itself was looked at before: ``pipeline.ledger.overlap``.
     """
 
     def __init__(self, run: RunFolder, locator: SourceLocator) -> None:
         self._locator, self._output = locator, run.job.output
-        self._seen: tuple[str, str] | None = None
         self._is_inside = lru_cache(4096)(lambda url, profile: _is_inside(run.layout, url, profile))
 
-    def refuse(self, source: Source) -> None:
-        """By the place of the object that it is read from."""
-        if not source.at and not source.sealed:
-            return
-        folder_of_it = (source.dataset, source.at.rpartition("/")[0])
-        if source.at and folder_of_it == self._seen:
-            return  # as the one before it
-        self._seen = folder_of_it
+    def refuse(self, rows: pa.Table) -> None:
+        """Rows of one dataset's sources, each by the place of the object that it is read from; of those in
+        one folder the first."""
+        ats, sealed = rows["at"].to_pylist(), rows["sealed"].to_pylist()
+        folders: dict[str, int] = {}
+        for place, at in enumerate(ats):
+            if at:
+                folders.setdefault(at.rpartition("/")[0], place)
+        alone = [place for place, at in enumerate(ats) if not at and sealed[place]]
+        for source in sources_of(rows.take(pa.array(sorted((*folders.values(), *alone)), pa.int64()))):
+            self._refuse(source)
+
+    def _refuse(self, source: Source) -> None:
         archive, at = self._locator.locate(source)
         place = archive.place(at)
         if place is None:

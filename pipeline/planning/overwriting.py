@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pipeline.doors.outlet import FolderOutlet
 from pipeline.errors import JobError, StorageError
 from pipeline.formats import FORMATS
-from pipeline.hashing import seed_of
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.committed import Committed, contains
 from pipeline.ledger.run_folder import RunFolder
@@ -43,7 +42,7 @@ class PlannedBefore:
     def _known(self) -> NDArray[np.int64]:
         known = array("q")
         for batch in self._last.batches(["dataset", "key"]):
-            known.extend(map(seed_of, batch["dataset"].to_pylist(), batch["key"].to_pylist()))
+            known.extend(_names(batch))
         return np.unique(np.array(known, np.int64))
 
     @cached_property
@@ -53,17 +52,20 @@ class PlannedBefore:
         batches = self._last.batches()
         return {_output_key(self._run, each) for batch in batches for each in sources_of(batch)}
 
-    def __contains__(self, source: Source) -> bool:
-        if _among(_name(source), self._known):
-            return True
-        return bool(self._bundled) and _output_key(self._run, source) in self._bundled
+    def others(self, batch: pa.RecordBatch) -> list[Source]:
+        """The sources of a batch that it did not list, and that are in no object which it did."""
+        new = np.isin(np.fromiter(_names(batch), np.int64, len(batch)), self._known, invert=True)
+        sources = sources_of(batch.filter(pa.array(new)))
+        if not sources or not self._bundled:
+            return sources
+        return [each for each in sources if _output_key(self._run, each) not in self._bundled]
 
 
 def refuse_overwriting(run: RunFolder, before: PlannedBefore, committed: Committed) -> None:
     """``JobError`` that names the first object which is there, is not ours, and would be written over."""
     if not _may_overwrite(run):
         return
-    new = (each for each in _uncommitted(run, committed) if each not in before)
+    new = (each for batch in _uncommitted(run, committed) for each in before.others(batch))
     few = list(islice(new, _FEW + 1))
     found = _looked_up(run, few) if len(few) <= _FEW else _listed_among(run, chain(few, new))
     if found and (alien := _never_committed(run, found)):
@@ -80,9 +82,9 @@ def _may_overwrite(run: RunFolder) -> bool:
     return run.job.kind != "benchmark" and not run.job.overwrite
 
 
-def _uncommitted(run: RunFolder, committed: Committed) -> Iterator[Source]:
+def _uncommitted(run: RunFolder, committed: Committed) -> Iterator[pa.RecordBatch]:
     for batch in read_batches(run.folder):
-        yield from sources_of(batch.filter(pa.array(~contains(committed.done, batch["source_id"]))))
+        yield batch.filter(pa.array(~contains(committed.done, batch["source_id"])))
 
 
 def _looked_up(run: RunFolder, new: list[Source]) -> list[Source]:
@@ -97,7 +99,7 @@ def _listed_among(run: RunFolder, new: Iterable[Source]) -> list[Source]:
     keys = _present(run)
     if not len(keys):
         return []  # an empty output, as at first: nothing more is read
-    return [source for source in new if _among(seed_of(_output_key(run, source)), keys)]
+    return [source for source in new if _among(hash(_output_key(run, source)), keys)]
 
 
 def _present(run: RunFolder) -> NDArray[np.int64]:
@@ -105,7 +107,7 @@ def _present(run: RunFolder) -> NDArray[np.int64]:
     keys = array("q")
     try:
         for page in run.layout.folder.pages():
-            keys.extend(seed_of(entry.key) for entry in page if not entry.key.startswith(f"{RUN_FOLDER}/"))
+            keys.extend(hash(key) for key in page.keys if not key.startswith(f"{RUN_FOLDER}/"))
     except StorageError as error:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
@@ -143,8 +145,9 @@ def _output_key(run: RunFolder, source: Source) -> str:
     return run.layout.outlet.stored_at(key)
 
 
-def _name(source: Source) -> int:
-    return seed_of(source.dataset, source.key)
+def _names(batch: pa.RecordBatch) -> Iterator[int]:
+    """Of the sources of a batch, 8 bytes each; others in another process."""
+    return map(hash, zip(batch["dataset"].to_pylist(), batch["key"].to_pylist(), strict=True))
 
 
 def _among(value: int, sorted_values: NDArray[np.int64]) -> bool:

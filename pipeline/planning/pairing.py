@@ -16,6 +16,7 @@ from pipeline.planning.partners import Candidates, KeyRule, Kind, NoPartner, Par
 from pipeline.privacy.datasets import references_of
 from pipeline.privacy.key import unseal
 from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 
 _REFERENCES = Kind("references", "NO_REFERENCE", "TWO_REFERENCES", lambda key: not is_no_image(key))
 _TAKEN = "another image of the folder has the same reference"
@@ -86,9 +87,7 @@ class Pairing:
         return taken
 
 
-def paired(
-    job: Job, dataset: Dataset, pages: Iterator[list[Entry]], skipped: Counter[str]
-) -> Iterator[list[Entry]]:
+def paired(job: Job, dataset: Dataset, pages: Iterator[Entries], skipped: Counter[str]) -> Iterator[Entries]:
     """The pages of a dataset's images, with their references where it has any.
 
     References left over are counted in ``skipped``: an image that a tool did not give has no row.
@@ -96,12 +95,13 @@ def paired(
     if dataset.references is None:
         taken: set[int] = set()
         for page in pages:
-            yield [_listed_pair(entry, job, taken) for entry in page] if dataset.is_manifest else page
+            told = dataset.is_manifest and (job.is_paired or "attached" in page.others)
+            yield Entries.of([_listed_pair(entry, job, taken) for entry in page]) if told else page
         return
     pairing = Pairing(dataset, one_to_one=job.scores_only)
     try:
         for page in pages:
-            yield pairing.attach(page)
+            yield Entries.of(pairing.attach(page))
         if unused := pairing.unused():
             skipped[f"references that no image of {dataset.name} has"] += unused
     finally:

@@ -15,6 +15,7 @@ from pipeline.errors import StorageError
 from pipeline.jobs.job import Dataset
 from pipeline.privacy.naming import ending_of
 from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder
 
 _MOST_NAMED = 5
@@ -128,7 +129,7 @@ def _stem(key: str) -> str:
     return folder + slash + (stem or name)
 
 
-def _listed(folder: Folder, dataset: Dataset, kind: Kind) -> Iterator[list[Entry]]:
+def _listed(folder: Folder, dataset: Dataset, kind: Kind) -> Iterator[Entries]:
     try:
         yield from folder.pages()
     except StorageError as error:

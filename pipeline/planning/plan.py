@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import islice, repeat
+
+import numpy as np
+import pyarrow as pa
 
 from pipeline.errors import JobError
 from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.committed import Committed, IdArray, no_ids
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.planning.grouping import Attempted, Left, cut, unit_sizes, wanted_of
+from pipeline.planning.cutting import Cutter, Rows
+from pipeline.planning.grouping import Left, unit_sizes, wanted_of
 from pipeline.planning.known import LastPlan, Note, write_note
 from pipeline.planning.listing import Listing, write_sources
 from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
@@ -22,6 +26,7 @@ from pipeline.planning.plan_files import (
     UNITS,
     UNITS_SCHEMA,
     PlanFile,
+    batch_of,
     read_batches,
     read_units_named,
     record_of,
@@ -31,8 +36,11 @@ from pipeline.planning.tidying import clear_litter
 from pipeline.privacy.datasets import describe_dataset
 from pipeline.scenes.cutting import ScenePlan
 from pipeline.storage.folder import Folder
-from pipeline.units import Unit
+from pipeline.units import unit_of
 from pipeline.wording import number_of
+
+_GROUPS = 256
+"""Groups that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -117,25 +125,42 @@ def _write_units(
     """How many there are; those that were planned are taken out of ``begun``."""
     scenes, count = ScenePlan(run), 0
     with PlanFile((run.folder, UNITS), UNITS_SCHEMA) as table:
-        for unit in scenes.split(_units(run, listed, left, workers)) if left.count else ():
-            table.write(record_of(unit))
-            begun.discard(unit.unit_id)
-            count += 1
+        for batch in _units(run, listed, left, workers) if left.count else ():
+            count += _write_batch(table, scenes, batch, begun)
     scenes.clean(committed)
     return count
 
 
-def _units(run: RunFolder, listed: Folder, left: Left, workers: int) -> Iterator[Unit]:
+def _write_batch(table: PlanFile, scenes: ScenePlan, batch: pa.RecordBatch, begun: set[str]) -> int:
+    """Units as they are, but for those with scenes among their images."""
+    count = start = 0
+    for place in (*np.flatnonzero(scenes.may_be_among(batch)).tolist(), len(batch)):
+        if whole := batch.slice(start, place - start):
+            table.write_rows(pa.Table.from_batches([whole]))
+            begun.difference_update(whole["unit_id"].to_pylist() if begun else ())
+            count += len(whole)
+        for unit in scenes.split(map(unit_of, batch.slice(place, 1).to_pylist())):
+            table.write(record_of(unit))
+            begun.discard(unit.unit_id)
+            count += 1
+        start = place + 1
+    return count
+
+
+def _units(run: RunFolder, listed: Folder, left: Left, workers: int) -> Iterator[pa.RecordBatch]:
     """Units that were begun before, then what stands or falls alone, then groups."""
     kept = left.begun()
-    yield from kept
+    if kept:
+        yield batch_of(kept)
     count = left.count - sum(len(unit.sources) for unit in kept)
     fixed = run.job.resources.unit_images
     sizes = repeat(fixed) if fixed else unit_sizes(count, workers)
-    yield from cut(run.recipe_id, _to_cut(listed, left), sizes)
+    yield from Cutter(run.recipe_id, sizes).cut(_to_cut(listed, left))
 
 
-def _to_cut(listed: Folder, left: Left) -> Iterator[list[Attempted]]:
+def _to_cut(listed: Folder, left: Left) -> Iterator[Rows]:
     for batch in read_batches(listed):
-        yield from left.of_batch(batch)
-    yield from filter(None, map(left.of_group_alone, read_groups(listed)))
+        yield left.of_batch(batch)
+    groups = read_groups(listed)
+    while some := list(islice(groups, _GROUPS)):
+        yield left.of_groups(some)

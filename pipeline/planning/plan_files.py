@@ -49,6 +49,16 @@ UNITS_SCHEMA = pa.schema(
 )
 
 
+_UNIQUE = {"key", "size", "version", "source_id", "unit_id"}
+"""Columns of which no value comes twice, or hardly: no dictionary of them is begun."""
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Paths of the columns that have a dictionary."""
+    nested = [f"sources.list.element.{each.name}" for each in _SOURCE if each.name not in _UNIQUE]
+    return [each for each in schema.names if each not in _UNIQUE] if "sources" not in schema.names else nested
+
+
 class PlanFile:
     """A Parquet file written in batches to a temporary file, then put whole; or to a file of this machine."""
 
@@ -64,7 +74,9 @@ class PlanFile:
             self._path = self._place
         else:
             self._path = self._scratch.enter_context(scratch("plan")) / "table.parquet"
-        self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(
+            self._path, self._schema, compression="zstd", use_dictionary=_repeating(self._schema)
+        )
         return self
 
     def write(self, record: dict[str, Any]) -> None:
@@ -73,10 +85,10 @@ class PlanFile:
         if len(self._records) == self.BATCH:
             self._flush()
 
-    def write_batch(self, batch: pa.RecordBatch) -> None:
+    def write_rows(self, rows: pa.Table) -> None:
         """Many rows at once, after those before."""
         self._flush()
-        self._writer.write_batch(batch, row_group_size=len(batch))
+        self._writer.write_table(rows, row_group_size=len(rows))
 
     def _flush(self) -> None:
         if self._records:
@@ -107,12 +119,12 @@ def read_records(folder: Folder, key: str) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def columns_of(sources: list[Source]) -> dict[str, list[Any]]:
-    """Sources as columns of the plan's file."""
-    return {name: [getattr(each, name) for each in sources] for name in SOURCES_SCHEMA.names}
+def table_of(columns: dict[str, pa.Array]) -> pa.Table:
+    """Columns by the names of a source's fields as rows of the plan's file."""
+    return pa.table({name: columns[name] for name in SOURCES_SCHEMA.names}, SOURCES_SCHEMA)
 
 
-def sources_of(batch: pa.RecordBatch) -> list[Source]:
+def sources_of(batch: pa.RecordBatch | pa.Table) -> list[Source]:
     """The sources of a batch of the plan's file."""
     return [Source(**record) for record in batch.to_pylist()]
 
@@ -211,6 +223,11 @@ class PlannedUnits:
                 return
             first += length
         raise IndexError(place)
+
+
+def batch_of(units: list[Unit]) -> pa.RecordBatch:
+    """Units as rows of the units' file."""
+    return pa.RecordBatch.from_pylist(list(map(record_of, units)), UNITS_SCHEMA)
 
 
 def record_of(unit: Unit) -> dict[str, Any]:

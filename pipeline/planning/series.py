@@ -20,8 +20,8 @@ from pipeline.doors.archive import Archive
 from pipeline.formats import FORMATS
 from pipeline.formats.series import HEAD_BYTES, READERS, SeriesFormat, formats_of_series
 from pipeline.jobs.job import Dataset
-from pipeline.planning.plan_files import SOURCES, is_planned
-from pipeline.privacy.naming import SourceLocator
+from pipeline.planning.plan_files import SOURCES, is_planned, sources_of, table_of
+from pipeline.privacy.naming import SourceLocator, columns_of
 from pipeline.privacy.probing import probe
 from pipeline.storage.folder import Folder
 from pipeline.units import Group, Source
@@ -44,12 +44,13 @@ class SeriesIndex:
         self._ids, self._groups = ids[order], np.array(table["group"].to_pylist(), "S32")[order]
         self._locator = locator
 
-    def with_groups(self, dataset: Dataset, page: list[Source]) -> list[Source]:
+    def with_groups(self, dataset: Dataset, page: pa.Table) -> pa.Table:
         """The sources of a page, each with its group. ``StorageError`` where one cannot be looked into."""
         if dataset.private is None or dataset.series == "single":
             return page
         with ThreadPoolExecutor(READERS) as pool:
-            return list(pool.map(lambda source: self._with_group(dataset, source), page))
+            found = list(pool.map(lambda source: self._with_group(dataset, source), sources_of(page)))
+        return table_of(columns_of(found))
 
     def _with_group(self, dataset: Dataset, source: Source) -> Source:
         archive, at = self._locator.locate(source)

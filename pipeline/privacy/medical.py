@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 
 from pipeline.doors.archive import Archive
@@ -13,6 +13,7 @@ from pipeline.jobs.job import Dataset
 from pipeline.privacy.datasets import archive_of, describe_dataset
 from pipeline.privacy.key import unseal
 from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 
 MEDICAL = ("dicom", "nifti")
 """Formats that are about patients."""
@@ -27,12 +28,23 @@ def other_endings() -> tuple[str, ...]:
     return tuple(end for name, each in FORMATS.items() if name not in MEDICAL for end in each.extensions)
 
 
+def _last_dots(endings: tuple[str, ...]) -> set[str]:
+    """As ``Entries.endings`` has them."""
+    return {each[each.rfind(".") :] for each in endings}
+
+
+@cache
+def _known_endings() -> frozenset[str]:
+    """Those without a second dot, which tell by themselves that a name is none to look into."""
+    return frozenset(each for each in other_endings() if each.rfind(".") == 0)
+
+
 _NAMELESS_PROBED = 8
 """Objects without a known extension that are looked into before a dataset counts as not medical."""
 _PROBE_BYTES = 4096
 
 
-def list_pages(dataset: Dataset, where: str, left_out: Counter[str]) -> Iterator[list[Entry]]:
+def list_pages(dataset: Dataset, where: str, left_out: Counter[str]) -> Iterator[Entries]:
     """The listing of a dataset, in pages; what is no object is counted by reason.
 
     ``StorageError`` where it cannot be listed, and ``JobError`` where it declares nothing and
@@ -42,7 +54,7 @@ def list_pages(dataset: Dataset, where: str, left_out: Counter[str]) -> Iterator
         archive = archive_of(dataset)
         pattern = unseal([dataset.pattern])[0]
         guard = _Guard(archive, where) if dataset.private is None else None
-        for page in archive.pages(pattern, left_out):
+        for page in map(Entries.of, archive.pages(pattern, left_out)):
             if guard is not None:
                 guard.check(page)
             yield page
@@ -67,8 +79,12 @@ class _Guard:
     def __init__(self, archive: Archive, where: str) -> None:
         self._archive, self._where, self._left = archive, where, _NAMELESS_PROBED
 
-    def check(self, page: Sequence[Entry]) -> None:
+    def check(self, page: Entries) -> None:
         """``JobError`` that tells no name."""
+        if not page.endings & _last_dots(MEDICAL_ENDINGS) and not (
+            self._left and page.endings - _known_endings()
+        ):
+            return
         for entry in page:
             name = entry.key.lower()
             if name.endswith(MEDICAL_ENDINGS) or (self._left and self._is_medical_inside(entry, name)):

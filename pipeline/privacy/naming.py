@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import pyarrow as pa
 
 from pipeline.addresses import redacted
 from pipeline.attached import Attached
@@ -11,10 +14,14 @@ from pipeline.doors.manifest.place import key_of, place_of
 from pipeline.hashing import short_hash
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.datasets import archive_of, conditions_of, key_for, references_of
+from pipeline.privacy.many_names import short_hashes
 from pipeline.privacy.medical import MEDICAL_ENDINGS, other_endings
 from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder
 from pipeline.units import Source
+
+_KINDS = {"size": pa.int64()}
 
 
 class SourceLocator:
@@ -50,6 +57,25 @@ class SourceLocator:
             bundle=hashed("bundle", name, self._archives[name].url, entry.bundle) if entry.bundle else "",
         )
         return self._sealed(source) if name in self._private else source
+
+    def identify_all(self, dataset: Dataset, page: Entries) -> dict[str, pa.Array]:
+        """The same of a page, as columns by the names of ``Source``'s fields."""
+        name = dataset.name
+        if name in self._private:
+            return columns_of([self.identify(dataset, entry) for entry in page])
+        url, none = self._archives[name].url, [""] * len(page)
+        columns = {
+            each: pa.array(page.column(each), pa.string()) for each in ("key", "version", "attached", "at")
+        }
+        attached = columns["attached"] if "attached" in page.others else None
+        columns["source_id"] = short_hashes((name, url), (columns["key"], columns["version"]), attached)
+        hashed = (("group", (name,)), ("bundle", (name, url)))
+        for each, parts in hashed:
+            given = page.others.get(each, none)
+            names = {text: text and short_hash(each, *parts, text) for text in set(given)}
+            columns[each] = pa.array([names[text] for text in given], pa.string())
+        columns |= {"dataset": pa.array([name] * len(page)), "sealed": pa.array(none, pa.string())}
+        return columns | {"size": pa.array(page.sizes, pa.int64())}
 
     def _sealed(self, source: Source) -> Source:
         assert self._key is not None
@@ -105,6 +131,16 @@ class SourceLocator:
         """A name for a group of sources. Keyed where private: a UID is a name that other archives know."""
         hashed = self._key.id_of if self._key is not None and dataset.private else short_hash
         return hashed(*names)
+
+
+def columns_of(sources: Sequence[Source]) -> dict[str, pa.Array]:
+    """Sources as columns, by the names of their fields."""
+    return {
+        each.name: pa.array(
+            [getattr(source, each.name) for source in sources], _KINDS.get(each.name, pa.string())
+        )
+        for each in fields(Source)
+    }
 
 
 def _told(address: str) -> str:

@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Limits
@@ -50,6 +55,14 @@ class ScenePlan:
         self._locator = SourceLocator(run.job)
         self._least_bytes = run.job.resources.scene_pixels // _PIXELS_A_BYTE
         self._found: set[str] = set()
+
+    def may_be_among(self, units: pa.RecordBatch) -> NDArray[np.bool_]:
+        """For each row of the units' file whether ``split`` has to look at it."""
+        mask = np.zeros(len(units), bool)
+        large = np.asarray(pc.greater_equal(units["sources"].flatten().field("size"), self._least_bytes))
+        if large.any() and self._streams:
+            mask[np.unique(np.asarray(pc.list_parent_indices(units["sources"]))[large])] = True
+        return mask
 
     def split(self, units: Iterator[Unit]) -> Iterator[Unit]:
         """Each unit without its scenes, if anything is left of it; then their strips, or the assembly."""

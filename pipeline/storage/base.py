@@ -1,12 +1,8 @@
-"""What a store does for ``pipeline.storage.folder.Folder``."""
+"""What a listing holds, and what it leaves out."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Protocol
 
 CONNECTIONS = 64
 """Requests of one process to a store at a time: at 25 ms each, a thousand images a second are read and stored
@@ -48,68 +44,3 @@ NO_FILE = "pipes, sockets and devices, which are not opened"
 LOOP = "links that lead back to a folder they are in"
 UNFINISHED = "unfinished files (.restora-*.part) of an interrupted write"
 MARKER = "empty objects that only mark a folder"
-
-
-class Store(Protocol):
-    """A folder of objects by their keys.
-
-    Reading raises ``FileNotFoundError``, ``OSError`` or the store's own error. Writing is all or nothing.
-    """
-
-    @property
-    def protocol(self) -> str:
-        """The store's name, the same for all its aliases: ``file``, ``s3``, ``gs``, ``memory``."""
-        ...
-
-    @property
-    def root(self) -> str:
-        """The folder's path inside its store."""
-        ...
-
-    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
-        """All objects below, in order of key; counts by reason what is there and is not one."""
-        ...
-
-    def read(self, key: str) -> bytes:
-        """The whole object."""
-        ...
-
-    def fetch(self, key: str, path: Path) -> None:
-        """Copies the whole object to a file of this machine."""
-        ...
-
-    def head(self, key: str, length: int) -> bytes:
-        """The first ``length`` bytes, or all there are."""
-        ...
-
-    def part(self, key: str, start: int, end: int) -> bytes:
-        """Bytes from ``start`` up to ``end``, or as many as there are."""
-        ...
-
-    def open(self, key: str) -> IO[bytes]:
-        """The object as a file to read and seek in."""
-        ...
-
-    def entry(self, key: str) -> Entry:
-        """One object as it is now; its ``version`` is empty where it could differ from the listing's."""
-        ...
-
-    def exists(self, key: str) -> bool:
-        """Whether the object is there."""
-        ...
-
-    def put(self, key: str, data: bytes | Path) -> None:
-        """Writes the whole object, out of memory or of a file."""
-        ...
-
-    def create(self, key: str, data: bytes) -> bool:
-        """Writes the whole object unless there is one; whether it did."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Removes an object; one that is not there is no error."""
-        ...
-
-    def delete_all(self, keys: Sequence[str]) -> None:
-        """Removes objects, in as few requests as the store can."""
-        ...

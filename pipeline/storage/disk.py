@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from pipeline.storage.base import LOOP, NO_FILE, UNFINISHED, Entry
+from pipeline.storage.entries import Entries, Listed, in_pages
 from pipeline.storage.ordering import in_order
 from pipeline.storage.scratch import TEMPORARY, lock
 from pipeline.storage.undecodable import escaped, located
 
 _TRIES = 5
+_TOGETHER = 1000
+"""Files that a listing hands over at a time."""
 
 Place = tuple[int, int]
 """Device and number of a folder, the same through every link."""
@@ -42,11 +45,11 @@ class Disk:
     def __init__(self, root: str) -> None:
         self.root = root
 
-    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
+    def walk(self, left_out: Counter[str]) -> Iterator[Entries]:
         """Follows links, except back to a folder they are in; without what ``put`` left unfinished."""
-        yield from self._below("", (), left_out)
+        yield from in_pages(self._below("", (), left_out), _TOGETHER)
 
-    def _below(self, prefix: str, above: tuple[Place, ...], left_out: Counter[str]) -> Iterator[Entry]:
+    def _below(self, prefix: str, above: tuple[Place, ...], left_out: Counter[str]) -> Iterator[Listed]:
         path = located(self.root, prefix) if prefix else self.root
         above = (*above, _place(os.stat(path)))
         with os.scandir(path) as listing:
@@ -57,12 +60,13 @@ class Disk:
                 if each.reason:
                     left_out[each.reason] += 1
                 elif not each.is_folder:
-                    yield Entry(each.key, each.size, each.version)
+                    yield each.key, each.size, each.version
                 else:
                     try:
                         yield from self._below(f"{each.key}/", above, left_out)
                     except PermissionError:
-                        yield Entry.unreadable(each.key)
+                        unreadable = Entry.unreadable(each.key)
+                        yield unreadable.key, unreadable.size, unreadable.version
 
     def read(self, key: str) -> bytes:
         """The whole file."""

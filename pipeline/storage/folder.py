@@ -7,7 +7,7 @@ from a URL. The client of S3 is imported late, for start-up: a run on a disk nee
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 
 from pipeline.addresses import credentials_in, has_secret, redacted
 from pipeline.errors import FolderNotFound, StorageError, describe
-from pipeline.storage.base import Entry, Store
+from pipeline.storage.base import Entry
 from pipeline.storage.disk import Disk
+from pipeline.storage.entries import Entries, as_pages, of_length
 from pipeline.storage.ordering import each_key_once
 from pipeline.storage.patterns import matcher, only_key
+from pipeline.storage.store import Store
 from pipeline.storage.stores import connect, scheme_of
 
 PAGE = 10_000
@@ -73,7 +75,7 @@ class Folder:
         """A folder below this one."""
         return Folder(f"{self.url}/{key}", self.profile)
 
-    def pages(self, pattern: str = "*", left_out: Counter[str] | None = None) -> Iterator[list[Entry]]:
+    def pages(self, pattern: str = "*", left_out: Counter[str] | None = None) -> Iterator[Entries]:
         """All objects below that the pattern means (``pipeline.storage.patterns``), in order of key, a
         bounded page at a time.
 
@@ -82,25 +84,20 @@ class Folder:
         in ``left_out`` by reason. Raises ``StorageError`` where the folder itself cannot be listed.
         """
         key, matches, takes_all = only_key(pattern), matcher(pattern), pattern == "*"
-        page: list[Entry] = []
         counts: Counter[str] = Counter() if left_out is None else left_out
-        for entry in self._walk(counts) if key is None else self._alone(key):
-            if takes_all or entry.is_unreadable or matches(entry.key):
-                page.append(entry)
-            if len(page) == PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
+        pages = self._walk(counts) if key is None else self._alone(key)
+        if not takes_all:
+            pages = (_matching(page, matches) for page in pages)
+        yield from of_length(pages, PAGE)
 
-    def _alone(self, key: str) -> Iterator[Entry]:
+    def _alone(self, key: str) -> Iterator[Entries]:
         """One object, without a look at all the others."""
         if self.exists(key):
-            yield self.entry(key)
+            yield Entries.of([self.entry(key)])
 
-    def _walk(self, left_out: Counter[str]) -> Iterator[Entry]:
+    def _walk(self, left_out: Counter[str]) -> Iterator[Entries]:
         try:
-            yield from each_key_once(self._store.walk(left_out), self.url)
+            yield from each_key_once(as_pages(self._store.walk(left_out), PAGE), self.url)
         except StorageError:
             raise
         except Exception as error:  # botocore and friends do not derive from OSError
@@ -184,7 +181,15 @@ class Folder:
             if isinstance(error.__cause__, FileNotFoundError):
                 return []
             raise
-        return [f"{prefix}/{entry.key}" for page in pages for entry in page]
+        return [f"{prefix}/{key}" for page in pages for key in page.keys]
+
+
+def _matching(page: Entries, matches: Callable[[str], bool]) -> Entries:
+    """What could not be listed is never left out."""
+    mask = [matches(key) for key in page.keys]
+    if any(key.endswith("/") for key in page.keys):
+        mask = [each or entry.is_unreadable for each, entry in zip(mask, page, strict=True)]
+    return page.chosen(mask)
 
 
 def _explained(error: Exception) -> str:

@@ -6,11 +6,12 @@ import pickle
 from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import islice
+from operator import ge
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from pipeline.errors import StorageError
-from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 from pipeline.storage.scratch import scratch
 
 T = TypeVar("T")
@@ -37,19 +38,30 @@ def in_order(items: Iterator[T], key: Callable[[T], str]) -> Iterator[T]:
         yield from merge(*runs, key=key)
 
 
-def each_key_once(entries: Iterator[Entry], url: str) -> Iterator[Entry]:
+def each_key_once(pages: Iterator[Entries], url: str) -> Iterator[Entries]:
     """The entries of a store that lists in order of key. One that is listed twice is handed on once;
     ``StorageError`` where the order is another: what comes later could be missed, or taken twice."""
-    before: str | None = None
-    for entry in entries:
-        if before is not None and entry.key < before:
-            raise StorageError(
-                f"{url}: the store does not list its objects in order of their keys ({entry.key!r} came "
-                f"after {before!r}); list them in a manifest, which may be in any order"
+    last: str | None = None
+    for page in pages:
+        if not page:
+            continue
+        before = [last, *page.keys[:-1]]
+        if (last is not None and last >= page.keys[0]) or any(map(ge, page.keys, page.keys[1:])):
+            page = page.chosen(
+                [_is_new(key, other, url) for key, other in zip(page.keys, before, strict=True)]
             )
-        if entry.key != before:
-            yield entry
-        before = entry.key
+        if page:
+            last = page.keys[-1]
+            yield page
+
+
+def _is_new(key: str, before: str | None, url: str) -> bool:
+    if before is not None and key < before:
+        raise StorageError(
+            f"{url}: the store does not list its objects in order of their keys ({key!r} came "
+            f"after {before!r}); list them in a manifest, which may be in any order"
+        )
+    return key != before
 
 
 def write_spool(file: BinaryIO, items: Iterator[T]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from glob import has_magic
 from inspect import signature
+from operator import gt
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ import fsspec
 
 from pipeline.errors import StorageError
 from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 from pipeline.storage.retrying import CONTACT_SECONDS, REQUEST_SECONDS, is_lasting, retried, seconds_of
 
 T = TypeVar("T")
@@ -68,23 +70,34 @@ class Remote:
         self._answered = True
         return result
 
-    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
+    def walk(self, left_out: Counter[str]) -> Iterator[Entries]:
         """A level of the store at a time."""
         yield from self._below(self.root)
 
-    def _below(self, path: str) -> Iterator[Entry]:
-        found = sorted(self._tried(lambda: self._fs.ls(path, detail=True)), key=_place)
-        for each in found:
-            name = str(each["name"])
-            if name.rstrip("/") == path.rstrip("/"):
-                continue  # some stores list the folder's own marker object
-            if each["type"] == "directory":
-                try:
-                    yield from self._below(name)
-                except PermissionError:
-                    yield Entry.unreadable(self._key(name))
-            else:
-                yield Entry(self._key(name), _size(each), version_of(each))
+    def _below(self, path: str) -> Iterator[Entries]:
+        own = path.rstrip("/")
+        # Some stores list the folder's own marker object.
+        found = [
+            each
+            for each in self._tried(lambda: self._fs.ls(path, detail=True))
+            if str(each["name"]).rstrip("/") != own
+        ]
+        _sort(found)
+        start = 0
+        for place in [place for place, each in enumerate(found) if each["type"] == "directory"]:
+            yield self._files(found[start:place])
+            start = place + 1
+            name = str(found[place]["name"])
+            try:
+                yield from self._below(name)
+            except PermissionError:
+                yield Entries.of([Entry.unreadable(self._key(name))])
+        yield self._files(found[start:])
+
+    def _files(self, found: list[dict[str, Any]]) -> Entries:
+        below = len(self.root) + 1
+        keys = [str(each["name"])[below:] for each in found]
+        return Entries(keys, list(map(_size, found)), _versions(found))
 
     def read(self, key: str) -> bytes:
         """The whole object, in one request."""
@@ -192,6 +205,21 @@ def _check_profile(url: str, profile: str) -> None:
 def _place(details: dict[str, Any]) -> str:
     """Sorts a folder where its objects' keys belong."""
     return str(details["name"]) + ("/" if details["type"] == "directory" else "")
+
+
+def _sort(found: list[dict[str, Any]]) -> None:
+    """Most stores list in order: then no more is done than to look."""
+    places = list(map(_place, found))
+    if any(map(gt, places, places[1:])):
+        found.sort(key=_place)
+
+
+def _versions(found: list[dict[str, Any]]) -> list[str]:
+    """``version_of`` each."""
+    tags = [each.get("ETag") for each in found]
+    if all(type(tag) is str and tag for tag in tags):
+        return [tag.strip('"') for tag in tags if tag]
+    return list(map(version_of, found))
 
 
 def _size(details: dict[str, Any]) -> int:

@@ -20,11 +20,12 @@ import fsspec.asyn
 from s3fs import S3FileSystem
 
 from pipeline.storage.base import CONNECTIONS, MARKER, Entry
+from pipeline.storage.entries import Entries, Listed, in_pages
 from pipeline.storage.ordering import in_order
 from pipeline.storage.ranged import RangedFile
 from pipeline.storage.remote import Remote, etag_of
 from pipeline.storage.retrying import silence_seconds, transfer_seconds
-from pipeline.storage.s3_listing import Listed, list_pages, list_prefix
+from pipeline.storage.s3_listing import list_pages, list_prefix
 
 _READ_AHEAD = 4 << 20
 PAGE = 1000
@@ -86,16 +87,16 @@ class S3(Remote):
         path = urlsplit(url).scheme + "://"
         return ExactS3(config_kwargs=config, **options), url.removeprefix(path)
 
-    def walk(self, left_out: Counter[str]) -> Iterator[Entry]:
+    def walk(self, left_out: Counter[str]) -> Iterator[Entries]:
         """The store's flat listing; ``FileNotFoundError`` for a prefix of nothing."""
         bucket, prefix, _ = self._fs.split_path(f"{self.root}/")
         found = not prefix
-        for key, size, etag in self._listed(bucket, prefix):
-            found, entry = True, Entry(key.removeprefix(prefix), size, etag)
-            if _is_marker(entry):
-                left_out[MARKER] += 1
-            else:
-                yield entry
+        for page in in_pages(self._listed(bucket, prefix), PAGE):
+            found, keys = True, [key.removeprefix(prefix) for key in page.keys]
+            objects = [not _is_marker(key, size) for key, size in zip(keys, page.sizes, strict=True)]
+            if markers := objects.count(False):
+                left_out[MARKER] += markers
+            yield Entries(keys, page.sizes, page.versions).chosen(objects)
         if not found:
             raise FileNotFoundError(self.root)
 
@@ -173,5 +174,5 @@ class S3(Remote):
         return self._fs.call_s3("head_object", Bucket=bucket, Key=name)
 
 
-def _is_marker(entry: Entry) -> bool:
-    return entry.size == 0 and (entry.key == "" or entry.key.endswith(_MARKER_ENDINGS))
+def _is_marker(key: str, size: int) -> bool:
+    return size == 0 and (key == "" or key.endswith(_MARKER_ENDINGS))

@@ -14,13 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.storage.entries import Listed
 from pipeline.storage.ordering import read_spool, write_spool
 from pipeline.storage.scratch import scratch
 
 Ask = Callable[..., dict[str, Any]]
 """``list_objects_v2`` with these arguments."""
-Listed = tuple[str, int, str]
-"""Key, size, ETag."""
 
 RANGES = 64
 THREADS = 16

@@ -14,10 +14,10 @@ from fsspec.registry import known_implementations
 
 from models.plugins import Parts
 from pipeline.errors import StorageError
-from pipeline.storage.base import Store
 from pipeline.storage.disk import Disk
 from pipeline.storage.memory import Memory
 from pipeline.storage.remote import Remote
+from pipeline.storage.store import Store
 
 BuildStore = Callable[[str, str | None], Store]
 

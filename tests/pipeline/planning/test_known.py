@@ -18,13 +18,18 @@ from tests.helpers import benchmark, fill, photographs_in, restore
 @pytest.fixture
 def named(monkeypatch):
     """Which keys are named, from now on."""
-    keys, identify = [], SourceLocator.identify
+    keys, identify, identify_all = [], SourceLocator.identify, SourceLocator.identify_all
 
     def noting(self, dataset, entry):
         keys.append(entry.key)
         return identify(self, dataset, entry)
 
+    def noting_all(self, dataset, page):
+        keys.extend(page.keys)
+        return identify_all(self, dataset, page)
+
     monkeypatch.setattr(SourceLocator, "identify", noting)
+    monkeypatch.setattr(SourceLocator, "identify_all", noting_all)
     return keys
 
 

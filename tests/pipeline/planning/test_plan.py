@@ -8,7 +8,7 @@ from pipeline.errors import JobError
 from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.schema import OK, QUARANTINED
-from pipeline.planning import grouping, plan, plan_files
+from pipeline.planning import cutting, plan, plan_files
 from pipeline.planning.plan import make_plan
 from pipeline.storage.folder import Folder
 from tests.helpers import benchmark, commit, encoded, fill, photograph, photographs_in, restore, source_of
@@ -145,7 +145,7 @@ def test_small_archives_still_make_work_for_every_worker(tmp_path):
 
 
 def test_large_files_make_small_units(job, monkeypatch):
-    monkeypatch.setattr(grouping, "UNIT_BYTES", 10)
+    monkeypatch.setattr(cutting, "UNIT_BYTES", 10)
     _, units, _ = planned(job)
     assert [[each.size for each in unit.sources] for unit in units] == [
         [1, 2, 3, 4], [5], [6], [7], [8], [9], [10],

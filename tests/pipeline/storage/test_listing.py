@@ -9,6 +9,7 @@ from pipeline.errors import StorageError
 from pipeline.storage import ordering, s3, s3_listing
 from pipeline.storage.base import Entry
 from pipeline.storage.disk import Disk
+from pipeline.storage.entries import as_pages
 from pipeline.storage.folder import Folder
 
 
@@ -114,13 +115,17 @@ def test_what_has_no_order_is_sorted_in_runs(monkeypatch):
 
 def test_a_key_that_is_listed_twice_is_one_and_a_listing_out_of_order_is_refused():
     def entries(*keys):
-        return (Entry(key, 1, "e") for key in keys)
+        return as_pages((Entry(key, 1, "e") for key in keys), 2)
 
-    assert [e.key for e in ordering.each_key_once(entries("a", "b", "b", "c"), "s3://x")] == ["a", "b", "c"]
+    for keys in ("abbc", "aabbc", "abcc", "abbbc"):
+        pages = ordering.each_key_once(entries(*keys), "s3://x")
+        assert [key for page in pages for key in page.keys] == ["a", "b", "c"]
     with pytest.raises(
         StorageError, match=r"s3://x: the store does not list .*'a' came after 'b'.* manifest"
     ):
         list(ordering.each_key_once(entries("b", "a"), "s3://x"))
+    with pytest.raises(StorageError, match=r"'b' came after 'c'"):
+        list(ordering.each_key_once(entries("a", "c", "b"), "s3://x"))
 
 
 def test_a_folder_of_many_files_is_sorted_in_runs(tmp_path, monkeypatch):
@@ -153,4 +158,4 @@ def test_a_directory_bucket_is_sorted_here():
         def _tried(self, call):
             return call()
 
-    assert [entry.key for entry in Unordered().walk(Counter())] == ["a", "b", "c"]
+    assert [key for page in Unordered().walk(Counter()) for key in page.keys] == ["a", "b", "c"]
