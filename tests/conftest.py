@@ -2,6 +2,8 @@ import os
 
 # Two cores, and every Ray or isolation subprocess would take both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray's workers are nice to all others: a row of tests beside theirs would keep them waiting for minutes.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 import pytest
 import torch

@@ -79,7 +79,7 @@ class Watched:
         """How often each unit was begun."""
         return Counter(self._log.read_text().split()) if self._log.exists() else Counter()
 
-    def wait_for_units(self, more: int, seconds: float = 90) -> None:
+    def wait_for_units(self, more: int, seconds: float = 300) -> None:
         """Until so many more units were begun, and a random moment longer."""
         wanted, deadline = self.begun.total() + more, time.monotonic() + seconds
         while self.begun.total() < wanted:
@@ -88,7 +88,7 @@ class Watched:
             time.sleep(0.005)
         time.sleep(random.uniform(0, 0.05))
 
-    def finish(self, seconds: float = 120) -> int:
+    def finish(self, seconds: float = 400) -> int:
         """Its exit code, once it ended by itself."""
         return self.process.wait(seconds)
 

@@ -33,6 +33,7 @@ class Service:
             "PREFECT_API_URL": self.url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
+            "RAY_worker_niceness": "0",
             "PREFECT_CLI_COLORS": "false",
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",

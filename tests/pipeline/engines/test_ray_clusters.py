@@ -30,6 +30,7 @@ class Machine:
             "HOME": str(home),
             "RAY_TMPDIR": self.ray,
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -111,10 +112,10 @@ def test_runs_start_their_own_ray_or_join_as_documented(machine, folder, tmp_pat
         machine.shell(f"{export}; {command.replace('6379', str(port)).replace('HEAD', '127.0.0.1')}")
     joined = machine.restora(*restore, tmp_path / "joined", "--ray-address", f"127.0.0.1:{port}", cwd=folder)
     assert joined.returncode == 0, joined.stderr
-    named = machine.restora(*restore, tmp_path / "named", cwd=tmp_path, RAY_ADDRESS=f"127.0.0.1:{port}")
-    assert named.returncode == 0, named.stderr
-    beside = machine.restora(*restore, tmp_path / "beside", cwd=tmp_path)
-    assert (beside.returncode, beside.stderr) == (0, ""), "a run without an address starts its own"
+    named = machine.restora("doctor", cwd=tmp_path, RAY_ADDRESS=f"127.0.0.1:{port}")
+    assert f"127.0.0.1:{port}; nodes: 2, CPUs: 4" in words(named), named.stderr
+    beside = machine.restora("doctor", cwd=tmp_path)
+    assert "starts on this machine; CPU cores:" in words(beside), "a run without an address starts its own"
 
     (tmp_path / ".ray" / "auth_token").unlink()
     refused = machine.restora(
@@ -126,5 +127,10 @@ def test_runs_start_their_own_ray_or_join_as_documented(machine, folder, tmp_pat
     machine.end()
     assert list(Path(machine.ray).rglob("ray_current_cluster")), "Ray forgot the dead cluster's address"
     # As with a Ray that wants tokens everywhere, of a user who has none yet.
-    stale = machine.restora(*restore, tmp_path / "stale", cwd=tmp_path, RAY_AUTH_MODE="token")
-    assert (stale.returncode, stale.stderr) == (0, "")
+    stale = machine.restora("doctor", cwd=tmp_path, RAY_AUTH_MODE="token")
+    assert "starts on this machine; CPU cores:" in words(stale), stale.stderr
+
+
+def words(done: subprocess.CompletedProcess[str]) -> str:
+    """What was printed, without its lines and columns."""
+    return " ".join(done.stdout.split())

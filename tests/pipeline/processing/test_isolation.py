@@ -55,7 +55,9 @@ def test_rows_are_those_of_a_process_in_company(planned):
     ("death", "message"),
     [
         (str(signal.SIGKILL.value), "its process ended by signal SIGKILL"),
-        (str(signal.SIGSEGV.value), "its process ended by signal SIGSEGV"),
+        pytest.param(
+            str(signal.SIGSEGV.value), "its process ended by signal SIGSEGV", marks=pytest.mark.long
+        ),
         ("exit", "its process ended by exit code 3"),
     ],
 )

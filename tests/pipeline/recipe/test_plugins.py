@@ -71,15 +71,15 @@ def installed(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     return place, {**ENV, "PYTHONPATH": path}
 
 
-@pytest.mark.slow
-def test_the_example_is_used_by_name_also_on_ray_and_is_in_recipe_and_rows(installed, tmp_path):
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.long)])
+def test_the_example_is_used_by_name_and_is_in_recipe_and_rows(installed, tmp_path, engine):
     place, environment = installed
     weights = tmp_path / "shallow.safetensors"
     checked([sys.executable, "-c", WEIGHTS, weights], env=environment)
     photographs_in(tmp_path / "photos", 2)
     job = tmp_path / "job.toml"
     job.write_text(JOB.format(out=tmp_path / "out", photos=tmp_path / "photos", weights=weights))
-    checked([*COMMAND, "benchmark", job, "--engine", "ray", "--workers", "1"], env=environment, cwd=tmp_path)
+    checked([*COMMAND, "benchmark", job, "--engine", engine, "--workers", "1"], env=environment, cwd=tmp_path)
     rows = pq.read_table(tmp_path / "out" / "tables" / "metrics.parquet").to_pylist()
     assert [row["status"] for row in rows] == ["ok", "ok"]
     for row in rows:

@@ -194,8 +194,8 @@ def test_threads_of_one_process_fetch_once(server):
 def test_replicas_that_start_together_fetch_once(server):
     server.put("/w.pth", bytes(1 << 20), tag='"1"')
     code = f"from pipeline.recipe.weights import fetch; print(len(fetch({server.url('/w.pth')!r})))"
-    replicas = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(3)]
-    assert [int(replica.communicate(timeout=120)[0]) for replica in replicas] == [1 << 20] * 3
+    replicas = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+    assert [int(replica.communicate(timeout=120)[0]) for replica in replicas] == [1 << 20] * 2
     assert server.sent["/w.pth"] == 1
 
 

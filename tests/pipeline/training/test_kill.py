@@ -16,9 +16,8 @@ from tests.pipeline.training.training_process import (
     weights_of,
 )
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [denoiser, super_resolver_gan])
 def test_killed_and_started_again_gives_equal_weights(tmp_path, make):
     photographs(tmp_path / "photos", 3)
@@ -39,6 +38,7 @@ def test_killed_and_started_again_gives_equal_weights(tmp_path, make):
     assert_equal_weights(weights_of(whole), weights_of(output))
 
 
+@pytest.mark.long
 def test_workers_on_ray_killed_and_started_again_give_equal_weights(tmp_path, on_ray):
     """First a worker, then the driver; the reference is two processes that Ray knows nothing of."""
     photographs(tmp_path / "photos", 3)

@@ -24,7 +24,7 @@ SCORES = {
 """Restorer -> images, degradation, metric, stated dB; ffdnet-colour has its own test beside the networks'."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", SCORES)
 def test_scores_are_those_of_the_page(tmp_path, name):
     folder, pattern, degradation, metric, stated = SCORES[name]

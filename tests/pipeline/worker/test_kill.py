@@ -115,26 +115,25 @@ def test_an_actor_then_rays_server_and_then_the_driver_are_killed(archive, undis
         family = watched.descendants()
         next(each for each in family if each.name() == "gcs_server").kill()
         sentence = "Ray's server (gcs_server) on this machine ended"
-        wait_for(lambda: sentence in watched.output, "no word of it", 30)
-        wait_for(lambda: not any(map(lives, family)), "its agents outlive the run", 10)
+        wait_for(lambda: sentence in watched.output, "no word of it")
+        wait_for(lambda: not any(map(lives, family)), "its agents outlive the run")
         watched.kill_driver()  # Python's own end waits for threads of Ray
-        watched.start()
-        watched.wait_for_units(4)
-        watched.kill_driver()
         watched.engine("auto")
         watched.run()
         record = RunRecord.read(open_run(job).folder)
         assert record.engine == "ray"
-        prove(job, undisturbed, watched, kills=4, in_flight=2 * MOST_UNITS)
+        prove(job, undisturbed, watched, kills=3, in_flight=2 * MOST_UNITS)
 
 
 @pytest.mark.slow
-def test_a_node_joins_and_is_killed(archive, undisturbed, output, monkeypatch):
+def test_a_node_joins_and_is_killed(archive, undisturbed, output, tmp_path, monkeypatch):
     """Two workers share what Ray takes for a GPU; nobody says how many: the pool grows with the nodes."""
     from ray.cluster_utils import Cluster
 
     job = job_on(archive, output, gpus_per_worker=0.5, cores_per_worker=1)
-    with watching(job, "ray", RESTORA_SLOW="0.2", RESTORA_NO_GPUS="1") as watched:
+    held = tmp_path / "held"  # nothing is decoded until the node is lost: work is left for it
+    held.touch()
+    with watching(job, "ray", RESTORA_HELD=str(held), RESTORA_NO_GPUS="1") as watched:
         for name, value in watched.environment.items():  # the nodes are this process's children
             monkeypatch.setenv(name, value)
         with one_node(Cluster) as cluster:
@@ -146,6 +145,7 @@ def test_a_node_joins_and_is_killed(archive, undisturbed, output, monkeypatch):
             wait_for(lambda: any(map(is_actor, raylet.children(recursive=True))), "no actor on the node")
             lost = [each for each in raylet.children(recursive=True) if is_actor(each)]
             raylet.kill()
+            held.unlink()
             assert watched.finish() == 0, watched.output
             wait_for(lambda: not any(map(lives, lost)), "actors of a dead node live on")
         prove(job, undisturbed, watched, kills=len(lost), in_flight=MOST_UNITS)
@@ -171,7 +171,7 @@ def one_node(cluster_type):
         end(started)
 
 
-def wait_for(holds, otherwise: str, seconds: float = 60) -> None:
+def wait_for(holds, otherwise: str, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, otherwise

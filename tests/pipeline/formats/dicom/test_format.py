@@ -25,7 +25,13 @@ from tests.dicom_samples import (
 )
 
 FORMAT = Dicom()
-READABLE = [name for name in samples() if name not in NOT_READ]
+LARGE = "color3d_jpeg_baseline.dcm"
+"""120 frames: as long as all the others together."""
+READABLE = [
+    pytest.param(name, marks=[pytest.mark.long] * (name == LARGE))
+    for name in samples()
+    if name not in NOT_READ
+]
 
 
 def by_pydicom(source: object) -> np.ndarray:
