@@ -17,8 +17,6 @@ COMMAND = [sys.executable, "-P", "-c", "from flows.cli.app import main; main()"]
 """As the console script starts: without the folder it is started in on its path."""
 BIN = Path(sys.executable).parent
 
-pytestmark = pytest.mark.slow
-
 
 class Machine:
     """A user of a machine: a home, a folder for Ray, and no variables of Ray's."""
@@ -99,13 +97,22 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
-def test_runs_start_their_own_ray_or_join_as_documented(machine, folder, tmp_path):
-    images, port = tmp_path / "images", free_port()
-    restore = ("restore", images, "--restorer", "median", "--engine", "ray", "--workers", "1")
+@pytest.fixture
+def restore(tmp_path):
+    return "restore", tmp_path / "images", "--restorer", "median", "--engine", "ray", "--workers", "1"
+
+
+@pytest.mark.slow
+def test_a_run_starts_its_own_ray_in_any_folder(machine, folder, restore, tmp_path):
     alone = machine.restora(*restore, tmp_path / "alone", cwd=folder)
     assert (alone.returncode, alone.stderr) == (0, "")
     assert (tmp_path / ".ray" / "auth_token").exists(), "Ray leaves a token, which its next head demands"
 
+
+@pytest.mark.long
+def test_runs_join_as_documented_or_start_their_own_ray(machine, folder, restore, tmp_path):
+    port = free_port()
+    machine.restora("doctor", cwd=tmp_path)  # a local start writes a token, which the next head demands
     export, make_token, head, other, _ = documented()
     size = " --num-cpus=2 --disable-usage-stats"
     for command in (make_token, f"{head}{size} --include-dashboard=false", other + size):
