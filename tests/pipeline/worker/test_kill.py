@@ -89,7 +89,7 @@ def prove(job, undisturbed, watched, kills: int, in_flight: int) -> None:
     assert (again.left, again.units, again.done) == (0, 0, 200)
 
 
-@pytest.mark.parametrize("output", ["disk", "s3"], indirect=True)
+@pytest.mark.parametrize("output", ["disk", pytest.param("s3", marks=pytest.mark.long)], indirect=True)
 def test_the_local_driver_is_killed(archive, undisturbed, output):
     job = job_on(archive, output)
     with watching(job, "local") as watched:
