@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import wilcoxon
 
 from pipeline.results.bootstrap import Floats, bootstrap_interval
 
@@ -271,6 +270,9 @@ def signed_rank_p(difference_N: Floats) -> float:
         return float("nan")
     if not np.any(difference_N):
         return 1.0
+    # Half as long as torch to import, which a run that compares nothing need not wait for.
+    from scipy.stats import wilcoxon
+
     return float(wilcoxon(difference_N).pvalue)
 
 
