@@ -24,13 +24,13 @@ SIDE = 256
 SPLITS = 500
 
 
-def cut(source: Path, destination: Path) -> None:
+def cut(source: Path, destination: Path, side: int = SIDE) -> None:
     """Grey crops, named so that those of an image can be kept together."""
     for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in (".png", ".tif", ".bmp", ".jpg")):
         image = Image.open(path).convert("L")
-        for top in range(0, max(image.height - SIDE, 0) + 1, SIDE):
-            for left in range(0, max(image.width - SIDE, 0) + 1, SIDE):
-                crop = image.crop((left, top, min(left + SIDE, image.width), min(top + SIDE, image.height)))
+        for top in range(0, max(image.height - side, 0) + 1, side):
+            for left in range(0, max(image.width - side, 0) + 1, side):
+                crop = image.crop((left, top, min(left + side, image.width), min(top + side, image.height)))
                 crop.save(destination / f"{path.stem}@{top}-{left}.png")
 
 

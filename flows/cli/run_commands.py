@@ -101,6 +101,21 @@ def restore(
             help="What `restora calibrate` wrote for this restorer: each image gets a floor under its PSNR.",
         ),
     ] = None,
+    uncertainty: Annotated[
+        str | None,
+        typer.Option(
+            "--uncertainty",
+            metavar="NAME",
+            help="Intervals about pixels: self_ensemble (seven more calls) or posterior (one more, "
+            "for denoisers). Needs a --calibration with them.",
+        ),
+    ] = None,
+    save_uncertainty: Annotated[
+        bool,
+        typer.Option(
+            "--save-uncertainty", help="Keep the half-widths as images in DEST/_restora/uncertainty."
+        ),
+    ] = False,
     collection: Collection = Collection(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
@@ -112,9 +127,10 @@ def restore(
     from flows.addresses import mask_of, restorer_of
 
     fields = {
-        "restorers": [restorer_of(restorer, noise_level)],
+        "restorers": [restorer_of(restorer, noise_level) | {"uncertainty": uncertainty}],
         "metrics": [] if metric == ["none"] else metric,
         "calibration": calibration,
+        "save_uncertainty": save_uncertainty,
     }
     known = {"mask": mask_of(mask, holes.value), "operators": kernel}
     _run("restore", source, dest, collection, running, limit, fields, known)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.arguments import Output, Profile
 from pipeline.wording import number_of
+
+if TYPE_CHECKING:
+    from pipeline.trust.calibration import Calibration
+    from pipeline.trust.intervals import IntervalBounds
+
+Say = Callable[[str], None]
 
 
 def calibrate(
@@ -25,14 +32,19 @@ def calibrate(
     ] = None,
     level: Annotated[
         float,
-        typer.Option("--level", help="Share of images whose PSNR is no lower than their floor: 0.9, 0.95."),
+        typer.Option(
+            "--level",
+            help="Share of images whose PSNR is no lower than their floor, and of calibrations whose "
+            "intervals hold.",
+        ),
     ] = 0.9,
     profile: Profile = None,
 ) -> None:
-    """Turn a benchmark into a calibration: what puts a floor under the PSNR of images without a reference.
+    """Turn a benchmark into a calibration: what images without a reference get floors and intervals by.
 
-    The benchmark needs `psnr_estimate = true`, the metric psnr, and noise as the archive has it. Give the
-    file to `restora restore --calibration`, or lay it beside the weights.
+    For floors under the PSNR the benchmark needs `psnr_estimate = true`, the metric psnr, and noise as the
+    archive has it; for intervals about pixels a restorer with `uncertainty`. Give the file to
+    `restora restore --calibration`, or lay it beside the weights.
     """
     from flows.addresses import open_output
     from flows.cli.console import say
@@ -42,6 +54,24 @@ def calibrate(
     found = calibrate_run(open_output(out, profile), restorer, level)
     file = file or Path(f"{found.restorer}{ENDING}")
     file.write_bytes(found.to_json())
+    if found.has_floors:
+        _say_floors(found, say)
+    if found.intervals is not None:
+        _say_intervals(found.intervals, say)
+    say(f"calibration  {file}; it {CONDITION}")
+
+
+def _say_intervals(found: IntervalBounds, say: Say) -> None:
+    say(
+        f"intervals by {found.method}: {number_of(found.images, 'image')}, "
+        f"half-width {found.scale:.3g} x spread"
+    )
+    say(f"  at most {found.alpha:g} of samples outside, for {1 - found.delta:g} of calibrations")
+    if found.held_out >= 0:
+        say(f"  {found.held_out:.3f} outside on held-out images")
+
+
+def _say_floors(found: Calibration, say: Say) -> None:
     images = number_of(found.images, "image")
     say(f"{found.restorer}: {images}, level {found.level:g}, noise level {found.seen.known}")
     for each in found.strata:
@@ -49,5 +79,4 @@ def calibrate(
     for nominal, covered in found.reliability:
         say(f"  level {nominal:g}: {covered:.3f} of held-out images are covered")
     if found.slack >= 0:
-        say(f"  at level {level:g} floors lie {found.slack:.2f} dB below the truth on average")
-    say(f"calibration  {file}; it {CONDITION}")
+        say(f"  at level {found.level:g} floors lie {found.slack:.2f} dB below the truth on average")

@@ -6,6 +6,7 @@ section 3.6.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -37,13 +38,23 @@ class SelfEnsemble(Wrapper):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BC and the restorer's scale times H and W."""
-        total_BCHW = self.restorer(degraded_BCHW, condition=condition)
-        for turns, mirrored in [(t, m) for t in range(4) for m in (False, True)][1:]:
-            turned_BCHW = self.restorer(
-                _turn(degraded_BCHW, turns, mirrored), condition=_turned(condition, turns, mirrored)
-            )
-            total_BCHW = total_BCHW + _turn_back(turned_BCHW, turns, mirrored)
+        passes = turned_passes(
+            lambda image_BCHW, told: self.restorer(image_BCHW, condition=told), degraded_BCHW, condition
+        )
+        total_BCHW = next(passes)
+        for each_BCHW in passes:
+            total_BCHW = total_BCHW + each_BCHW
         return total_BCHW / 8
+
+
+def turned_passes(
+    restore: Callable[[Tensor, Condition], Tensor], degraded_BCHW: Tensor, condition: Condition
+) -> Iterator[Tensor]:
+    """The eight rotations and reflections, restored and turned back; the image as it is comes first."""
+    yield restore(degraded_BCHW, condition)
+    for turns, mirrored in [(t, m) for t in range(4) for m in (False, True)][1:]:
+        turned_BCHW = restore(_turn(degraded_BCHW, turns, mirrored), _turned(condition, turns, mirrored))
+        yield _turn_back(turned_BCHW, turns, mirrored)
 
 
 def _turned(condition: Condition, turns: int, mirrored: bool) -> Condition:

@@ -118,8 +118,12 @@ class Job(Frozen):
     """Whether rows of denoised images have an estimate of their PSNR, for one more call of the restorer: what
     ``restora calibrate`` makes a calibration of. A restore run takes the one beside its weights, if any."""
     calibration: str | None = None
-    """A file that ``restora calibrate`` wrote: rows of a restore run have ``psnr_floor``. "none": not even by
-    the one beside the weights."""
+    """A file that ``restora calibrate`` wrote: rows of a restore run have ``psnr_floor``, or those of a
+    restorer with ``uncertainty`` intervals (and floors with ``psnr_estimate``). "none": not even by the one
+    beside the weights."""
+    save_uncertainty: bool = False
+    """Whether a restore run keeps the half-widths of its intervals, an image each, under
+    ``_restora/uncertainty/``."""
     psnr_needed: Annotated[float, Field(gt=0, le=100)] = 30.0
     """Decibels that images should have at least: the report counts those whose floor is lower."""
     save: Literal["none", "restored", "all"] = "none"
@@ -150,7 +154,12 @@ class Job(Frozen):
     @property
     def estimates_psnr(self) -> bool:
         """Whether rows have the columns of an estimated PSNR."""
-        return self.psnr_estimate or self.calibration not in (None, "none")
+        return self.psnr_estimate or (self.calibration not in (None, "none") and not self.has_uncertainty)
+
+    @property
+    def has_uncertainty(self) -> bool:
+        """Whether rows have the columns of intervals."""
+        return any(each.uncertainty is not None for each in self.restorers)
 
     @property
     def is_paired(self) -> bool:
@@ -181,6 +190,10 @@ class Job(Frozen):
             raise ValueError("psnr_estimate, calibration: for restore runs, and benchmarks with degradations")
         if self.calibration is not None and self.kind != "restore":
             raise ValueError("calibration: is for restore runs; a benchmark knows the truth, leave it out")
+        if self.save_uncertainty and not (self.kind == "restore" and self.has_uncertainty):
+            raise ValueError('save_uncertainty: is for restore runs of a restorer with uncertainty = "..."')
+        if self.has_uncertainty and self.is_paired:
+            raise ValueError("restorers: uncertainty is for restore runs, and benchmarks with degradations")
         _CHECKS[self.kind](self)
         return self
 

@@ -39,6 +39,9 @@ class RestorerSpec(BaseModel):
     """Known noise in 1/255 of the value range; without it, taken from the degradation or estimated."""
     estimate_noise: bool = False
     """Whether a benchmark tells it no noise level, as a restore run that knows of none."""
+    uncertainty: str | None = None
+    """Where it is unsure: "self_ensemble" (seven more calls) or "posterior" (one more, denoisers). A
+    benchmark's is what ``restora calibrate`` makes intervals of; a restore run needs that calibration."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Other than float32 only where it was measured to be safe, which the restorer's card says."""
 

@@ -15,7 +15,7 @@ from pipeline.ledger.layout import Layout
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 
-ADDRESSES = ("output_uri", "degraded_uri")
+ADDRESSES = ("output_uri", "degraded_uri", "uncertainty_uri")
 """Columns that hold keys in the ledger, and addresses in the tables."""
 
 
@@ -32,7 +32,7 @@ def key_of(row: Mapping[str, Any], column: str, layout: Layout) -> str:
 
 def with_addresses(table: pa.Table, run: RunFolder) -> pa.Table:
     """The rows with the addresses that their objects have now."""
-    for column in ADDRESSES:
+    for column in (each for each in ADDRESSES if each in table.column_names):
         keys = table[column]
         if pc.any(_are_addresses(keys)).as_py():  # rows written before, and results that are on a server
             rows = _rows(table, column)
@@ -51,10 +51,11 @@ def promised(table: pa.Table, run: RunFolder) -> Iterator[tuple[dict[str, Any], 
     layout = run.layout
     kinds = ["output"] if layout.keeps_restored or layout.kind == "degrade" else []
     kinds += ["degraded"] if layout.keeps_degraded else []
-    for kind in kinds:
+    for kind in (*kinds, *(["uncertainty"] if run.job.save_uncertainty else [])):
         for row in _rows(table, f"{kind}_uri", "status", "source_id", f"{kind}_sha256", f"{kind}_bytes"):
-            if row["status"] == OK:
-                named = row[f"{kind}_uri"] is not None
+            named = row[f"{kind}_uri"] is not None
+            # An image that has no intervals owes no map of them.
+            if row["status"] == OK and (named or kind != "uncertainty"):
                 yield row, kind, key_of(row, f"{kind}_uri", layout) if named else None
 
 

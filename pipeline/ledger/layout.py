@@ -13,7 +13,7 @@ from pipeline.doors import outlet_of
 from pipeline.doors.outlet import Outlet
 from pipeline.jobs.job import Job
 from pipeline.storage.folder import Folder
-from pipeline.storage.keys import safe_key, with_extension
+from pipeline.storage.keys import RUN_FOLDER, safe_key, with_extension
 from pipeline.units import Source
 
 
@@ -63,6 +63,13 @@ class Layout:
     def degraded(self, source: Source, degradation: str, extensions: tuple[str, ...]) -> str:
         """Key of a degraded image; one per degradation, whatever restorers follow."""
         return self._key(f"{degradation}/degraded", source, extensions)
+
+    def uncertainty(self, source: Source, extensions: tuple[str, ...]) -> str:
+        """Key of the half-widths of a restored image's intervals: in the run folder, where nothing is
+        overwritten."""
+        key = safe_key(source.key)
+        key = f"{source.dataset}/{key}" if self.several_datasets else key
+        return with_extension(f"{RUN_FOLDER}/uncertainty/{key}", extensions)
 
     def stem(self, dataset: str, key: str, degradation: str, part: str) -> str:
         """A key of an object without what its format may append; ``part``: the restorer, or ``degraded``."""

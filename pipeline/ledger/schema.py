@@ -83,6 +83,21 @@ ESTIMATE_COLUMNS = pa.schema(
 )
 """Estimate and lower bound of the PSNR in dB, why one of them is null, and the numbers that both rest on."""
 
+UNCERTAINTY_COLUMNS = pa.schema(
+    [
+        ("uncertainty_mean", pa.float64()),
+        ("uncertainty_p95", pa.float64()),
+        ("uncertainty_max", pa.float64()),
+        ("uncertainty_reason", pa.string()),
+        ("uncertainty_evidence", pa.string()),
+        ("uncertainty_uri", pa.string()),
+        ("uncertainty_sha256", pa.string()),
+        ("uncertainty_bytes", pa.int64()),
+    ]
+)
+"""Half-widths of intervals as fractions of the range, why there are none, what they rest on, and their
+map."""
+
 FEATURES = ("features", "features_degraded", "features_reference")
 """Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
 
@@ -92,6 +107,7 @@ def schema_of(job: Job) -> pa.Schema:
     columns = list(schema(job.metrics, bool(job.distances), job.per_band))
     columns += list(REFERENCE_COLUMNS) if job.is_paired else []
     columns += list(ESTIMATE_COLUMNS) if job.estimates_psnr else []
+    columns += list(UNCERTAINTY_COLUMNS) if job.has_uncertainty else []
     return pa.schema(columns + [pa.field(name, pa.string()) for name in carried_names(job)])
 
 
@@ -103,7 +119,8 @@ def carried_names(job: Job) -> list[str]:
 def refuse_names(job: Job) -> None:
     """``JobError`` for a column to carry that has the name of a column of ours."""
     carried = carried_names(job)
-    ours = [*schema(job.metrics, True, job.per_band).names, *REFERENCE_COLUMNS.names, *ESTIMATE_COLUMNS.names]
+    ours = schema(job.metrics, True, job.per_band).names
+    ours += [*REFERENCE_COLUMNS.names, *ESTIMATE_COLUMNS.names, *UNCERTAINTY_COLUMNS.names]
     for name in carried:
         if name in ours:
             raise JobError(f'carry: "{name}" is a column of the tables already; rename it in the manifest')

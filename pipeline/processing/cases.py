@@ -114,6 +114,16 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Restored:
+    """What a restorer made of a case; no image where there is none."""
+
+    image: Image | None
+    fields: dict[str, Any]
+    download: Download = ARRIVED
+    uncertainty: tuple[Image, Download] | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """One image x degradation x restorer: what was made of it, or why nothing was."""
 
@@ -128,5 +138,7 @@ class Outcome:
     """In the source's dtype, rounded and clipped: what is stored is what was scored."""
     download: Download = ARRIVED
     """The restored pixels are to be read once it is here."""
+    uncertainty: tuple[Image, Download] | None = None
+    """Half-widths of its intervals, where they are to be stored."""
     error: Exception | None = None
     stage: str = ""

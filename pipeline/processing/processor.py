@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,20 +25,19 @@ from pipeline.errors import ImageError
 from pipeline.imaging import nodata
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import begin_to_store, in_units, quantised, to_tensor
-from pipeline.imaging.transfer import ARRIVED, Download, beside_other_work, hand_over
+from pipeline.imaging.transfer import beside_other_work, hand_over
 from pipeline.jobs.job import NO_RESTORER, Job
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
-from pipeline.processing.cases import Case, Failure, Loaded, Outcome
+from pipeline.processing.bisection import bisected
+from pipeline.processing.cases import Case, Failure, Loaded, Outcome, Restored
 from pipeline.processing.estimates import PsnrEstimates
+from pipeline.processing.intervals import Widths, intervals_of
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.processing.pairs import found_case, found_input, in_reference_range
 from pipeline.processing.told import described, refuse_other_scale, shared_condition
-from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
-
-T = TypeVar("T")
 
 
 def _choose_tf32(job: Job) -> None:
@@ -56,7 +55,9 @@ class Processor:
         if device.type == "cuda":
             _choose_tf32(recipe.job)
         self._features = FeatureColumns(device) if recipe.job.distances else None
-        self._estimates = PsnrEstimates(recipe.calibration) if recipe.job.estimates_psnr else None
+        bounds = recipe.calibration
+        floors = bounds if bounds is not None and bounds.has_floors else None
+        self._estimates = PsnrEstimates(floors) if recipe.job.estimates_psnr else None
         self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
         self._fitted = {
             built.name: AutoTiledRestorer(
@@ -64,6 +65,7 @@ class Processor:
             )
             for built in recipe.restorers
         }
+        self._intervals = intervals_of(recipe, self._fitted, device)
 
     def fitted(self, restorer: str) -> AutoTiledRestorer:
         """One of the recipe's restorers on this device, by its name."""
@@ -123,10 +125,10 @@ class Processor:
         return Case(loaded, reference, reference_1CHW, degraded, fields)
 
     def _restore_all(self, cases: list[Case], degradation: Degradation | None) -> Iterator[Outcome]:
-        own_scores = _bisected(lambda part: self._score_degraded(part, degradation), cases)
+        own_scores = bisected(lambda part: self._score_degraded(part, degradation), cases)
         name = degradation.name if degradation else self.recipe.job.input_name
         for built in self.recipe.restorers or (None,):
-            results = _bisected(lambda part, built=built: self._restore(part, built, degradation), cases)  # type: ignore[misc]
+            results = bisected(lambda part, built=built: self._restore(part, built, degradation), cases)  # type: ignore[misc]
             for case, own, result in zip(cases, own_scores, results, strict=True):
                 restorer = built.name if built else NO_RESTORER
                 outcome = Outcome(case.loaded, name, restorer, dict(case.fields), case)
@@ -135,14 +137,19 @@ class Processor:
                 elif isinstance(result, Exception):
                     yield replace(outcome, error=result, stage="restore")
                 else:
-                    outcome.fields.update(own | result[1])
-                    yield replace(outcome, restored=result[0], download=result[2])
+                    outcome.fields.update(own | result.fields)
+                    yield replace(
+                        outcome,
+                        restored=result.image,
+                        download=result.download,
+                        uncertainty=result.uncertainty,
+                    )
 
     def _restore(
         self, cases: Sequence[Case], built: BuiltRestorer | None, degradation: Degradation | None
-    ) -> list[tuple[Image | None, dict[str, Any], Download]]:
+    ) -> list[Restored]:
         if built is None:
-            return [(None, {}, ARRIVED) for _ in cases]
+            return [Restored(None, {}) for _ in cases]
         started = time.perf_counter()
         condition = shared_condition(cases, built)
         if condition is None:
@@ -156,19 +163,28 @@ class Processor:
         scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
         self._add_estimates(built, cases, condition, given_BCHW, scores)
+        widths = self._widths(built, cases, condition, restored_BCHW)
         seconds = (time.perf_counter() - started) / len(cases)
         known = described(condition) | cut
-        each = zip(cases, given_BCHW, clipped_B.tolist(), scores, strict=True)
+        each = zip(cases, given_BCHW, clipped_B.tolist(), scores, widths, strict=True)
         return [
-            (
+            Restored(
                 case.with_pixels(download, place, given_CHW),
                 {"seconds": seconds, "condition": json.dumps(known | case.loaded.told.row)}
                 | {"clipped_pixels": clipped}
-                | row,
+                | row
+                | width.columns,
                 download,
+                None if width.image is None else (width.image, width.download),
             )
-            for place, (case, given_CHW, clipped, row) in enumerate(each)
+            for place, (case, given_CHW, clipped, row, width) in enumerate(each)
         ]
+
+    def _widths(
+        self, built: BuiltRestorer, cases: Sequence[Case], condition: Condition, restored_BCHW: Tensor
+    ) -> list[Widths]:
+        intervals = self._intervals.get(built.name)
+        return intervals(cases, condition, restored_BCHW) if intervals else [Widths({}) for _ in cases]
 
     def _add_estimates(
         self,
@@ -270,19 +286,3 @@ def _radiometry_of(image: Image) -> dict[str, Any]:
         "data_range_rule": domain.rule,
         "nodata_share": nodata.share(image),
     }
-
-
-def _bisected(run: Callable[[Sequence[Case]], list[T]], cases: Sequence[Case]) -> list[T | Exception]:
-    """Runs the batch; where it fails, its halves, so that one image costs no other.
-
-    The same cure serves a batch that is too large for the device's memory.
-    """
-    try:
-        return list(run(cases))
-    except Exception as error:
-        if is_out_of_memory(error) and torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(cases) == 1:
-            return [error]
-    middle = len(cases) // 2
-    return [*_bisected(run, cases[:middle]), *_bisected(run, cases[middle:])]

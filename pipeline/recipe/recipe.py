@@ -33,6 +33,7 @@ from pipeline.recipe.calibration import calibration_of
 from pipeline.recipe.conditions import check_conditions
 from pipeline.recipe.differences import finite
 from pipeline.recipe.plugins import Plugins, plugins_of
+from pipeline.recipe.uncertainty import check_uncertainty, uncertainty_identity
 from pipeline.recipe.weights import fetch_part, fetch_restorer
 from pipeline.storage.folder import Folder
 from pipeline.trust.calibration import Calibration
@@ -43,6 +44,8 @@ SCHEMA_VERSION = 1
 """Raised when rows change their meaning; part of every recipe."""
 _ESTIMATE_VERSION = 1
 """Raised when the same images would have another estimate of their PSNR."""
+_INTERVAL_VERSION = 1
+"""Raised when maps of the same intervals would be stored in another way."""
 
 
 _WITHOUT_CHOICE = ("zarr",)
@@ -95,6 +98,7 @@ class Recipe:
         check_conditions(job, cards, recipe.given)
         _check_estimates(recipe)
         recipe = dataclasses.replace(recipe, calibration=_calibration(recipe))
+        check_uncertainty(job, [each.restorer for each in recipe.restorers], recipe.calibration)
         _check_format(job)
         _check_outlet(job)
         _check_distances(job)
@@ -118,6 +122,7 @@ class Recipe:
                     "noise_level": each.spec.noise_level,
                     "precision": each.spec.precision,
                     **({"estimate_noise": True} if each.spec.estimate_noise else {}),
+                    **uncertainty_identity(each.spec),
                 }
                 for each in self.restorers
             ],
@@ -141,6 +146,7 @@ class Recipe:
             **({} if self.job.border is None else {"border": self.job.border}),
             **({"psnr_estimate": _ESTIMATE_VERSION} if self.job.estimates_psnr else {}),
             **({} if self.calibration is None else {"calibration": self.calibration.digest}),
+            **({"save_uncertainty": _INTERVAL_VERSION} if self.job.save_uncertainty else {}),
         } | self._written
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
+from pipeline.results.calibrate_intervals import calibrate_intervals
 from pipeline.results.conformal import fewest, lower_offset
 from pipeline.results.tables import METRIC_TABLE, read_metrics
 from pipeline.trust.calibration import Calibration, Seen, Stratum
@@ -34,7 +35,6 @@ _COLUMNS = [
     "status",
     "channels",
     "dtype",
-    "psnr",
 ]
 
 
@@ -60,17 +60,27 @@ class Rows:
 
 
 def calibrate(run: RunFolder, restorer: str | None = None, level: float = 0.9) -> Calibration:
-    """The calibration of a benchmark's restorer at a level in (0, 1).
+    """The calibration of a benchmark's restorer at a level in (0, 1): floors, intervals, or both.
 
-    ``JobError`` with the cure where the run is no benchmark with estimates, has another restorer, noise that
+    ``JobError`` with the cure where the run is no benchmark with either, has another restorer, noise that
     has no model, or fewer images than the level needs.
     """
     if not 0 < level < 1:
         raise JobError(f"level must be a number between 0 and 1, got {level:g}")
     _check(run)
-    noise = _noise(run)
     name = _restorer(run, restorer)
-    table = read_metrics(run, [*_COLUMNS, "psnr_evidence"])
+    spec = next(each for each in run.job.restorers if each.name == name)
+    found = _floors(run, name, level) if run.job.psnr_estimate else _without_floors(run, name, level)
+    if spec.uncertainty is None:
+        if not found.has_floors:
+            raise JobError(f'"{name}" has no uncertainty in this benchmark, whose others have; say another')
+        return found
+    return replace(found, intervals=calibrate_intervals(run, name, 1 - level))
+
+
+def _floors(run: RunFolder, name: str, level: float) -> Calibration:
+    noise = _noise(run)
+    table = read_metrics(run, [*_COLUMNS, "psnr", "psnr_evidence"])
     found = [each for each in table.to_pylist() if each["restorer"] == name and _usable(each)]
     rows = rows_of(found)
     if rows.images < fewest(level):
@@ -81,19 +91,32 @@ def calibrate(run: RunFolder, restorer: str | None = None, level: float = 0.9) -
     if len(known := sorted({each.known for each in rows.evidence})) > 1:
         raise JobError(f"noise levels are {' and '.join(known)}; benchmark each by itself")
     reliability, slack = reliability_of(rows, level)
+    return replace(
+        _without_floors(run, name, level),
+        noise=noise,
+        images=rows.images,
+        seen=_seen(found, rows.evidence),
+        strata=strata_of(rows, level),
+        reliability=reliability,
+        slack=slack,
+    )
+
+
+def _without_floors(run: RunFolder, name: str, level: float) -> Calibration:
+    """What a calibration says of its benchmark, whatever it is of."""
     specification = next(each for each in run.specification["restorers"] if each["name"] == name)
     return Calibration(
         restorer=name,
         restorer_sha256=specification["sha256"],
         precision=specification["precision"],
         degradations=tuple(run.specification["degradations"]),
-        noise=noise,
+        noise={},
         level=level,
-        images=rows.images,
-        seen=_seen(found, rows.evidence),
-        strata=strata_of(rows, level),
-        reliability=reliability,
-        slack=slack,
+        images=0,
+        seen=Seen("none", (), (), (0, 0), (0.0, 0.0), 0.0),
+        strata=(),
+        reliability=(),
+        slack=-1.0,
         recipe_id=run.recipe_id,
         code_version=code_version(),
     )
@@ -194,10 +217,10 @@ def _seen(records: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence]) ->
 
 
 def _check(run: RunFolder) -> None:
-    if run.job.kind != "benchmark" or not run.job.psnr_estimate:
+    if run.job.kind != "benchmark" or not (run.job.psnr_estimate or run.job.has_uncertainty):
         raise JobError(
             f'{run.job.output}: is no benchmark with estimates; run one with psnr_estimate = true and "psnr" '
-            "among its metrics"
+            'among its metrics, or of a restorer with uncertainty = "self_ensemble"'
         )
     if not run.folder.exists(METRIC_TABLE):
         raise JobError(

@@ -16,7 +16,7 @@ from pipeline.ledger.addresses import promised
 from pipeline.ledger.committed import IdArray, ids_of, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.results.current import current_rows
-from pipeline.results.verify import COLUMNS, object_fault
+from pipeline.results.verify import columns_of, object_fault
 
 
 @dataclass
@@ -38,7 +38,7 @@ def find_losses(run: RunFolder, *, read_back: bool, threads: int = 16) -> Losses
     losses = Losses()
     look = partial(_fault, run.results(), read_back)
     with ThreadPoolExecutor(threads) as pool:
-        for _, table in current_rows(run, COLUMNS):
+        for _, table in current_rows(run, columns_of(run)):
             for source_id, fault in pool.map(look, _owed(table, run)):
                 if fault is not None:
                     lost.add(source_id)

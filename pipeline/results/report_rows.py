@@ -29,7 +29,8 @@ def report_columns(job: Job) -> list[str]:
     """Of the metric table: what the report says something of."""
     scores = (f"{name}{suffix}" for name in job.metrics for suffix in ("", "_degraded"))
     estimates = ("psnr_estimate", "psnr_floor", "psnr_reason") if job.estimates_psnr else ()
-    return [*COLUMNS, *carried_names(job), *scores, *estimates]
+    widths = ["uncertainty_mean", "uncertainty_p95", "uncertainty_reason"] if job.has_uncertainty else []
+    return [*COLUMNS, *carried_names(job), *scores, *estimates, *widths]
 
 
 class ReportRows:

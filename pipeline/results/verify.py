@@ -35,9 +35,15 @@ COLUMNS = [
     *(f"{kind}_{name}" for kind in ("output", "degraded") for name in ("uri", "sha256", "bytes")),
 ]
 """Of the ledger: what is checked."""
+UNCERTAINTY = [f"uncertainty_{name}" for name in ("uri", "sha256", "bytes")]
 DISK_THREADS = 8
 HELD_BYTES = 1 << 26
 """Larger objects are read in pieces, one request more each."""
+
+
+def columns_of(run: RunFolder) -> list[str]:
+    """Of the ledger of this run: what is checked."""
+    return COLUMNS + (UNCERTAINTY if run.job.save_uncertainty else [])
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def verify(
     objects, results = 0, run.results()
     for line in run.ledger.lost():
         problems.add(line)
-    for _, current in current_rows(run, COLUMNS):
+    for _, current in current_rows(run, columns_of(run)):
         places = places_of(listed, ids_of(current["source_id"]))
         np.add.at(rows_per_source, places, 1)
         bad[places[current["status"].to_numpy() != OK]] = True

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.trust.evidence import Evidence
+from pipeline.trust.intervals import IntervalBounds
 
 FORMAT = 1
 ENDING = ".calibration.json"
@@ -77,6 +78,13 @@ class Calibration:
     recipe_id: str
     """Of the benchmark."""
     code_version: str
+    intervals: IntervalBounds | None = None
+    """``None``: of a benchmark whose restorer had no ``uncertainty``."""
+
+    @property
+    def has_floors(self) -> bool:
+        """Whether it is of a benchmark with estimates of the PSNR."""
+        return bool(self.strata)
 
     @property
     def digest(self) -> str:
@@ -128,6 +136,7 @@ class Calibration:
             if fields.pop("format") != FORMAT:
                 raise ValueError("it is of another version; calibrate again")
             digest = fields.pop("digest")
+            intervals = fields.pop("intervals", None)
             found = cls(
                 **fields
                 | {
@@ -135,6 +144,7 @@ class Calibration:
                     "strata": tuple(Stratum(**each) for each in fields["strata"]),
                     "degradations": tuple(fields["degradations"]),
                     "reliability": tuple(_tuple(each) for each in fields["reliability"]),
+                    "intervals": intervals and IntervalBounds.from_record(intervals),
                 }
             )
             same = found.digest == digest
@@ -151,7 +161,8 @@ class Calibration:
 
 def _plain(calibration: Calibration) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **asdict(calibration)}))
-    return plain
+    # Files of before there were intervals keep their digest.
+    return {name: value for name, value in plain.items() if name != "intervals" or value is not None}
 
 
 def _tuple(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.trust.calibration import CONDITION, Calibration
+from pipeline.trust.intervals import PROMISE
 
 FORMULA = (
     "-10 log10 of the mean squared error over valid samples of the restored image, before it is rounded, as "
@@ -22,7 +24,7 @@ FLOOR = (
 def estimate_protocol(calibration: Calibration | None) -> dict[str, Any]:
     """Plain values; those of the floor where there is a calibration."""
     estimate = {"formula": FORMULA, "source": SOURCE, "unit": "dB"}
-    if calibration is None:
+    if calibration is None or not calibration.has_floors:
         return {"psnr_estimate": estimate}
     floor = {
         "formula": FLOOR,
@@ -41,3 +43,32 @@ def estimate_protocol(calibration: Calibration | None) -> dict[str, Any]:
         "unit": "dB",
     }
     return {"psnr_estimate": estimate, "psnr_floor": floor}
+
+
+INTERVAL = (
+    "restored +- scale x spread, in fractions of the data range; the spread is that of the method, see "
+    "docs/trust.md; stored maps hold half-widths in stored steps, whole ones rounded up"
+)
+
+
+def interval_protocol(methods: Mapping[str, str | None], calibration: Calibration | None) -> dict[str, Any]:
+    """Plain values of intervals; ``methods`` by restorer."""
+    known = {"formula": INTERVAL, "methods": {name: each for name, each in methods.items() if each}}
+    bounds = calibration.intervals if calibration is not None else None
+    if calibration is None or bounds is None:
+        return {"uncertainty": known}
+    promise = PROMISE.format(alpha=bounds.alpha, certainty=1 - bounds.delta)
+    return {
+        "uncertainty": known
+        | {
+            "source": "Bates et al. 2021 (risk-controlling prediction sets, Hoeffding-Bentkus)",
+            "condition": f"{promise} {CONDITION}",
+            "alpha": bounds.alpha,
+            "delta": bounds.delta,
+            "scale": bounds.scale,
+            "images": bounds.images,
+            "held_out": None if bounds.held_out < 0 else bounds.held_out,
+            "calibration": calibration.digest,
+            "benchmark": calibration.recipe_id,
+        }
+    }

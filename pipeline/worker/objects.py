@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pipeline.errors import ImageError
+from pipeline.formats import FORMATS
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image, Provenance
 from pipeline.imaging.transfer import Download
@@ -26,12 +27,18 @@ class Pixels:
     restored: Image | None = None
     degraded: Image | None = None
     """With the first of its outcomes alone, whatever number of restorers follow."""
+    uncertainty: Image | None = None
+    """Half-widths of the restored image's intervals."""
     downloads: tuple[Download, ...] = ()
     """By which they come from the device."""
 
     def and_degraded(self, degraded: Image, download: Download) -> Pixels:
         """With the degraded image."""
         return replace(self, degraded=degraded, downloads=(*self.downloads, download))
+
+    def and_uncertainty(self, widths: Image, download: Download) -> Pixels:
+        """With the half-widths."""
+        return replace(self, uncertainty=widths, downloads=(*self.downloads, download))
 
     def wait(self) -> None:
         """Until all are here."""
@@ -41,7 +48,11 @@ class Pixels:
     @property
     def bytes(self) -> int:
         """That wait to be stored."""
-        return sum(each.pixels_HWC.nbytes for each in (self.restored, self.degraded) if each is not None)
+        return sum(
+            each.pixels_HWC.nbytes
+            for each in (self.restored, self.degraded, self.uncertainty)
+            if each is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class Encoded:
     data: bytes
     sha256: str
     column: str
-    """``output`` or ``degraded``: what the row's columns begin with."""
+    """``output``, ``degraded`` or ``uncertainty``: what the row's columns begin with."""
 
 
 class ObjectWriter:
@@ -85,6 +96,20 @@ class ObjectWriter:
         """The degraded image as a file, or why there is none."""
         assert made.pixels.degraded is not None
         return self._encoded(made, made.pixels.degraded, made.row["degradation"], NO_RESTORER)
+
+    def encode_uncertainty(self, made: Made) -> Encoded | Row:
+        """The half-widths as a file, or why there is none."""
+        assert made.pixels.uncertainty is not None
+        try:
+            made.pixels.wait()
+            format = FORMATS[made.pixels.uncertainty.metadata.format]
+            data = format.encode(made.pixels.uncertainty)
+            key = self.layout.uncertainty(made.source, format.extensions)
+            return Encoded(made.source, key, data, sha256_hex(data), "uncertainty")
+        except ImageError as error:
+            return quarantine_columns(error, "encode")
+        except Exception as error:
+            return quarantine_columns(StagedError.of_writing(error))
 
     def put(self, encoded: Encoded) -> Row:
         """Stores an object; the columns that say where, or what went wrong."""

@@ -54,6 +54,8 @@ class Saver:
             if made.pixels.degraded is not None:
                 self._store(partial(self._objects.encode_degraded, made), stored.stored)
             stored.when_stored(partial(self._on_degraded, made))
+        elif made.pixels.uncertainty is not None:
+            self._store(partial(self._objects.encode_uncertainty, made), partial(self._save_restored, made))
         else:
             self._save_restored(made, Row())
 
@@ -70,7 +72,7 @@ class Saver:
         self._save_restored(made, columns)
 
     def _save_restored(self, made: Made, columns: Row) -> None:
-        if made.pixels.restored is None:
+        if made.pixels.restored is None or "status" in columns:
             self._finish(made, columns)
             return
         self._store(

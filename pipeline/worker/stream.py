@@ -227,13 +227,15 @@ class Stream:
             source_id, pixels = outcome.loaded.source.source_id, Pixels()
             if outcome.error is None and layout.keeps_restored:
                 pixels = Pixels(outcome.restored, downloads=(outcome.download,))
+            if outcome.uncertainty is not None:
+                pixels = pixels.and_uncertainty(*outcome.uncertainty)
             if outcome.error is None and layout.keeps_degraded and source_id not in kept:
                 assert outcome.case is not None
                 pixels = pixels.and_degraded(*outcome.case.degraded_later())
                 kept.add(source_id)
             self._saver.budget.take(pixels.bytes)
             # Without the tensors.
-            self._tasks.post(partial(self._save, replace(outcome, case=None), pixels))
+            self._tasks.post(partial(self._save, replace(outcome, case=None, uncertainty=None), pixels))
         self._tasks.post(self._queue.done)
 
     def _save(self, outcome: Outcome, pixels: Pixels) -> None:

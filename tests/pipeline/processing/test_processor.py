@@ -10,8 +10,9 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 from pipeline.formats import decode, encode
 from pipeline.hashing import sha256_hex
 from pipeline.processing.batches import Batches
+from pipeline.processing.bisection import bisected
 from pipeline.processing.cases import Loaded
-from pipeline.processing.processor import Processor, _bisected
+from pipeline.processing.processor import Processor
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.folder import Folder
 from tests.helpers import benchmark, decoded, encoded, photograph, source_of
@@ -120,7 +121,7 @@ def test_one_of_a_batch_that_fails_costs_no_other():
             raise RuntimeError("five")
         return [10 * each for each in part]
 
-    results = _bisected(run, list(range(8)))
+    results = bisected(run, list(range(8)))
     assert [str(each) for each in results] == ["0", "10", "20", "30", "40", "five", "60", "70"]
     assert len(calls) == 7
 

@@ -1,6 +1,7 @@
 """Benchmark -> calibration -> restore run with floors, end to end, and what the way is refused for."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,7 +12,8 @@ from pipeline.errors import JobError
 from pipeline.ledger.run_folder import open_run
 from pipeline.results.calibrate import calibrate
 from pipeline.trust.calibration import CONDITION, Calibration
-from tests.helpers import benchmark, complete, encoded, fill, photograph, photographs_in, restore
+from pipeline.trust.intervals import SHARES, IntervalEvidence
+from tests.helpers import benchmark, complete, decoded, encoded, fill, photograph, photographs_in, restore
 
 NOISE = {"name": "noise", "operators": [{"op": "gaussian_noise", "sigma": [15, 30], "rounding": "uint8"}]}
 
@@ -22,7 +24,11 @@ def calibrated(tmp_path_factory):
     place = tmp_path_factory.mktemp("trust")
     photographs_in(place / "photos", 24, 40, 40)
     job = benchmark(
-        place / "photos", place / "out", degradations=[NOISE], restorers=["median"], psnr_estimate=True
+        place / "photos",
+        place / "out",
+        degradations=[NOISE],
+        restorers=[{"name": "median", "uncertainty": "posterior"}],
+        psnr_estimate=True,
     )
     rows = complete(job)
     file = place / "median.calibration.json"
@@ -126,3 +132,66 @@ def test_a_sensor_is_calibrated_by_its_gain_and_read_noise(tmp_path):
     found = calibrate(open_run(job))
     assert found.noise == {"model": "poisson-gaussian", "gain": 0.01, "sigma": 5}
     assert found.seen.known == "sensor"
+
+
+def test_intervals_of_images_without_a_reference(calibrated, tmp_path):
+    _, rows, file = calibrated
+    whole = Calibration.from_json(file.read_bytes())
+    bounds = whole.intervals
+    assert (bounds.method, bounds.images) == ("posterior", 24)
+    evidence = [IntervalEvidence.from_json(row["uncertainty_evidence"]) for row in rows]
+    missed = [SHARES[int(np.sum(np.array(each.ratios) > bounds.scale))] for each in evidence]
+    assert np.mean(missed) <= 0.1
+    # So few images warrant nothing narrower than what none of their samples left.
+    narrow = tmp_path / "narrow.json"
+    narrow.write_bytes(replace(whole, intervals=replace(bounds, scale=bounds.scale / 14)).to_json())
+    files = {f"{i}.png": encoded(noisy(i + 50)) for i in range(3)}
+    fill(tmp_path / "in", files | {"grey.png": encoded(noisy(3)[:, :, 0])})
+    fields = {"restorers": [{"name": "median", "uncertainty": "posterior"}], "calibration": str(narrow)}
+    job = restore(tmp_path / "in", tmp_path / "out", save_uncertainty=True, **fields)
+    found = {row["key"]: row for row in complete(job)}
+    assert found["grey.png"]["uncertainty_reason"].startswith("BANDS: ")
+    assert found["grey.png"]["uncertainty_uri"] is None
+    inside = [row for row in found.values() if row["uncertainty_mean"] is not None]
+    assert inside
+    for row in inside:
+        map_HWC = decoded((tmp_path / "out" / "_restora" / "uncertainty" / row["key"]).read_bytes())
+        assert row["uncertainty_uri"].endswith(f"_restora/uncertainty/{row['key']}")
+        assert map_HWC.mean() / 255 == pytest.approx(row["uncertainty_mean"] + 0.5 / 255, abs=0.2 / 255)
+        truth = photograph(int(row["key"][0]) + 50, 40, 40)
+        given = decoded((tmp_path / "out" / row["key"]).read_bytes()).astype(int)
+        assert (np.abs(given - truth) > map_HWC).mean() < 0.1
+    table = tmp_path / "out" / "_restora" / "tables" / "metrics.parquet"
+    assert CONDITION in json.loads(pq.read_schema(table).metadata[b"restora"])["uncertainty"]["condition"]
+    (tmp_path / "out" / "_restora" / "uncertainty" / inside[0]["key"]).unlink()
+    assert not run.verify(open_run(job)).is_whole
+
+
+def test_intervals_that_cannot_be_had(calibrated, tmp_path):
+    _, _, file = calibrated
+    photographs_in(tmp_path / "in", 1)
+
+    def refused(text, **fields):
+        with pytest.raises(JobError, match=text):
+            open_run(restore(tmp_path / "in", tmp_path / "out", **fields))
+
+    unsure = {"name": "median", "uncertainty": "posterior"}
+    turned = {"name": "median", "uncertainty": "self_ensemble"}
+    refused("need a calibration with them, and none is given", restorers=[unsure])
+    refused('is of "posterior", not "self_ensemble"', restorers=[turned], calibration=str(file))
+    refused("unknown uncertainty", restorers=[{"name": "median", "uncertainty": "postrior"}])
+    with pytest.raises(JobError, match="is for restore runs of a restorer with"):
+        restore(tmp_path / "in", tmp_path / "out", save_uncertainty=True)
+    bounds = Calibration.from_json(file.read_bytes()).intervals
+    level, light, spread = (sum(each) / 2 for each in (bounds.noise, bounds.brightness, bounds.spread))
+    middle = IntervalEvidence("posterior", level, bounds.samples[0], light, 0.0, spread)
+    assert bounds.refusal(middle, 3, "uint8") is None
+    for known, reason in (
+        ({"brightness": 2.0}, "BRIGHTNESS"),
+        ({"samples": 10**9}, "SIZE"),
+        ({"noise_level": 99.0}, "NOISE_LEVEL"),
+        ({"saturated": 1.0}, "SATURATED"),
+        ({"spread": 0.0}, "NO_SPREAD"),
+        ({"spread": 0.9}, "SPREAD"),
+    ):
+        assert bounds.refusal(replace(middle, **known), 3, "uint8").startswith(f"{reason}: ")

@@ -1,0 +1,188 @@
+"""Intervals about the pixels of restored images: how wide, and why an image has none.
+
+Shapes: B batch, C channels, H and W height and width of the restored image, N valid samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.catalog import identity
+from models.contract import Condition
+from models.noise_level import estimate_noise_level
+from models.uncertainties import UNCERTAINTIES
+from models.uncertainties.base import Restore, Uncertainty
+from pipeline.errors import describe
+from pipeline.imaging.image import Domain, Image, Metadata
+from pipeline.imaging.transfer import ARRIVED, Download, download
+from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
+from pipeline.processing.cases import Case
+from pipeline.processing.metric_inputs import valid_mask, valid_output
+from pipeline.quarantine import is_out_of_memory
+from pipeline.recipe.recipe import Recipe
+from pipeline.trust.intervals import SHARES, IntervalBounds, IntervalEvidence
+
+_KEPT = ("png", "tiff", "geotiff", "nifti")
+"""Formats that hold a map of widths beside an image of theirs: without loss, with its place on the ground."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Of one image: its columns, and its half-widths where they are to be stored."""
+
+    columns: dict[str, Any]
+    image: Image | None = None
+    download: Download = ARRIVED
+
+
+@dataclass(frozen=True)
+class PixelIntervals:
+    """``intervals(cases, condition, restored_BCHW)``: of images of one shape under one degradation.
+
+    Never raises but for want of memory: an image that has none has the reason in its row.
+    """
+
+    uncertainty: Uncertainty
+    restore: Restore
+    bounds: IntervalBounds | None
+    """``None`` in a benchmark, which knows the truth."""
+    is_saved: bool
+
+    def __call__(self, cases: Sequence[Case], condition: Condition, restored_BCHW: Tensor) -> list[Widths]:
+        """``restored_BCHW`` as it is stored: rounded and clipped."""
+        degraded_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
+        try:
+            spread_BCHW = self.uncertainty(self.restore, degraded_BChw, condition, restored_BCHW)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            return [Widths({"uncertainty_reason": f"FAILED: {describe(error)}"}) for _ in cases]
+        output_B1HW = valid_output(cases, restored_BCHW)
+        input_B1hw = valid_mask(cases, restored_BCHW.device)
+        levels = (255 * estimate_noise_level(degraded_BChw)).tolist()
+        return [
+            self._widths(
+                case,
+                spread_BCHW[place],
+                restored_BCHW[place],
+                None if output_B1HW is None else output_B1HW[place],
+                None if input_B1hw is None else input_B1hw[place],
+                levels[place],
+            )
+            for place, case in enumerate(cases)
+        ]
+
+    def _widths(
+        self,
+        case: Case,
+        spread_CHW: Tensor,
+        restored_CHW: Tensor,
+        valid_1HW: Tensor | None,
+        known_1hw: Tensor | None,
+        noise_level: float,
+    ) -> Widths:
+        spread_N = _chosen(spread_CHW, valid_1HW).double()
+        if not len(spread_N):
+            return Widths({"uncertainty_reason": "ALL_NODATA: not one pixel holds data"})
+        degraded_CHW = case.degraded.image_BCHW[0]
+        # A mask of the restored size says nothing of a smaller input.
+        fits = known_1hw is not None and known_1hw.shape[-2:] == degraded_CHW.shape[-2:]
+        input_N = _chosen(degraded_CHW, known_1hw if fits else None).double()
+        evidence = IntervalEvidence(
+            method=self.uncertainty.name,
+            noise_level=noise_level,
+            samples=len(spread_N),
+            brightness=float(input_N.mean()),
+            saturated=float(((input_N == 0) | (input_N == 1)).double().mean()),
+            spread=float(spread_N.mean()),
+        )
+        if self.bounds is None:
+            error_N = _chosen((restored_CHW - case.reference_1CHW[0]).abs(), valid_1HW).double()
+            known = replace(evidence, ratios=ratios_of(error_N, spread_N))
+            return Widths({"uncertainty_evidence": known.to_json()})
+        columns: dict[str, Any] = {"uncertainty_evidence": evidence.to_json()}
+        reason = self.bounds.refusal(evidence, len(restored_CHW), case.model.domain.dtype)
+        if reason is not None:
+            return Widths(columns | {"uncertainty_reason": reason})
+        columns |= _statistics(self.bounds.scale * spread_N)
+        if not self.is_saved:
+            return Widths(columns)
+        return Widths(columns, *width_map(case.model, self.bounds.scale * spread_CHW))
+
+
+def intervals_of(
+    recipe: Recipe, fitted: Mapping[str, AutoTiledRestorer], device: torch.device
+) -> dict[str, PixelIntervals]:
+    """By restorer, of those that have an ``uncertainty``; ``fitted`` are the recipe's restorers on the
+    device."""
+    bounds = None if recipe.calibration is None else recipe.calibration.intervals
+    found = {}
+    for built in recipe.restorers:
+        if built.spec.uncertainty is not None:
+            uncertainty, restorer = UNCERTAINTIES[built.spec.uncertainty], fitted[built.name]
+            subject = uncertainty.subject(built.restorer)
+            if subject is not built.restorer:
+                restorer = AutoTiledRestorer(subject, identity(subject), device)
+            restore = partial(_restored, restorer)
+            found[built.name] = PixelIntervals(uncertainty, restore, bounds, recipe.job.save_uncertainty)
+    return found
+
+
+def _restored(restorer: AutoTiledRestorer, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+    return restorer(degraded_BCHW, condition)[0]
+
+
+def ratios_of(error_N: Tensor, spread_N: Tensor) -> tuple[float, ...]:
+    """For each of ``SHARES``: the least scale that leaves at most so many errors above scale times spread."""
+    ratio_N = (error_N / spread_N.clamp_min(1e-12)).sort().values
+    count = len(ratio_N)
+    outside = [int(share * count + 1e-9) for share in SHARES]
+    return tuple(0.0 if each >= count else float(ratio_N[count - 1 - each]) for each in outside)
+
+
+def width_map(model: Image, width_CHW: Tensor) -> tuple[Image, Download]:
+    """Half-widths in stored steps as an image like the model, whole ones rounded up; nothing but that in
+    it."""
+    domain = model.domain
+    span = domain.high - domain.low
+    own = Domain(domain.dtype, 0.0, span, domain.unit, domain.scales, (0.0,) * len(domain.offsets))
+    steps_1CHW = width_CHW[None] * span
+    if domain.is_integer:
+        steps_1CHW = steps_1CHW.ceil().clamp(0, own.storable[1])
+    arriving = download(steps_1CHW, domain.dtype)
+    if model.valid_HW is not None:  # then they are looked at here
+        arriving.wait()
+    shown = replace(model, alpha_HW=None).with_pixels(arriving.pixels_BHWC[0])
+    return replace(shown, domain=own, metadata=_metadata(model)), arriving
+
+
+def _metadata(model: Image) -> Metadata:
+    """Of the format that a map is stored in: no header that names anybody, nor offsets that move a width."""
+    name, channels = model.metadata.format, model.size[2]
+    has_offset = any(model.domain.offsets)
+    if name in ("geotiff", "nifti") and not has_offset:
+        return Metadata(name, model.metadata.entries)
+    if model.domain.dtype in ("uint8", "uint16") and channels in (1, 3) and name not in _KEPT[1:]:
+        return Metadata("png")
+    return Metadata("tiff")
+
+
+def _statistics(width_N: Tensor) -> dict[str, float]:
+    """Fractions of the data range."""
+    place = max(int(0.95 * len(width_N)) - 1, 0)
+    return {
+        "uncertainty_mean": float(width_N.mean()),
+        "uncertainty_p95": float(width_N.sort().values[place]),
+        "uncertainty_max": float(width_N.max()),
+    }
+
+
+def _chosen(image_CHW: Tensor, valid_1HW: Tensor | None) -> Tensor:
+    """(N,): the samples of valid pixels."""
+    return image_CHW.flatten() if valid_1HW is None else image_CHW[:, valid_1HW[0]].flatten()

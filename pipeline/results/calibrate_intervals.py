@@ -1,0 +1,108 @@
+"""From the tables of a benchmark to the scale of intervals in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import JobError
+from pipeline.ledger.run_folder import RunFolder
+from pipeline.ledger.schema import OK
+from pipeline.results.risk_control import fewest_images, losses, smallest_scale
+from pipeline.results.tables import read_metrics
+from pipeline.trust.intervals import SHARES, IntervalBounds, IntervalEvidence
+
+ALPHA = 0.1
+"""Mean share of samples outside."""
+_SPLITS = 50
+_COLUMNS = ["dataset", "key", "restorer", "status", "channels", "dtype", "uncertainty_evidence"]
+
+
+@dataclass(frozen=True)
+class IntervalRows:
+    """What a benchmark knows of one restorer's spread; one entry for each image x degradation."""
+
+    image: NDArray[np.int64]
+    ratios_NS: NDArray[np.float64]
+    """Row by row as ``IntervalEvidence.ratios``."""
+
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """Different ones."""
+        return np.unique(self.image)
+
+    def of(self, images: NDArray[np.int64]) -> IntervalRows:
+        """Some of them."""
+        chosen = np.isin(self.image, images)
+        return IntervalRows(self.image[chosen], self.ratios_NS[chosen])
+
+    def scale(self, alpha: float, delta: float) -> float:
+        """As ``smallest_scale``."""
+        return smallest_scale(self.ratios_NS, SHARES, self.image, alpha, delta)
+
+    def missed(self, scale: float) -> float:
+        """Mean share of samples outside, at most."""
+        return float(losses(scale, self.ratios_NS, SHARES, self.image).mean())
+
+
+def calibrate_intervals(run: RunFolder, restorer: str, delta: float) -> IntervalBounds:
+    """Bounds for a restorer with ``uncertainty``, for at least 1 - ``delta`` of calibrations.
+
+    ``JobError`` where too few of its images have a spread.
+    """
+    table = read_metrics(run, _COLUMNS)
+    found = [each for each in table.to_pylist() if each["restorer"] == restorer and each["status"] == OK]
+    found = [each for each in found if each["uncertainty_evidence"] is not None]
+    evidence = [IntervalEvidence.from_json(each["uncertainty_evidence"]) for each in found]
+    unsure = [place for place, each in enumerate(evidence) if each.spread > 0]
+    found, evidence = [found[place] for place in unsure], [evidence[place] for place in unsure]
+    rows = interval_rows(found, evidence)
+    try:
+        scale = rows.scale(ALPHA, delta)
+    except ValueError as error:
+        raise JobError(f"{run.job.output}: {restorer}: {error}") from None
+    return IntervalBounds(
+        method=evidence[0].method,
+        scale=scale,
+        alpha=ALPHA,
+        delta=round(delta, 9),
+        images=len(rows.images),
+        bands=tuple(sorted({each["channels"] for each in found})),
+        dtypes=tuple(sorted({each["dtype"] for each in found})),
+        samples=(min(each.samples for each in evidence), max(each.samples for each in evidence)),
+        brightness=_span([each.brightness for each in evidence]),
+        noise=_span([each.noise_level for each in evidence]),
+        saturated=max(each.saturated for each in evidence),
+        spread=_span([each.spread for each in evidence]),
+        held_out=held_out(rows, delta),
+    )
+
+
+def interval_rows(records: Sequence[Mapping[str, Any]], evidence: Sequence[IntervalEvidence]) -> IntervalRows:
+    """Out of records with ``dataset`` and ``key``."""
+    names = [f"{each['dataset']}\0{each['key']}" for each in records]
+    image = np.unique(names, return_inverse=True)[1] if names else np.zeros(0, np.int64)
+    ratios_NS = np.array([each.ratios for each in evidence], float).reshape(len(evidence), len(SHARES))
+    return IntervalRows(image, ratios_NS)
+
+
+def held_out(rows: IntervalRows, delta: float) -> float:
+    """Mean share outside of the images of one random half, with the scale of the other; -1 where it is too
+    few."""
+    images, rng = rows.images, np.random.default_rng(0)
+    if len(images) // 2 < fewest_images(ALPHA, delta):
+        return -1.0
+    missed = []
+    for _ in range(_SPLITS):
+        order = rng.permutation(images)
+        half = len(images) // 2
+        missed.append(rows.of(order[half:]).missed(rows.of(order[:half]).scale(ALPHA, delta)))
+    return float(np.mean(missed))
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
