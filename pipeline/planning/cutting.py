@@ -129,7 +129,8 @@ class Cutter:
 
 def _runs(bundles: pa.ChunkedArray) -> Iterator[tuple[int, bool]]:
     """Where each run of elements of one bundle ends, or of none; and whether it is one."""
-    if not len(bundles):
+    if not pc.any(pc.not_equal(bundles, "")).as_py():
+        yield len(bundles), False
         return
     codes = bundles.combine_chunks().dictionary_encode()
     numbers = codes.indices.to_numpy()

@@ -167,6 +167,8 @@ class KnownSources:
 
     def page(self, entries: Entries) -> tuple[pa.Table, NDArray[np.intp]]:
         """Rows of entries that are known, and the places of those that are not."""
+        if not len(self._window) and not self._read_on():
+            return SOURCES_SCHEMA.empty_table(), np.arange(len(entries))
         listed = _as_columns(entries)
         places = self._places(listed["key"].combine_chunks())
         rows = self._window.take(pa.array(np.maximum(places, 0))) if len(self._window) else None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from pipeline.storage.entries import Entries
 
 _NAMES = {".ds_store", "thumbs.db", "desktop.ini", ".directory", ".picasa.ini", ".nomedia", ".localized"}
-_HIDDEN = re.compile(r"[/\n]\._")
 _ENDINGS = (
     ".txt", ".md", ".html", ".htm", ".log", ".csv", ".tsv",  # words and tables
     ".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".xmp", ".aae", ".pp3",  # descriptions and edits
@@ -20,8 +17,7 @@ _LAST_DOTS = {each[each.rfind(".") :] for each in (*_NAMES, *_ENDINGS)}
 
 def images_of(page: Entries) -> Entries:
     """Those of a page that may be images by their names; most pages need not be looked through."""
-    text = "\n".join(page.keys)
-    if page.endings.isdisjoint(_LAST_DOTS) and not text.startswith("._") and not _HIDDEN.search(text):
+    if page.endings.isdisjoint(_LAST_DOTS) and "._" not in "\n".join(page.keys):
         return page
     return page.chosen([not is_no_image(key) for key in page.keys])
 

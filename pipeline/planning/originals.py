@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import JobError
 from pipeline.ledger.layout import Layout
@@ -29,6 +30,8 @@ class Originals:
     def refuse(self, rows: pa.Table) -> None:
         """Rows of one dataset's sources, each by the place of the object that it is read from; of those in
         one folder the first."""
+        if not pc.any(pc.or_(pc.not_equal(rows["at"], ""), pc.not_equal(rows["sealed"], ""))).as_py():
+            return
         ats, sealed = rows["at"].to_pylist(), rows["sealed"].to_pylist()
         folders: dict[str, int] = {}
         for place, at in enumerate(ats):

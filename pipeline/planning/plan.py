@@ -39,6 +39,8 @@ from pipeline.storage.folder import Folder
 from pipeline.units import unit_of
 from pipeline.wording import number_of
 
+_ROWS = 1 << 16
+"""Sources that are looked at together: units are written so many at once, which is quicker."""
 _GROUPS = 256
 """Groups that are looked at together."""
 
@@ -101,7 +103,7 @@ def _summary(listing: Listing, done: int, removed: int, left: int = 0, units: in
 
 
 def _left(listed: Folder, left: Left) -> Left:
-    for batch in read_batches(listed, columns=["source_id", "group"]):
+    for batch in read_batches(listed, columns=["source_id", "group"], rows=_ROWS):
         left.note(batch)
     for group in read_groups(listed):
         left.note_group(group)
@@ -159,7 +161,7 @@ def _units(run: RunFolder, listed: Folder, left: Left, workers: int) -> Iterator
 
 
 def _to_cut(listed: Folder, left: Left) -> Iterator[Rows]:
-    for batch in read_batches(listed):
+    for batch in read_batches(listed, rows=_ROWS):
         yield left.of_batch(batch)
     groups = read_groups(listed)
     while some := list(islice(groups, _GROUPS)):

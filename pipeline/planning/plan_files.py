@@ -49,7 +49,7 @@ UNITS_SCHEMA = pa.schema(
 )
 
 
-_UNIQUE = {"key", "size", "version", "source_id", "unit_id"}
+_UNIQUE = {"key", "size", "version", "source_id", "at", "unit_id"}
 """Columns of which no value comes twice, or hardly: no dictionary of them is begun."""
 
 
@@ -106,11 +106,11 @@ class PlanFile:
 
 
 def read_batches(
-    folder: Folder, key: str = SOURCES, columns: list[str] | None = None
+    folder: Folder, key: str = SOURCES, columns: list[str] | None = None, rows: int = 0
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of a Parquet file of the run folder, a batch in memory at a time."""
+    """Rows of a Parquet file of the run folder, a batch in memory at a time; of so many rows, if it is said."""
     with folder.open(key) as file:
-        yield from pq.ParquetFile(file).iter_batches(PlanFile.BATCH, columns=columns)
+        yield from pq.ParquetFile(file).iter_batches(rows or PlanFile.BATCH, columns=columns)
 
 
 def read_records(folder: Folder, key: str) -> Iterator[dict[str, Any]]:

@@ -63,18 +63,18 @@ class SourceLocator:
         name = dataset.name
         if name in self._private:
             return columns_of([self.identify(dataset, entry) for entry in page])
-        url, none = self._archives[name].url, [""] * len(page)
-        columns = {
-            each: pa.array(page.column(each), pa.string()) for each in ("key", "version", "attached", "at")
-        }
-        attached = columns["attached"] if "attached" in page.others else None
+        url, empty = self._archives[name].url, pa.repeat(pa.scalar(""), len(page))
+        columns = dict.fromkeys(("group", "bundle", "sealed"), empty)
+        for each in ("key", "version", "attached", "at"):
+            column = page.given(each)
+            columns[each] = empty if column is None else pa.array(column, pa.string())
+        attached = columns["attached"] if page.given("attached") else None
         columns["source_id"] = short_hashes((name, url), (columns["key"], columns["version"]), attached)
-        hashed = (("group", (name,)), ("bundle", (name, url)))
-        for each, parts in hashed:
-            given = page.others.get(each, none)
-            names = {text: text and short_hash(each, *parts, text) for text in set(given)}
-            columns[each] = pa.array([names[text] for text in given], pa.string())
-        columns |= {"dataset": pa.array([name] * len(page)), "sealed": pa.array(none, pa.string())}
+        for each, parts in (("group", (name,)), ("bundle", (name, url))):
+            if given := page.given(each):
+                names = {text: text and short_hash(each, *parts, text) for text in set(given)}
+                columns[each] = pa.array([names[text] for text in given], pa.string())
+        columns["dataset"] = pa.repeat(pa.scalar(name), len(page))
         return columns | {"size": pa.array(page.sizes, pa.int64())}
 
     def _sealed(self, source: Source) -> Source:

@@ -48,8 +48,12 @@ class Entries(Sequence[Entry]):
 
     def column(self, name: str) -> list[Any]:
         """A field of all entries."""
-        given = (self.keys, self.sizes, self.versions)
-        return given[_NAMES.index(name)] if name in _NAMES[:3] else self.others.get(name, [""] * len(self))
+        return self.given(name) or [""] * len(self)
+
+    def given(self, name: str) -> list[Any] | None:
+        """The same; ``None`` where it is empty in all of them."""
+        columns = (self.keys, self.sizes, self.versions)
+        return columns[_NAMES.index(name)] if name in _NAMES[:3] else self.others.get(name)
 
     def chosen(self, mask: Sequence[bool]) -> Entries:
         """Those for which ``mask`` is true."""
@@ -58,6 +62,8 @@ class Entries(Sequence[Entry]):
     def at(self, places: Iterable[int]) -> Entries:
         """Those at these places."""
         wanted = list(places)
+        if wanted == list(range(len(self))):
+            return self
         return self._mapped(lambda column: [column[place] for place in wanted])
 
     def _mapped(self, change: Any) -> Entries:

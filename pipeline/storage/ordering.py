@@ -45,8 +45,8 @@ def each_key_once(pages: Iterator[Entries], url: str) -> Iterator[Entries]:
     for page in pages:
         if not page:
             continue
-        before = [last, *page.keys[:-1]]
         if (last is not None and last >= page.keys[0]) or any(map(ge, page.keys, page.keys[1:])):
+            before = [last, *page.keys[:-1]]
             page = page.chosen(
                 [_is_new(key, other, url) for key, other in zip(page.keys, before, strict=True)]
             )

@@ -76,6 +76,8 @@ def _values(column: pa.Array, name: str, first: int, where: str) -> list[Any]:
         row, value = _first_that_is_no_number(column, kind, first)
         raise JobError(f"{where}: row {row:,}: {name} is {value!r}, and has to be a number") from None
     most = 255 if name == "noise_level" else None
+    if name != "noise_level" and all([value is None or value >= 0 for value in values]):
+        return values
     for place, value in enumerate(values):
         if value is not None and not (value >= 0 and (most is None or value <= most)):
             raise JobError(
@@ -108,6 +110,6 @@ def _as_json(column: pa.Array) -> pa.Array:
 
 
 def _refuse_empty(values: list[Any], first: int, where: str) -> None:
-    for place, value in enumerate(values):
-        if not value:
-            raise JobError(f"{where}: row {first + place:,} is empty; take the row out")
+    if not all(values):
+        place = next(place for place, value in enumerate(values) if not value)
+        raise JobError(f"{where}: row {first + place:,} is empty; take the row out")

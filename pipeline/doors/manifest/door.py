@@ -23,10 +23,11 @@ from pipeline.jobs.datasets import Dataset
 from pipeline.jobs.stores import ManifestStore, is_manifest
 from pipeline.storage import folder as storage
 from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder, absolute_url
 from pipeline.storage.patterns import matcher
 
-Pages = Iterator[list[Entry]]
+Pages = Iterator[Entries]
 
 
 class ManifestArchive:
@@ -51,8 +52,8 @@ class ManifestArchive:
         matches = None if pattern == "*" else matcher(pattern)
         hashes = array("q")  # 8 bytes a row, so that ten million fit
         for page in self._read(counts):
-            hashes.extend(hash(entry.key) for entry in page)
-            chosen = page if matches is None else [entry for entry in page if matches(entry.key)]
+            hashes.extend(map(hash, page.keys))
+            chosen = page if matches is None else page.chosen([matches(key) for key in page.keys])
             if chosen:
                 yield chosen
         self._refuse_twice(hashes)
@@ -99,14 +100,16 @@ class ManifestArchive:
 
     def _refuse_twice(self, hashes: array[int]) -> None:
         found = np.array(hashes, np.int64)
+        if not (np.diff(np.sort(found)) == 0).any():
+            return
         order = np.argsort(found, kind="stable")
         twice = np.flatnonzero(np.diff(found[order]) == 0)
-        if len(twice):
-            first, second = (int(order[twice[0] + step]) + 1 for step in (0, 1))
-            raise JobError(
-                f"{self._where}: rows {first:,} and {second:,} name one image, and {len(twice) - 1:,} more "
-                "are there twice; give each once"
-            )
+        at = twice[np.argmin(order[twice])]
+        first, second = (int(order[at + step]) + 1 for step in (0, 1))
+        raise JobError(
+            f"{self._where}: rows {first:,} and {second:,} name one image, and {len(twice) - 1:,} more "
+            "are there twice; give each once"
+        )
 
     def uri(self, at: str) -> str:
         """The address itself."""

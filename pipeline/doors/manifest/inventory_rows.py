@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.doors.manifest.inventory import OLD_VERSIONS, Inventory, column_of
 from pipeline.doors.manifest.tables import Table
 from pipeline.errors import JobError
-from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 
 _NAMES = {"s3": ("bucket", "key"), "gs": ("bucket", "name")}
 _FALSE = ("false", "False", False)
@@ -18,7 +18,7 @@ _TRUE = ("true", "True", True)
 
 def inventory_entries(
     inventory: Inventory, table: Table, left_out: Counter[str], where: str
-) -> Iterator[list[Entry]]:
+) -> Iterator[Entries]:
     """The newest version of every object that is no folder's marker. ``JobError`` where a column lacks."""
     bucket, key = (_needed(table, name, where) for name in _NAMES[inventory.scheme])
     others = {name: column_of(table.names, name) for name in ("size", "etag", "islatest", "isdeletemarker")}
@@ -28,7 +28,7 @@ def inventory_entries(
             name: batch[column].to_pylist() if column is not None else [None] * len(batch)
             for name, column in others.items()
         }
-        yield list(_entries(inventory, batch[bucket].to_pylist(), batch[key].to_pylist(), columns, left_out))
+        yield _entries(inventory, batch[bucket].to_pylist(), batch[key].to_pylist(), columns, left_out)
 
 
 def _entries(
@@ -37,17 +37,21 @@ def _entries(
     keys: list[str],
     columns: dict[str, list[Any]],
     left_out: Counter[str],
-) -> Iterator[Entry]:
-    for bucket, key, size, etag, latest, deleted in zip(buckets, keys, *columns.values(), strict=True):
-        if latest in _FALSE or deleted in _TRUE:
-            left_out[OLD_VERSIONS] += 1
-            continue
-        name = inventory.key(key)
-        if name.endswith("/") and int(size or 0) == 0:
-            continue
-        length = -1 if size in (None, "") else int(size)
-        version = (etag or "").strip('"') or (f"{length}" if length >= 0 else "")
-        yield Entry(name, length, version, at=f"{inventory.scheme}://{bucket}/{name}")
+) -> Entries:
+    flags = zip(columns["islatest"], columns["isdeletemarker"], strict=True)
+    newest = [latest not in _FALSE and deleted not in _TRUE for latest, deleted in flags]
+    if old := newest.count(False):
+        left_out[OLD_VERSIONS] += old
+    names = [inventory.key(key) for key in keys]
+    sizes = [-1 if size in (None, "") else int(size) for size in columns["size"]]
+    versions = [
+        (tag or "").strip('"') or (str(size) if size >= 0 else "")
+        for tag, size in zip(columns["etag"], sizes, strict=True)
+    ]
+    ats = [f"{inventory.scheme}://{bucket}/{name}" for bucket, name in zip(buckets, names, strict=True)]
+    page = Entries(names, sizes, versions, {"at": ats})
+    markers = [name.endswith("/") and size < 1 for name, size in zip(names, sizes, strict=True)]
+    return page.chosen([new and not marker for new, marker in zip(newest, markers, strict=True)])
 
 
 def _needed(table: Table, name: str, where: str) -> str:

@@ -13,8 +13,9 @@ from pipeline.attached import Attached
 from pipeline.doors.manifest.columns import ADDRESS, KEY, Columns
 from pipeline.doors.manifest.place import is_absolute, key_of
 from pipeline.errors import JobError
-from pipeline.storage.base import Entry
+from pipeline.storage.entries import Entries
 
+_PLAIN = ("s3://", "gs://", "/")
 _ATTACHED = ("reference", "clear", "mask", "noise_level")
 
 
@@ -30,22 +31,29 @@ class Rows:
     where: str
     """The manifest, for messages."""
 
-    def entries(self, batch: pa.RecordBatch, first: int) -> list[Entry]:
+    def entries(self, batch: pa.RecordBatch, first: int) -> Entries:
         """``JobError`` names the row with a value that is wrong."""
         found = self.columns.lists(batch, first, self.where)
         addresses = found[KEY if self.columns.is_keyed else ADDRESS]
         self._refuse_signed(addresses, first)
         keys, ats = self._named(addresses)
-        sizes = [-1 if each is None else each for each in found.get("size", [None] * len(keys))]
+        none = [None] * len(keys)
+        sizes = [-1 if each is None else each for each in found.get("size", none)]
+        # The ETag without its quotes; else the size, which changes with most changes.
         versions = [
-            _version(*each) for each in zip(found.get("etag", [None] * len(keys)), sizes, strict=True)
+            tag.strip('"') if tag else str(size) if size >= 0 else ""
+            for tag, size in zip(found.get("etag", none), sizes, strict=True)
         ]
-        groups = [each or "" for each in found.get("group", [None] * len(keys))]
-        attached = self._attached(found, len(keys))
-        return list(map(Entry, keys, sizes, versions, attached, ats, groups))
+        others = {"at": ats, "group": [each or "" for each in found.get("group", ())]}
+        others["attached"] = self._attached(found, len(keys))
+        return Entries(
+            keys, sizes, versions, {name: column for name, column in others.items() if any(column)}
+        )
 
     def _named(self, addresses: Sequence[str]) -> tuple[list[str], list[str]]:
         """Keys, and the addresses that they are read by."""
+        if not self.columns.is_keyed and not self.named_base and (begin := _common_beginning(addresses)):
+            return [each[len(begin) :].lstrip("/") for each in addresses], list(addresses)
         if self.columns.is_keyed or not any(map(is_absolute, addresses)):
             keys = [each.removeprefix("./") for each in addresses]
             return keys, [f"{self.base}/{each}" for each in keys]
@@ -64,7 +72,7 @@ class Rows:
     def _attached(self, found: dict[str, list[Any]], count: int) -> list[str]:
         names = [name for name in _ATTACHED if name in found]
         if not names and not self.columns.carried:
-            return [""] * count
+            return []
         return [self._attached_at(found, place).text for place in range(count)]
 
     def _attached_at(self, found: dict[str, list[Any]], place: int) -> Attached:
@@ -87,6 +95,8 @@ class Rows:
         )
 
     def _refuse_signed(self, addresses: Sequence[str], first: int) -> None:
+        if "?" not in "".join(addresses):
+            return
         for place, address in enumerate(addresses):
             if "?" in address and has_secret(address):
                 raise JobError(
@@ -95,6 +105,10 @@ class Rows:
                 )
 
 
-def _version(etag: str | None, size: int) -> str:
-    """The ETag without its quotes; else the size, which changes with most changes."""
-    return etag.strip('"') if etag else f"{size}" if size >= 0 else ""
+def _common_beginning(addresses: Sequence[str]) -> str:
+    """``s3://``, or ``/`` of paths, where all begin so, as in most lists; nothing where they do not, or where
+    a key is less than the rest of its address."""
+    begins = next((each for each in _PLAIN if addresses and addresses[0].startswith(each)), "")
+    if not begins or not all([each.startswith(begins) for each in addresses]):
+        return ""
+    return "" if begins == "/" and any("://" in each for each in addresses) else begins
