@@ -2,8 +2,8 @@
 
 A synthetic listing (a store that answers from arithmetic) and a synthetic ledger, both through the code that
 every run goes through: planned, committed unit by unit, compacted, verified without objects, reported; then
-1,000 images are added and all is done again; then nothing is new. Each stage is a process of its own: seconds
-of the cores (threads included), memory that it added at its peak, requests to the run folder.
+1,000 images, or ``--new``, are added and all is done again; then nothing is new. Each stage is a process of
+its own: seconds of the cores (with threads), memory that it added at its peak, requests to the run folder.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ FIRST: dict[str, Callable[[RunFolder], Any]] = {
 }
 STAGES = {
     **FIRST,
-    **{f"{name}, 1,000 new": stage for name, stage in FIRST.items()},
+    **{f"{name}, some new": stage for name, stage in FIRST.items()},
     "(conclude)": concluded,
     "nothing new": unchanged,
 }
@@ -251,7 +251,7 @@ def main() -> None:
     if chosen.stage:
         print(json.dumps(measured(chosen.stage, chosen.folder, chosen.images[0])))
         return
-    results = [(count, list(run_stages(count, chosen.scratch))) for count in chosen.images]
+    results = [(count, list(run_stages(count, chosen.new, chosen.scratch))) for count in chosen.images]
     print("| stage |", *(f"{count:,} images |" for count, _ in results), "exponent |")
     print("| --- |", *("--- |" for _ in results), "--- |")
     for index, name in enumerate(STAGES):
@@ -275,16 +275,17 @@ def exponent(row: list[tuple[int, dict[str, Any]]]) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, nargs="+", default=[10_000])
+    parser.add_argument("--new", type=int, default=1000, help="how many images are added")
     parser.add_argument("--scratch", help="where the run folders go; some 20 kB an image in 32 are needed")
     parser.add_argument("--stage", choices=STAGES, help="one stage alone, in --folder: what the script calls")
     parser.add_argument("--folder")
     return parser.parse_args()
 
 
-def run_stages(count: int, scratch: str | None) -> Iterator[dict[str, Any]]:
+def run_stages(count: int, new: int, scratch: str | None) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="restora-scale-", dir=scratch) as folder:
         for name in STAGES:
-            images = count + 1000 if "new" in name or name == "(conclude)" else count
+            images = count + new if "new" in name or name == "(conclude)" else count
             command = [sys.executable, __file__, "--stage", name, "--folder", folder, "--images", str(images)]
             path = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
             environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}

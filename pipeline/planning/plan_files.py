@@ -108,7 +108,7 @@ class PlanFile:
 def read_batches(
     folder: Folder, key: str = SOURCES, columns: list[str] | None = None, rows: int = 0
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of a Parquet file of the run folder, a batch in memory at a time; of so many rows, if it is said."""
+    """Rows of a Parquet file of the run folder, a batch of so many in memory at a time."""
     with folder.open(key) as file:
         yield from pq.ParquetFile(file).iter_batches(rows or PlanFile.BATCH, columns=columns)
 
