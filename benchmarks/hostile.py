@@ -3,8 +3,8 @@
     python benchmarks/hostile.py [--files 10000] [--seed 0]
 
 Prints how often each reason was given and fails unless every file has its row, every whole one has the very
-output that it has in a run without the others, none that was cut or ends in zeros is ok with other pixels,
-one run sufficed, and no unit took longer than 20 seconds. Peak memory is printed.
+output that it has in a run without the others, none that was cut or ends in other bytes is ok with other
+pixels, one run sufficed, and no unit took longer than 20 seconds. Peak memory is printed.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _geotiffs() -> Iterator[tuple[str, bytes]]:
 
 
 def segment_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The middle strip or tile listed as shorter, and its second half as zeros; all else as it was."""
+    """The middle strip or tile listed as shorter, and with other ends; all else as it was."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page, order = file.pages[0], file.byteorder
         tag = page.tags.get(325) or page.tags[279]
@@ -56,33 +56,38 @@ def segment_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
     for share in _SHARES:
         shorter = struct.pack(order + code, int(count * share))
         yield f"cut at {share}", data[:at] + shorter + data[at + width :]
-    for zeros in (count - count // 2, *_TAILS):
-        start, end = offset + count - min(zeros, count), offset + count
-        yield _named(zeros), data[:start] + bytes(end - start) + data[end:]
+    for name, stream in other_ends(data[offset : offset + count]):
+        yield name, data[:offset] + stream + data[offset + count :]
 
 
-def _named(zeros: int) -> str:
-    return f"zeros {zeros}" if zeros in _TAILS else "half zeros"
+def other_ends(stream: bytes) -> Iterator[tuple[str, bytes]]:
+    """Other bytes in the place of the last ones: nothing written, flash erased, blocks of elsewhere."""
+    for zeros in _TAILS:
+        yield f"zeros {zeros}", stream[:-zeros] + bytes(min(zeros, len(stream)))
+    head, size = stream[: len(stream) // 2], len(stream) - len(stream) // 2
+    last = head[-512:]
+    yield "half zeros", head + bytes(size)
+    yield "half ones", head + b"\xff" * size
+    yield "half repeated", head + (last * (size // len(last) + 1))[:size]
+    yield "half random", head + np.random.default_rng(size).bytes(size)
 
 
 def file_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The file cut, and its second half as zeros."""
+    """The file cut, and with other ends."""
     for share in _SHARES:
         yield f"cut at {share}", data[: int(len(data) * share)]
-    for zeros in (len(data) - len(data) // 2, *_TAILS):
-        yield _named(zeros), data[:-zeros] + bytes(zeros)
+    yield from other_ends(data)
 
 
 def frame_cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The frame of a DICOM object cut, and its second half as zeros, in an object that is whole."""
+    """The frame of a DICOM object cut, and with other ends, in an object that is whole."""
     import pydicom
     from pydicom.encaps import encapsulate, generate_frames
 
     dataset = pydicom.dcmread(io.BytesIO(data))
     (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
     cut = {f"cut at {share}": frame[: int(len(frame) * share)] for share in _SHARES}
-    for zeros in (len(frame) - len(frame) // 2, *_TAILS):
-        cut[_named(zeros)] = frame[:-zeros] + bytes(zeros)
+    cut |= dict(other_ends(frame))
     for name, shorter in cut.items():
         dataset.PixelData = encapsulate([shorter + bytes(len(shorter) % 2)])
         file = io.BytesIO()

@@ -91,6 +91,27 @@ def zeros(data: bytes, rng: Rng) -> bytes:
     return data[:start] + bytes(len(data) - start)
 
 
+def _ones(data: bytes, rng: Rng) -> bytes:
+    head = _most(data, rng)
+    return head + b"\xff" * (len(data) - len(head))
+
+
+def _repeated(data: bytes, rng: Rng) -> bytes:
+    head = _most(data, rng)
+    last = head[-512:] or b"\0"
+    return head + (last * (len(data) // len(last) + 1))[: len(data) - len(head)]
+
+
+def _foreign(data: bytes, rng: Rng) -> bytes:
+    head = _most(data, rng)
+    return head + rng.bytes(len(data) - len(head))
+
+
+def _most(data: bytes, rng: Rng) -> bytes:
+    """All but the last quarter at least: that a few bytes are others, some codecs cannot tell."""
+    return data[: int(rng.integers(len(data) * 3 // 4))]
+
+
 def _hole(data: bytes, rng: Rng) -> bytes:
     start, end = _slice(data, rng)
     return data[:start] + bytes(end - start) + data[end:]
@@ -159,6 +180,9 @@ def _behind(data: bytes, rng: Rng) -> bytes:
 DAMAGES: Mapping[str, Callable[[bytes, Rng], bytes]] = {
     "cut": cut,
     "zeros": zeros,
+    "ones": _ones,
+    "repeated": _repeated,
+    "foreign": _foreign,
     "hole": _hole,
     "noise": _noise,
     "bytes": _some_bytes,
@@ -172,6 +196,8 @@ DAMAGES: Mapping[str, Callable[[bytes, Rng], bytes]] = {
     "appended": _appended,
     "behind": _behind,
 }
+OTHER_ENDS = ("zeros", "ones", "repeated", "foreign")
+"""Damages that put other bytes in the place of the last ones."""
 UNPACKED = (
     *("nifti", "tiff deep planes", "dicom CT_small.dcm", "dicom MR_small.dcm"),
     "tiff with metadata",

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from pipeline.errors import ImageError
 from pipeline.formats.avif_boxes import GAIN_MAP, clean_aperture, code_points_at, properties
-from pipeline.formats.avif_items import images
+from pipeline.formats.avif_ends import check_needed, check_written
 from pipeline.formats.base import (
     EXIF,
     GAIN_MAP_LEFT,
@@ -61,12 +61,13 @@ class Avif:
         """uint8 grey or RGB; sequences and more than 8 bits are refused."""
         with codec_errors("AVIF"):
             _check_header(data, limits)
-            _check_written(data)
+            check_written(data)
             with Pillow.open(io.BytesIO(data), formats=["AVIF"]) as picture:
                 entries = _entries(picture.info) | _described(data)
-                samples_HWC = np.asarray(picture).reshape(picture.height, picture.width, -1)
-                samples_HWC = _seen(samples_HWC, data)
                 bands = [band for band in picture.getbands() if band != "A"]
+                samples_HWC = _samples(picture)
+            check_needed(data, samples_HWC, _decoded)
+            samples_HWC = _seen(samples_HWC, data)
         has_alpha = len(bands) < samples_HWC.shape[2]
         return Image(
             pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, : len(bands)]),
@@ -137,17 +138,13 @@ def _check_header(data: bytes, limits: Limits) -> None:
         raise ImageError("UNREADABLE", "the AVIF file holds no image")
 
 
-def _check_written(data: bytes) -> None:
-    """Every image in the file ends in a byte that is not zero, as the last bit of a tile is one.
+def _decoded(data: bytes) -> NDArray[Any]:
+    with Pillow.open(io.BytesIO(data), formats=["AVIF"]) as picture:
+        return _samples(picture)
 
-    The decoder takes zeros for codes like others (AV1, section 8.2.4: behind the last code of a tile stands a
-    one, and zeros to the end of its byte; more of them would be padding, for which stills have no use).
-    """
-    for start, end in images(data):
-        if end > len(data):
-            raise ImageError("TRUNCATED", "an image of the AVIF file ends after the file does")
-        if start < end and data[end - 1] == 0:
-            raise ImageError("TRUNCATED", "the pixel data of the AVIF file were not written to their end")
+
+def _samples(picture: Pillow.Image) -> NDArray[Any]:
+    return np.asarray(picture).reshape(picture.height, picture.width, -1)
 
 
 def _entries(info: dict[Any, Any]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,13 +19,22 @@ _FILLINGS = (
     *(bytes((first,)) + bytes(range(1, 255)) * 8 for first in range(9, 256, 19)),
 )
 """Codes to go on with, whatever code was begun: the first repeats the row above, the others draw."""
-_END_OF_BLOCK = "000000000001" * 2
-"""Behind the last row of group 4 (T.6, section 2.4.1.1)."""
+_OTHER_CODES = tuple(bytes((first, second, 91)) * 9 for first in range(7, 256, 19) for second in (110, 183))
+"""Codes in the place of others: where one of them is none, decoders leave the rest of the row white."""
+_ENDS_OF_BLOCK = ("000000000001" * 2, "0000000000011" * 2)
+"""Behind the last row of group 4 (T.6, section 2.4.1.1), and of group 3 with rows of two dimensions."""
+_NEEDLESS_FAX = 3
+"""Bytes behind the last row that no writer adds: an end of line has 12 bits."""
+_ZEROS_BEHIND_FAX = 2
+"""Bytes of zeros in which a code ends, and that fill a word."""
 _END_OF_INFORMATION = "100000001"
 """Behind the last code of LZW (TIFF 6.0, section 13), with zeros before and behind it."""
+_NARROW = 32
 _STEP = 1 << 20
 _LZMA_MEMORY = 1 << 28
 """Four times what the highest preset of xz asks for."""
+
+FaxDecoder = Callable[[bytes], NDArray[np.generic] | None]
 
 
 def ends_with_marker(stream: bytes) -> bool:
@@ -62,7 +72,26 @@ def lzw_ends(stream: bytes) -> bool:
 
     Zeros in the place of codes are codes of black.
     """
-    return not stream.endswith(b"\0") or _ends_with_bits(stream.rstrip(b"\0"), _END_OF_INFORMATION)
+    return not stream.endswith(b"\0") or lzw_has_end(stream)
+
+
+def lzw_has_end(stream: bytes) -> bool:
+    """Whether an LZW stream closes with its end mark."""
+    return _ends_with_bits(stream.rstrip(b"\0"), _END_OF_INFORMATION)
+
+
+def packbits_end(stream: bytes, sizes: Collection[int] = ()) -> bool:
+    """Whether a PackBits stream (TIFF 6.0, section 9) ends with a run, and holds as much as it may.
+
+    One byte behind the last run is none of its own: some writers round lengths up.
+    """
+    for runs in (stream, stream[:-1]):
+        try:
+            size = len(imagecodecs.packbits_decode(runs))
+            return not sizes or size in sizes
+        except imagecodecs.PackbitsError:
+            continue
+    return False
 
 
 def was_not_written(stream: bytes) -> bool:
@@ -70,19 +99,41 @@ def was_not_written(stream: bytes) -> bool:
     return stream.endswith(bytes(_FEW_ZEROS))
 
 
-def fax_is_whole(encoded: bytes, decode: Callable[[bytes], NDArray[np.generic] | None]) -> bool:
-    """Whether CCITT data (ITU-T T.4, T.6) code every row: whatever follows them then changes nothing.
+def fax_is_whole(encoded: bytes, decode: FaxDecoder) -> bool:
+    """Whether CCITT data (ITU-T T.4, T.6) code every row, and end with the last of them.
 
-    Decoders take missing rows for white ones.
+    Decoders take missing rows for white ones, and stop when they have all rows: other data in the place of
+    codes make too few of them, or too many.
     """
-    core = encoded.rstrip(b"\0")  # no code ends in a whole byte of zeros
-    if _ends_with_bits(core, _END_OF_BLOCK):
+    core = encoded.rstrip(b"\0")
+    if any(_ends_with_bits(core, end) for end in _ENDS_OF_BLOCK):
         return True
     decoded = decode(encoded)
-    return decoded is not None and all(
-        (other := decode(core + filling)) is not None and np.array_equal(other, decoded)
+    zeros_of_code = 8 if len(encoded) - len(core) <= _ZEROS_BEHIND_FAX else 1
+    return (
+        decoded is not None
+        and any(_has_all(core, zeros, decoded, decode) for zeros in range(zeros_of_code))
+        and not _is_needless(core, decoded, decode)
+    )
+
+
+def _has_all(core: bytes, zeros: int, decoded: NDArray[np.generic], decode: FaxDecoder) -> bool:
+    """Whether fax codes and so many zeros, with which the last code may end, are all rows."""
+    return all(
+        _is_same(decoded, decode(core + bytes(((filling[0] | 0x80) >> zeros,)) + filling))
         for filling in _FILLINGS
     )
+
+
+def _is_needless(core: bytes, decoded: NDArray[np.generic], decode: FaxDecoder) -> bool:
+    """Whether the last codes may be others; not asked of narrow images, of which most codes are too long."""
+    kept = core[:-_NEEDLESS_FAX]
+    is_narrow = decoded.shape[-2] < _NARROW
+    return not is_narrow and all(_is_same(decoded, decode(kept + other)) for other in _OTHER_CODES)
+
+
+def _is_same(decoded: NDArray[np.generic], other: NDArray[np.generic] | None) -> bool:
+    return other is not None and np.array_equal(decoded, other)
 
 
 def _ends_with_bits(encoded: bytes, end: str) -> bool:

@@ -1,8 +1,8 @@
-"""Whether the pixel stream of a WebP file was written to its end: to its decoder, zeros are codes as others.
+"""Whether the pixel stream of a WebP file was written to its end: to its decoder, any bytes are codes.
 
-Whatever bytes stand in a stream, they decode to some image. What tells an encoder's own end from zeros in its
-place is that an encoder writes no more than it needs. Zeros that are by chance just what an encoder would
-have written for the image that they decode to cannot be told apart by anyone.
+Whatever bytes stand in a stream, they decode to some image. What tells an encoder's own end from zeros, ones
+or another file's bytes in its place is that an encoder writes no more than it needs. Bytes that are by chance
+just what an encoder would have written for the image that they decode to cannot be told apart by anyone.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from pipeline.errors import ImageError
 
 STREAMS = (b"ALPH", b"VP8 ", b"VP8L")
-_OWN_ZEROS_LOSSLESS = 2
-"""At the end of a lossless stream: the last codes of the image, and a byte to fill a word of the encoder."""
+_OWN_LOSSLESS = 2
+"""Bytes at the end of a lossless stream that its image may do without: they fill a word of the encoder."""
+_ONES = b"\xff" * 8
+"""An end of as many longest codes: repeated pixels are written otherwise."""
 _OWN_ZEROS_LOSSY = 6
 """At the end of a lossy stream: what the decoder reads ahead, and the 32 bits with which RFC 6386
 (section 7.3) and libvpx end one; libwebp ends with up to 9."""
@@ -49,15 +51,12 @@ def file_is_whole(data: bytes) -> bool:
 
 
 def was_not_written(kind: bytes, stream: bytes) -> bool:
-    """Whether zeros stand where the end of a stream should.
-
-    They are the shortest codes: where they stand for others, the image is full before they are at their end,
-    and does not need the last ones.
+    """Whether other bytes stand where the end of a stream should: the image does not need the last of them,
+    or means the same with others (that it needs more of them, the decoder notices).
     """
     if kind == b"VP8L":
-        needless = _OWN_ZEROS_LOSSLESS
-        return stream.endswith(bytes(needless + 1)) and _decoded(kind, stream[:-needless]) is not None
-    if kind != b"VP8 " or not stream.endswith(b"\0"):
+        return stream.endswith(_ONES) or _is_same(kind, stream, stream[: -_OWN_LOSSLESS - 1])
+    if kind != b"VP8 ":
         return False
     needless = _OWN_ZEROS_LOSSY + 1
     if stream.endswith(bytes(needless)) and _decoded(kind, stream[:-needless]) is not None:
@@ -82,8 +81,13 @@ def _is_inside_an_interval(stream: bytes) -> bool:
     """
     core = stream.rstrip(b"\0")
     below = core[:-1] + bytes((core[-1] - 1,)) + b"\xff" * (len(stream) - len(core)) if core else b""
-    one, other = _decoded(b"VP8 ", stream), _decoded(b"VP8 ", below)
-    return one is not None and other is not None and np.array_equal(one, other)
+    return _is_same(b"VP8 ", stream, below)
+
+
+def _is_same(kind: bytes, stream: bytes, other: bytes) -> bool:
+    """Whether both decode, and to the same pixels; libwebp makes others of some that are a byte too short."""
+    decoded = _decoded(kind, other)
+    return decoded is not None and np.array_equal(decoded, _decoded(kind, stream))  # type: ignore[arg-type]
 
 
 def _decoded(kind: bytes, stream: bytes) -> NDArray[np.uint8] | None:

@@ -21,11 +21,12 @@ from pipeline.formats.geotiff.directory import BYTE_ORDERS, HEIGHT, WIDTH, Direc
 from pipeline.formats.geotiff.format import RASTER_HEADER, GeoTiff, header_of
 from pipeline.formats.geotiff.gdal import opened_file
 from pipeline.formats.geotiff.header import RasterHeader
-from pipeline.formats.geotiff.limits import check_directory, compression_of, segments_of
+from pipeline.formats.geotiff.limits import check_directory, segment_check_of, segments_of
 from pipeline.formats.geotiff.profile import profile_entries
 from pipeline.formats.geotiff.reading import check_raster, data_mask, has_own_mask, read_mask, read_part
 from pipeline.formats.raster import MAGIC_BYTES, driver_of
 from pipeline.formats.raster import header_of as raster_header_of
+from pipeline.formats.tiff.segments import SegmentCheck
 from pipeline.imaging.image import Image, Metadata
 from pipeline.quarantine import read_failure
 from pipeline.scenes.geometry import Range
@@ -166,11 +167,11 @@ class Scene:
 
     def sha256(self) -> str:
         """Of the whole file, read once more; ``ImageError("TRUNCATED")`` for a block that ends early."""
-        blocks, compression = list[tuple[int, int]](), 1
+        blocks, check = list[tuple[int, int]](), SegmentCheck(compression=1)
         if self._directory is not None:
-            blocks, compression = segments_of(self._directory), compression_of(self._directory)
+            blocks, check = segments_of(self._directory), segment_check_of(self._directory)
         with self._failures(), self._folder.open(self._key) as file:
-            return digest_of_whole(file, blocks, compression)
+            return digest_of_whole(file, blocks, check)
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:

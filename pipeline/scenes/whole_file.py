@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Iterable
 from typing import IO
 
-from pipeline.formats.tiff.segments import check_segments
+from pipeline.formats.tiff.segments import SegmentCheck
 
 _PIECE = 1 << 22
 
 
-def digest_of_whole(file: IO[bytes], blocks: Iterable[tuple[int, int]], compression: int) -> str:
+def digest_of_whole(file: IO[bytes], blocks: Iterable[tuple[int, int]], check: SegmentCheck) -> str:
     """SHA-256 of the file, in hex.
 
     ``blocks`` are offset and length of its strips or tiles. Raises ``ImageError("TRUNCATED")`` for one that
@@ -27,8 +27,9 @@ def digest_of_whole(file: IO[bytes], blocks: Iterable[tuple[int, int]], compress
         while waiting and sum(waiting[0]) <= end:
             offset, count = waiting.popleft()
             start = max(offset - first, 0)
-            check_segments([bytes(held[start : start + count])], compression)
+            check.add(bytes(held[start : start + count]))
         kept = min(waiting[0][0], end) if waiting else end
         del held[: max(kept - first, 0)]
         first = max(kept, first)
+    check.finish()
     return digest.hexdigest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Iterator, Mapping
 
 import imagecodecs
 from pydicom.dataset import Dataset
@@ -19,11 +20,14 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from pipeline.errors import ImageError
-from pipeline.formats.completeness import ends_with_marker, jpeg_is_whole
+from pipeline.formats.completeness import ends_with_marker, jpeg_is_whole, packbits_end
 
+_RLE_HEADER = struct.Struct("<16I")
+"""How many planes of bytes there are, and where each begins."""
 _CHECKS: Mapping[UID, Callable[[bytes], bool]] = {
     JPEGBaseline8Bit: lambda frame: jpeg_is_whole(frame, imagecodecs.jpeg8_decode),
     **dict.fromkeys(
@@ -47,10 +51,23 @@ _CHECKS: Mapping[UID, Callable[[bytes], bool]] = {
 def check_frames(dataset: Dataset, syntax: UID, count: int) -> None:
     """``ImageError("TRUNCATED")`` for a frame that ends early."""
     is_whole = _CHECKS.get(syntax)
+    if syntax == RLELossless:
+        pixels = dataset.Rows * dataset.Columns
+        is_whole = lambda frame: all(packbits_end(each, (pixels,)) for each in _rle_segments(frame))  # noqa: E731
     if is_whole is None:
         return
     if not all(map(is_whole, generate_frames(dataset["PixelData"].value, number_of_frames=count))):
         raise frame_ended_early()
+
+
+def _rle_segments(frame: bytes) -> Iterator[bytes]:
+    """The planes of bytes of an RLE frame (PS3.5, annex G); none where its header is not one."""
+    if len(frame) < _RLE_HEADER.size:
+        return
+    count, *starts = _RLE_HEADER.unpack_from(frame)
+    starts = starts[:count]
+    for start, end in zip(starts, [*starts[1:], len(frame)], strict=True):
+        yield frame[start:end]
 
 
 def frame_ended_early() -> ImageError:

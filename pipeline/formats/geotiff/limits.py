@@ -37,7 +37,7 @@ from pipeline.formats.tiff.first_page import (
     is_reduced,
     preview,
 )
-from pipeline.formats.tiff.segments import JPEG, check_segments, check_tables
+from pipeline.formats.tiff.segments import JPEG, SegmentCheck, check_tables, sizes_of
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 """Types of samples that are read and written."""
@@ -130,8 +130,23 @@ def check_segment_data(directory: Directory, data: bytes) -> None:
     """``ImageError("TRUNCATED")`` for a strip or tile that ends early, as far as its own bytes show it."""
     if compression_of(directory) == JPEG:
         check_tables(directory.tags.get(JPEG_TABLES, (0, 0, None))[2])
-    encoded = (data[at : at + count] for at, count in segments_of(directory) if count)
-    check_segments(encoded, compression_of(directory))
+    check = segment_check_of(directory)
+    for at, count in segments_of(directory):
+        if count:
+            check.add(data[at : at + count])
+    check.finish()
+
+
+def segment_check_of(directory: Directory) -> SegmentCheck:
+    """For the strips or tiles of the raster."""
+    width, height = directory.integers(WIDTH)[0], directory.integers(HEIGHT)[0]
+    rows = min(directory.integers(ROWS_PER_STRIP, (height,))[0], height)
+    if TILE_WIDTH in directory.tags:
+        width, rows = directory.integers(TILE_WIDTH)[0], directory.integers(TILE_HEIGHT, (0,))[0]
+        height = rows
+    samples = 1 if directory.integers(PLANES, (1,))[0] == 2 else directory.integers(SAMPLES, (1,))[0]
+    bits = max(directory.integers(BITS, (1,)))
+    return SegmentCheck(compression_of(directory), sizes_of(rows, height, -(-width * samples * bits // 8)))
 
 
 def compression_of(directory: Directory) -> int:

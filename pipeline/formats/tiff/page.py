@@ -23,7 +23,7 @@ from pipeline.formats.tiff.first_page import (
     preview,
 )
 from pipeline.formats.tiff.lzw import LZW, decode_lzw
-from pipeline.formats.tiff.segments import FAX, JPEG, check_segments, check_tables, ended_early
+from pipeline.formats.tiff.segments import FAX, JPEG, SegmentCheck, check_tables, ended_early, sizes_of
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _UNSIGNED = 1
@@ -137,15 +137,17 @@ def read_samples(page: tifffile.TiffPage, data: bytes) -> NDArray[Any]:
     compression = int(page.compression)
     unpack = _lzw_unpacker(page, samples) if compression == LZW else None
     check_tables(page.jpegtables if compression == JPEG else None)
+    check = SegmentCheck(compression, _sizes(page, samples))
     stored = np.empty((planes, height, width, samples), page.dtype)
     for index, (offset, count) in enumerate(segments):
         encoded = data[offset : offset + count]
-        check_segments([encoded], compression)
+        check.add(encoded)
         decoded, (plane, _, top, left, _) = _decoded(page, encoded, index, unpack)
         rows, columns = _covered(page, top, left)
         if decoded.shape[1] < rows or decoded.shape[2] < columns:
             raise ended_early()
         stored[plane][top : top + rows, left : left + columns] = decoded[0, :rows, :columns]
+    check.finish()
     return stored[:, :, :, 0].transpose(1, 2, 0) if separate else stored[0]
 
 
@@ -174,8 +176,7 @@ def _lzw_unpacker(page: tifffile.TiffPage, samples: int) -> Unpacker:
     """Our decoder, and the page changed to say that its strips and tiles are not compressed."""
     fill_order = int(page.fillorder)
     page.compression, page.fillorder = 1, 1
-    width = page.tilewidth if page.is_tiled else page.imagewidth
-    row_bytes = -(-width * samples * page.bitspersample // 8)
+    row_bytes = _row_bytes(page, samples)
 
     def unpack(encoded: bytes, index: int) -> bytes:
         rows = page.tilelength
@@ -185,6 +186,20 @@ def _lzw_unpacker(page: tifffile.TiffPage, samples: int) -> Unpacker:
         return decode_lzw(encoded, rows * row_bytes, fill_order)
 
     return unpack
+
+
+def _row_bytes(page: tifffile.TiffPage, samples: int) -> int:
+    """Of a row of a strip or tile that holds so many samples of each pixel."""
+    width = page.tilewidth if page.is_tiled else page.imagewidth
+    return int(-(-width * samples * page.bitspersample // 8))
+
+
+def _sizes(page: tifffile.TiffPage, samples: int) -> set[int]:
+    """Bytes that a strip or tile may hold."""
+    row_bytes, height = _row_bytes(page, samples), int(page.imagelength)
+    if page.is_tiled:
+        return sizes_of(int(page.tilelength), int(page.tilelength), row_bytes)
+    return sizes_of(min(int(page.rowsperstrip), height), height, row_bytes)
 
 
 def _segments(page: tifffile.TiffPage, planes: int, size: int) -> list[tuple[int, int]]:

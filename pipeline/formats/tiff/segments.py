@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lzma
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from pipeline.errors import ImageError
 from pipeline.formats.completeness import (
@@ -12,12 +12,14 @@ from pipeline.formats.completeness import (
     ends_with_marker,
     lzma_ends,
     lzw_ends,
+    lzw_has_end,
+    packbits_end,
     was_not_written,
 )
 from pipeline.formats.tiff.lzw import LZW
 from pipeline.formats.webp_ends import file_is_whole
 
-RLE, GROUP_3, GROUP_4, JPEG = 2, 3, 4, 7
+RLE, GROUP_3, GROUP_4, JPEG, PACKBITS = 2, 3, 4, 7, 32773
 FAX = frozenset({RLE, GROUP_3, GROUP_4})
 _CHECKS: Mapping[int, Callable[[bytes], bool]] = {
     LZW: lzw_ends,
@@ -31,23 +33,48 @@ _CHECKS: Mapping[int, Callable[[bytes], bool]] = {
 """Compression -> whether a strip or tile is all there. Other decoders say it themselves."""
 
 
-def check_segments(encoded: Iterable[bytes], compression: int) -> None:
-    """For a strip or tile that its own bytes show to end early, ``ImageError("TRUNCATED")``.
+class SegmentCheck:
+    """Looks at the strips or tiles of a page, one after the other.
 
-    ``UNREADABLE`` where they are all there, and corrupt.
+    ``sizes``: how many bytes one of them may hold when it is decoded; empty where that is not known.
     """
-    is_whole = _CHECKS.get(compression)
-    if is_whole is None:
-        return
-    for stream in encoded:
+
+    def __init__(self, compression: int, sizes: Collection[int] = ()) -> None:
+        self._compression, self._sizes = compression, sizes
+        self._with_end = self._without_end = 0
+
+    def add(self, stream: bytes) -> None:
+        """For a strip or tile that its own bytes show to end early, ``ImageError("TRUNCATED")``.
+
+        ``UNREADABLE`` where it is all there, and corrupt.
+        """
         try:
-            ends = is_whole(stream)
+            ends = self._ends(stream)
         except (zlib.error, lzma.LZMAError):
             if not was_not_written(stream):
                 raise ImageError("UNREADABLE", "a strip or tile is corrupt; fetch the file again") from None
             ends = False
         if not ends:
             raise ended_early()
+        if self._compression == LZW:
+            self._with_end += (has_end := lzw_has_end(stream))
+            self._without_end += not has_end
+
+    def finish(self) -> None:
+        """``ImageError("TRUNCATED")`` where most of them have an end mark, and others have none."""
+        if 0 < self._without_end < self._with_end:
+            raise ended_early()
+
+    def _ends(self, stream: bytes) -> bool:
+        if self._compression == PACKBITS:
+            return packbits_end(stream, self._sizes)
+        is_whole = _CHECKS.get(self._compression)
+        return is_whole is None or is_whole(stream)
+
+
+def sizes_of(rows: int, height: int, row_bytes: int) -> set[int]:
+    """Bytes of the decoded strips or tiles of so many rows, of which the last strip may have fewer."""
+    return {rows * row_bytes, (height % rows or rows) * row_bytes} if rows else set()
 
 
 def check_tables(tables: bytes | None) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ImageError
+from pipeline.formats.tiff.segments import SegmentCheck
 from pipeline.scenes import whole_file
 from tests.cut_samples import segment_cuts
 from tests.geotiff_samples import geotiff
@@ -32,13 +33,14 @@ def test_blocks_are_found_whatever_the_pieces(monkeypatch, piece):
     monkeypatch.setattr(whole_file, "_PIECE", piece)
     data = np.random.default_rng(0).integers(1, 255, 500, np.uint8).tobytes()
     seen: list[bytes] = []
-    monkeypatch.setattr(whole_file, "check_segments", lambda encoded, _: seen.extend(encoded))
+    check = SegmentCheck(compression=1)
+    monkeypatch.setattr(check, "add", seen.append)
     blocks = [(300, 100), (10, 40), (50, 3), (10, 40), (499, 1), (0, 0)]
-    assert whole_file.digest_of_whole(io.BytesIO(data), blocks, 8) == hashlib.sha256(data).hexdigest()
+    assert whole_file.digest_of_whole(io.BytesIO(data), blocks, check) == hashlib.sha256(data).hexdigest()
     assert seen == [data[at : at + count] for at, count in [(10, 40), (50, 3), (300, 100), (499, 1)]]
 
 
 def test_a_block_that_ends_early_is_named_as_such():
     with pytest.raises(ImageError) as refusal:
-        whole_file.digest_of_whole(io.BytesIO(b"x" * 100), [(10, 50)], 7)
+        whole_file.digest_of_whole(io.BytesIO(b"x" * 100), [(10, 50)], SegmentCheck(compression=7))
     assert refusal.value.reason == "TRUNCATED"
