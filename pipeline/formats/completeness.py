@@ -25,8 +25,6 @@ _ENDS_OF_BLOCK = ("000000000001" * 2, "0000000000011" * 2)
 """Behind the last row of group 4 (T.6, section 2.4.1.1), and of group 3 with rows of two dimensions."""
 _NEEDLESS_FAX = 3
 """Bytes behind the last row that no writer adds: an end of line has 12 bits."""
-_ZEROS_BEHIND_FAX = 2
-"""Bytes of zeros in which a code ends, and that fill a word."""
 _END_OF_INFORMATION = "100000001"
 """Behind the last code of LZW (TIFF 6.0, section 13), with zeros before and behind it."""
 _NARROW = 32
@@ -99,17 +97,17 @@ def was_not_written(stream: bytes) -> bool:
     return stream.endswith(bytes(_FEW_ZEROS))
 
 
-def fax_is_whole(encoded: bytes, decode: FaxDecoder) -> bool:
+def fax_is_whole(encoded: bytes, decode: FaxDecoder, *, has_end_of_block: bool = False) -> bool:
     """Whether CCITT data (ITU-T T.4, T.6) code every row, and end with the last of them.
 
     Decoders take missing rows for white ones, and stop when they have all rows: other data in the place of
-    codes make too few of them, or too many.
+    codes make too few of them, or too many. ``has_end_of_block``: whether its kind should have one.
     """
     core = encoded.rstrip(b"\0")
     if any(_ends_with_bits(core, end) for end in _ENDS_OF_BLOCK):
         return True
     decoded = decode(encoded)
-    zeros_of_code = 8 if len(encoded) - len(core) <= _ZEROS_BEHIND_FAX else 1
+    zeros_of_code = 8 if len(encoded) - len(core) == 1 and not has_end_of_block else 1
     return (
         decoded is not None
         and any(_has_all(core, zeros, decoded, decode) for zeros in range(zeros_of_code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
-from pipeline.formats.completeness import fax_is_whole, jpeg_is_whole
+from pipeline.formats.completeness import FaxDecoder, fax_is_whole, jpeg_is_whole
 from pipeline.formats.tiff.first_page import (
     NEW_SUBFILE_TYPE,
     STACK_PLANES,
@@ -23,7 +24,15 @@ from pipeline.formats.tiff.first_page import (
     preview,
 )
 from pipeline.formats.tiff.lzw import LZW, decode_lzw
-from pipeline.formats.tiff.segments import FAX, JPEG, SegmentCheck, check_tables, ended_early, sizes_of
+from pipeline.formats.tiff.segments import (
+    FAX,
+    GROUP_4,
+    JPEG,
+    SegmentCheck,
+    check_tables,
+    ended_early,
+    sizes_of,
+)
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 _UNSIGNED = 1
@@ -38,7 +47,11 @@ _MOST_SAMPLES_A_PIXEL = 16
 
 
 Unpacker = Callable[[bytes, int], bytes]
-_WHOLE = {**dict.fromkeys(FAX, fax_is_whole), JPEG: jpeg_is_whole}
+_WHOLE: dict[int, Callable[[bytes, FaxDecoder], bool]] = {
+    **dict.fromkeys(FAX, fax_is_whole),
+    GROUP_4: partial(fax_is_whole, has_end_of_block=True),
+    JPEG: jpeg_is_whole,
+}
 """Compressions whose decoders fill what is missing: whether a strip or tile is whole takes decoding again."""
 
 

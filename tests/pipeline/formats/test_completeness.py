@@ -22,6 +22,9 @@ ZEROS_ARE_CODES = ("packbits", "rle", "webp")
 """Codecs in which few zeros at the end may be just what their encoder writes for another image: samples that
 are stored as they are, and codes that end where the stream does."""
 
+LAST_CODE_MAY_END_IN_ZEROS = ("tiff tiff_ccitt", "tiff group3")
+"""Of them one in thirty ends in a byte of zeros that belongs to its last code."""
+
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_data_that_end_early_are_truncated_or_not_needed(name):
@@ -32,6 +35,8 @@ def test_data_that_end_early_are_truncated_or_not_needed(name):
     others = {outcomes.pop(f"half {end}") for end in ("ones", "repeated", "random")}
     assert others <= {"TRUNCATED", "UNREADABLE"}, others
     assert set(outcomes.values()) - {*short.values()} <= {"TRUNCATED", "equal"}, outcomes
+    if name in LAST_CODE_MAY_END_IN_ZEROS:
+        short = {where: outcome for where, outcome in short.items() if where not in ("zeros 1", "zeros 2")}
     if not any(codec in name.lower() for codec in ZEROS_ARE_CODES):
         assert set(short.values()) <= {"TRUNCATED", "UNREADABLE", "equal"}, outcomes
     assert outcomes["half zeros"] == outcomes["cut at 0.5"] == "TRUNCATED"
