@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.arguments import Profile, RayAddress
+from flows.cli.arguments import Private, Profile, RayAddress
 
 if TYPE_CHECKING:
     from pipeline.training.recipe.recipe import TrainingRecipe
@@ -43,6 +43,7 @@ def train(
         str | None,
         typer.Option("--validate", metavar="URL", help="Images to score on, instead of the recipe's."),
     ] = None,
+    private: Private = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Length of the run.")] = None,
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="Length of the run by the clock.")
@@ -73,7 +74,7 @@ def train(
     from pipeline.training.options import TrainingOptions
     from pipeline.training.recipe.recipe import TrainingRecipe
 
-    given = _overrides(data, validate, steps, minutes, workers) + tuple(sets or ())
+    given = _overrides(data, validate, private, steps, minutes, workers) + tuple(sets or ())
     parsed: TrainingRecipe = TrainingRecipe.from_toml(recipe, given)
     options = TrainingOptions(engine.value, ray_address, device, threads)
     run_training(parsed, out, options, profile=profile, publish=publish)
@@ -101,14 +102,21 @@ def generate(
 
 
 def _overrides(
-    data: str | None, validate: str | None, steps: int | None, minutes: float | None, workers: str | None
+    data: str | None,
+    validate: str | None,
+    private: bool | None,
+    steps: int | None,
+    minutes: float | None,
+    workers: str | None,
 ) -> tuple[str, ...]:
     """The options as ``path=value`` lines, quoted as TOML wants it."""
+    if private is not None and data is None and validate is None:
+        raise typer.BadParameter("says what --data and --validate are; give one", param_hint="--private")
     found = []
     if data is not None:
-        found.append(f"data.datasets={_dataset('train', data)}")
+        found.append(f"data.datasets={_dataset('train', data, private)}")
     if validate is not None:
-        found.append(f"validation.datasets={_dataset('validate', validate)}")
+        found.append(f"validation.datasets={_dataset('validate', validate, private)}")
     if steps is not None or minutes is not None:
         both = {"steps": steps, "minutes": minutes}
         found.append(
@@ -122,6 +130,7 @@ def _overrides(
     return tuple(found)
 
 
-def _dataset(name: str, url: str) -> str:
+def _dataset(name: str, url: str, private: bool | None) -> str:
+    declared = "" if private is None else f", private = {str(private).lower()}"
     quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    return f'[{{ name = "{name}", uri = "{quoted}" }}]'
+    return f'[{{ name = "{name}", uri = "{quoted}"{declared} }}]'

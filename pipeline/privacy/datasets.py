@@ -7,6 +7,7 @@ anything is written, and medical content under a harmless name is quarantined as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pipeline.doors import default_store, open_archive
@@ -32,6 +33,22 @@ def seal_job(job: Job) -> Job:
     return job.model_copy(
         update={"datasets": tuple(_seal(each, key) if each.private else each for each in job.datasets)}
     )
+
+
+def seal_datasets(datasets: Sequence[Dataset], where: str) -> tuple[Dataset, ...]:
+    """The datasets as they may be written down: addresses and patterns of private ones sealed.
+
+    Raises ``JobError`` where there is a private one and no key; ``where`` begins its message.
+    """
+    if not any(each.private for each in datasets):
+        return tuple(datasets)
+    key = load_key(f"{where}: private datasets")
+    return tuple(_seal(each, key) if each.private else each for each in datasets)
+
+
+def seal_references(references: References, where: str) -> References:
+    """The references of private datasets as they may be written down."""
+    return _seal_references(references, load_key(f"{where}: private datasets"))
 
 
 def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:

@@ -44,14 +44,16 @@ _NAMELESS_PROBED = 8
 _PROBE_BYTES = 4096
 
 
-def list_pages(dataset: Dataset, where: str, left_out: Counter[str]) -> Iterator[Entries]:
+def list_pages(
+    dataset: Dataset, where: str, left_out: Counter[str], archive: Archive | None = None
+) -> Iterator[Entries]:
     """The listing of a dataset, in pages; what is no object is counted by reason.
 
-    ``StorageError`` where it cannot be listed, and ``JobError`` where it declares nothing and
-    what it holds looks medical.
+    ``archive`` is its own, where that is open already. ``StorageError`` where it cannot be listed,
+    and ``JobError`` where it declares nothing and what it holds looks medical.
     """
     try:
-        archive = archive_of(dataset)
+        archive = archive or archive_of(dataset)
         pattern = unseal([dataset.pattern])[0]
         guard = _Guard(archive, where) if dataset.private is None else None
         for page in map(Entries.of, archive.pages(pattern, left_out)):

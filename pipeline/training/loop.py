@@ -257,7 +257,11 @@ class Loop:
                 return Validated()  # one distance of all images: the first worker's alone
             if self._validate is None:
                 self._validate = GeneratorValidation(
-                    self._trainer.samples, count=recipe.validation.generated, seed=recipe.seed, device=device
+                    self._trainer.samples,
+                    count=recipe.validation.generated,
+                    seed=recipe.seed,
+                    device=device,
+                    shows=recipe.validation.show_private or not recipe.has_private_data,
                 )
             part = build_part(card_of(recipe, {"recipe": {"latents": recipe.latents}}), state)
             assert isinstance(part, ImageGenerator)

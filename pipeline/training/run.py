@@ -30,9 +30,12 @@ def train(
     """Trains until the recipe's length is done, going on from the newest checkpoint below ``output``.
 
     ``stopping`` is asked now and then; where it says so, the run writes a checkpoint and raises
-    ``RunStopped``. Raises ``JobError`` for what cannot be trained as it stands.
+    ``RunStopped``. Addresses of private datasets go no further than here.
+    Raises ``JobError`` for what cannot be trained as it stands.
     """
-    folder = Folder(output, profile)
+    from pipeline.training.recipe.sealing import sealed
+
+    recipe, folder = sealed(recipe), Folder(output, profile)
     if options.engine == "ray":
         from pipeline.training.engines.ray_train import train_on_ray
 

@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.errors import ImageError, JobError
 from pipeline.formats.base import Limits
 from pipeline.jobs.job import Dataset
+from pipeline.privacy.datasets import describe_dataset
 from pipeline.training.data.pictures import READERS, Picture, Takes, usable_pair
 from pipeline.training.data.places import Decoded, Place, Places
 from pipeline.training.data.sampler import Sampler
@@ -93,12 +94,18 @@ def read_collection(
     """
     takes = Takes(channels, smallest, pairs, scale)
     read = _Read(most_bytes)
-    for number, place, pair in _all_decoded(datasets, Limits(most_pixels), pairs):
-        read.add(f"{datasets[number].name}/{place.key}", number, place, pair, takes)
+    places = Places(datasets, pairs=pairs)
+    for number, place, pair in _all_decoded(places, len(datasets), Limits(most_pixels)):
+        try:
+            picture = usable_pair(places.name_of(number, place), pair, takes)
+        except ImageError as error:
+            read.skipped[places.name_of(number, place)] = places.why(number, error)
+        else:
+            read.add(picture, number, place)
     if not read.facts:
-        places = ", ".join(f"{each.uri} ({each.pattern})" for each in datasets)
+        looked_in = ", ".join(describe_dataset(each) for each in datasets)
         first = "; ".join(f"{name}: {why}" for name, why in list(read.skipped.items())[:3])
-        raise JobError(f"data.datasets: nothing to train on in {places}. {first or 'No object matches.'}")
+        raise JobError(f"data.datasets: nothing to train on in {looked_in}. {first or 'No object matches.'}")
     if read.pictures is not None:
         return Collection(tuple(read.pictures), read.skipped)
     facts = read.streamable()
@@ -117,16 +124,11 @@ class _Read:
         self.pictures: list[Picture] | None = []
         self._held = 0
 
-    def add(self, name: str, number: int, place: Place, pair: Decoded, takes: Takes) -> None:
-        """An image of dataset ``number``, or why it is left out."""
-        try:
-            picture = usable_pair(name, pair, takes)
-        except ImageError as error:
-            self.skipped[name] = f"{error.reason}: {error}"
-            return
+    def add(self, picture: Picture, number: int, place: Place) -> None:
+        """An image of dataset ``number``."""
         height, width, channels = picture.pixels_HWC.shape
         shape = (height, width, channels)
-        self.facts.append(PictureFacts(name, number, place, shape, picture.nbytes, picture.digest))
+        self.facts.append(PictureFacts(picture.name, number, place, shape, picture.nbytes, picture.digest))
         self._held += picture.nbytes
         if self._held > self.most_bytes:
             self.pictures = None
@@ -150,12 +152,9 @@ class _Read:
         return facts
 
 
-def _all_decoded(
-    datasets: Sequence[Dataset], limits: Limits, pairs: bool
-) -> Iterator[tuple[int, Place, Decoded]]:
-    places = Places(datasets, pairs=pairs)
+def _all_decoded(places: Places, datasets: int, limits: Limits) -> Iterator[tuple[int, Place, Decoded]]:
     with ThreadPoolExecutor(READERS, thread_name_prefix="decode") as pool:
-        for number in range(len(datasets)):
+        for number in range(datasets):
             for page in places.listed(number):
                 # A whole page at once would be held decoded, whatever the memory that is allowed.
                 for first in range(0, len(page), AHEAD):

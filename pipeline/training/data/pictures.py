@@ -17,6 +17,9 @@ from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.imaging.image import Image
+from pipeline.imaging.radiometry import in_units
+from pipeline.jobs.job import Dataset
+from pipeline.privacy.medical import refuse_undeclared
 from pipeline.processing.pairs import scale_of
 from pipeline.quarantine import read_failure, reason_and_message
 
@@ -80,14 +83,15 @@ class Takes:
     """How many times the network enlarges."""
 
 
-def decoded(archive: Archive, at: str, limits: Limits) -> Image | Exception:
-    """The image, or why there is none."""
+def decoded(archive: Archive, at: str, limits: Limits, dataset: Dataset) -> Image | Exception:
+    """The image with the physical range of its dataset, or why there is none."""
     try:
         try:
             data = archive.read(at)
         except Exception as error:
             raise read_failure(error) from error
-        return decode(data, limits)
+        refuse_undeclared(dataset.private, data)
+        return in_units(decode(data, limits), dataset.radiometry)
     except Exception as error:
         return error
 

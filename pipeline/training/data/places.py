@@ -12,8 +12,13 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import Dataset
+from pipeline.ledger.redaction import PLAIN_MESSAGES
 from pipeline.planning.pairing import Pairing
 from pipeline.privacy.datasets import archive_of, references_of
+from pipeline.privacy.key import load_key
+from pipeline.privacy.medical import list_pages
+from pipeline.privacy.naming import ending_of
+from pipeline.quarantine import reason_and_message
 from pipeline.storage.base import Entry
 from pipeline.training.data.pictures import decoded
 
@@ -36,12 +41,21 @@ Decoded = tuple[Image | Exception, Image | Exception | None]
 
 
 class Places:
-    """``listed(dataset)``, page by page, and ``read(place)``; each dataset is opened once."""
+    """``listed(dataset)``, page by page, and ``read(place)``; each dataset is opened once.
 
-    def __init__(self, datasets: Sequence[Dataset], *, pairs: bool) -> None:
-        """``pairs``: whether references are read, where there are any."""
-        self._pairs = pairs
+    What may be told of an image is ``key_of`` and ``why``: of a private one an opaque id, that of a run on
+    the same dataset, and a reason without words.
+    """
+
+    def __init__(self, datasets: Sequence[Dataset], *, pairs: bool, where: str = "data") -> None:
+        """``pairs``: whether references are read, where there are any. ``where``: section of the recipe.
+
+        ``JobError`` where a dataset is private and there is no key.
+        """
+        self._pairs, self._where = pairs, f"{where}.datasets"
         self._datasets = tuple(datasets)
+        private = any(each.private for each in datasets)
+        self._key = load_key(f"{self._where}: private datasets") if private else None
         self._archives = [archive_of(each) for each in datasets]
         self._references = [references_of(each) for each in datasets]
 
@@ -49,7 +63,8 @@ class Places:
         """The images of one dataset."""
         dataset = self._datasets[number]
         left_out: Counter[str] = Counter()
-        pages = self._archives[number].pages(dataset.pattern, left_out)
+        where = f"{self._where}[{number}]"
+        pages = list_pages(dataset, where, left_out, self._archives[number])
         if dataset.references is None or not self._pairs:
             named = self._pairs and dataset.is_manifest
             for page in pages:
@@ -62,22 +77,45 @@ class Places:
         finally:
             pairing.close()
 
+    def key_of(self, number: int, place: Place) -> str:
+        """The key of an image as it may be told."""
+        dataset = self._datasets[number]
+        if not dataset.private:
+            return place.key
+        assert self._key is not None
+        return self._key.id_of(dataset.name, place.key) + ending_of(place.key)
+
+    def name_of(self, number: int, place: Place) -> str:
+        """Dataset and key of an image as they may be told."""
+        return f"{self._datasets[number].name}/{self.key_of(number, place)}"
+
+    def why(self, number: int, error: Exception) -> str:
+        """What is wrong with an image as it may be told: messages of a private one might quote it."""
+        reason, message = reason_and_message(error)
+        hidden = self._datasets[number].private and reason not in PLAIN_MESSAGES
+        return reason if hidden else f"{reason}: {message}"
+
+    def is_private(self, number: int) -> bool:
+        """Whether nothing of a dataset's images may be told."""
+        return bool(self._datasets[number].private)
+
     def read(self, number: int, place: Place, limits: Limits) -> Decoded:
         """Both images, decoded."""
         if place.fault:
             return ImageError(*place.fault.split(": ", 1)), None
-        image = decoded(self._archives[number], place.at, limits)
+        image = decoded(self._archives[number], place.at, limits, self._datasets[number])
         return image, self._reference(number, place, limits) if place.reference else None
 
     def _reference(self, number: int, place: Place, limits: Limits) -> Image | Exception:
         folder = self._references[number]
         if folder is not None and place.reference.startswith(f"{folder.url}/"):
-            return decoded(folder, place.reference.removeprefix(f"{folder.url}/"), limits)
+            key = place.reference.removeprefix(f"{folder.url}/")
+            return decoded(folder, key, limits, self._datasets[number])
         try:
             folder, key = place_of(place.reference, self._datasets[number].profile)
         except Exception as error:
             return error
-        return decoded(folder, key, limits)
+        return decoded(folder, key, limits, self._datasets[number])
 
 
 def _alone(entry: Entry) -> Place:

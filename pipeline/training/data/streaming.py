@@ -119,11 +119,13 @@ class StreamedCollection:
         try:
             picture = usable_pair(facts.name, pair, self._takes)
         except ImageError as error:
+            why = self._places.why(facts.dataset, error)
+            cause = None if self._places.is_private(facts.dataset) else error
             if error.reason == "READ_FAILED":
                 raise StorageError(
-                    f"{facts.name}: {error}; once it can be read, run the same command again"
-                ) from error
-            raise JobError(f"{_changed(facts)}: {error.reason}: {error}; {_CURE}") from error
+                    f"{facts.name}: {why}; once it can be read, run the same command again"
+                ) from cause
+            raise JobError(f"{_changed(facts)}: {why}; {_CURE}") from cause
         if picture.digest != facts.sha256:
             raise JobError(f"{_changed(facts)}; {_CURE}")
         return picture

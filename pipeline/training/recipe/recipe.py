@@ -117,6 +117,8 @@ class TrainingRecipe(Frozen):
             raise ValueError(
                 f"data.downsample: {self.data.downsample} does not divide the crop of {self.data.crop}"
             )
+        if self.data.attribution is not None and any(each.private for each in self.data.datasets):
+            raise ValueError("data.attribution: would name private images on the card; leave it out")
         self._check_workers()
         for fault in without_effect(self):
             raise ValueError(fault)
@@ -146,6 +148,11 @@ class TrainingRecipe(Frozen):
         for name, section in (("data", self.data), ("validation", self.validation)):
             if any(each.references is None and not each.is_manifest for each in section.collections):
                 raise ValueError(f"{name}.references: is needed, as the training learns from pairs")
+
+    @property
+    def has_private_data(self) -> bool:
+        """Whether any of the images are private."""
+        return any(each.private for each in (*self.data.datasets, *self.validation.datasets))
 
     @property
     def is_paired(self) -> bool:

@@ -49,22 +49,27 @@ class Penalty(Weighted):
     """Steps from one to the next (lazy regularisation)."""
 
 
-def _not_private(dataset: Dataset) -> Dataset:
-    if dataset.private:
-        raise ValueError(
-            "private: a training names its images in what it writes; give it a copy with other names"
-        )
+_WITHOUT_EFFECT = {"carry": (), "mask": None, "operators": None}
+"""Fields of a dataset that say something to a job alone, by their defaults."""
+
+
+def _of_training(dataset: Dataset) -> Dataset:
+    for name, default in _WITHOUT_EFFECT.items():
+        if getattr(dataset, name) != default:
+            raise ValueError(f"{name}: has no effect on a training; leave it out")
+    if dataset.series == "together":
+        raise ValueError('series: a training takes every image for itself; leave it out, or write "single"')
     return dataset
 
 
-PublicDataset = Annotated[Dataset, AfterValidator(_not_private)]
-"""A collection whose names may be shown."""
+TrainingDataset = Annotated[Dataset, AfterValidator(_of_training)]
+"""A collection as in a job. Of a private one, nothing but the weights is written (docs/training.md)."""
 
 
 class Referenced(Frozen):
     """A section of datasets, which may be pairs."""
 
-    datasets: tuple[PublicDataset, ...] = ()
+    datasets: tuple[TrainingDataset, ...] = ()
     """Collections, as in a job."""
     references: (
         Annotated[References, BeforeValidator(placed, json_schema_input_type=str | References)] | None
@@ -89,7 +94,7 @@ class Referenced(Frozen):
 class Data(Referenced):
     """What is trained on."""
 
-    datasets: Annotated[tuple[PublicDataset, ...], Field(min_length=1)]
+    datasets: Annotated[tuple[TrainingDataset, ...], Field(min_length=1)]
     """Collections, as in a job; every image is decoded once, and kept in memory where all fit in."""
     crop: Annotated[int, Field(ge=4)]
     """Side of a sample in pixels of the source; of a pair, of the reference."""
@@ -209,7 +214,7 @@ class Growth(Frozen):
 class Validation(Referenced):
     """What is looked at while training. Never changes the weights."""
 
-    datasets: tuple[PublicDataset, ...] = ()
+    datasets: tuple[TrainingDataset, ...] = ()
     """Collections that are not trained on; none: no scores."""
     degradations: tuple[Degradation, ...] = ()
     """Presets or chains, as in a job; none: those of the training."""
@@ -225,6 +230,8 @@ class Validation(Referenced):
     """Time between validations where ``every_steps`` is not given."""
     samples: PositiveInt = 4
     """Pictures on a sheet."""
+    show_private: bool = False
+    """Whether sheets and report may hold pictures of private datasets, and what a generator makes of them."""
     generated: PositiveInt = 256
     """Images of a generator that are compared with as many crops."""
 

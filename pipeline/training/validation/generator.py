@@ -28,10 +28,14 @@ METRIC = "frechet_lite0"
 class GeneratorValidation:
     """``validation(generator)`` compares as many generated images as crops of the training set.
 
-    Without the extra ``perceptual`` there is a sheet and no score, and ``errors`` says so.
+    Without the extra ``perceptual`` there is a sheet and no score, and ``errors`` says so. ``shows``: whether
+    there is a sheet, for a generator of private images may draw them again.
     """
 
-    def __init__(self, samples: Samples, *, count: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, samples: Samples, *, count: int, seed: int, device: torch.device, shows: bool = True
+    ) -> None:
+        self._shows = shows
         self._count, self._seed, self._device = count, seed, device
         self._errors: dict[str, str] = {}
         self._true: FeatureSummary | None = None
@@ -45,7 +49,7 @@ class GeneratorValidation:
     def __call__(self, generator: ImageGenerator) -> Validated:
         """The distance, and a sheet."""
         images = generated(generator, self._count, self._seed, self._device)
-        shown = [displayed(image) for image in images[0][: 4 * ACROSS]]
+        shown = [displayed(image) for image in images[0][: 4 * ACROSS]] if self._shows else []
         rows = tuple(tuple(shown[first : first + ACROSS]) for first in range(0, len(shown), ACROSS))
         if self._true is None:
             return Validated(sheet=rows, errors=self._errors)

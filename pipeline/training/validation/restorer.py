@@ -150,15 +150,20 @@ class RestorerValidation:
         image = self._images[place]
         cases, errors = [], {}
         rows: list[tuple[Pixels, ...]] = []
+        shown = self._settings.samples if self._shows(image) else 0
         for outcome in processor([image]):
             if outcome.error is not None or outcome.case is None or outcome.restored is None:
                 errors[f"{image.source.key} {outcome.degradation}"] = str(outcome.error)
                 continue
             cases.append((outcome.degradation, dict(outcome.fields)))
-            if len(rows) < self._settings.samples:
+            if len(rows) < shown:
                 pictures = outcome.case.degraded_image(), outcome.restored, outcome.case.reference
                 rows.append(_row(pictures))
         return _ScoredImage(place, cases, errors, rows)
+
+    def _shows(self, image: Loaded) -> bool:
+        private = {each.name for each in self._settings.datasets if each.private}
+        return self._settings.show_private or image.source.dataset not in private
 
     def _summed_up(self, images: Sequence[_ScoredImage]) -> Validated:
         errors, sheet = dict(self._errors), list[tuple[Pixels, ...]]()
@@ -223,16 +228,17 @@ def middle(image: Image, side: int | None, scale: int = 1) -> Image:
 def _loaded(settings: Validation, channels: int, *, pairs: bool) -> tuple[list[Loaded], dict[str, str]]:
     images: list[Loaded] = []
     errors: dict[str, str] = {}
-    places = Places(settings.collections, pairs=pairs)
+    places = Places(settings.collections, pairs=pairs, where="validation")
     for number, dataset in enumerate(settings.collections):
         for place in (each for page in places.listed(number) for each in page):
             if len(images) == settings.images:
                 return images, errors
             try:
                 pair = places.read(number, place, Limits())
-                images.append(_load(dataset, place.key, pair, settings.side, channels))
+                key = places.key_of(number, place)
+                images.append(_load(dataset, key, pair, settings.side, channels))
             except (RestoraError, OSError) as error:
-                errors[f"{dataset.name}/{place.key}"] = str(error)
+                errors[places.name_of(number, place)] = places.why(number, error)
     return images, errors
 
 
