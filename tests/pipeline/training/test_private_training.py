@@ -5,15 +5,22 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from models.catalog import build
 from pipeline.errors import JobError
 from pipeline.privacy.key import VARIABLE, load_key, make_key
+from pipeline.training.data.collection import read_collection
+from pipeline.training.data.streaming import StreamedCollection
+from pipeline.training.recipe.built_recipe import BuiltRecipe
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.run import train
+from pipeline.training.validation.restorer import RestorerValidation
+from pipeline.training.world import World
 from tests.canary import CANARY, archive, hits
-from tests.pipeline.training.training_data import denoiser, generator
+from tests.pipeline.training.training_data import denoiser
 from tests.pipeline.training.training_process import HERE
 
-GREY = {"architecture": "dncnn", "arguments": {"features": 4, "layers": 3, "batch_norm": False, "channels": 1}}
+ARGUMENTS = {"features": 4, "layers": 3, "batch_norm": False, "channels": 1}
+GREY = {"architecture": "dncnn", "arguments": ARGUMENTS}
 
 
 @pytest.fixture(scope="module")
@@ -58,34 +65,39 @@ def test_nothing_that_a_training_leaves_or_says_names_anyone(hospital, key, tmp_
     assert all(why.isupper() for why in skipped.values())
     assert finished.scores
     assert not (tmp_path / "out" / "samples").exists()
-    with_pictures = recipe_of(hospital).model_copy(update={"name": "shown"})
-    validation = with_pictures.validation.model_copy(update={"show_private": True})
-    train(with_pictures.model_copy(update={"validation": validation}), str(tmp_path / "shown"), HERE)
-    assert len(list((tmp_path / "shown" / "samples").glob("*.png"))) == 1
-    assert hits(tmp_path / "shown") == []
+
+
+def test_pictures_of_private_images_are_shown_on_request_alone(hospital, key):
+    validation = recipe_of(hospital).validation
+    degradations = BuiltRecipe.of(recipe_of(hospital)).validation
+    restorer = build("identity")
+    sheets = [
+        RestorerValidation(settings, degradations, channels=1, seed=0, world=World())(restorer).sheet
+        for settings in (validation, validation.model_copy(update={"show_private": True}))
+    ]
+    assert [len(each) for each in sheets] == [0, 2]
 
 
 def test_images_that_stream_change_and_fail_under_their_ids(hospital, key, tmp_path):
-    place = tmp_path / CANARY
-    for path in (each for each in hospital.rglob("*IM0001*")):
-        for number in range(2):
-            (place / f"{CANARY}-{number}").mkdir(parents=True)
-            (place / f"{CANARY}-{number}" / "IM").write_bytes(path.read_bytes())
-    data = {"datasets": private(place), "crop": 16, "memory_gigabytes": 6e-5}
-    recipe = recipe_of(hospital, data=data, validation={})
+    (path,) = hospital.rglob("*IM0001*")
+    for number in range(8):
+        (tmp_path / f"{CANARY}-{number}").mkdir()
+        (tmp_path / f"{CANARY}-{number}" / "IM").write_bytes(path.read_bytes())
+    datasets = recipe_of(tmp_path, data={"datasets": private(tmp_path), "crop": 16}).data.datasets
 
-    def on_progress(event):
-        for path in place.rglob("IM"):
-            path.unlink(missing_ok=True)
+    def read(most_bytes):
+        return read_collection(datasets, channels=1, smallest=16, most_bytes=most_bytes, most_pixels=10**6)
 
-    with pytest.raises(JobError) as error:
-        train(recipe_of(hospital, data=data | {"memory_gigabytes": 1e-6}), str(tmp_path / "none"), HERE)
+    with pytest.raises(JobError, match=r"memory_gigabytes: too little") as error:
+        read(100)
     assert CANARY not in str(error.value)
-    long = recipe.model_copy(update={"length": recipe.length.model_copy(update={"steps": 1000})})
+    streamed = read(100_000)
+    assert isinstance(streamed, StreamedCollection)
+    (tmp_path / f"{CANARY}-0" / "IM").unlink()
     with pytest.raises(JobError, match=r"scans/[0-9a-f]{32} changed while .*: NOT_FOUND;") as error:
-        train(long, str(tmp_path / "out"), HERE, on_progress=on_progress)
+        streamed.picture(0)
     assert error.value.__cause__ is None
-    assert hits(tmp_path / "out") == []
+    streamed.close()
 
 
 def test_what_is_not_declared_or_has_no_key_is_refused(hospital, tmp_path, monkeypatch):
@@ -94,29 +106,10 @@ def test_what_is_not_declared_or_has_no_key_is_refused(hospital, tmp_path, monke
         train(recipe_of(hospital), str(tmp_path / "out"), HERE)
     undeclared = {"datasets": [{"name": "scans", "uri": str(hospital)}], "crop": 16}
     with pytest.raises(JobError, match=r"data\.datasets\[0\]: holds medical images") as error:
-        train(recipe_of(hospital, data=undeclared), str(tmp_path / "out"), HERE)
+        train(recipe_of(hospital, data=undeclared, validation={}), str(tmp_path / "out"), HERE)
     assert CANARY not in str(error.value)
     with pytest.raises(ValidationError, match=r"data\.attribution: would name private images"):
         TrainingRecipe.model_validate(
             recipe_of(hospital).model_dump()
             | {"data": {"datasets": private(hospital), "crop": 16, "attribution": "table.tsv"}}
         )
-
-
-def test_a_generator_of_private_images_draws_no_sheet(hospital, key, tmp_path):
-    grey = {"channels": 1, "features": 4, "image_size": 8}
-    recipe = generator(
-        hospital,
-        length={"steps": 1},
-        data={"datasets": private(hospital), "crop": 16, "downsample": 2},
-        network={"architecture": "dcgan", "arguments": grey | {"latent": 6}, "value_range": [-1.0, 1.0]},
-    )
-    discriminator = recipe.discriminator
-    assert discriminator is not None
-    arguments = discriminator.arguments | {"channels": 1}
-    recipe = recipe.model_copy(
-        update={"discriminator": discriminator.model_copy(update={"arguments": arguments})}
-    )
-    train(recipe, str(tmp_path / "out"), HERE)
-    assert not (tmp_path / "out" / "samples").exists()
-    assert hits(tmp_path / "out") == []
