@@ -208,13 +208,3 @@ def test_the_plan_holds_no_time_and_no_name(tmp_path):
         assert CANARY not in repr(source)
     assert CANARY.encode() not in opened.folder.read("job.json")
     assert opened.job == seal_job(job)
-
-
-def test_training_takes_no_private_dataset():
-    from pipeline.training.recipe.sections import Data, Validation
-
-    dataset = {"name": "scans", "uri": "scans"}
-    for section, fields in ((Data, {"crop": 32}), (Validation, {})):
-        assert section.model_validate(fields | {"datasets": [dataset]}).datasets
-        with pytest.raises(ValueError, match="private"):
-            section.model_validate(fields | {"datasets": [dataset | {"private": True}]})
