@@ -63,6 +63,14 @@ class Restorer:
         except RestorerError:
             return self._guarded(degraded_BCHW, condition, traversal)
 
+    def differentiable(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        """What a call gives, in float32 and unguarded, with the gradients that inference goes without.
+
+        ``RestorerError`` as a call; a noise level that the card needs has to be given.
+        """
+        self._check(degraded_BCHW, condition)
+        return self._run(degraded_BCHW, condition, whole_image)
+
     def to(self, device: torch.device) -> Restorer:
         """Moves the weights, where there are any; solvers follow their input."""
         if isinstance(self.model, torch.nn.Module):

@@ -35,6 +35,7 @@ def imported(path: Path) -> set[str]:
 
 
 ORDER = (
+    ("explain",),
     ("run", "doctor"),
     ("edge",),
     ("training",),
@@ -42,6 +43,7 @@ ORDER = (
     ("results", "engines"),
     ("worker", "planning"),
     ("scenes",),
+    ("insight",),
     ("processing",),
     ("quarantine",),
     ("ledger",),

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from flows.cli import (
     about_commands,
     edge_commands,
+    insight_command,
     privacy_commands,
     result_commands,
     run_commands,
@@ -98,6 +99,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
     ("verify", result_commands.verify, LOOK, "restora verify s3://bucket/clean --profile archive"),
     ("table", result_commands.table, LOOK, "restora table out/set5-x4"),
     ("report", result_commands.report, LOOK, "restora report out/set5-x4"),
+    (
+        "explain",
+        insight_command.explain,
+        LOOK,
+        "restora explain srvgg-x4 photo.png --region 120,80,64,64",
+    ),
     (
         "calibrate",
         trust_commands.calibrate,

@@ -105,7 +105,20 @@ def table(
     say(f"{done.place}: {changed}")
 
 
-def report(out: Output, profile: Profile = None) -> None:
+def report(
+    out: Output,
+    profile: Profile = None,
+    explain: Annotated[
+        int,
+        typer.Option(
+            "--explain",
+            min=0,
+            metavar="N",
+            help="Of the N worst images, show what they were made of, as `restora explain` does: on a CPU "
+            "half a minute each for every restorer.",
+        ),
+    ] = 0,
+) -> None:
     """Write the tables and the report again from the ledger, and print the report's address.
 
     Works for a run that was stopped, too: the report then shows what is done.
@@ -119,4 +132,4 @@ def report(out: Output, profile: Profile = None) -> None:
     run_folder = open_output(out, profile)
     with held(run_folder.folder):
         compact(run_folder)
-        say(write_report(run_folder))
+        say(write_report(run_folder, explained=explain))

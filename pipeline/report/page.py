@@ -12,6 +12,7 @@ from pipeline.report import notation
 from pipeline.report.attention import attention, sheet_labels
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
 from pipeline.report.environment import css, environment
+from pipeline.report.explained_image import ExplainedImage
 from pipeline.report.floors import floors_of
 from pipeline.report.groups import group_tables
 from pipeline.report.headline import headline
@@ -33,13 +34,14 @@ def build_page(
     comparisons: pa.Table | None,
     samples: Iterable[Sample],
     provenance: RunProvenance,
+    explained: Sequence[ExplainedImage] = (),
 ) -> str:
     """The report as HTML text: no request leaves it, nothing needs JavaScript.
 
     ``table`` is the metric table with its schema metadata, ``summary`` what ``statistics.summarise`` gives,
     ``comparisons`` what ``statistics.compare`` gives for the first metric (further metrics may be
     appended; ``None`` marks nobody as best), ``samples`` the pixels of ``pick_samples``, asked for
-    once the figures are drawn.
+    once the figures are drawn; ``explained`` what was looked into besides.
     """
     known = protocols(table)
     facts = run_facts(table)
@@ -75,6 +77,7 @@ def build_page(
             quarantine_shown=QUARANTINE_SHOWN,
             protocols=known,
             provenance=provenance,
+            explained_images=explained,
             css=css(),
         )
     )

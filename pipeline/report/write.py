@@ -38,6 +38,7 @@ from pipeline.report.reproduce import commands
 from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import RANKS, Pick, Sample, pick_samples
 from pipeline.report.upright import orientation_of, upright
+from pipeline.report.worst import WorstExplained
 from pipeline.results.statistics import compare
 from pipeline.results.tables import read_report_rows, read_summary
 from pipeline.units import Source
@@ -50,8 +51,11 @@ MOST_BYTES = 1 << 28
 """Larger files are not read for a picture."""
 
 
-def write_report(run: RunFolder) -> str:
-    """Writes ``report/index.html`` from the tables; returns its address."""
+def write_report(run: RunFolder, *, explained: int = 0) -> str:
+    """Writes ``report/index.html`` from the tables; returns its address.
+
+    ``explained``: of how many of the worst images the page is to show what they were made of.
+    """
     table, summary = read_report_rows(run), read_summary(run)
     metric = run.job.metrics[0] if run.job.metrics else None
     picked_by = focus(run.job.metrics) if run.job.kind == "restore" else metric
@@ -67,6 +71,7 @@ def write_report(run: RunFolder) -> str:
             compare(table, metric) if metric else None,
             (each for made in samples for each in made.result()),
             _provenance(run, quarantined=pc.any(pc.not_equal(table["status"], "ok")).as_py() or False),
+            [*WorstExplained(run, table, MOST_BYTES, MOST_PIXELS)(picks, explained)] if explained else [],
         )
     run.folder.put(PAGE, page.encode())
     return run.folder.uri(PAGE)

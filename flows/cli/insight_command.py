@@ -1,0 +1,122 @@
+"""The command that shows why an image was restored as it was: explain."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.arguments import HoleColour
+
+Image = Annotated[str, typer.Argument(metavar="IMAGE", help="One image on this disk, as it is restored.")]
+Page = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="The page to write. Without it: IMAGE.RESTORER.html, here."),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        metavar="X,Y,W,H",
+        help="Left, top, width and height in pixels of the restored image. Without it: where the restorer "
+        "changed the image most.",
+    ),
+]
+Of = Annotated[
+    str,
+    typer.Option(
+        "--of",
+        metavar="WHAT",
+        help="What of the region is explained: detail, its edges and texture; level, how bright it is.",
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        "--layer",
+        metavar="NAME",
+        help="Whose channels are shown; the page lists all. Without it: the middle one of the network.",
+    ),
+]
+
+
+def explain(
+    weights: Annotated[
+        str,
+        typer.Argument(
+            metavar="WEIGHTS",
+            help="A restorer: a name of `restora list restorers`, or the path or URL of weights.",
+        ),
+    ],
+    image: Image,
+    file: Page = None,
+    region: Region = None,
+    of: Of = "detail",
+    layer: Layer = None,
+    noise_level: Annotated[
+        float | None,
+        typer.Option("--noise-level", help="Known noise, in 1/255 of the value range; else it is estimated."),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            "--mask", metavar="WHAT", help="Which pixels are holes to fill, as for `restora restore`."
+        ),
+    ] = None,
+    holes: Annotated[
+        HoleColour, typer.Option("--holes", help="Which pixels of mask files are holes: black or white.")
+    ] = HoleColour.BLACK,
+    kernel: Annotated[
+        str | None,
+        typer.Option("--kernel", metavar="WHAT", help="What blurred the image, as for `restora restore`."),
+    ] = None,
+    private: Annotated[
+        bool | None,
+        typer.Option("--private/--not-private", help="DICOM and NIfTI must be declared --not-private."),
+    ] = None,
+) -> None:
+    """Show what a region of a restored image was made of, how far the network looks, and a layer's channels.
+
+    Writes one page: which input pixels the region is due to (integrated gradients along blur), the effective
+    receptive field at its middle, the channels of a layer. Works for any network, your own too, and for
+    solvers that are written in PyTorch.
+    """
+    from flows.addresses import absolute, mask_of, restorer_of
+    from flows.cli.console import OUT, say
+    from pipeline.errors import JobError
+    from pipeline.explain import Asked, explain_to_page
+    from pipeline.jobs.job import Job
+    from pipeline.storage.patterns import only
+    from pipeline.storage.scratch import scratch
+
+    path = Path(image)
+    if not path.is_file():
+        raise JobError(f"IMAGE: {image}: no such file on this disk")
+    if private:
+        raise JobError("--private: a page of pixels would show who it is; explain images that may be shown")
+    chosen = restorer_of(weights, noise_level)
+    target = file or Path(f"{path.stem}.{chosen['name']}.html")
+    options = {"--region": region, "--layer": layer, "--noise-level": noise_level, "--mask": mask}
+    options |= {"--of": of if of != "detail" else None, "--kernel": kernel}
+    dataset: dict[str, Any] = {"name": "source", "uri": str(path.parent), "pattern": only(path.name)}
+    dataset |= {"private": private, "mask": mask_of(mask, holes.value), "operators": kernel}
+    with scratch("explain") as place:
+        fields = {"name": "explain", "kind": "restore", "output": str(place)}
+        job = Job.parse(fields | {"datasets": [dataset], "restorers": [chosen]}, where="explain")
+        with OUT.status(f"explaining {image}; a minute or so on a CPU"):
+            asked = Asked(region, of, layer)
+            found = explain_to_page(absolute(job), asked, target, _command(weights, image, options))
+    say(f"page     {target}")
+    half, most, _ = found.radii
+    say(f"looks    half of it within {half} pixels, 95 % within {most}; card: {found.halo}")
+    made = found.attribution
+    say(f"shares   diffusion index {made.diffusion:.1f}; they add up within {made.error:.1e}")
+
+
+def _command(weights: str, image: str, options: dict[str, Any]) -> str:
+    words = ["restora", "explain", weights, image]
+    for name, value in options.items():
+        words += [] if value is None else [name, str(value)]
+    return shlex.join(words)

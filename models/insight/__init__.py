@@ -1,0 +1,1 @@
+"""Why a restorer gave what it gave: attribution, receptive field, activations."""

@@ -1,0 +1,122 @@
+"""One image explained: read and told as in a restore run, and a page written about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.contract import RestorerError
+from models.insight.targets import Region
+from pipeline import run
+from pipeline.edge.export import write_whole
+from pipeline.errors import JobError, RestoraError
+from pipeline.imaging.radiometry import to_stored
+from pipeline.insight.explanation import Explanation, explain
+from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import RunFolder
+from pipeline.planning.plan_files import read_sources
+from pipeline.privacy.naming import SourceLocator
+from pipeline.processing.cases import Case, Failure
+from pipeline.processing.processor import Processor
+from pipeline.processing.told import shared_condition
+from pipeline.report.display import Display
+from pipeline.report.environment import css, environment
+from pipeline.report.explained import headline, show
+from pipeline.report.explained_image import ExplainedImage
+from pipeline.version import code_version
+from pipeline.worker.loading import Loader
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be explained."""
+
+    region: str | None = None
+    """``x,y,w,h`` in pixels of the restored image; ``None``: where the restorer changed the image most."""
+    target: str = "detail"
+    layer: str | None = None
+
+
+def explain_to_page(job: Job, asked: Asked, file: Path, command: str) -> Explanation:
+    """Writes the page about the one image and the one restorer of a restore job.
+
+    ``JobError`` for an image that cannot be had or restored, and for what is asked wrongly; then nothing is
+    written.
+    """
+    region = None if asked.region is None else read_region(asked.region)
+    options = run.Options(engine="local")
+    with run.open_run(job, options) as opened:
+        run.plan(opened, options)
+        case = _case(opened)
+        (built,) = opened.recipe.restorers
+        image_1CHW, told = case.degraded.image_BCHW, shared_condition([case], built)
+        assert told is not None, "one image always has one condition"
+        try:
+            found = explain(
+                built.restorer, image_1CHW, told, region=region, target=asked.target, layer=asked.layer
+            )
+            restored_1CHW = built.restorer(image_1CHW, condition=told)
+        except RestorerError as error:
+            raise JobError(f"{case.loaded.source.key}: {error}") from error
+    image = _shown(case, built.name, found, restored_1CHW)
+    write_whole(file, _page(image, found, command).encode())
+    return found
+
+
+def read_region(text: str) -> Region:
+    """``x,y,w,h``: left, top, width and height. ``JobError`` for anything else."""
+    try:
+        left, top, width, height = (int(each) for each in text.split(","))
+    except ValueError:
+        raise JobError(
+            f"--region: {text!r} is no region; give left,top,width,height in pixels of the restored image, "
+            "as in 120,80,32,32"
+        ) from None
+    return Region(left, top, width, height)
+
+
+def _case(opened: RunFolder) -> Case:
+    """The image, decoded and told of as in a run."""
+    job, sources = opened.job, list(read_sources(opened.folder))
+    if len(sources) != 1:
+        raise JobError(f"IMAGE: one image is explained at a time, here are {len(sources)}")
+    (source,) = sources
+    loader = Loader(job, SourceLocator(job))
+    fetched = loader.fetch(source)
+    loaded = fetched if isinstance(fetched, Exception) else loader.decode(source, fetched)
+    if isinstance(loaded, Exception):
+        raise _refused(source.key, loaded)
+    case = Processor(opened.recipe, torch.device("cpu")).degraded(loaded, None)
+    if isinstance(case, Failure):
+        raise _refused(source.key, case.error)
+    return case
+
+
+def _refused(key: str, error: Exception) -> Exception:
+    """What an image's row would say."""
+    return JobError(f"{key}: {error}") if isinstance(error, RestoraError | ValueError) else error
+
+
+def _shown(case: Case, restorer: str, found: Explanation, restored_1CHW: Tensor) -> ExplainedImage:
+    shown = Display.of(case.reference)
+    restored = case.reference.with_pixels(to_stored(restored_1CHW, case.model.domain)[0])
+    title = f"{case.loaded.source.key}, {restorer}"
+    return show(title, found, shown(case.degraded_image()), shown(restored), shown.note)
+
+
+def _page(image: ExplainedImage, found: Explanation, command: str) -> str:
+    return (
+        environment()
+        .get_template("explain_page.jinja")
+        .render(
+            title=image.title,
+            headline=headline(found),
+            image=image,
+            command=command,
+            css=css(),
+            code_version=code_version(),
+        )
+    )

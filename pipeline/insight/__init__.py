@@ -1,0 +1,1 @@
+"""Station: why one image was restored as it was."""
