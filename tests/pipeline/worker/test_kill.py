@@ -216,7 +216,7 @@ def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path)
 @pytest.mark.slow
 def test_an_image_that_kills_its_actor_is_found_out_within_one_run(tmp_path):
     job, poison = poisoned(tmp_path)
-    with watching(job, "ray", workers=2, **poison) as watched:
+    with watching(job, "ray", workers=1, **poison) as watched:
         watched.run()
     check_quarantine(job)
 
