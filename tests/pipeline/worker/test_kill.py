@@ -139,10 +139,11 @@ def test_a_node_joins_and_is_killed(archive, undisturbed, output, tmp_path, monk
         with one_node(Cluster) as cluster:
             watched.address(cluster.address)
             watched.start()
-            watched.wait_for_units(6)
+            watched.wait_for_units(4)  # two ahead of each of the first two workers
             node = cluster.add_node(num_cpus=2, num_gpus=1)
             raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
             wait_for(lambda: any(map(is_actor, raylet.children(recursive=True))), "no actor on the node")
+            watched.wait_for_units(1)
             lost = [each for each in raylet.children(recursive=True) if is_actor(each)]
             raylet.kill()
             held.unlink()
