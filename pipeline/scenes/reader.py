@@ -198,6 +198,13 @@ class Scene:
             raise read_failure(error) from error
 
 
+_IN_STRIPS = "or do it in strips, by a restore run with a restorer that is tile-exact"
+_AS_AN_OBJECT = (
+    "or store it as an object of its own (a member of a tar shard: unpack it), which a restore run with a "
+    "restorer that is tile-exact does in strips"
+)
+
+
 def refuse_too_large(archive: Archive, at: str, limits: Limits) -> None:
     """``ImageError("TOO_LARGE")`` for a raster whose header says so, before its bytes are fetched.
 
@@ -211,7 +218,7 @@ def refuse_too_large(archive: Archive, at: str, limits: Limits) -> None:
         if directory is not None:
             limits.check(directory.integers(HEIGHT, (1,))[0], directory.integers(WIDTH, (1,))[0])
     except ImageError as error:
-        cure = "or do it in strips, by a restore run with a restorer that is tile-exact"
+        cure = _IN_STRIPS if archive.place(at) is not None else _AS_AN_OBJECT
         raise ImageError(error.reason, f"{error}, {cure}") from None
 
 

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from pipeline import run
@@ -14,13 +15,16 @@ from pipeline.doors.tar.archive import COMPRESSED, NO_SHARDS, TarArchive
 from pipeline.doors.tar.index import LABELS, LINKS, REPLACED
 from pipeline.doors.tar.outlet import TarOutlet
 from pipeline.errors import ImageError, JobError
+from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning.plan import make_plan
 from pipeline.planning.plan_files import read_units
 from pipeline.privacy.key import make_key
 from pipeline.privacy.naming import SourceLocator
+from pipeline.scenes.reader import refuse_too_large
 from pipeline.storage.folder import Folder
+from tests.bad_images import tiff
 from tests.door_contract import check_kill_safe, listed
 from tests.helpers import complete, decoded, encoded, photograph, plan_and_execute, restore
 from tests.tar_samples import members_of, shards_in, tar_of
@@ -262,3 +266,13 @@ def test_dicom_in_shards_wants_a_word_about_series(tmp_path):
     fields = {"name": "s", "uri": str(tmp_path), "store": "tar", "private": False}
     with pytest.raises(JobError, match=r'series = "single"'):
         plan_and_execute(restore(tmp_path, tmp_path.parent / "o", datasets=[fields]))
+
+
+def test_a_member_that_is_too_large_is_told_to_become_an_object(tmp_path):
+    """Scenes in strips are objects: to raise a limit is no cure for what does not fit into memory."""
+    scene = tiff(np.zeros((60, 90), np.uint8), photometric="minisblack")
+    archive = archive_of(tmp_path, x=tar_of({"a.tif": scene}))
+    (entry,) = listed(archive)
+    with pytest.raises(ImageError, match=r"90 x 60 pixels .* unpack it\)") as refusal:
+        refuse_too_large(archive, entry.at, Limits(1000))
+    assert refusal.value.reason == "TOO_LARGE"
