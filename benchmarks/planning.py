@@ -1,9 +1,10 @@
-"""How long lists of images take to plan, and in how much memory: STAC catalogues and manifests.
+"""How long lists of images take to plan, and in how much memory: STAC, manifests, BIDS.
 
     python -m benchmarks.planning stac --images 100000
     python -m benchmarks.planning items --images 100000
     python -m benchmarks.planning geoparquet --images 100000
     python -m benchmarks.planning manifest --images 1000000
+    python -m benchmarks.planning bids --images 100000
 
 The lists are written first and not timed; the images that they name need not be there. ``stac`` is a static
 catalogue of a file an item, in collections of 1,000. The peak is of the whole process, program included.
@@ -102,6 +103,18 @@ def write_manifest(folder: Path, count: int) -> str:
     return "list.parquet"
 
 
+def write_bids(folder: Path, count: int) -> str:
+    """Ten runs of a subject, with a sidecar each."""
+    for number in range(count):
+        sub = f"sub-{number // 10:05d}"
+        path = folder / sub / "anat" / f"{sub}_run-{number % 10}_T1w"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".nii").touch()
+        path.with_suffix(".json").write_text('{"EchoTime": 0.003}')
+    (folder / "dataset_description.json").write_text('{"Name": "raw", "BIDSVersion": "1.10.0"}')
+    return ""
+
+
 def _write(path: Path, tables: Iterator[pa.Table]) -> None:
     first = next(tables)
     with pq.ParquetWriter(path, first.schema) as writer:
@@ -115,6 +128,7 @@ LISTS: dict[str, tuple[Callable[[Path, int], str], dict[str, Any]]] = {
     "items": (write_items, {"name": "stac", "assets": ["red", "nir"]}),
     "geoparquet": (write_geoparquet, {"name": "stac", "assets": ["red", "nir"]}),
     "manifest": (write_manifest, {"name": "manifest"}),
+    "bids": (write_bids, {"name": "bids", "suffixes": ["T1w"]}),
 }
 
 
@@ -128,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=told.folder) as place:
         (Path(place) / "in").mkdir()
         name = write(Path(place) / "in", told.images)
-        dataset = {"name": "list", "uri": f"{place}/in/{name}", "store": store}
+        dataset = {"name": "list", "uri": f"{place}/in/{name}", "store": store, "private": False}
         job = Job.parse({"name": "plan", "kind": "restore", "output": f"{place}/out", "datasets": [dataset],
                          "restorers": ["median"]})  # fmt: skip
         options = run.Options(engine="local")

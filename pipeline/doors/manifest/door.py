@@ -26,6 +26,7 @@ from pipeline.storage.base import Entry
 from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder, absolute_url
 from pipeline.storage.patterns import matcher
+from pipeline.wording import number_of
 
 Pages = Iterator[Entries]
 
@@ -106,9 +107,9 @@ class ManifestArchive:
         twice = np.flatnonzero(np.diff(found[order]) == 0)
         at = twice[np.argmin(order[twice])]
         first, second = (int(order[at + step]) + 1 for step in (0, 1))
+        more = f", and {number_of(len(twice) - 1, 'other row')} too" if len(twice) > 1 else ""
         raise JobError(
-            f"{self._where}: rows {first:,} and {second:,} name one image, and {len(twice) - 1:,} more "
-            "are there twice; give each once"
+            f"{self._where}: rows {first:,} and {second:,} name one image{more}; give each image once"
         )
 
     def uri(self, at: str) -> str:

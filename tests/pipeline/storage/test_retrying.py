@@ -1,13 +1,14 @@
 """Stores that hang, break off or talk nonsense: one layer asks again, in its time, and says what it met."""
 
 import re
+import socket
 import time
 
 import pytest
 
 from pipeline.errors import ImageError, StorageError
 from pipeline.quarantine import read_failure
-from pipeline.storage import retrying
+from pipeline.storage import remote, retrying
 from pipeline.storage.folder import Folder
 from pipeline.storage.retrying import CONTACT_SECONDS, REQUEST_SECONDS, Unanswered, retried
 from tests.faulty_s3 import OBJECT, faulty_s3
@@ -136,3 +137,19 @@ def test_a_nested_layer_does_not_multiply():
 def _refuse(calls):
     calls.append(1)
     raise ImageError("UNREADABLE", "a pipe")
+
+
+def test_a_list_of_objects_on_a_dead_web_server_waits_for_it_once(monkeypatch):
+    monkeypatch.setattr(retrying, "sleep", lambda _: None)
+    monkeypatch.setattr(remote, "_SILENT", {})
+    monkeypatch.setenv(CONTACT_SECONDS, "0.3")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listened to: it refuses
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        said = []
+        for number in range(3):
+            with pytest.raises((Unanswered, StorageError), match="cannot be connected to") as failure:
+                Folder(f"{address}/{number}").read("a.png")
+            said.append(str(failure.value))
+    assert "; 1 try in" not in said[0]
+    assert all("; 1 try in" in each for each in said[1:])
