@@ -110,6 +110,14 @@ def restore(
             "for denoisers). Needs a --calibration with them.",
         ),
     ] = None,
+    flags: Annotated[
+        bool,
+        typer.Option(
+            "--flags",
+            help="Count patches that hold what their input does not support. Needs a --calibration "
+            "with flags.",
+        ),
+    ] = False,
     save_uncertainty: Annotated[
         bool,
         typer.Option(
@@ -130,6 +138,7 @@ def restore(
         "restorers": [restorer_of(restorer, noise_level) | {"uncertainty": uncertainty}],
         "metrics": [] if metric == ["none"] else metric,
         "calibration": calibration,
+        "flags": flags,
         "save_uncertainty": save_uncertainty,
     }
     known = {"mask": mask_of(mask, holes.value), "operators": kernel}

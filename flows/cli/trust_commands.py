@@ -43,8 +43,8 @@ def calibrate(
     """Turn a benchmark into a calibration: what images without a reference get floors and intervals by.
 
     For floors under the PSNR the benchmark needs `psnr_estimate = true`, the metric psnr, and noise as the
-    archive has it; for intervals about pixels a restorer with `uncertainty`. Give the file to
-    `restora restore --calibration`, or lay it beside the weights.
+    archive has it; for intervals about pixels a restorer with `uncertainty`; for flags `flags = true`. Give
+    the file to `restora restore --calibration`, or lay it beside the weights.
     """
     from flows.addresses import open_output
     from flows.cli.console import say
@@ -58,6 +58,9 @@ def calibrate(
         _say_floors(found, say)
     if found.intervals is not None:
         _say_intervals(found.intervals, say)
+    if found.flags is not None:
+        images = number_of(found.flags.images, "image")
+        say(f"flags: {images}; {found.flags.rate:.0%} of images like these have one for nothing")
     say(f"calibration  {file}; it {CONDITION}")
 
 

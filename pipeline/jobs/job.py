@@ -121,6 +121,9 @@ class Job(Frozen):
     """A file that ``restora calibrate`` wrote: rows of a restore run have ``psnr_floor``, or those of a
     restorer with ``uncertainty`` intervals (and floors with ``psnr_estimate``). "none": not even by the one
     beside the weights."""
+    flags: bool = False
+    """Whether patches are counted that hold what their input does not support. A benchmark's is what
+    ``restora calibrate`` draws the line by; a restore run needs that calibration."""
     save_uncertainty: bool = False
     """Whether a restore run keeps the half-widths of its intervals, an image each, under
     ``_restora/uncertainty/``."""
@@ -154,7 +157,8 @@ class Job(Frozen):
     @property
     def estimates_psnr(self) -> bool:
         """Whether rows have the columns of an estimated PSNR."""
-        return self.psnr_estimate or (self.calibration not in (None, "none") and not self.has_uncertainty)
+        alone = not (self.has_uncertainty or self.flags)
+        return self.psnr_estimate or (self.calibration not in (None, "none") and alone)
 
     @property
     def has_uncertainty(self) -> bool:
@@ -192,8 +196,8 @@ class Job(Frozen):
             raise ValueError("calibration: is for restore runs; a benchmark knows the truth, leave it out")
         if self.save_uncertainty and not (self.kind == "restore" and self.has_uncertainty):
             raise ValueError('save_uncertainty: is for restore runs of a restorer with uncertainty = "..."')
-        if self.has_uncertainty and self.is_paired:
-            raise ValueError("restorers: uncertainty is for restore runs, and benchmarks with degradations")
+        if (self.has_uncertainty or self.flags) and (self.is_paired or self.kind == "degrade"):
+            raise ValueError("uncertainty, flags: for restore runs, and benchmarks with degradations")
         _CHECKS[self.kind](self)
         return self
 

@@ -98,6 +98,11 @@ UNCERTAINTY_COLUMNS = pa.schema(
 """Half-widths of intervals as fractions of the range, why there are none, what they rest on, and their
 map."""
 
+FLAG_COLUMNS = pa.schema(
+    [("flags", pa.int64()), ("flags_reason", pa.string()), ("flags_evidence", pa.string())]
+)
+"""Patches that hold what the input does not support, why they were not counted, and the scores behind it."""
+
 FEATURES = ("features", "features_degraded", "features_reference")
 """Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
 
@@ -108,6 +113,7 @@ def schema_of(job: Job) -> pa.Schema:
     columns += list(REFERENCE_COLUMNS) if job.is_paired else []
     columns += list(ESTIMATE_COLUMNS) if job.estimates_psnr else []
     columns += list(UNCERTAINTY_COLUMNS) if job.has_uncertainty else []
+    columns += list(FLAG_COLUMNS) if job.flags else []
     return pa.schema(columns + [pa.field(name, pa.string()) for name in carried_names(job)])
 
 
@@ -121,6 +127,7 @@ def refuse_names(job: Job) -> None:
     carried = carried_names(job)
     ours = schema(job.metrics, True, job.per_band).names
     ours += [*REFERENCE_COLUMNS.names, *ESTIMATE_COLUMNS.names, *UNCERTAINTY_COLUMNS.names]
+    ours += FLAG_COLUMNS.names
     for name in carried:
         if name in ours:
             raise JobError(f'carry: "{name}" is a column of the tables already; rename it in the manifest')

@@ -12,6 +12,7 @@ from models.plugins import Parts, is_module_address
 from pipeline.metrics.base import Metric, MetricProtocol
 from pipeline.metrics.bias import Bias
 from pipeline.metrics.consistency import Consistency, ConsistencyWorstTile
+from pipeline.metrics.correctness import Hallucination, Improvement, Omission
 from pipeline.metrics.cpsnr import CorrectedPSNR
 from pipeline.metrics.cssim import CorrectedSSIM
 from pipeline.metrics.ergas import ERGAS
@@ -49,6 +50,9 @@ _ALL: tuple[Metric, ...] = (
     SAM(),
     ERGAS(),
     SCC(),
+    Improvement(),
+    Omission(),
+    Hallucination(),
     SFRC(),
     SFRCFlagged(),
     Sharpness(),

@@ -26,12 +26,13 @@ class MetricInputs(StrEnum):
     PHYSICAL = "restored and reference in physical units, so that zero is physical zero"
     INPUT = "restored, degraded again, and the degraded input: a run without references has the score too"
     UNREGISTERED = "restored and reference whole, compared at the best of small shifts: no border is cut"
+    BOTH = "restored, and the reference's channels with those of the input, enlarged, behind them"
     ALONE = "restored, twice: there is no second image, so a run without references has the score too"
 
     @property
     def needs_reference(self) -> bool:
         """Whether a run without references has no such score."""
-        return self in (MetricInputs.REFERENCE, MetricInputs.PHYSICAL, MetricInputs.UNREGISTERED)
+        return self not in (MetricInputs.INPUT, MetricInputs.ALONE)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.conditions.given import NOTHING, Told
@@ -121,6 +124,7 @@ class Restored:
     fields: dict[str, Any]
     download: Download = ARRIVED
     uncertainty: tuple[Image, Download] | None = None
+    maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,5 +144,7 @@ class Outcome:
     """The restored pixels are to be read once it is here."""
     uncertainty: tuple[Image, Download] | None = None
     """Half-widths of its intervals, where they are to be stored."""
+    maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """For a page, where it was asked for: see ``pipeline.processing.trust_columns``."""
     error: Exception | None = None
     stage: str = ""

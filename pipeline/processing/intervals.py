@@ -15,7 +15,6 @@ from torch import Tensor
 
 from models.catalog import identity
 from models.contract import Condition
-from models.noise_level import estimate_noise_level
 from models.uncertainties import UNCERTAINTIES
 from models.uncertainties.base import Restore, Uncertainty
 from pipeline.errors import describe
@@ -23,7 +22,8 @@ from pipeline.imaging.image import Domain, Image, Metadata
 from pipeline.imaging.transfer import ARRIVED, Download, download
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case
-from pipeline.processing.metric_inputs import valid_mask, valid_output
+from pipeline.processing.input_facts import chosen, input_facts
+from pipeline.processing.metric_inputs import valid_output
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import Recipe
 from pipeline.trust.intervals import SHARES, IntervalBounds, IntervalEvidence
@@ -39,6 +39,8 @@ class Widths:
     columns: dict[str, Any]
     image: Image | None = None
     download: Download = ARRIVED
+    width_CHW: Tensor | None = None
+    """Half-widths as fractions of the range."""
 
 
 @dataclass(frozen=True)
@@ -63,57 +65,37 @@ class PixelIntervals:
             if is_out_of_memory(error):
                 raise
             return [Widths({"uncertainty_reason": f"FAILED: {describe(error)}"}) for _ in cases]
-        output_B1HW = valid_output(cases, restored_BCHW)
-        input_B1hw = valid_mask(cases, restored_BCHW.device)
-        levels = (255 * estimate_noise_level(degraded_BChw)).tolist()
-        return [
-            self._widths(
-                case,
-                spread_BCHW[place],
-                restored_BCHW[place],
-                None if output_B1HW is None else output_B1HW[place],
-                None if input_B1hw is None else input_B1hw[place],
-                levels[place],
-            )
-            for place, case in enumerate(cases)
-        ]
+        valid_B1HW = valid_output(cases, restored_BCHW)
+        facts = input_facts(cases, degraded_BChw, valid_B1HW, restored_BCHW)
+        masks = [None] * len(cases) if valid_B1HW is None else list(valid_B1HW)
+        each = zip(cases, facts, spread_BCHW, restored_BCHW, masks, strict=True)
+        return [self._widths(*one) for one in each]
 
     def _widths(
         self,
         case: Case,
+        facts: dict[str, Any],
         spread_CHW: Tensor,
         restored_CHW: Tensor,
         valid_1HW: Tensor | None,
-        known_1hw: Tensor | None,
-        noise_level: float,
     ) -> Widths:
-        spread_N = _chosen(spread_CHW, valid_1HW).double()
+        spread_N = chosen(spread_CHW, valid_1HW).double()
         if not len(spread_N):
             return Widths({"uncertainty_reason": "ALL_NODATA: not one pixel holds data"})
-        degraded_CHW = case.degraded.image_BCHW[0]
-        # A mask of the restored size says nothing of a smaller input.
-        fits = known_1hw is not None and known_1hw.shape[-2:] == degraded_CHW.shape[-2:]
-        input_N = _chosen(degraded_CHW, known_1hw if fits else None).double()
-        evidence = IntervalEvidence(
-            method=self.uncertainty.name,
-            noise_level=noise_level,
-            samples=len(spread_N),
-            brightness=float(input_N.mean()),
-            saturated=float(((input_N == 0) | (input_N == 1)).double().mean()),
-            spread=float(spread_N.mean()),
-        )
+        evidence = IntervalEvidence(**facts, method=self.uncertainty.name, spread=float(spread_N.mean()))
         if self.bounds is None:
-            error_N = _chosen((restored_CHW - case.reference_1CHW[0]).abs(), valid_1HW).double()
+            error_N = chosen((restored_CHW - case.reference_1CHW[0]).abs(), valid_1HW).double()
             known = replace(evidence, ratios=ratios_of(error_N, spread_N))
             return Widths({"uncertainty_evidence": known.to_json()})
         columns: dict[str, Any] = {"uncertainty_evidence": evidence.to_json()}
         reason = self.bounds.refusal(evidence, len(restored_CHW), case.model.domain.dtype)
         if reason is not None:
             return Widths(columns | {"uncertainty_reason": reason})
+        width_CHW = self.bounds.scale * spread_CHW
         columns |= _statistics(self.bounds.scale * spread_N)
         if not self.is_saved:
-            return Widths(columns)
-        return Widths(columns, *width_map(case.model, self.bounds.scale * spread_CHW))
+            return Widths(columns, width_CHW=width_CHW)
+        return Widths(columns, *width_map(case.model, width_CHW), width_CHW=width_CHW)
 
 
 def intervals_of(
@@ -181,8 +163,3 @@ def _statistics(width_N: Tensor) -> dict[str, float]:
         "uncertainty_p95": float(width_N.sort().values[place]),
         "uncertainty_max": float(width_N.max()),
     }
-
-
-def _chosen(image_CHW: Tensor, valid_1HW: Tensor | None) -> Tensor:
-    """(N,): the samples of valid pixels."""
-    return image_CHW.flatten() if valid_1HW is None else image_CHW[:, valid_1HW[0]].flatten()

@@ -17,6 +17,7 @@ from pipeline.degradation.degradation import Degraded
 from pipeline.degradation.replay import REACH
 from pipeline.imaging.image import Image
 from pipeline.metrics.base import Metric, MetricInputs
+from pipeline.processing.pairs import in_reference_range
 
 AnyMetric = TypeVar("AnyMetric", bound=Metric)
 
@@ -111,6 +112,17 @@ def with_input(restored_BCHW: Tensor, cases: Sequence[Given], _border: int) -> I
     return torch.cat(again), degraded_BChw, known_B1hw
 
 
+def with_both(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
+    """As ``with_reference``; behind the reference's channels those of the input, enlarged bilinearly."""
+    restored_BCHW, reference_BCHW, valid_B1HW = with_reference(restored_BCHW, cases, border)
+    height, width = cases[0].reference_1CHW.shape[-2:]
+    given_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
+    if given_BChw.shape[-2:] != (height, width):
+        given_BChw = F.interpolate(given_BChw, (height, width), mode="bilinear", antialias=True)
+    given_BCHW = in_reference_range(given_BChw, cases[0].found, cases[0].reference)
+    return restored_BCHW, torch.cat([reference_BCHW, _cut(given_BCHW, border)], dim=1), valid_B1HW
+
+
 def alone(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
     """The restored images twice; valid where the references are, at whatever size."""
     valid_B1HW = valid_output(cases, restored_BCHW)
@@ -125,6 +137,7 @@ METRIC_INPUTS: dict[MetricInputs, Callable[[Tensor, Sequence[Given], int], Image
     MetricInputs.PHYSICAL: in_physical_units,
     MetricInputs.UNREGISTERED: unregistered,
     MetricInputs.INPUT: with_input,
+    MetricInputs.BOTH: with_both,
     MetricInputs.ALONE: alone,
 }
 """How each kind of inputs is made from a batch."""

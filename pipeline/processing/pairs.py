@@ -82,15 +82,15 @@ def found_input(loaded: Loaded, image_1CHW: Tensor, scale: int = 1) -> Degraded:
     return as_found(image_1CHW, loaded.told.condition(scale, image_1CHW.device))
 
 
-def in_reference_range(image_BCHW: Tensor, case: Case) -> Tensor:
-    """The image as fractions of the reference's range, where that is not the image's own.
+def in_reference_range(image_BCHW: Tensor, found: Image | None, reference: Image) -> Tensor:
+    """The image as fractions of the reference's range, where that is not its own, which ``found`` has.
 
     Types that fill their range (8 and 16 bits, fractions) agree as they are; others through the physical
     values, or the stored ones, that both files name.
     """
-    if case.found is None:
+    if found is None:
         return image_BCHW
-    own, its = case.found.domain, case.reference.domain
+    own, its = found.domain, reference.domain
     if own.rule == its.rule == "dtype" or _meaning(own) == _meaning(its):
         return image_BCHW
     if bool(own.scales) != bool(its.scales):

@@ -33,10 +33,10 @@ from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.bisection import bisected
 from pipeline.processing.cases import Case, Failure, Loaded, Outcome, Restored
 from pipeline.processing.estimates import PsnrEstimates
-from pipeline.processing.intervals import Widths, intervals_of
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.processing.pairs import found_case, found_input, in_reference_range
 from pipeline.processing.told import described, refuse_other_scale, shared_condition
+from pipeline.processing.trust_columns import TrustColumns
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 
 
@@ -49,7 +49,8 @@ def _choose_tf32(job: Job) -> None:
 class Processor:
     """``processor(batch)`` yields an ``Outcome`` for every image and every row it owes."""
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, device: torch.device, *, maps: bool = False) -> None:
+        """``maps``: outcomes have maps for a page."""
         self.recipe = recipe
         self.device = device
         if device.type == "cuda":
@@ -65,7 +66,7 @@ class Processor:
             )
             for built in recipe.restorers
         }
-        self._intervals = intervals_of(recipe, self._fitted, device)
+        self._trust = TrustColumns(recipe, self._fitted, device, maps=maps)
 
     def fitted(self, restorer: str) -> AutoTiledRestorer:
         """One of the recipe's restorers on this device, by its name."""
@@ -143,6 +144,7 @@ class Processor:
                         restored=result.image,
                         download=result.download,
                         uncertainty=result.uncertainty,
+                        maps=result.maps,
                     )
 
     def _restore(
@@ -163,28 +165,23 @@ class Processor:
         scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
         self._add_estimates(built, cases, condition, given_BCHW, scores)
-        widths = self._widths(built, cases, condition, restored_BCHW)
+        trusted = self._trust(built.name, cases, condition, restored_BCHW)
         seconds = (time.perf_counter() - started) / len(cases)
         known = described(condition) | cut
-        each = zip(cases, given_BCHW, clipped_B.tolist(), scores, widths, strict=True)
+        each = zip(cases, given_BCHW, clipped_B.tolist(), scores, trusted, strict=True)
         return [
             Restored(
                 case.with_pixels(download, place, given_CHW),
                 {"seconds": seconds, "condition": json.dumps(known | case.loaded.told.row)}
                 | {"clipped_pixels": clipped}
                 | row
-                | width.columns,
+                | trust.columns,
                 download,
-                None if width.image is None else (width.image, width.download),
+                trust.uncertainty,
+                trust.maps,
             )
-            for place, (case, given_CHW, clipped, row, width) in enumerate(each)
+            for place, (case, given_CHW, clipped, row, trust) in enumerate(each)
         ]
-
-    def _widths(
-        self, built: BuiltRestorer, cases: Sequence[Case], condition: Condition, restored_BCHW: Tensor
-    ) -> list[Widths]:
-        intervals = self._intervals.get(built.name)
-        return intervals(cases, condition, restored_BCHW) if intervals else [Widths({}) for _ in cases]
 
     def _add_estimates(
         self,
@@ -239,14 +236,16 @@ class Processor:
         degradation: Degradation | None,
         metrics: Mapping[str, Metric],
     ) -> list[dict[str, Any]]:
-        border = self._border(cases[0])
+        border, (found, reference) = self._border(cases[0]), (cases[0].found, cases[0].reference)
         inputs: dict[MetricInputs, Images] = {}
         scores: dict[str, Tensor] = {}
         bands: list[dict[str, Any]] = [{} for _ in cases]
         for name, metric in metrics.items():
             kind = metric.protocol.pair
             if kind not in inputs:
-                ranged = in_reference_range(image_BCHW, cases[0]) if kind.needs_reference else image_BCHW
+                ranged = (
+                    in_reference_range(image_BCHW, found, reference) if kind.needs_reference else image_BCHW
+                )
                 inputs[kind] = METRIC_INPUTS[kind](ranged, cases, border)
             scores[name] = metric(*inputs[kind])
             if name in self.recipe.job.per_band:

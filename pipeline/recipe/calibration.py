@@ -14,7 +14,11 @@ def calibration_of(job: Job, sha256: str) -> Calibration | None:
 
     ``JobError`` where the file cannot be had, was changed, or is of another restorer or precision.
     """
-    if job.kind != "restore" or not (job.estimates_psnr or job.has_uncertainty) or job.calibration == "none":
+    if (
+        job.kind != "restore"
+        or not (job.estimates_psnr or job.has_uncertainty or job.flags)
+        or job.calibration == "none"
+    ):
         return None
     (spec,) = job.restorers
     beside = job.calibration is None

@@ -46,6 +46,8 @@ _ESTIMATE_VERSION = 1
 """Raised when the same images would have another estimate of their PSNR."""
 _INTERVAL_VERSION = 1
 """Raised when maps of the same intervals would be stored in another way."""
+_FLAG_VERSION = 1
+"""Raised when patches of the same images would have other scores."""
 
 
 _WITHOUT_CHOICE = ("zarr",)
@@ -147,6 +149,7 @@ class Recipe:
             **({"psnr_estimate": _ESTIMATE_VERSION} if self.job.estimates_psnr else {}),
             **({} if self.calibration is None else {"calibration": self.calibration.digest}),
             **({"save_uncertainty": _INTERVAL_VERSION} if self.job.save_uncertainty else {}),
+            **({"flags": _FLAG_VERSION} if self.job.flags else {}),
         } | self._written
 
     @property
@@ -239,7 +242,7 @@ def _metric(name: str, where: str, job: Job) -> Metric:
             f'{where}: "{name}" needs a reference, which a restore run does not have; '
             f'without one there are {", ".join(others)}; or use kind = "benchmark"'
         )
-    if job.scores_only and metric.protocol.pair is MetricInputs.INPUT:
+    if job.scores_only and metric.protocol.pair in (MetricInputs.INPUT, MetricInputs.BOTH):
         raise JobError(f'{where}: "{name}" needs the input of a restorer, and there are none; leave it out')
     return metric
 

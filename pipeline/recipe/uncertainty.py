@@ -1,5 +1,4 @@
-"""What a job says of intervals in pixels, checked: which restorers can have them, and by which
-calibration."""
+"""What a job says of intervals and flags, checked: which restorers can have them, by which calibration."""
 
 from __future__ import annotations
 
@@ -34,10 +33,17 @@ def check_uncertainty(job: Job, restorers: Sequence[Restorer], calibration: Cali
             f'save_uncertainty: is for the output store "folder", and this job writes "{name}"; leave it '
             'out, or write output_store = "folder"'
         )
-    if calibration is not None and not calibration.has_floors and not job.has_uncertainty:
+    if job.flags and job.kind == "restore" and (calibration is None or calibration.flags is None):
+        has = "none is given" if calibration is None else "this one was made without"
         raise JobError(
-            "calibration: it has intervals and no floors; give the restorer "
-            f'uncertainty = "{calibration.intervals.method if calibration.intervals else ""}"'
+            f"flags: need a calibration with them, and {has}; benchmark the restorer with flags = true, then "
+            "restora calibrate"
+        )
+    if calibration is not None and not calibration.has_floors and not (job.has_uncertainty or job.flags):
+        has = " and ".join(name for name in ("intervals", "flags") if getattr(calibration, name) is not None)
+        raise JobError(
+            f"calibration: it has {has} and no floors; give the restorer its uncertainty, or "
+            "write flags = true"
         )
 
 

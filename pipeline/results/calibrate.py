@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
+from pipeline.results.calibrate_flags import calibrate_flags
 from pipeline.results.calibrate_intervals import calibrate_intervals
 from pipeline.results.conformal import fewest, lower_offset
 from pipeline.results.tables import METRIC_TABLE, read_metrics
@@ -71,11 +72,13 @@ def calibrate(run: RunFolder, restorer: str | None = None, level: float = 0.9) -
     name = _restorer(run, restorer)
     spec = next(each for each in run.job.restorers if each.name == name)
     found = _floors(run, name, level) if run.job.psnr_estimate else _without_floors(run, name, level)
-    if spec.uncertainty is None:
-        if not found.has_floors:
-            raise JobError(f'"{name}" has no uncertainty in this benchmark, whose others have; say another')
-        return found
-    return replace(found, intervals=calibrate_intervals(run, name, 1 - level))
+    if spec.uncertainty is not None:
+        found = replace(found, intervals=calibrate_intervals(run, name, 1 - level))
+    if run.job.flags:
+        found = replace(found, flags=calibrate_flags(run, name))
+    if not (found.has_floors or found.intervals or found.flags):
+        raise JobError(f'"{name}" has no uncertainty in this benchmark, whose others have; say another')
+    return found
 
 
 def _floors(run: RunFolder, name: str, level: float) -> Calibration:
@@ -217,10 +220,10 @@ def _seen(records: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence]) ->
 
 
 def _check(run: RunFolder) -> None:
-    if run.job.kind != "benchmark" or not (run.job.psnr_estimate or run.job.has_uncertainty):
+    if run.job.kind != "benchmark" or not (run.job.psnr_estimate or run.job.has_uncertainty or run.job.flags):
         raise JobError(
             f'{run.job.output}: is no benchmark with estimates; run one with psnr_estimate = true and "psnr" '
-            'among its metrics, or of a restorer with uncertainty = "self_ensemble"'
+            'among its metrics, of a restorer with uncertainty = "self_ensemble", or with flags = true'
         )
     if not run.folder.exists(METRIC_TABLE):
         raise JobError(

@@ -15,6 +15,7 @@ from pipeline.ledger.schema import OK
 from pipeline.results.risk_control import fewest_images, losses, smallest_scale
 from pipeline.results.tables import read_metrics
 from pipeline.trust.intervals import SHARES, IntervalBounds, IntervalEvidence
+from pipeline.trust.seen_inputs import seen_of, span
 
 ALPHA = 0.1
 """Mean share of samples outside."""
@@ -66,18 +67,13 @@ def calibrate_intervals(run: RunFolder, restorer: str, delta: float) -> Interval
     except ValueError as error:
         raise JobError(f"{run.job.output}: {restorer}: {error}") from None
     return IntervalBounds(
+        **seen_of(found, evidence),
         method=evidence[0].method,
         scale=scale,
         alpha=ALPHA,
         delta=round(delta, 9),
         images=len(rows.images),
-        bands=tuple(sorted({each["channels"] for each in found})),
-        dtypes=tuple(sorted({each["dtype"] for each in found})),
-        samples=(min(each.samples for each in evidence), max(each.samples for each in evidence)),
-        brightness=_span([each.brightness for each in evidence]),
-        noise=_span([each.noise_level for each in evidence]),
-        saturated=max(each.saturated for each in evidence),
-        spread=_span([each.spread for each in evidence]),
+        spread=span([each.spread for each in evidence]),
         held_out=held_out(rows, delta),
     )
 
@@ -102,7 +98,3 @@ def held_out(rows: IntervalRows, delta: float) -> float:
         half = len(images) // 2
         missed.append(rows.of(order[half:]).missed(rows.of(order[:half]).scale(ALPHA, delta)))
     return float(np.mean(missed))
-
-
-def _span(values: Sequence[float]) -> tuple[float, float]:
-    return min(values), max(values)

@@ -30,6 +30,7 @@ def report_columns(job: Job) -> list[str]:
     scores = (f"{name}{suffix}" for name in job.metrics for suffix in ("", "_degraded"))
     estimates = ("psnr_estimate", "psnr_floor", "psnr_reason") if job.estimates_psnr else ()
     widths = ["uncertainty_mean", "uncertainty_p95", "uncertainty_reason"] if job.has_uncertainty else []
+    widths += ["flags", "flags_reason"] if job.flags else []
     return [*COLUMNS, *carried_names(job), *scores, *estimates, *widths]
 
 

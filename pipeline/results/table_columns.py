@@ -26,6 +26,7 @@ UNITS: Mapping[str, str] = {
     "uncertainty_p95": "fraction of the data range",
     "uncertainty_max": "fraction of the data range",
     "uncertainty_bytes": "byte",
+    "flags": "patch",
     "nodata_share": "1",
     "data_low": "stored value",
     "data_high": "stored value",

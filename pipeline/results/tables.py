@@ -29,7 +29,7 @@ from pipeline.results.report_rows import ReportRows, report_columns
 from pipeline.results.table_columns import with_units
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
-from pipeline.trust.protocol import estimate_protocol, interval_protocol
+from pipeline.trust.protocol import estimate_protocol, flag_protocol, interval_protocol
 
 METRIC_TABLE = parts.TABLE
 """A file; with more than ``ONE_FILE_ROWS`` a folder of files, which readers of Parquet take likewise."""
@@ -209,6 +209,7 @@ def _metadata(run: RunFolder) -> dict[str, Any]:
         },
         **({"psnr_estimate": estimate_protocol(run.recipe.calibration)} if run.job.estimates_psnr else {}),
         **_intervals(run),
+        **(flag_protocol(run.recipe.calibration) if run.job.flags else {}),
     }
 
 

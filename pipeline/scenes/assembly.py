@@ -80,6 +80,7 @@ class Assembly:
         names = [name for name in self.run.job.metrics if name not in had]
         names += ["psnr_estimate"] if self.run.job.estimates_psnr else []
         names += ["uncertainty"] if self.run.job.has_uncertainty else []
+        names += ["flags"] if self.run.job.flags else []
         return f"no {' and no '.join(names)}: not available for a scene in strips" if names else None
 
     def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.trust.evidence import Evidence
+from pipeline.trust.flags import FlagBounds
 from pipeline.trust.intervals import IntervalBounds
 
 FORMAT = 1
@@ -81,6 +82,9 @@ class Calibration:
     intervals: IntervalBounds | None = None
     """``None``: of a benchmark whose restorer had no ``uncertainty``."""
 
+    flags: FlagBounds | None = None
+    """``None``: of a benchmark without ``flags``."""
+
     @property
     def has_floors(self) -> bool:
         """Whether it is of a benchmark with estimates of the PSNR."""
@@ -136,7 +140,7 @@ class Calibration:
             if fields.pop("format") != FORMAT:
                 raise ValueError("it is of another version; calibrate again")
             digest = fields.pop("digest")
-            intervals = fields.pop("intervals", None)
+            intervals, flags = fields.pop("intervals", None), fields.pop("flags", None)
             found = cls(
                 **fields
                 | {
@@ -145,6 +149,7 @@ class Calibration:
                     "degradations": tuple(fields["degradations"]),
                     "reliability": tuple(_tuple(each) for each in fields["reliability"]),
                     "intervals": intervals and IntervalBounds.from_record(intervals),
+                    "flags": flags and FlagBounds.from_record(flags),
                 }
             )
             same = found.digest == digest
@@ -161,8 +166,9 @@ class Calibration:
 
 def _plain(calibration: Calibration) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **asdict(calibration)}))
-    # Files of before there were intervals keep their digest.
-    return {name: value for name, value in plain.items() if name != "intervals" or value is not None}
+    # Files of before there were intervals and flags keep their digest.
+    late = ("intervals", "flags")
+    return {name: value for name, value in plain.items() if name not in late or value is not None}
 
 
 def _tuple(value: Any) -> Any:

@@ -8,14 +8,14 @@ quantification".
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from pipeline.trust.seen_inputs import InputFacts, SeenInputs, from_record
+
 SHARES = (*(step / 200 for step in range(41)), *(0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), 1.0)
 """Of an image's samples: how many may lie outside where ``ratios`` says how wide intervals must be."""
-_NOISE_MARGIN = 1.05
-_BRIGHTNESS_MARGIN = 0.05
-_SATURATION_MARGIN = 0.001
 _SPREAD_MARGIN = 1.05
 PROMISE = (
     "over images, the mean share of samples outside restored +- half-width is at most {alpha:g}, for at "
@@ -24,21 +24,13 @@ PROMISE = (
 """Before ``pipeline.trust.calibration.CONDITION``."""
 
 
-@dataclass(frozen=True)
-class IntervalEvidence:
-    """Of one image x restorer, over valid pixels; fractions of the value range unless they say otherwise."""
+@dataclass(frozen=True, kw_only=True)
+class IntervalEvidence(InputFacts):
+    """Of one image x restorer, over valid pixels."""
 
     method: str
-    noise_level: float
-    """Of the input, as estimated from it, whatever was told: in 1/255 of the range."""
-    samples: int
-    """Of the restored image."""
-    brightness: float
-    """Mean of the input."""
-    saturated: float
-    """Share of the input's samples at the ends of the range."""
     spread: float
-    """Mean of what is scaled to half-widths."""
+    """Mean of what is scaled to half-widths, a fraction of the value range."""
     ratios: tuple[float, ...] = ()
     """Where the truth is known: how many times the spread leaves each of ``SHARES`` outside, at most."""
 
@@ -49,12 +41,11 @@ class IntervalEvidence:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Back from ``to_json``."""
-        fields = json.loads(text)
-        return cls(**fields | {"ratios": tuple(fields["ratios"])})
+        return cls(**from_record(json.loads(text)))
 
 
-@dataclass(frozen=True)
-class IntervalBounds:
+@dataclass(frozen=True, kw_only=True)
+class IntervalBounds(SeenInputs):
     """What a calibration says of intervals of one restorer, and of which images it says it."""
 
     method: str
@@ -65,51 +56,22 @@ class IntervalBounds:
     delta: float
     """Share of calibrations that may miss that."""
     images: int
-    bands: tuple[int, ...]
-    dtypes: tuple[str, ...]
-    samples: tuple[int, int]
-    brightness: tuple[float, float]
-    noise: tuple[float, float]
-    saturated: float
     spread: tuple[float, float]
     held_out: float
     """Mean share outside of images that it had not seen, over random halves; -1 where those are too few."""
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Self:
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Back from plain values."""
-        fields: dict[str, Any] = {
-            name: tuple(each) if isinstance(each, list) else each for name, each in record.items()
-        }
-        return cls(**fields)
+        return cls(**from_record(record))
 
     def refusal(self, evidence: IntervalEvidence, bands: int, dtype: str) -> str | None:
         """Why nothing is said of an image; a code, then words."""
-        if bands not in self.bands:
-            return f"BANDS: it has {bands}, the calibration {' or '.join(map(str, self.bands))}"
-        if dtype not in self.dtypes:
-            return f"DTYPE: it is {dtype}, the calibration {' or '.join(self.dtypes)}"
         if evidence.spread <= 0:
             return "NO_SPREAD: the restorer is nowhere unsure, which proves nothing"
-        if not self.samples[0] <= evidence.samples <= self.samples[1]:
-            low, high = self.samples
-            return f"SIZE: {evidence.samples:,} samples, in the calibration {low:,} to {high:,}"
-        return self._outside(evidence)
-
-    def _outside(self, evidence: IntervalEvidence) -> str | None:
-        """What was measured of it and not seen in the calibration."""
-        if evidence.saturated > self.saturated + _SATURATION_MARGIN:
-            return (
-                f"SATURATED: {evidence.saturated:.1%} of its samples lie at the ends of the range, in the "
-                f"calibration at most {self.saturated:.1%}"
-            )
-        low, high = self.brightness
-        if not low - _BRIGHTNESS_MARGIN <= evidence.brightness <= high + _BRIGHTNESS_MARGIN:
-            return f"BRIGHTNESS: {evidence.brightness:.2f}, in the calibration {low:.2f} to {high:.2f}"
-        low, high = self.noise
-        if not low / _NOISE_MARGIN <= evidence.noise_level <= high * _NOISE_MARGIN:
-            return f"NOISE_LEVEL: {evidence.noise_level:.1f}/255, in the calibration {low:.1f} to {high:.1f}"
         low, high = self.spread
+        if found := self.outside(evidence, bands, dtype):
+            return found
         if not low / _SPREAD_MARGIN <= evidence.spread <= high * _SPREAD_MARGIN:
             return f"SPREAD: {evidence.spread:.2g} on average, in the calibration {low:.2g} to {high:.2g}"
         return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.trust.calibration import CONDITION, Calibration
+from pipeline.trust.flags import PROMISE as FLAG_PROMISE
 from pipeline.trust.intervals import PROMISE
 
 FORMULA = (
@@ -68,6 +69,34 @@ def interval_protocol(methods: Mapping[str, str | None], calibration: Calibratio
             "scale": bounds.scale,
             "images": bounds.images,
             "held_out": None if bounds.held_out < 0 else bounds.held_out,
+            "calibration": calibration.digest,
+            "benchmark": calibration.recipe_id,
+        }
+    }
+
+
+FLAGS = (
+    "patches of 16 x 16 input pixels of which one of two scores is above its bound: the largest mean, over "
+    "windows of 3, 5, 9 and 15 pixels, of the restored image degraded again less the input, in standard "
+    "deviations of that mean of noise of the input's level; and the energy of what shrinking the restored "
+    "image loses over that of the input's finest octave"
+)
+
+
+def flag_protocol(calibration: Calibration | None) -> dict[str, Any]:
+    """Plain values of flags."""
+    bounds = calibration.flags if calibration is not None else None
+    if calibration is None or bounds is None:
+        return {"flags": {"formula": FLAGS}}
+    return {
+        "flags": {
+            "formula": FLAGS,
+            "condition": f"{FLAG_PROMISE.format(rate=bounds.rate)} {CONDITION}",
+            "source": "Vovk, Gammerman and Shafer 2005 (split conformal prediction), half of the rate each",
+            "rate": bounds.rate,
+            "residual": bounds.residual,
+            "detail": bounds.detail,
+            "images": bounds.images,
             "calibration": calibration.digest,
             "benchmark": calibration.recipe_id,
         }

@@ -58,6 +58,25 @@ def test_ring_correlation_is_that_of_the_authors_code():
     assert METRICS["sfrc_flagged"](*pair, None).item() == 0.0
 
 
+@pytest.mark.parametrize(
+    ("seed", "gold"),
+    [(3, (0.0337284, 0.028524762, 0.937746839)), (8, (0.030275552, 0.028108495, 0.941615953))],
+)
+def test_shares_are_those_of_the_authors_code(seed, gold):
+    """opensr-test 1.3.3, distance nd by pixel, softmin, gradient threshold 0.1, nothing harmonised."""
+    rng = np.random.default_rng(seed)
+    top, left = rng.integers(0, 380, 2)
+    reference = torch.from_numpy(data.astronaut()[top : top + 64, left : left + 64].copy()) / 255
+    reference = reference.double().permute(2, 0, 1)[None]
+    noise = torch.from_numpy(rng.normal(size=reference.shape[1:]))
+    restored = (reference + 0.1 * noise * (seed % 5) / 2).clamp(0.01, 1)
+    given = torch.nn.functional.avg_pool2d(reference, 4)
+    given = torch.nn.functional.interpolate(given, scale_factor=4, mode="bilinear")
+    both = torch.cat([reference, given], dim=1)
+    names = ("improvement", "omission", "hallucination")
+    assert [METRICS[name](restored, both, None).item() for name in names] == pytest.approx(gold, abs=1e-8)
+
+
 @pytest.mark.skipif(not SET5.exists(), reason="Set5 is not in ../shared/data")
 @pytest.mark.parametrize(
     ("names", "expected"),

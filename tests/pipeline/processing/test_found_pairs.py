@@ -71,4 +71,6 @@ def test_a_range_that_means_other_values_is_that_of_the_reference(own, its, fact
     case = Case(None, image(3, 4, 2, its), values, as_found(values), {}, found=image(3, 4, 2, own))
     by_band = (torch.tensor(each).expand(2)[:, None, None] for each in (factor, offset))
     expected = values * next(by_band) + next(by_band)
-    torch.testing.assert_close(in_reference_range(values, case), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        in_reference_range(values, case.found, case.reference), expected, rtol=1e-6, atol=1e-6
+    )

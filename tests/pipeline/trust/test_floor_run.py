@@ -12,6 +12,7 @@ from pipeline.errors import JobError
 from pipeline.ledger.run_folder import open_run
 from pipeline.results.calibrate import calibrate
 from pipeline.trust.calibration import CONDITION, Calibration
+from pipeline.trust.flags import FlagEvidence
 from pipeline.trust.intervals import SHARES, IntervalEvidence
 from tests.helpers import benchmark, complete, decoded, encoded, fill, photograph, photographs_in, restore
 
@@ -22,13 +23,14 @@ NOISE = {"name": "noise", "operators": [{"op": "gaussian_noise", "sigma": [15, 3
 def calibrated(tmp_path_factory):
     """A benchmark's job and rows, and its calibration as a file."""
     place = tmp_path_factory.mktemp("trust")
-    photographs_in(place / "photos", 24, 40, 40)
+    photographs_in(place / "photos", 39, 40, 40)
     job = benchmark(
         place / "photos",
         place / "out",
         degradations=[NOISE],
         restorers=[{"name": "median", "uncertainty": "posterior"}],
         psnr_estimate=True,
+        flags=True,
     )
     rows = complete(job)
     file = place / "median.calibration.json"
@@ -95,14 +97,14 @@ def test_what_a_job_is_refused_for(calibrated, tmp_path):
         "is of .median., the job restores with|is of .median.", restorers=["identity"], calibration=str(file)
     )
     refused("no such file", calibration=str(tmp_path / "none.json"))
-    (tmp_path / "changed.json").write_bytes(file.read_bytes().replace(b'"images": 24', b'"images": 99'))
+    (tmp_path / "changed.json").write_bytes(file.read_bytes().replace(b'"images": 39', b'"images": 99'))
     refused("was changed or damaged", calibration=str(tmp_path / "changed.json"))
     refused("enlarges, and psnr_estimate", restorers=["srvgg-x4"], psnr_estimate=True)
     with pytest.raises(JobError, match='add "psnr"'):
         benchmark(tmp_path / "in", tmp_path / "out", psnr_estimate=True, metrics=["mae"])
     with pytest.raises(JobError, match="is for restore runs"):
         benchmark(tmp_path / "in", tmp_path / "out", calibration=str(file))
-    with pytest.raises(JobError, match="24 images with an estimate cannot warrant"):
+    with pytest.raises(JobError, match="39 images with an estimate cannot warrant"):
         calibrate(open_run(job), level=0.99)
     with pytest.raises(JobError, match="none of them"):
         calibrate(open_run(job), "wiener")
@@ -138,13 +140,13 @@ def test_intervals_of_images_without_a_reference(calibrated, tmp_path):
     _, rows, file = calibrated
     whole = Calibration.from_json(file.read_bytes())
     bounds = whole.intervals
-    assert (bounds.method, bounds.images) == ("posterior", 24)
+    assert (bounds.method, bounds.images) == ("posterior", 39)
     evidence = [IntervalEvidence.from_json(row["uncertainty_evidence"]) for row in rows]
     missed = [SHARES[int(np.sum(np.array(each.ratios) > bounds.scale))] for each in evidence]
     assert np.mean(missed) <= 0.1
     # So few images warrant nothing narrower than what none of their samples left.
     narrow = tmp_path / "narrow.json"
-    narrow.write_bytes(replace(whole, intervals=replace(bounds, scale=bounds.scale / 14)).to_json())
+    narrow.write_bytes(replace(whole, intervals=replace(bounds, scale=bounds.scale / 3)).to_json())
     files = {f"{i}.png": encoded(noisy(i + 50)) for i in range(3)}
     fill(tmp_path / "in", files | {"grey.png": encoded(noisy(3)[:, :, 0])})
     fields = {"restorers": [{"name": "median", "uncertainty": "posterior"}], "calibration": str(narrow)}
@@ -184,7 +186,10 @@ def test_intervals_that_cannot_be_had(calibrated, tmp_path):
         restore(tmp_path / "in", tmp_path / "out", save_uncertainty=True)
     bounds = Calibration.from_json(file.read_bytes()).intervals
     level, light, spread = (sum(each) / 2 for each in (bounds.noise, bounds.brightness, bounds.spread))
-    middle = IntervalEvidence("posterior", level, bounds.samples[0], light, 0.0, spread)
+    middle = IntervalEvidence(
+        method="posterior", noise_level=level, samples=bounds.samples[0], brightness=light, saturated=0.0,
+        spread=spread,
+    )  # fmt: skip
     assert bounds.refusal(middle, 3, "uint8") is None
     for known, reason in (
         ({"brightness": 2.0}, "BRIGHTNESS"),
@@ -195,3 +200,23 @@ def test_intervals_that_cannot_be_had(calibrated, tmp_path):
         ({"spread": 0.9}, "SPREAD"),
     ):
         assert bounds.refusal(replace(middle, **known), 3, "uint8").startswith(f"{reason}: ")
+
+
+def test_flags_of_images_without_a_reference(calibrated, tmp_path):
+    _, rows, file = calibrated
+    bounds = Calibration.from_json(file.read_bytes()).flags
+    evidence = [FlagEvidence.from_json(row["flags_evidence"]) for row in rows]
+    above = [each.residual > bounds.residual or each.detail > bounds.detail for each in evidence]
+    assert np.mean(above) <= 0.05
+    fill(tmp_path / "in", {"0.png": encoded(noisy(50)), "grey.png": encoded(noisy(3)[:, :, 0])})
+    job = restore(tmp_path / "in", tmp_path / "out", flags=True, calibration=str(file))
+    found = {row["key"]: row for row in complete(job)}
+    assert found["0.png"]["flags"] == 0
+    assert found["grey.png"]["flags"] is None
+    assert found["grey.png"]["flags_reason"].startswith("BANDS: ")
+    table = tmp_path / "out" / "_restora" / "tables" / "metrics.parquet"
+    assert CONDITION in json.loads(pq.read_schema(table).metadata[b"restora"])["flags"]["condition"]
+    without = tmp_path / "without.json"
+    without.write_bytes(replace(Calibration.from_json(file.read_bytes()), flags=None).to_json())
+    with pytest.raises(JobError, match="flags: need a calibration with them, and this one was made without"):
+        open_run(restore(tmp_path / "in", tmp_path / "other", flags=True, calibration=str(without)))
