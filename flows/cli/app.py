@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from flows.cli import (
     about_commands,
+    adapt_command,
     edge_commands,
     insight_command,
     privacy_commands,
@@ -118,6 +119,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         "restora train conf/train/srresnet-x2-small.toml out/srresnet-x2 --data photos/ "
         "--set data.attribution=null --minutes 60",
     ),
+    ("adapt", adapt_command.adapt, MAKE, "restora adapt ffdnet-grey scans/ --minutes 10"),
     (
         "generate",
         training_commands.generate,

@@ -62,6 +62,10 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="Of the local engine: cpu, cuda ...; else the best.")
     ] = None,
+    trace: Annotated[
+        int | None,
+        typer.Option("--trace", min=1, metavar="STEPS", help="Trace so many steps into OUT/trace.json."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Of the local engine; else all cores.")
     ] = None,
@@ -76,7 +80,7 @@ def train(
 
     given = _overrides(data, validate, private, steps, minutes, workers) + tuple(sets or ())
     parsed: TrainingRecipe = TrainingRecipe.from_toml(recipe, given)
-    options = TrainingOptions(engine.value, ray_address, device, threads)
+    options = TrainingOptions(engine.value, ray_address, device, trace, threads)
     run_training(parsed, out, options, profile=profile, publish=publish)
 
 

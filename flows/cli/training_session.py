@@ -55,6 +55,13 @@ def run_training(
         say(f"registry {run.publish(finished.weights, publish, profile)}")
 
 
+def with_threads(threads: int | None) -> None:
+    """Gives torch's mathematics so many threads; all cores where nothing is said."""
+    from pipeline.training.engines.local import use_threads
+
+    use_threads(threads)
+
+
 def _show_progress() -> Callable[[ProgressEvent], None]:
     """Messages always, a line of progress every few seconds."""
     last = float("-inf")

@@ -19,13 +19,14 @@ from pipeline.hashing import sha256_hex
 from pipeline.storage.folder import Folder
 from pipeline.training.checkpoint_writer import CheckpointWriter
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.data.collection import Collection, read_collection
-from pipeline.training.data.streaming import StreamedCollection
+from pipeline.training.data.collected import collected
 from pipeline.training.export import card_of, export, facts_of, stored_state
+from pipeline.training.observed_steps import ObservedSteps
 from pipeline.training.recipe.built_recipe import BuiltRecipe, start_of
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.run_log import RunLog
 from pipeline.training.step_meter import StepMeter
+from pipeline.training.trackers import check_privacy, open_trackers
 from pipeline.training.trainer import Trainer
 from pipeline.training.validation.generator import GeneratorValidation
 from pipeline.training.validation.restorer import RestorerValidation, Validated
@@ -79,11 +80,14 @@ class Loop:
         world: World,
         on_progress: ProgressCallback,
         stopping: Callable[[], bool],
+        trace: int | None = None,
     ) -> None:
+        if recipe.has_private_data and not recipe.tracks_private:
+            check_privacy(recipe.trackers)
         self._recipe, self._output, self._world = recipe, output, world
         self._report, self._stopping = on_progress, stopping
         built = BuiltRecipe.of(recipe)
-        collection = self._collected(built)
+        collection = collected(recipe, built)
         identity = recipe.identity() | {"data_sha256": collection.digest}
         if streamed := collection.identity(recipe.data):
             identity["data"]["streamed"] = streamed
@@ -95,8 +99,10 @@ class Loop:
         self._facts = facts_of(built, collection, world)
         self._checkpoints = Checkpoints(output.child("checkpoints"), identity, keep=recipe.checkpoints.keep)
         self._writer = CheckpointWriter(self._checkpoints)
-        self._run_log = RunLog(output, identity)
+        names = recipe.trackers if world.leads else ()
+        self._run_log = RunLog(output, identity, open_trackers(names, output, recipe.name, identity))
         self._trainer = Trainer(built, collection, world)
+        self._steps = ObservedSteps(self._trainer, output, trace)
         self._step_meter = StepMeter(world)
         self._validate: Callable[[Any], Validated] | None = None
         self._checked_at = self._kept_at = time.monotonic()
@@ -108,10 +114,12 @@ class Loop:
         self._resume()
         try:
             while trainer.progress < 1.0:
-                self._step_meter.add(*trainer.step())
+                self._step_meter.add(*self._steps())
                 self._guard_and_look()
             return self._finish()
         finally:
+            self._steps.close()
+            self._run_log.close()
             trainer.close()
             self._writer.close()
             self._collection.close()
@@ -183,7 +191,7 @@ class Loop:
         position, length = self._trainer.position, self._recipe.length
         rate = values["steps_per_second"]
         values["images_per_second"] = rate * self._recipe.batch
-        values |= self._trainer.learning_rates()
+        values |= self._trainer.learning_rates() | self._steps.effort(rate)
         left: float | None = None
         if length.steps is not None and rate:
             left = (length.steps - position.step) / rate
@@ -275,18 +283,6 @@ class Loop:
                 world=self._world,
             )
         return self._validate(build_restorer(card_of(recipe), state, recipe.network.architecture))
-
-    def _collected(self, built: BuiltRecipe) -> Collection | StreamedCollection:
-        data = self._recipe.data
-        return read_collection(
-            data.collections,
-            channels=built.channels,
-            smallest=data.crop,
-            pairs=self._recipe.is_paired,
-            scale=built.scale,
-            most_bytes=data.memory_gigabytes * 1e9,
-            most_pixels=data.max_pixels,
-        )
 
     def _last_kept(self) -> str:
         self._writer.wait()

@@ -14,5 +14,7 @@ class TrainingOptions:
     ray_address: str | None = None
     device: str | None = None
     """Of the local engine: ``cpu``, ``cuda``, ``cuda:1``; ``None``: a GPU where there is one."""
+    trace: int | None = None
+    """So many steps are traced, into OUT/trace.json."""
     threads: int | None = None
     """Of torch's mathematics, local engine; ``None``: all cores."""

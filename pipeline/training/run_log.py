@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.storage.folder import Folder
+from pipeline.training.trackers.base import Tracker
 from pipeline.training.validation.restorer import Pixels
 
 TABLE, SKIPPED = "table.parquet", "skipped.json"
@@ -30,7 +32,8 @@ Row = dict[str, Any]
 class RunLog:
     """Table, sheets and lists of one run; rows after the checkpoint that a run goes on from are forgotten."""
 
-    def __init__(self, folder: Folder, identity: dict[str, Any]) -> None:
+    def __init__(self, folder: Folder, identity: dict[str, Any], trackers: Sequence[Tracker] = ()) -> None:
+        self._trackers = trackers
         self.folder = folder
         self._identity = identity
         self.rows: list[Row] = []
@@ -43,10 +46,17 @@ class RunLog:
 
     def add(self, row: Row) -> None:
         """A row; one of the same step is completed by it."""
+        for tracker in self._trackers:
+            tracker.log(row["step"], {name: value for name, value in row.items() if name != "step"})
         if self.rows and self.rows[-1]["step"] == row["step"]:
             self.rows[-1] |= row
         else:
             self.rows.append(row)
+
+    def close(self) -> None:
+        """Ends the trackers."""
+        for tracker in self._trackers:
+            tracker.close()
 
     def write(self) -> None:
         """The table, whole."""

@@ -22,10 +22,15 @@ def train_here(
     stopping: Callable[[], bool],
 ) -> TrainingResult:
     """Runs the loop to its end; raises what it raises."""
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     device = device_of(options.device)
-    return Loop(recipe, output, World(device=device), on_progress, stopping)()
+    return Loop(recipe, output, World(device=device), on_progress, stopping, options.trace)()
+
+
+def use_threads(threads: int | None) -> None:
+    """So many of torch's mathematics; as they are where nothing is said."""
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def device_of(name: str | None) -> torch.device:

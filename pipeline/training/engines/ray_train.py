@@ -65,6 +65,7 @@ def train_on_ray(
                     "recipe": recipe.model_dump_json(),
                     "output": output,
                     "mailbox": mailbox,
+                    "trace": options.trace,
                 },
                 scaling_config=_scaling(recipe, train),
                 run_config=train.RunConfig(
@@ -93,7 +94,8 @@ def _work(config: dict[str, Any]) -> None:
     context = get_context()
     world = World(context.get_world_rank(), context.get_world_size(), device)
     try:
-        finished = Loop(recipe, config["output"], world, _progress_to(mailbox), _stopping(mailbox, world))()
+        told, stopping = _progress_to(mailbox), _stopping(mailbox, world)
+        finished = Loop(recipe, config["output"], world, told, stopping, config["trace"])()
         if world.leads:
             ray.get(mailbox.conclude.remote({"finished": asdict(finished)}))
     except RestoraError as error:

@@ -44,7 +44,8 @@ def without_effect(recipe: BaseModel) -> Iterator[str]:
         if name != "adamw":
             yield from _given(recipe, (f"{place}.weight_decay",), "is for adamw alone")
     if not _at(recipe, "has_private_data"):
-        yield from _given(recipe, ("validation.show_private",), "has no effect without a private dataset")
+        of_private = ("validation.show_private", "tracks_private")
+        yield from _given(recipe, of_private, "has no effect without a private dataset")
     for place in ("validation", "checkpoints"):
         if _at(recipe, f"{place}.every_steps") is not None:
             why = f"has no effect beside {place}.every_steps"

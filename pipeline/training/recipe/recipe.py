@@ -33,6 +33,11 @@ from pipeline.training.recipe.sections import (
     Weighted,
 )
 
+_NO_PART_OF_IDENTITY = (
+    *("summary", "task", "source", "licence", "export", "resources", "checkpoints", "guard"),
+    *("trackers", "tracks_private"),
+)
+"""Fields that decide no weight."""
 _NOT_IN_IDENTITY = frozenset(
     ("datasets", "references", "memory_gigabytes", "crops_per_image", "max_pixels", "attribution", "threads")
 )
@@ -94,6 +99,10 @@ class TrainingRecipe(Frozen):
     """What is kept to go on from."""
     guard: Guard = Guard()
     """When it is given up."""
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
+    """What hears of the table's rows while it runs, each once its package is installed."""
+    tracks_private: bool = False
+    """Whether a tracker on another machine may hear of a training on private data."""
     resources: Resources = Resources()
     """What it may use."""
 
@@ -183,7 +192,7 @@ class TrainingRecipe(Frozen):
         Without the signatures of addresses: it is stored, and another one means the same object.
         """
         values: dict[str, Any] = redacted_values(self.model_dump(mode="json"))
-        for name in ("summary", "task", "source", "licence", "export", "resources", "checkpoints", "guard"):
+        for name in _NO_PART_OF_IDENTITY:
             del values[name]
         del values["validation"]
         # What the images are is in their digest; where they are stored does not matter.
