@@ -21,11 +21,11 @@ PEAKS: dict[str, dict[str, float]] = {
 """A part of a card's name -> dense operations a second, by the vendor's data sheets; float32 is TF32's."""
 
 
-class FlopCount(TorchDispatchMode):
+class FlopCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """``with FlopCount() as count``: adds up products and convolutions, forward and backward."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(
