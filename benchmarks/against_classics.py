@@ -160,9 +160,9 @@ def skimage_deblurring(clean: Tensor, kernel: Pixels) -> dict[str, Way]:
     }
 
 
-def inpainting(photograph: Tensor, index: int) -> Iterator[Case]:
+def inpainting(photograph: Tensor, index: int, strokes: tuple[str, ...]) -> Iterator[Case]:
     clean = photograph.expand(-1, 3, -1, -1)
-    for thickness in ("thin", "medium", "thick"):
+    for thickness in strokes:
         rng = Generator().manual_seed(index)
         known_1HW = IrregularMask(thickness=thickness).mask(clean.shape[2], clean.shape[3], rng)
         holes = (known_1HW[0].numpy() < 0.5).astype(np.uint8)
@@ -201,7 +201,8 @@ TASKS: dict[str, Callable[[Tensor, int], Iterator[Case]]] = {
     "denoising": denoising,
     "speckle": speckle,
     "deblurring": deblurring,
-    "inpainting": inpainting,
+    "inpainting": partial(inpainting, strokes=("thin", "medium")),
+    "inpainting wide holes": partial(inpainting, strokes=("thick",)),
     "artefacts": artefacts,
     "enlarging by 2": partial(enlarging, scale=2),
     "enlarging by 4": partial(enlarging, scale=4),

@@ -102,8 +102,17 @@ def mask_of(told: str | None, holes: str) -> Any:
     return mask | {"holes": holes} if mask and {"file", "uri"} & mask.keys() else mask
 
 
-def restorer_of(name_or_url: str, noise_level: float | None) -> dict[str, Any]:
-    """A name of the catalog as it is; an address becomes weights, named by their file."""
+def restorer_of(
+    name_or_url: str | None, noise_level: float | None, task: str | None = None
+) -> dict[str, Any]:
+    """A name of the catalog as it is; an address becomes weights, named by their file; a task its default.
+
+    Raises ``JobError`` unless one of the first two is given.
+    """
+    if (name_or_url is None) == (task is None):
+        raise JobError("--restorer, --task: give one of them; see restora list restorers")
+    if name_or_url is None:
+        return {"task": task, "noise_level": noise_level}
     if "/" not in name_or_url and not name_or_url.endswith(WEIGHTS):
         return {"name": name_or_url, "noise_level": noise_level}
     path = name_or_url.partition("?")[0] if "://" in name_or_url else name_or_url

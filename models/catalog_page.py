@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from models.card import Card
 from models.catalog import describe
+from models.standings import as_word, standings
 
 _HEAD = """# Restorers
 
@@ -28,8 +29,15 @@ device's memory, its tiles are blended, and its row says so (`tiling`). On a CPU
 measured on tiles first, and may be three quarters of the machine's memory, or of the container's. Those
 that need operators are never cut.
 
+Who does not want to choose says what is to be done: `restora restore ... --task denoising`, and
+`restorers = [{ task = "denoising" }]` in a job. The restorer is the first of its task in
+[classics.md](classics.md); a network of ours that a classic beats there is no default.
+
+DEFAULTS
+
 This page is made by `python -m models.catalog_page > docs/restorers.md` from the cards.
 """
+_RULE = "| --- | --- | --- |"
 _DETAILS = ("multiple_of", "minimum_size", "value_range", "arguments")
 """Fields of the card that are shown where they differ from a card's defaults."""
 
@@ -37,8 +45,17 @@ _DETAILS = ("multiple_of", "minimum_size", "value_range", "arguments")
 def page(cards: Iterable[Card]) -> str:
     """Markdown: a summary table, then each card in full."""
     cards = list(cards)
+    top = _HEAD.replace(
+        "DEFAULTS", "\n".join(["| task | default | dB above all others |", _RULE, *_defaults()])
+    )
     head = ["| restorer | task | scale | channels | needs | tiles |", "| --- | --- | --- | --- | --- | --- |"]
-    return "\n".join([_HEAD, *head, *map(_row, cards), "", *map(_section, cards)])
+    return "\n".join([top, *head, *map(_row, cards), "", *map(_section, cards)])
+
+
+def _defaults() -> Iterable[str]:
+    for task, margins in standings().items():
+        name, margin = next(iter(margins.items()))
+        yield f"| `{as_word(task)}` | `{name}` | {margin:.2f} |"
 
 
 def _row(card: Card) -> str:

@@ -10,6 +10,8 @@ import functools
 import json
 from pathlib import Path
 
+from models.names import unknown
+
 FILE = Path(__file__).parent / "standings.json"
 
 
@@ -23,6 +25,22 @@ def standings() -> dict[str, dict[str, float]]:
 def defaults() -> dict[str, str]:
     """Task -> the restorer to take where nothing else is known: the best one."""
     return {task: next(iter(margins)) for task, margins in standings().items()}
+
+
+def default_of(task: str) -> str:
+    """The restorer to take for a task, its words joined by spaces, hyphens or underscores.
+
+    Raises ``ValueError`` with the tasks that there are for another.
+    """
+    found = {as_word(each): name for each, name in defaults().items()}
+    if as_word(task) not in found:
+        raise ValueError(unknown("task", task, found))
+    return found[as_word(task)]
+
+
+def as_word(task: str) -> str:
+    """The task as a command line takes it: ``enlarging-by-2``."""
+    return task.replace(" ", "-").replace("_", "-")
 
 
 def standing_of(name: str) -> dict[str, float]:

@@ -48,13 +48,22 @@ def restore(
     source: Source,
     dest: Destination,
     restorer: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--restorer",
             metavar="NAME_OR_URL",
             help="A name from `restora list restorers`, or the path or URL of weights.",
         ),
-    ],
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="Instead of --restorer: what is to be done, by the restorer that does it best of all that "
+            "were measured: denoising, speckle, deblurring, inpainting, ...",
+        ),
+    ] = None,
     noise_level: Annotated[
         float | None,
         typer.Option(
@@ -135,7 +144,7 @@ def restore(
     from flows.addresses import mask_of, restorer_of
 
     fields = {
-        "restorers": [restorer_of(restorer, noise_level) | {"uncertainty": uncertainty}],
+        "restorers": [restorer_of(restorer, noise_level, task) | {"uncertainty": uncertainty}],
         "metrics": [] if metric == ["none"] else metric,
         "calibration": calibration,
         "flags": flags,

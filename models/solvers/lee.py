@@ -1,14 +1,16 @@
 """Lee's filters against speckle: what varies no more than speckle does becomes its local mean.
 
 Lee 1980, "Digital image enhancement and noise filtering by use of local statistics"; refined in Lee 1981,
-"Refined filtering of image noise using local statistics", where the statistics come from the half of the
-window on the pixel's own side of an edge.
+"Refined filtering of image noise using local statistics", where in windows of large variance the statistics
+come from the half of the window on the pixel's own side of the edge. What is large follows from speckle: the
+variance of a sample of gamma values has itself a known deviation.
 
 Shapes: B batch, C channels, H and W height and width, K side of the window, M masks.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +25,9 @@ from models.solvers.solver import Solver, choice, number, whole
 
 _REFINED_RADIUS = 3
 """Lee 1981 works on 7 x 7 pixels."""
+_EDGE = 4.0
+"""Deviations by which the variance of a window exceeds that of speckle where there is an edge. Half a window
+has more noise than all of it: it is worth its price only there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,7 @@ class Lee(Solver):
     """``mean + k (pixel - mean)``: k is the share of the local variance that speckle does not explain."""
 
     name: ClassVar[str] = "lee"
+    version: ClassVar[int] = 2
 
     looks: float = number(1.0, 0.5, 1000.0)
     """The equivalent number of looks."""
@@ -38,7 +44,7 @@ class Lee(Solver):
     radius: int = whole(3, 1, 20)
     """Half the window's side, in pixels; the refined filter's is 3."""
     windows: str = choice("square", "edge_aligned")
-    """Where the statistics come from: all of the window, or the half of it on the pixel's side of an edge."""
+    """Where the statistics come from: all of the window, or, beside edges, the half on the pixel's side."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,14 +66,24 @@ class Lee(Solver):
         """BCHW."""
         power = 2 if self.domain == "amplitude" else 1
         intensity_BCHW = degraded_BCHW.clamp(min=0) ** power
-        statistics = _square if self.windows == "square" else _edge_aligned
-        mean_BCHW, square_BCHW = statistics(intensity_BCHW, self.radius)
+        mean_BCHW, square_BCHW = _square(intensity_BCHW, self.radius)
+        if self.windows == "edge_aligned":
+            edge_BCHW = square_BCHW > self._most_without_edge() * mean_BCHW.square()
+            halves = _edge_aligned(intensity_BCHW, self.radius)
+            mean_BCHW, square_BCHW = (
+                torch.where(edge_BCHW, *pair) for pair in zip(halves, (mean_BCHW, square_BCHW), strict=True)
+            )
         variance_BCHW = (square_BCHW - mean_BCHW.square()).clamp(min=0)
         speckle = 1 / self.looks
         scene_BCHW = (variance_BCHW - speckle * mean_BCHW.square()).clamp(min=0) / (1 + speckle)
         share_BCHW = scene_BCHW / variance_BCHW.clamp(min=1e-12)
         restored_BCHW = mean_BCHW + share_BCHW * (intensity_BCHW - mean_BCHW)
         return restored_BCHW.clamp(min=0) ** (1 / power)
+
+    def _most_without_edge(self) -> float:
+        """Mean square of a window of nothing but speckle, at the most, where its mean is 1."""
+        pixels, excess = (2 * self.radius + 1) ** 2, 6 / self.looks
+        return 1 + (1 + _EDGE * math.sqrt((2 + excess) / pixels)) / self.looks
 
 
 def _square(image_BCHW: Tensor, radius: int) -> tuple[Tensor, Tensor]:

@@ -108,10 +108,9 @@ def spectrum(image_BCHW: Tensor, kernel_CKK: Tensor, *, periodic: bool) -> Spect
     """
     height, width = image_BCHW.shape[-2:]
     counts_HW = multiplicity(width, image_BCHW).repeat(height, 1)
-    counts_HW[0, 0] = 0.0  # on the mean the prior says nothing
+    counts_HW = torch.where(lobe(counts_HW, periodic=periodic), 0.0, counts_HW)
     if not periodic:
-        image_BCHW = _windowed(image_BCHW)
-        counts_HW = _without_lobe(counts_HW)
+        image_BCHW = windowed(image_BCHW)
     power_BCF = torch.fft.rfft2(image_BCHW, norm="ortho").abs().square().flatten(2)
     blur_CF = transfer_function(kernel_CKK, height, width).abs().square().flatten(1)
     slope_F = gradient_energy(height, width, image_BCHW).flatten()
@@ -121,7 +120,8 @@ def spectrum(image_BCHW: Tensor, kernel_CKK: Tensor, *, periodic: bool) -> Spect
     return Spectrum(power_BCF[..., kept_F], blur_CF[:, kept_F], slope_F[kept_F], counts_HW.flatten()[kept_F])
 
 
-def _windowed(image_BCHW: Tensor) -> Tensor:
+def windowed(image_BCHW: Tensor) -> Tensor:
+    """The image without its mean, seen through a Hann window that keeps the power of noise."""
     height, width = image_BCHW.shape[-2:]
     down_H, right_W = (
         torch.hann_window(side + 1, dtype=image_BCHW.dtype, device=image_BCHW.device)[1:]
@@ -134,8 +134,15 @@ def _windowed(image_BCHW: Tensor) -> Tensor:
     return (image_BCHW - mean_BC11) * window_HW / window_HW.square().mean().sqrt()
 
 
-def _without_lobe(counts_HW: Tensor) -> Tensor:
-    """Without the frequencies into which the window spreads the mean; all of a tiny image's are such."""
-    rest_HW = counts_HW.clone()
-    rest_HW[[0, 1 % len(rest_HW), -1], :2] = 0.0
-    return rest_HW if bool(rest_HW.any()) else counts_HW
+def lobe(like_HW: Tensor, *, periodic: bool) -> Tensor:
+    """H x (W/2 + 1) of bool: the mean, on which the prior says nothing, and where a window spreads it.
+
+    All frequencies of a tiny image are such; then they are looked at nevertheless.
+    """
+    inside_HW = torch.zeros_like(like_HW, dtype=torch.bool)
+    inside_HW[0, 0] = True
+    if periodic:
+        return inside_HW
+    wide_HW = inside_HW.clone()
+    wide_HW[[0, 1 % len(like_HW), -1], :2] = True
+    return inside_HW if bool(wide_HW.all()) else wide_HW

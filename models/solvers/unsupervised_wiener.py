@@ -3,8 +3,8 @@
 The model is that of Orieux, Giovannelli and Rodet 2010, "Bayesian estimation of regularization and point
 spread function parameters for Wiener-Hunt deconvolution": white noise and a Gaussian image, both of unknown
 precision. They take the image's Laplacian as white and draw the precisions by Gibbs sampling; here the
-spectrum's exponent is found too, and the most likely values are taken (``spectral_prior``), which needs no
-random numbers.
+spectrum's exponent and where it departs from a power are found too, and the most likely values are taken
+(``spectral_prior``, ``spectral_detail``), which needs no random numbers.
 
 Shapes: B batch, C channels, K kernel side, H and W height and width.
 """
@@ -21,6 +21,7 @@ from models.contract import Condition
 from models.solvers.point_spread import point_spread
 from models.solvers.quadratic_deconvolution import deconvolve_cut_out, deconvolve_periodic, wraps_around
 from models.solvers.solver import Solver
+from models.solvers.spectral_detail import detailed
 from models.solvers.spectral_prior import spectrum
 
 
@@ -29,7 +30,7 @@ class UnsupervisedWiener(Solver):
     """Needs the blur, not the noise level; every channel has its own precisions."""
 
     name: ClassVar[str] = "unsupervised_wiener"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def card(self, name: str) -> Card:
         """Every pixel can matter: the inverse of a blur has no end."""
@@ -40,7 +41,7 @@ class UnsupervisedWiener(Solver):
             halo=None,
             tile_exact=False,
             needs=("operators",),
-            source="Orieux, Giovannelli and Rodet 2010; MacKay 1992, Bayesian interpolation; Reeves 2005",
+            source="Orieux, Giovannelli and Rodet 2010; MacKay 1992; Dempster et al. 1977; Reeves 2005",
         )
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
@@ -50,5 +51,6 @@ class UnsupervisedWiener(Solver):
         # Powers of a spectrum span more digits than float32 has.
         image_BCHW, kernel_CKK = degraded_BCHW.double(), kernel_CKK.double()
         prior = spectrum(image_BCHW, kernel_CKK, periodic=periodic).blind_prior()
+        penalty = detailed(prior, image_BCHW, kernel_CKK, periodic=periodic)
         deconvolve = deconvolve_periodic if periodic else deconvolve_cut_out
-        return deconvolve(image_BCHW, kernel_CKK, prior.penalty).to(degraded_BCHW)
+        return deconvolve(image_BCHW, kernel_CKK, penalty).to(degraded_BCHW)

@@ -2,7 +2,8 @@
 
 Wiener 1949; with the penalty on the image's gradient Hunt 1973, "The application of constrained least
 squares estimation to image restoration by digital computer". Where Hunt finds the weight by the size of the
-residual, which smooths too much, here the most likely spectrum decides (``spectral_prior``).
+residual, which smooths too much, here the most likely spectrum decides (``spectral_prior``,
+``spectral_detail``).
 
 Shapes: B batch, C channels, K kernel side, H and W height and width.
 """
@@ -20,6 +21,7 @@ from models.contract import Condition
 from models.solvers.point_spread import point_spread
 from models.solvers.quadratic_deconvolution import deconvolve_cut_out, deconvolve_periodic, wraps_around
 from models.solvers.solver import Solver, noise_level_of, number
+from models.solvers.spectral_detail import detailed
 from models.solvers.spectral_prior import LEAST_NOISE, Prior, spectrum
 
 
@@ -28,7 +30,7 @@ class Wiener(Solver):
     """``min_x |k * x - y|^2 + balance |gradient^exponent x|^2``; what lies beyond the edges is found too."""
 
     name: ClassVar[str] = "wiener"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     balance: float | None = number(None, 0.0, 1e6)
     """Weight of the squared gradient against the residual; nothing fits weight and exponent."""
@@ -43,7 +45,7 @@ class Wiener(Solver):
             halo=None,
             tile_exact=False,
             needs=needs,
-            source="Wiener 1949; Hunt 1973; MacKay 1992, Bayesian interpolation; Reeves 2005",
+            source="Wiener 1949; Hunt 1973; MacKay 1992; Dempster, Laird and Rubin 1977; Reeves 2005",
         )
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
@@ -55,10 +57,11 @@ class Wiener(Solver):
         if self.balance is None:
             level_B111 = noise_level_of(condition, image_BCHW).clamp(min=LEAST_NOISE)
             prior = spectrum(image_BCHW, kernel_CKK, periodic=periodic).prior(level_B111)
+            penalty = detailed(prior, image_BCHW, kernel_CKK, periodic=periodic)
         else:
-            prior = _fixed(self.balance, image_BCHW)
+            penalty = _fixed(self.balance, image_BCHW).penalty
         deconvolve = deconvolve_periodic if periodic else deconvolve_cut_out
-        return deconvolve(image_BCHW, kernel_CKK, prior.penalty).to(degraded_BCHW)
+        return deconvolve(image_BCHW, kernel_CKK, penalty).to(degraded_BCHW)
 
 
 def _fixed(balance: float, image_BCHW: Tensor) -> Prior:

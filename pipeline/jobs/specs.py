@@ -20,7 +20,10 @@ class DegradationSpec(Frozen):
 
 
 class RestorerSpec(BaseModel):
-    """A restorer: from the catalog by name, a solver with its parameters, or a file of weights."""
+    """A restorer: from the catalog by name, a solver with its parameters, or a file of weights.
+
+    ``{ task = "denoising" }`` is the catalog's default for a task: its name stands in the job that is kept.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="allow", use_attribute_docstrings=True, hide_input_in_errors=True
@@ -63,12 +66,34 @@ class RestorerSpec(BaseModel):
         return self
 
 
+class DefaultRestorer(BaseModel):
+    """The catalog's default for a task, in place of a name; other fields as of a ``RestorerSpec``."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    task: str
+    """One of those that ``restora list restorers`` shows defaults for: ``denoising``."""
+
+
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
+
+
+def _chosen(value: Any) -> Any:
+    if not isinstance(value, dict) or "task" not in value:
+        return _named(value)
+    if given := {"name", "solver", "weights"} & value.keys():
+        raise ValueError(f"give either task or {min(given)}, not both")
+    from models.standings import default_of  # start-up: jobs are read without models
+
+    rest = {field: each for field, each in value.items() if field != "task"}
+    return rest | {"name": default_of(str(value["task"]))}
 
 
 # The schemas say that a name alone will do, for schedulers that check a job before we see it.
 Degradation = Annotated[
     DegradationSpec, BeforeValidator(_named, json_schema_input_type=str | DegradationSpec)
 ]
-Restorer = Annotated[RestorerSpec, BeforeValidator(_named, json_schema_input_type=str | RestorerSpec)]
+Restorer = Annotated[
+    RestorerSpec, BeforeValidator(_chosen, json_schema_input_type=str | RestorerSpec | DefaultRestorer)
+]

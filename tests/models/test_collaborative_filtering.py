@@ -177,6 +177,17 @@ def test_refined_lee_keeps_an_edge_that_lee_blurs():
         torch.testing.assert_close(turned, catalog.build("refined-lee")(speckled), atol=0.2, rtol=0)
 
 
+@pytest.mark.parametrize("looks", [1, 4, 16])
+def test_refined_lee_is_not_below_lee(looks):
+    clean = scene(1, 80, 80).clamp(min=0.05)
+    speckled = Speckle(looks=looks)(clean, torch.Generator().manual_seed(0))
+    plain, refined = (
+        psnr(catalog.build_solver("lee", looks=looks, windows=windows)(speckled), clean)
+        for windows in ("square", "edge_aligned")
+    )
+    assert refined > plain - 0.02
+
+
 def test_refined_lee_refuses_another_window():
     with pytest.raises(ValueError, match="radius must be 3 with edge_aligned"):
         catalog.build_solver("lee", windows="edge_aligned", radius=2)
