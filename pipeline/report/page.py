@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from pipeline.report import notation
 from pipeline.report.attention import attention, sheet_labels
+from pipeline.report.doubt_picture import DoubtPicture
+from pipeline.report.doubts import doubts_of
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
 from pipeline.report.environment import css, environment
 from pipeline.report.explained_image import ExplainedImage
@@ -35,13 +37,15 @@ def build_page(
     samples: Iterable[Sample],
     provenance: RunProvenance,
     explained: Sequence[ExplainedImage] = (),
+    doubted: Iterable[DoubtPicture] = (),
 ) -> str:
     """The report as HTML text: no request leaves it, nothing needs JavaScript.
 
     ``table`` is the metric table with its schema metadata, ``summary`` what ``statistics.summarise`` gives,
     ``comparisons`` what ``statistics.compare`` gives for the first metric (further metrics may be
     appended; ``None`` marks nobody as best), ``samples`` the pixels of ``pick_samples``, asked for
-    once the figures are drawn; ``explained`` what was looked into besides.
+    once the figures are drawn; ``explained`` what was looked into besides, ``doubted`` maps of
+    the images of ``doubts.most_doubtful``.
     """
     known = protocols(table)
     facts = run_facts(table)
@@ -51,14 +55,17 @@ def build_page(
     sheets = _sheets(samples, ranked)
     found = attention(table) if facts.kind == "restore" else None
     floors = floors_of(table) if facts.ok else None
+    doubts = doubts_of(table, list(doubted)) if facts.ok else None
+    trusted = [each.sentence for each in (floors, doubts) if each is not None]
     return (
         environment()
         .get_template("page.jinja")
         .render(
             facts=facts,
             fact_lines=fact_lines(facts, provenance),
-            headline=(f"{floors.sentence} " if floors else "") + headline(facts, ranked, known, found),
+            headline=" ".join([*trusted, headline(facts, ranked, known, found)]),
             floors=floors,
+            doubts=doubts,
             attention=found,
             sheet_labels=sheet_labels(found) if facts.kind == "restore" else {},
             rankings=ranked[:RANKINGS_SHOWN],

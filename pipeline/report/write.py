@@ -31,6 +31,9 @@ from pipeline.processing.cases import Loaded, Outcome
 from pipeline.processing.processor import Processor
 from pipeline.report.attention import focus
 from pipeline.report.display import Display
+from pipeline.report.doubt_picture import DoubtPicture, Named
+from pipeline.report.doubt_pictures import doubt_pictures
+from pipeline.report.doubts import most_doubtful
 from pipeline.report.page import build_page
 from pipeline.report.paired_pictures import PairedPictures
 from pipeline.report.pixels import Pixels
@@ -72,6 +75,7 @@ def write_report(run: RunFolder, *, explained: int = 0) -> str:
             (each for made in samples for each in made.result()),
             _provenance(run, quarantined=pc.any(pc.not_equal(table["status"], "ok")).as_py() or False),
             [*WorstExplained(run, table, MOST_BYTES, MOST_PIXELS)(picks, explained)] if explained else [],
+            doubted(run, table),
         )
     run.folder.put(PAGE, page.encode())
     return run.folder.uri(PAGE)
@@ -84,22 +88,36 @@ def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[S
     if run.job.is_paired:
         yield from PairedPictures(run, table, processor, MOST_BYTES, MOST_PIXELS)(picks)
         return
-    wanted: dict[tuple[str, str], list[Pick]] = {}
-    # Pixels can name a patient as well as a header can: names burnt in, faces.
-    hidden = {each.name for each in run.job.datasets if each.private}
-    for pick in (each for each in picks if each.dataset not in hidden):
+    wanted: dict[Named, list[Pick]] = {}
+    for pick in picks:
         wanted.setdefault((pick.dataset, pick.key), []).append(pick)
-    places = _places(run, set(wanted))
-    for (dataset, key), here in wanted.items():
-        loaded = _loaded(run, Source(dataset, key, -1, "", "", at=places.get((dataset, key), "")))
-        if loaded is None:
-            continue
+    for loaded in _readable(run, wanted):
         outcomes = list(processor([loaded]))
-        for pick in here:
+        for pick in wanted[loaded.source.dataset, loaded.source.key]:
             degradation = pick.degradation or NO_DEGRADATION
             mine = [each for each in outcomes if each.degradation == degradation and each.case is not None]
             if mine:
                 yield _sample(pick, loaded, mine, run.job.metrics)
+
+
+def doubted(run: RunFolder, table: pa.Table) -> Iterator[DoubtPicture]:
+    """Maps of the most doubtful images of a restore run; none where it has neither intervals nor flags."""
+    if run.job.kind == "restore" and (run.job.has_uncertainty or run.job.flags):
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        processor = Processor(run.recipe, device, maps=True)
+        yield from doubt_pictures(processor, _readable(run, most_doubtful(table)))
+
+
+def _readable(run: RunFolder, names: Iterable[Named]) -> Iterator[Loaded]:
+    """Those that may be shown and can still be read."""
+    # Pixels can name a patient as well as a header can: names burnt in, faces.
+    hidden = {each.name for each in run.job.datasets if each.private}
+    shown = [each for each in names if each[0] not in hidden]
+    places = _places(run, set(shown))
+    for dataset, key in shown:
+        loaded = _loaded(run, Source(dataset, key, -1, "", "", at=places.get((dataset, key), "")))
+        if loaded is not None:
+            yield loaded
 
 
 def _places(run: RunFolder, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:

@@ -19,7 +19,7 @@ from pipeline.trust.seen_inputs import seen_of, span
 
 ALPHA = 0.1
 """Mean share of samples outside."""
-_SPLITS = 50
+_SPLITS = 20
 _COLUMNS = ["dataset", "key", "restorer", "status", "channels", "dtype", "uncertainty_evidence"]
 
 

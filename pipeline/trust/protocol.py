@@ -62,7 +62,7 @@ def interval_protocol(methods: Mapping[str, str | None], calibration: Calibratio
     return {
         "uncertainty": known
         | {
-            "source": "Bates et al. 2021 (risk-controlling prediction sets, Hoeffding-Bentkus)",
+            "source": "Bates et al. 2021 (risk-controlling prediction sets, Hoeffding-Bentkus or betting)",
             "condition": f"{promise} {CONDITION}",
             "alpha": bounds.alpha,
             "delta": bounds.delta,

@@ -28,13 +28,13 @@ def test_the_bound_is_the_smaller_of_hoeffding_and_bentkus():
     bentkus = math.e * sum(math.comb(n, k) * alpha**k * (1 - alpha) ** (n - k) for k in range(2))
     assert p_value(mean, n, alpha) == pytest.approx(min(hoeffding, bentkus), rel=1e-12)
     assert p_value(0.0, 22, 0.1) <= 0.1 < p_value(0.0, 21, 0.1)
-    assert fewest_images(0.1, 0.1) == 22
+    assert fewest_images(0.1, 0.1) == 29
     assert p_value(0.5, 100, 0.1) == 1.0
 
 
 def test_the_share_missed_is_bounded_in_most_calibrations():
     rng, within, tight = np.random.default_rng(3), [], []
-    for _ in range(60):
+    for _ in range(40):
         ratios_NS, _ = drawn(60, rng)
         scale = smallest_scale(ratios_NS, SHARES, np.arange(60), 0.1, 0.1)
         # The mean of exp(-scale / size) over sizes that follow a gamma law, by a large sample.
@@ -42,7 +42,7 @@ def test_the_share_missed_is_bounded_in_most_calibrations():
         within.append(risk <= 0.1)
         tight.append(risk)
     assert np.mean(within) >= 0.9
-    assert np.mean(tight) > 0.015  # the bound is for any losses in 0..1, and these are alike
+    assert np.mean(tight) > 0.03  # 0.024 by Hoeffding and Bentkus alone
 
 
 def test_rows_of_one_image_count_as_one():
@@ -54,6 +54,6 @@ def test_rows_of_one_image_count_as_one():
 
 
 def test_too_few_images_are_refused():
-    ratios_NS, _ = drawn(21, np.random.default_rng(1))
-    with pytest.raises(ValueError, match="calibrate with 22 or more"):
-        smallest_scale(ratios_NS, SHARES, np.arange(21), 0.1, 0.1)
+    ratios_NS, _ = drawn(28, np.random.default_rng(1))
+    with pytest.raises(ValueError, match="calibrate with 29 or more"):
+        smallest_scale(ratios_NS, SHARES, np.arange(28), 0.1, 0.1)
