@@ -76,8 +76,8 @@ def restore(
         typer.Option(
             "--mask",
             metavar="WHAT",
-            help="Which pixels are holes to fill: nodata, alpha, scan_lines, dead_columns, a mask file "
-            "(0: a hole) or a folder of masks with the names of the images.",
+            help="Which pixels are holes to fill: nodata, alpha, scan_lines, dead_columns, dust, a mask "
+            "file (0: a hole) or a folder of masks with the names of the images.",
         ),
     ] = None,
     holes: Annotated[

@@ -12,7 +12,7 @@ from pipeline.jobs.key_rules import SEALED, check_template
 from pipeline.jobs.operators import OperatorSpec
 
 OWN = ("nodata", "alpha")
-DETECTED = ("scan_lines", "dead_columns")
+DETECTED = ("scan_lines", "dead_columns", "dust")
 
 _FILE = re.compile(r"[^/\\]\.[A-Za-z0-9]{1,5}$")
 _OPERATOR = re.compile(r"[a-z][a-z0-9_]*(:[a-z_0-9]+=[^,=]+(,[a-z_0-9]+=[^,=]+)*)?")
@@ -55,8 +55,9 @@ class MaskSpec(Place):
 
     own: Literal["nodata", "alpha"] | None = None
     """nodata: where the file says that there is none. alpha: where it is transparent."""
-    detect: tuple[Literal["scan_lines", "dead_columns"], ...] = ()
-    """Found in each image: rows or columns that do not belong between their neighbours."""
+    detect: tuple[Literal["scan_lines", "dead_columns", "dust"], ...] = ()
+    """Found in each image: rows or columns that do not belong between their neighbours; specks, hairs and
+    scratches that are lighter or darker than all around."""
     holes: Literal["black", "white"] = "black"
     """Which pixels of a mask file are holes: those that are 0, or those that are not."""
 

@@ -97,7 +97,7 @@ class Dataset(Frozen):
     """Columns of a manifest that the tables are to have too, as texts."""
     mask: Mask | None = None
     """Which pixels are holes, for restorers that fill them: ``nodata``, ``alpha``, ``scan_lines``,
-    ``dead_columns``, a mask file, or a folder of masks. See docs/conditions.md."""
+    ``dead_columns``, ``dust``, a mask file, or a folder of masks. See docs/conditions.md."""
     operators: Blur | None = None
     """What blurred the images, for restorers that undo it: a kernel file, a folder of kernels, or a
     list of operators such as ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``. See docs/conditions.md."""
