@@ -15,14 +15,14 @@ from typing import Any
 from models.image_generator import ImageGenerator
 from models.weights import build_part, build_restorer
 from pipeline.errors import RunStopped
-from pipeline.hashing import sha256_hex
 from pipeline.storage.folder import Folder
 from pipeline.training.checkpoint_writer import CheckpointWriter
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.data.collected import collected
 from pipeline.training.export import card_of, export, facts_of, stored_state
 from pipeline.training.observed_steps import ObservedSteps
-from pipeline.training.recipe.built_recipe import BuiltRecipe, start_of
+from pipeline.training.recipe.built_recipe import BuiltRecipe
+from pipeline.training.recipe.identity import identity_of
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.run_log import RunLog
 from pipeline.training.step_meter import StepMeter
@@ -88,13 +88,7 @@ class Loop:
         self._report, self._stopping = on_progress, stopping
         built = BuiltRecipe.of(recipe)
         collection = collected(recipe, built)
-        identity = recipe.identity() | {"data_sha256": collection.digest}
-        if streamed := collection.identity(recipe.data):
-            identity["data"]["streamed"] = streamed
-        if built.plugins:
-            identity["plugins"] = built.plugins
-        if (start := start_of(recipe)) is not None:
-            identity["network"]["start"] = sha256_hex(start)
+        identity = identity_of(built, collection)
         self._collection, self._skipped = collection, collection.skipped
         self._facts = facts_of(built, collection, world)
         self._checkpoints = Checkpoints(output.child("checkpoints"), identity, keep=recipe.checkpoints.keep)

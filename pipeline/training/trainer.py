@@ -22,11 +22,14 @@ from pipeline.training.data.prefetch import Prefetch
 from pipeline.training.data.samples import Samples
 from pipeline.training.data.streaming import StreamedCollection
 from pipeline.training.recipe.built_recipe import BuiltRecipe, optimizer, started
-from pipeline.training.recipe.sections import Discriminator, Optimizer
+from pipeline.training.recipe.sections import Discriminator, Optimizer, Teacher
+from pipeline.training.recipe.teaching import model_of, teacher_of
+from pipeline.training.steps.distillation import Distillation
 from pipeline.training.steps.generation import GenerationStep
 from pipeline.training.steps.growth import ProgressiveGrowth
 from pipeline.training.steps.moving_average import MovingAverage
 from pipeline.training.steps.network_update import NetworkUpdate
+from pipeline.training.steps.recomputed import recompute_blocks
 from pipeline.training.steps.restoration import RestorationStep
 from pipeline.training.steps.schedules import build_schedule
 from pipeline.training.world import World
@@ -144,6 +147,10 @@ class Trainer:
         return Adversary(network, self._update_of(network, spec.optimizer), adversarial_terms(spec))
 
     def _update_of(self, network: nn.Module, spec: Optimizer) -> NetworkUpdate:
+        if self.recipe.resources.recompute:
+            recompute_blocks(network)
+        if self.recipe.resources.sync_batch_norm:
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         if self.recipe.resources.compile:
             network.compile()
         return NetworkUpdate(self.world.wrapped(network), optimizer(spec, network), spec.clip_gradient)
@@ -172,6 +179,18 @@ class Trainer:
             adversarial=adversary.terms if adversary else None,
             value_range=recipe.network.value_range,
             precision=self._precision,
+            distillation=self._distillation(recipe.teacher) if recipe.teacher is not None else None,
+        )
+
+    def _distillation(self, spec: Teacher) -> Distillation:
+        restorer = teacher_of(spec).to(self.world.device)
+        return Distillation(
+            model_of(restorer),
+            self.network,
+            value_range=restorer.card.value_range,
+            weight=spec.weight,
+            distance=spec.distance,
+            feature_weight=spec.feature_weight,
         )
 
     def _generation(self) -> GenerationStep:

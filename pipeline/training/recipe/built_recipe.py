@@ -24,6 +24,7 @@ from pipeline.recipe.plugins import Plugins, origins
 from pipeline.recipe.weights import fetch
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.recipe.sections import Optimizer
+from pipeline.training.recipe.teaching import check_teacher
 from pipeline.training.steps.muon import Muon
 from pipeline.training.steps.schedules import build_schedule
 
@@ -60,6 +61,8 @@ class BuiltRecipe:
             int(card_facts(network)["scale"]) if recipe.kind == "restoration" else 1,
         )
         _check_names(recipe)
+        if recipe.teacher is not None:
+            check_teacher(recipe.teacher, network, built.scale)
         if recipe.kind == "restoration":
             _check_pairs(recipe, card_facts(network), degradations + validation)
         else:
@@ -119,6 +122,15 @@ def optimizer(spec: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
     # One kernel for all parameters where there is one; a CPU keeps the sums of before, bit for bit.
     fused = True if all(each.is_cuda for each in network.parameters()) else None
     rate, betas = spec.learning_rate, spec.betas
+    if spec.name == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            rate,
+            spec.momentum,
+            weight_decay=spec.weight_decay,
+            nesterov=spec.momentum > 0,
+            fused=fused,
+        )
     if spec.name == "adamw":
         return torch.optim.AdamW(
             network.parameters(), rate, betas, weight_decay=spec.weight_decay, fused=fused

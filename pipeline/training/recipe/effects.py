@@ -11,6 +11,7 @@ _GENERATION = "has no effect on a generator of images"
 _RESTORATION = "has no effect on a restorer"
 
 _OF_RESTORERS = (
+    "teacher",
     "self_supervision",
     "discriminator.weight",
     "discriminator.feature_matching",
@@ -39,10 +40,16 @@ def without_effect(recipe: BaseModel) -> Iterator[str]:
         yield from _given(recipe, _OF_GENERATORS, _RESTORATION)
     for place in _OPTIMIZERS:
         name = _at(recipe, f"{place}.name")
-        if name == "muon":
-            yield from _given(recipe, (f"{place}.betas",), "is for adam and adamw, not for muon")
-        if name != "adamw":
-            yield from _given(recipe, (f"{place}.weight_decay",), "is for adamw alone")
+        if name not in ("adam", "adamw"):
+            yield from _given(recipe, (f"{place}.betas",), f"is for adam and adamw, not for {name}")
+        if name != "sgd":
+            yield from _given(recipe, (f"{place}.momentum",), "is for sgd alone")
+        if name not in ("adamw", "sgd"):
+            yield from _given(recipe, (f"{place}.weight_decay",), "is for adamw and sgd")
+    if not _at(recipe, "resources.gpus_per_worker"):
+        yield from _given(recipe, ("resources.sync_batch_norm",), "is for workers with GPUs")
+    if _at(recipe, "resources.compile") and _at(recipe, "teacher.feature_weight"):
+        yield "teacher.feature_weight: has no effect with resources.compile; leave out one of them"
     if not _at(recipe, "has_private_data"):
         of_private = ("validation.show_private", "tracks_private")
         yield from _given(recipe, of_private, "has no effect without a private dataset")

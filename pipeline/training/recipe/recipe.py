@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, model_validator
 
 from pipeline.addresses import redacted_values
 from pipeline.errors import JobError
@@ -29,8 +29,10 @@ from pipeline.training.recipe.sections import (
     Network,
     Optimizer,
     Resources,
+    Teacher,
     Validation,
     Weighted,
+    taught,
 )
 
 _NO_PART_OF_IDENTITY = (
@@ -42,6 +44,15 @@ _NOT_IN_IDENTITY = frozenset(
     ("datasets", "references", "memory_gigabytes", "crops_per_image", "max_pixels", "attribution", "threads")
 )
 """Fields of ``data``; the two that decide how a collection streams are added where one does."""
+
+
+def _without_later_defaults(values: dict[str, Any]) -> None:
+    """Takes out what recipes of before had no word for, where it says what they meant."""
+    if values["teacher"] is None:
+        del values["teacher"]
+    for section in (values, values["discriminator"] or {}):
+        if section.get("optimizer", {}).get("name") != "sgd":
+            section.get("optimizer", {}).pop("momentum", None)
 
 
 class TrainingRecipe(Frozen):
@@ -73,6 +84,8 @@ class TrainingRecipe(Frozen):
     """What is trained."""
     losses: tuple[Weighted, ...] = ()
     """Distances of restored and true image; their weighted sum is minimised."""
+    teacher: Annotated[Teacher | None, BeforeValidator(taught, json_schema_input_type=str | Teacher)] = None
+    """A larger network that it learns from too (distillation)."""
     optimizer: Optimizer
     """How the network learns."""
     discriminator: Discriminator | None = None
@@ -195,6 +208,7 @@ class TrainingRecipe(Frozen):
         for name in _NO_PART_OF_IDENTITY:
             del values[name]
         del values["validation"]
+        _without_later_defaults(values)
         # What the images are is in their digest; where they are stored does not matter.
         kept = values["data"].items()
         values["data"] = {name: value for name, value in kept if name not in _NOT_IN_IDENTITY}

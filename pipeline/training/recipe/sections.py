@@ -134,17 +134,37 @@ class Network(Frozen):
     """Weights to begin with: a path or URL of a safetensors file; else random ones."""
 
 
+class Teacher(Frozen):
+    """A network that the trained one learns from, beside the true images."""
+
+    weights: str
+    """A shipped name, a path or a URL of a safetensors file: of the same scale and channels."""
+    weight: Positive = 1.0
+    """Of the distance from its output."""
+    distance: Literal["l1", "mse"] = "l1"
+    """From its output."""
+    feature_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the distance of the attention maps in the middle of both."""
+
+
+def taught(value: Any) -> Any:
+    """A name or an address alone stands for the teacher."""
+    return {"weights": value} if isinstance(value, str) else value
+
+
 class Optimizer(Frozen):
     """How the weights of one network are updated."""
 
-    name: Literal["adam", "adamw", "muon"] = "adam"
-    """Adam, AdamW, or Muon (``pipeline.training.steps.muon``)."""
+    name: Literal["adam", "adamw", "muon", "sgd"] = "adam"
+    """Adam, AdamW, Muon (``pipeline.training.steps.muon``), or gradient descent with Nesterov's momentum."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     """At the peak of the schedule."""
     betas: tuple[Share, Share] = (0.9, 0.999)
     """Of Adam and AdamW."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of gradient descent."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Of AdamW."""
+    """Of AdamW and gradient descent."""
     schedule: Named = Named(name="constant")
     """Factor of the learning rate over the run."""
     clip_gradient: Positive | None = None
@@ -256,6 +276,10 @@ class Resources(Frozen):
     """Cores of one worker."""
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     """GPUs of one worker."""
+    sync_batch_norm: bool = False
+    """Batch normalisation over the samples of all workers: of GPUs, for which torch has it."""
+    recompute: bool = False
+    """Blocks' inner values are made again for the gradient: less memory, about a third more time."""
     compile: bool = False
     """Networks through ``torch.compile``."""
 

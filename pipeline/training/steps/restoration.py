@@ -14,6 +14,7 @@ from models.losses import Loss, MaskedLoss
 from models.networks import CONDITIONS
 from pipeline.training.steps.adversarial_terms import AdversarialTerms
 from pipeline.training.steps.discriminator import DiscriminatorStep, Microbatch
+from pipeline.training.steps.distillation import Distillation
 from pipeline.training.steps.example import Example
 from pipeline.training.steps.groups import groups_of, shares_of
 from pipeline.training.steps.network_update import NetworkUpdate, synchronised, unwrapped
@@ -42,6 +43,7 @@ class RestorationStep:
         adversarial: AdversarialTerms | None = None,
         precision: torch.dtype | None = None,
         value_range: tuple[float, float] = (0.0, 1.0),
+        distillation: Distillation | None = None,
     ) -> None:
         if not losses and discriminator is None:
             raise ValueError("a restorer needs losses or a discriminator to learn from")
@@ -50,6 +52,7 @@ class RestorationStep:
         self._generator, self._losses = generator, tuple(losses)
         self._precision, self._range, self._terms = checked(precision), value_range, adversarial
         self._discriminate: DiscriminatorStep | None = None
+        self._distillation = distillation
         if discriminator is not None and adversarial is not None:
             self._discriminate = DiscriminatorStep(discriminator, adversarial, self._precision)
 
@@ -125,6 +128,8 @@ class RestorationStep:
         scalars: Scalars,
     ) -> Tensor:
         terms = [(name, weight, _term(loss, restored_BCHW, example)) for name, weight, loss in self._losses]
+        if self._distillation is not None:
+            terms += self._distillation(example, restored_BCHW)
         if discriminate is not None:
             weights = discriminate.terms.generator_weights
             losses = discriminate.generator_losses(*self._discriminator_images(example, restored_BCHW), {})

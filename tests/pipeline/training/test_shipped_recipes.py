@@ -55,6 +55,7 @@ SHIPPED = [
     "ffdnet-grey-small",
     "restormer-denoise-small",
     "swinir-x2-small",
+    "student-colour-small",
 ]
 
 SMALL = {  # what makes each network a matter of milliseconds
