@@ -150,7 +150,7 @@ class Trainer:
         if self.recipe.resources.recompute:
             recompute_blocks(network)
         if self.recipe.resources.sync_batch_norm:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         if self.recipe.resources.compile:
             network.compile()
         return NetworkUpdate(self.world.wrapped(network), optimizer(spec, network), spec.clip_gradient)

@@ -83,7 +83,7 @@ def _attention(features_BChw: Tensor) -> Tensor:
 
 def _apart(first_B1hw: Tensor, second_B1hw: Tensor) -> Tensor:
     """Mean square of the difference of maps of norm 1, at the size of the smaller one."""
-    size = [min(a, b) for a, b in zip(first_B1hw.shape[-2:], second_B1hw.shape[-2:], strict=True)]
-    maps = [F.adaptive_avg_pool2d(each, size).flatten(1) for each in (first_B1hw, second_B1hw)]
+    height, width = (min(a, b) for a, b in zip(first_B1hw.shape[-2:], second_B1hw.shape[-2:], strict=True))
+    maps = [F.adaptive_avg_pool2d(each, (height, width)).flatten(1) for each in (first_B1hw, second_B1hw)]
     first, second = (F.normalize(each, dim=1) for each in maps)
     return (first - second).square().sum(1).mean()
