@@ -31,7 +31,7 @@ SMALL = ROOT / "conf" / "train" / "srgan-x4-small.toml"
         ("latents=uniform", "latents: has no effect on a restorer; leave it out"),
         ("data.downsample=2", r"data\.downsample: has no effect on a restorer"),
         ("validation.generated=9", r"validation\.generated: has no effect on a restorer"),
-        ("optimizer.weight_decay=0.1", r"optimizer\.weight_decay: is for adamw alone"),
+        ("optimizer.weight_decay=0.1", r"optimizer\.weight_decay: is for adamw and sgd"),
         (
             'discriminator.optimizer={ name = "muon", learning_rate = 0.1, betas = [0.5, 0.9] }',
             r"discriminator\.optimizer\.betas: is for adam and adamw, not for muon",
