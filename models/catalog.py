@@ -28,13 +28,17 @@ from models.solvers.interpolation import Interpolation
 from models.solvers.lee import Lee
 from models.solvers.linear_light import LinearLight
 from models.solvers.median import Median
+from models.solvers.multi_frame_map import MultiFrameMap
 from models.solvers.non_local_means import NonLocalMeans
 from models.solvers.per_band import PerBand
 from models.solvers.plug_and_play import PlugAndPlay
 from models.solvers.regularisation_by_denoising import RegularisationByDenoising
 from models.solvers.richardson_lucy import RichardsonLucy
 from models.solvers.self_ensemble import SelfEnsemble
+from models.solvers.shift_and_add import ShiftAndAdd
 from models.solvers.solver import Solver
+from models.solvers.temporal_median import TemporalMedian
+from models.solvers.temporal_pca import TemporalPca
 from models.solvers.tikhonov import Tikhonov
 from models.solvers.total_variation import TotalVariation
 from models.solvers.total_variation_deblurring import TotalVariationDeblurring
@@ -58,6 +62,7 @@ _SOLVERS: dict[str, type[Solver]] = {
         Wiener, UnsupervisedWiener, RichardsonLucy, Tikhonov, TotalVariationDeblurring,
         TotalVariation, WaveletShrinkage, NonLocalMeans, BlockMatching3D, Bilateral, Median,
         DespeckleBm3d, Lee,
+        TemporalMedian, TemporalPca, ShiftAndAdd, MultiFrameMap,
         TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting,
         PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand, LinearLight,
         Consistent,
@@ -216,6 +221,11 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("despeckle-bm3d", "despeckle_bm3d", looks=4),
         _restorer("lee", "lee", looks=4),
         _restorer("refined-lee", "lee", looks=4, windows="edge_aligned"),
+        _restorer("temporal-median", "temporal_median"),
+        _restorer("temporal-pca", "temporal_pca"),
+        _restorer("shift-and-add", "shift_and_add"),
+        _restorer("shift-and-add-x3", "shift_and_add", scale=3),
+        _restorer("multi-frame-x3", "multi_frame_map", scale=3),
         _restorer("total-variation-inpainting", "total_variation_inpainting"),
         _restorer("biharmonic-inpainting", "biharmonic_inpainting"),
         _restorer("fast-marching-inpainting", "fast_marching_inpainting"),

@@ -24,6 +24,8 @@ class Condition:
     """Standard deviation of the noise per image, as a fraction of the value range."""
     mask_B1HW: Tensor | None = None
     """1 where a pixel is known, 0 where it must be made up."""
+    frames_BTCHW: Tensor | None = None
+    """Other frames of the same scene, of the image's size; in any order, and each may be moved, or lost."""
     operators: Sequence[LinearOperator] = ()
     """The linear part of the degradation, in the order it was applied; shared by the whole batch."""
 
@@ -33,6 +35,7 @@ class Condition:
             self,
             noise_level_B=_selected(self.noise_level_B, index),
             mask_B1HW=_selected(self.mask_B1HW, index),
+            frames_BTCHW=_selected(self.frames_BTCHW, index),
         )
 
 

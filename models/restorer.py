@@ -108,6 +108,10 @@ class Restorer:
         if condition.mask_B1HW is not None:
             condition = replace(condition, mask_B1HW=_pad(condition.mask_B1HW, padding))
         low, high = self.card.value_range
+        if condition.frames_BTCHW is not None:
+            frames_NCHW = _pad(condition.frames_BTCHW.flatten(0, 1), padding) * (high - low) + low
+            frames_BTCHW = frames_NCHW.view(*condition.frames_BTCHW.shape[:2], *frames_NCHW.shape[1:])
+            condition = replace(condition, frames_BTCHW=frames_BTCHW)
         in_range_BCHW = _pad(degraded_BCHW, padding) * (high - low) + low
         restored_BCHW = (traversal(self._call, in_range_BCHW, condition, scale).float() - low) / (high - low)
         return restored_BCHW[..., : height * scale, : width * scale]
@@ -143,11 +147,17 @@ class Restorer:
             "noise_level": True,
             "mask": condition.mask_B1HW is not None,
             "operators": bool(condition.operators),
+            "frames": condition.frames_BTCHW is not None,
         }
         for need in card.needs:
             if not given[need]:
                 raise RestorerError("CONDITION_MISSING", f"{card.name} needs the {need} of the degradation")
-        if not limits(degraded_BCHW).isfinite().all():
+        frames_BTCHW = condition.frames_BTCHW
+        if frames_BTCHW is not None and frames_BTCHW.shape[2:] != degraded_BCHW.shape[1:]:
+            sizes = f"{tuple(frames_BTCHW.shape[2:])}, the image {tuple(degraded_BCHW.shape[1:])}"
+            raise RestorerError("FRAME_UNFIT", f"the frames of a scene are {sizes}; they must agree")
+        seen = [degraded_BCHW] if frames_BTCHW is None else [degraded_BCHW, frames_BTCHW]
+        if not all(limits(each).isfinite().all() for each in seen):
             raise RestorerError("NONFINITE_INPUT", f"the input of {card.name} holds NaN or infinite values")
 
 

@@ -93,15 +93,19 @@ def _covers(piece: Piece, image_BCHW: Tensor) -> bool:
 
 
 def _condition_of(condition: Condition, call: list[Piece]) -> Condition:
-    """The condition of each tile: its image's noise level, and its part of the mask."""
+    """The condition of each tile: its image's noise level, and its part of mask and frames."""
     selected = condition.select([image for image, _, _ in call])
-    if selected.mask_B1HW is None:
-        return selected
-    masks = [
-        mask[:, _all(rows), _all(columns)]
-        for mask, (_, rows, columns) in zip(selected.mask_B1HW, call, strict=True)
-    ]
-    return replace(selected, mask_B1HW=torch.stack(masks))
+    return replace(
+        selected, mask_B1HW=_cut(selected.mask_B1HW, call), frames_BTCHW=_cut(selected.frames_BTCHW, call)
+    )
+
+
+def _cut(images: Tensor | None, call: list[Piece]) -> Tensor | None:
+    """Of each image the part that its tile reads."""
+    if images is None:
+        return None
+    parts = zip(images, call, strict=True)
+    return torch.stack([image[..., _all(rows), _all(columns)] for image, (_, rows, columns) in parts])
 
 
 def _all(span: Span, scale: int = 1) -> slice:

@@ -32,6 +32,9 @@ class Attached:
     kernel: str = ""
     """What blurred the image."""
     kernel_version: str = ""
+    frames: tuple[str, ...] = ()
+    """The other frames of its scene, in order."""
+    frame_versions: tuple[str, ...] = ()
     noise_level: float | None = None
     """Known noise in 1/255 of the value range."""
     labels: tuple[str | None, ...] = ()
@@ -55,7 +58,8 @@ class Attached:
         if not text:
             return _NOTHING
         fields = json.loads(text)
-        return cls(**fields | {"labels": tuple(fields.get("labels", ()))})
+        lists = {name: tuple(fields.get(name, ())) for name in ("labels", "frames", "frame_versions")}
+        return cls(**fields | lists)
 
 
 _NOTHING = Attached()

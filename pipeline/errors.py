@@ -101,6 +101,9 @@ REASONS: dict[str, str] = {
     "MASK_UNFIT": "the mask is damaged, of another size, or leaves nothing",
     "NO_KERNEL": "there is no kernel for the image, or there are several",
     "KERNEL_UNFIT": "the kernel is no kernel, or larger than the image",
+    "FRAMES_MISSING": "a scene lacks frames that the rule of its group asks for",
+    "FRAMES_UNORDERED": "the frames of a scene have no order: times that are no numbers, or there twice",
+    "FRAME_UNFIT": "another frame of the scene is damaged, or of another size or pixel type",
     "NO_ASSET": "the item of the catalogue has no such asset, or none that is an image",
     "ASSET_GRIDS": "the assets of the item are no bands of one image: grids, pixel types or values of no "
     "data differ",

@@ -29,7 +29,7 @@ def scene(channels: int, height: int, width: int, *, batch: int = 1) -> Tensor:
     return torch.stack(crops)
 
 
-def condition_for(card: Card, batch: int, height: int, width: int) -> Condition:
+def condition_for(card: Card, batch: int, height: int, width: int, channels: int = 3) -> Condition:
     """What the card needs, and nothing else."""
     known_B1HW = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(5)) < 0.8
     known_B1HW[..., 0, 0] = True
@@ -37,8 +37,16 @@ def condition_for(card: Card, batch: int, height: int, width: int) -> Condition:
         scale=2 if card.scale is None and "operators" not in card.needs else 1,
         noise_level_B=torch.linspace(0.04, 0.08, 3)[:batch] if "noise_level" in card.needs else None,
         mask_B1HW=known_B1HW.float() if "mask" in card.needs else None,
+        frames_BTCHW=frames_for(channels, batch, height, width) if "frames" in card.needs else None,
         operators=(GaussianBlur(sigma=0.6, size=3),) if "operators" in card.needs else (),
     )
+
+
+def frames_for(channels: int, batch: int, height: int, width: int) -> Tensor:
+    """The scene moved by whole pixels, and a black frame."""
+    whole = scene(channels, height + 2, width + 1, batch=batch)
+    moved = (whole[..., 1:-1, :-1], whole[..., 2:, 1:], torch.zeros_like(whole[..., 1:-1, 1:]))
+    return torch.stack(moved, 1)
 
 
 def one_of(condition: Condition, index: int) -> Condition:
@@ -47,6 +55,7 @@ def one_of(condition: Condition, index: int) -> Condition:
         scale=condition.scale,
         noise_level_B=None if condition.noise_level_B is None else condition.noise_level_B[index : index + 1],
         mask_B1HW=None if condition.mask_B1HW is None else condition.mask_B1HW[index : index + 1],
+        frames_BTCHW=None if condition.frames_BTCHW is None else condition.frames_BTCHW[index : index + 1],
         operators=condition.operators,
     )
 
@@ -57,7 +66,7 @@ def check_shapes(restorer: Restorer) -> None:
     for height in range(1, 18):
         channels = card.channels or (1, 4)[height % 2]
         width = 18 - height
-        condition = condition_for(card, 1, height, width)
+        condition = condition_for(card, 1, height, width, channels)
         scale = card.scale or condition.scale
         try:
             restored = restorer(scene(channels, height, width), condition=condition)
@@ -112,7 +121,7 @@ def check_refusals(restorer: Restorer) -> None:
     assert _reason(restorer, poisoned, condition) == "NONFINITE_INPUT"
     if card.channels is not None:
         assert _reason(restorer, scene(channels + 1, 24, 21), condition) == "BAND_MISMATCH"
-    if {"mask", "operators"} & set(card.needs):
+    if {"mask", "operators", "frames"} & set(card.needs):
         assert _reason(restorer, degraded, Condition()) == "CONDITION_MISSING"
 
 

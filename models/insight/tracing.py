@@ -54,7 +54,10 @@ def _plain(condition: Condition) -> Condition:
         return None if tensor is None else tensor.clone()
 
     return replace(
-        condition, noise_level_B=copied(condition.noise_level_B), mask_B1HW=copied(condition.mask_B1HW)
+        condition,
+        noise_level_B=copied(condition.noise_level_B),
+        mask_B1HW=copied(condition.mask_B1HW),
+        frames_BTCHW=copied(condition.frames_BTCHW),
     )
 
 

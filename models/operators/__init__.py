@@ -20,6 +20,7 @@ from models.operators.blur import (
     Sinc,
 )
 from models.operators.bsrgan import Bsrgan
+from models.operators.burst import Burst
 from models.operators.compression import Jpeg, Jpeg2000
 from models.operators.differentiable_jpeg import DifferentiableJpeg
 from models.operators.gaps import ScanLineGaps
@@ -61,6 +62,8 @@ _LISTED: tuple[type[Operator], ...] = (
     Jpeg, Jpeg2000, DifferentiableJpeg,
     # masks
     Mask, BoxMask, IrregularMask, ScanLineGaps, DeadColumns, Clouds,
+    # several frames
+    Burst,
     # chains
     RealEsrgan, Bsrgan,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from torch import Tensor
 from models.contract import Condition
 from models.operators.base import LinearOperator
 from pipeline.conditions import masks
+from pipeline.conditions.frames import frames_of
 from pipeline.conditions.kernels import blur_of, read_kernel, refuse_larger
 from pipeline.conditions.masks import Known
 from pipeline.degradation.degradation import fixed_operator
@@ -21,8 +22,9 @@ from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
+from pipeline.imaging.radiometry import in_units, to_tensor
 from pipeline.jobs.conditions import BlurSpec, MaskSpec, Place
-from pipeline.jobs.datasets import Dataset
+from pipeline.jobs.datasets import Dataset, Radiometry
 from pipeline.jobs.job import Job
 from pipeline.jobs.operators import OperatorSpec
 from pipeline.privacy.key import unseal
@@ -42,6 +44,8 @@ class ConditionFiles:
     kernel_key: str = ""
     noise_level: float | None = None
     """What its listing says, in 1/255 of the value range."""
+    frames: tuple[bytes, ...] = ()
+    """The other frames of its scene."""
 
 
 NO_FILES = ConditionFiles()
@@ -55,26 +59,36 @@ class Told:
     """In 1/255 of the value range."""
     known_HW: Known | None = None
     operators: tuple[LinearOperator, ...] = ()
+    frames: tuple[Image, ...] = ()
+    """The other frames of its scene, of its size and pixel type."""
     row: dict[str, Any] = field(default_factory=dict)
     """For the column ``condition``: where it comes from, with digests."""
 
     @property
-    def kind(self) -> tuple[bool, bool]:
-        """Whether noise level and mask are known: images of one batch agree."""
-        return self.noise_level is not None, self.known_HW is not None
+    def kind(self) -> tuple[bool, bool, int]:
+        """Whether noise level and mask are known, and how many frames: images of one batch agree."""
+        return self.noise_level is not None, self.known_HW is not None, len(self.frames)
 
     @property
     def nbytes(self) -> int:
-        """Of the mask."""
-        return 0 if self.known_HW is None else self.known_HW.nbytes
+        """Of mask and frames."""
+        mask = 0 if self.known_HW is None else self.known_HW.nbytes
+        return mask + sum(each.pixels_HWC.nbytes for each in self.frames)
 
-    def condition(self, scale: int, device: torch.device) -> Condition:
-        """As a restorer is told."""
+    def condition(self, scale: int, device: torch.device, radiometry: Radiometry | None = None) -> Condition:
+        """As a restorer is told; ``radiometry`` says what its images mean."""
+        frames = [to_tensor(in_units(each, radiometry), device) for each in self.frames]
         mask_B1HW: Tensor | None = None
         if self.known_HW is not None:
             mask_B1HW = torch.from_numpy(self.known_HW.astype(np.float32))[None, None].to(device)
         level = None if self.noise_level is None else torch.tensor([self.noise_level / 255])
-        return Condition(scale=scale, noise_level_B=level, mask_B1HW=mask_B1HW, operators=self.operators)
+        return Condition(
+            scale=scale,
+            noise_level_B=level,
+            mask_B1HW=mask_B1HW,
+            frames_BTCHW=torch.stack(frames, 1) if frames else None,
+            operators=self.operators,
+        )
 
 
 NOTHING = Told()
@@ -91,6 +105,8 @@ class Given:
     operators: tuple[LinearOperator, ...] = ()
     """What blurred all images."""
     operators_row: Any = None
+    is_grouped: bool = False
+    """Whether its images are stacks of frames."""
     is_listed: bool = False
     """Whether a manifest may name a mask for each image."""
 
@@ -98,7 +114,8 @@ class Given:
     def names(self) -> tuple[str, ...]:
         """The conditions of a card that are met."""
         met = (("mask", self.mask), ("operators", self.blur))
-        return tuple(name for name, spec in met if spec is not None)
+        stacks = ("frames",) if self.is_grouped else ()
+        return (*(name for name, spec in met if spec is not None), *stacks)
 
     @property
     def may_tell(self) -> tuple[str, ...]:
@@ -134,7 +151,10 @@ class Given:
         if self.blur is not None:
             refuse_larger(operators, image)
             row["operators"] = described
-        return image, Told(files.noise_level, known_HW, operators, row)
+        frames = frames_of(image, files.frames, image_of)
+        if frames:
+            row["frame_sha256"] = [sha256_hex(each) for each in files.frames]
+        return image, Told(files.noise_level, known_HW, operators, frames, row)
 
     def _known(
         self, image: Image, files: ConditionFiles, image_of: Callable[[bytes], Image], row: dict[str, Any]
@@ -181,7 +201,7 @@ def _given(dataset: Dataset, where: str, limits: Limits) -> Given:
     row: Any = None
     if blur is not None:
         operators, row = _fixed_blur(blur, dataset, f"{where}.operators")
-    return Given(mask, blur, mask_file, operators, row, dataset.is_manifest)
+    return Given(mask, blur, mask_file, operators, row, dataset.group is not None, dataset.is_manifest)
 
 
 def _fixed_blur(blur: BlurSpec, dataset: Dataset, where: str) -> tuple[tuple[LinearOperator, ...], Any]:

@@ -76,11 +76,16 @@ class Degradation:
         linear: list[LinearOperator] = []
         steps: list[Drawn] = []
         drawn = self._draw(random.Random(seed))
+        frames_TCHW: Tensor | None = None
         for index, (spec, operator) in enumerate(zip(self.operators, drawn, strict=True)):
             height, width = image_1CHW.shape[-2:]
             recorded = _recorded(operator, height, width, _generator(seed, index))
             parameters.append(recorded | {"op": spec.op})
             own_mask_1HW = None
+            if frames_TCHW is not None:
+                frames_TCHW = _each_frame(operator, frames_TCHW, seed, index)
+            if hasattr(operator, "others"):
+                frames_TCHW = operator.others(image_1CHW, _generator(seed, index))
             if hasattr(operator, "mask"):
                 mask_1HW = own_mask_1HW = operator.mask(height, width, _generator(seed, index))
             if hasattr(operator, "drawn"):  # a random kernel: this image's own is a linear operator
@@ -96,6 +101,7 @@ class Degradation:
             scale=self.scale,
             noise_level_B=torch.tensor([noise_variance**0.5]) if noise_variance else None,
             mask_B1HW=None if mask_1HW is None else mask_1HW[None].to(image_1CHW.device),
+            frames_BTCHW=None if frames_TCHW is None else frames_TCHW[None],
             operators=tuple(linear),
         )
         return Degraded(image_1CHW, parameters, condition, Replay.of(steps))
@@ -106,6 +112,15 @@ class Degradation:
             _build(spec.op, {n: _drawn(v, rng) for n, v in sorted(spec.parameters.items())})
             for spec in self.operators
         ]
+
+
+def _each_frame(operator: Operator, frames_TCHW: Tensor, seed: int, index: int) -> Tensor:
+    """What is done to the image, done to each of its other frames with draws of their own."""
+    done = []
+    for place, frame_CHW in enumerate(frames_TCHW):
+        rng = torch.Generator().manual_seed(seed_of(str(seed), str(index), str(place)))
+        done.append(operator(frame_CHW[None], rng))
+    return torch.cat(done)
 
 
 def build_degradation(spec: DegradationSpec, where: str = "degradation") -> Degradation:

@@ -95,6 +95,18 @@ PRESETS: dict[str, Preset] = {
     "stripes": _preset("push-broom stripes", {"op": "stripes", "gain": 0.03, "sigma": 6}),
     "slc-off": _preset("wedge-shaped gaps as of Landsat 7 since 2003", {"op": "scan_line_gaps"}),
     "clouds": _preset("three tenths hidden by clouds", {"op": "clouds", "share": 0.3}),
+    "burst-x3": _preset(
+        "nine frames, moved by up to 2 of their pixels, blurred, 3 times smaller, with noise of sigma 4/255",
+        {"op": "burst", "frames": 9, "motion": 6.0},
+        {"op": "gaussian_blur", "sigma": 0.8},
+        {"op": "area", "scale": 3},
+        {"op": "gaussian_noise", "sigma": 4},
+    ),
+    "burst-noise": _preset(
+        "nine frames, moved by up to 4 pixels, one of them black, two clouded, noise of sigma 25/255",
+        {"op": "burst", "frames": 9, "motion": 4.0, "clouded": 2, "lost": 1},
+        {"op": "gaussian_noise", "sigma": 25},
+    ),
     "mtf-x2": _preset("2 times larger pixels through an MTF of 0.3", {"op": "mtf", "scale": 2, "mtf": 0.3}),
     "quickbird-x4": _sensor("QuickBird: blue, green, red, near infrared", (0.34, 0.32, 0.30, 0.22)),
     "worldview3-x4": _sensor(

@@ -182,8 +182,12 @@ def _window(region: Region, restorer: Restorer, image_1CHW: Tensor, scale: int) 
 
 
 def _within(condition: Condition, window: Window) -> Condition:
-    mask_B1HW = condition.mask_B1HW
-    return condition if mask_B1HW is None else replace(condition, mask_B1HW=window.cut(mask_B1HW))
+    mask_B1HW, frames_BTCHW = condition.mask_B1HW, condition.frames_BTCHW
+    return replace(
+        condition,
+        mask_B1HW=None if mask_B1HW is None else window.cut(mask_B1HW),
+        frames_BTCHW=None if frames_BTCHW is None else window.cut(frames_BTCHW),
+    )
 
 
 def _layer(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.jobs.conditions import Blur, Mask
+from pipeline.jobs.frames import Group
 from pipeline.jobs.frozen import Frozen as Frozen
 from pipeline.jobs.key_rules import SEALED as SEALED
 from pipeline.jobs.key_rules import check_template
@@ -101,6 +102,9 @@ class Dataset(Frozen):
     operators: Blur | None = None
     """What blurred the images, for restorers that undo it: a kernel file, a folder of kernels, or a
     list of operators such as ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``. See docs/conditions.md."""
+    group: Group | None = None
+    """Which images are frames of one scene, for restorers that take several:
+    ``"(?P<scene>.+)_(?P<t>\\d+)\\.tif"``. The first of them is restored. See docs/stacks.md."""
     private: bool | None = None
     """Whether names, folders and headers may identify someone: then nothing but restored objects shows
     them. ``None``: not declared, and medical images are refused."""
@@ -120,6 +124,14 @@ class Dataset(Frozen):
     def is_manifest(self) -> bool:
         """Whether a table says which images there are, and what belongs to them."""
         return isinstance(self.store, ManifestStore)
+
+    @model_validator(mode="after")
+    def _groups_objects_of_a_folder(self) -> Self:
+        if self.group is not None and self.store is not None and self.store.name != "folder":
+            raise ValueError(f"group: is for folders with an object an image, not for {self.store.name}")
+        if self.group is not None and self.private:
+            raise ValueError("group: keys of a private dataset cannot be told apart; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _sealed_is_private(self) -> Self:

@@ -223,7 +223,7 @@ def _distinct(field: str, names: list[str]) -> None:
 
 def _refuse_conditions(job: Job) -> None:
     for index, each in enumerate(job.datasets):
-        for field in ("mask", "operators"):
+        for field in ("mask", "operators", "group"):
             if getattr(each, field) is not None:
                 raise ValueError(
                     f"datasets[{index}].{field}: is told of images that are taken as they were found; here "

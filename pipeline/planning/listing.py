@@ -13,6 +13,7 @@ from pipeline.jobs.job import Dataset
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.collisions import Collisions
 from pipeline.planning.conditions import with_conditions
+from pipeline.planning.frames import in_stacks
 from pipeline.planning.known import NOTE, KnownSources, LastPlan, Note, Page, merged, new_token
 from pipeline.planning.no_images import images_of
 from pipeline.planning.originals import Originals
@@ -89,8 +90,10 @@ def _list_sources(run: RunFolder, last: LastPlan, found: Listing, collisions: Co
     locator = SourceLocator(run.job)
     series, originals = SeriesIndex(last.folder, locator), Originals(run, locator)
     for index, dataset in enumerate(run.job.datasets):
+        # Addresses of frames are below the folder, as those of masks are.
+        url = Folder(dataset.uri, dataset.profile).url if dataset.group else ""
         known = KnownSources(dataset, locator, last.rows_of(dataset.name))
-        images = _images(dataset, index, found)
+        images = in_stacks(dataset, url, _images(dataset, index, found))
         for page in with_conditions(dataset, paired(run.job, dataset, images, found.skipped)):
             if page:
                 collisions.note(page)

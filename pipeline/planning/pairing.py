@@ -50,7 +50,10 @@ class Pairing:
         if not entry.attached:
             return replace(entry, attached=found.text)
         listed = Attached.of(entry.attached)
-        kept = {name: getattr(listed, name) for name in ("mask", "noise_level", "labels")}
+        kept = {
+            name: getattr(listed, name)
+            for name in ("mask", "noise_level", "labels", "frames", "frame_versions")
+        }
         return replace(entry, attached=replace(found, **kept).text)
 
     def unused(self) -> int:

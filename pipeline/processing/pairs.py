@@ -67,7 +67,7 @@ def found_case(loaded: Loaded, radiometry: Radiometry | None, device: torch.devi
     assert loaded.reference is not None
     found = in_units(loaded.image, radiometry)
     reference = in_units(loaded.reference.image, radiometry)
-    degraded = found_input(loaded, to_tensor(found, device), loaded.reference.scale)
+    degraded = found_input(loaded, to_tensor(found, device), radiometry, loaded.reference.scale)
     fields = {
         "reference_key": loaded.reference.key,
         "reference_uri": loaded.reference.uri,
@@ -77,9 +77,11 @@ def found_case(loaded: Loaded, radiometry: Radiometry | None, device: torch.devi
     return Case(loaded, reference, to_tensor(reference, device), degraded, fields, found)
 
 
-def found_input(loaded: Loaded, image_1CHW: Tensor, scale: int = 1) -> Degraded:
+def found_input(
+    loaded: Loaded, image_1CHW: Tensor, radiometry: Radiometry | None, scale: int = 1
+) -> Degraded:
     """The restorer's input of an image that nobody here degraded, with what its listing says of it."""
-    return as_found(image_1CHW, loaded.told.condition(scale, image_1CHW.device))
+    return as_found(image_1CHW, loaded.told.condition(scale, image_1CHW.device, radiometry))
 
 
 def in_reference_range(image_BCHW: Tensor, found: Image | None, reference: Image) -> Tensor:

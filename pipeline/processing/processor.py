@@ -86,7 +86,7 @@ class Processor:
                 case = self._degrade(loaded, degradation)
                 condition = case.degraded.condition
                 hand_over(case.reference_1CHW, case.degraded.image_BCHW)
-                hand_over(condition.noise_level_B, condition.mask_B1HW)
+                hand_over(condition.noise_level_B, condition.mask_B1HW, condition.frames_BTCHW)
                 return case
         except Exception as error:
             return Failure(loaded, error)
@@ -119,7 +119,8 @@ class Processor:
         reference_1CHW = to_tensor(reference, self.device)
         fields = _radiometry_of(reference)
         if degradation is None:
-            return Case(loaded, reference, reference_1CHW, found_input(loaded, reference_1CHW), fields)
+            found = found_input(loaded, reference_1CHW, self._radiometry[loaded.source.dataset])
+            return Case(loaded, reference, reference_1CHW, found, fields)
         seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
         degraded = degradation(reference_1CHW, seed)
         fields |= {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}

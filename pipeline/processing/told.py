@@ -41,6 +41,9 @@ def shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition |
     elif all(level is not None for level in levels):
         first = replace(first, noise_level_B=torch.cat([level for level in levels if level is not None]))
     masks = [each.mask_B1HW for each in conditions]
+    stacks = [each.frames_BTCHW for each in conditions]
+    if all(stack is not None for stack in stacks):
+        first = replace(first, frames_BTCHW=torch.cat([stack for stack in stacks if stack is not None]))
     if all(mask is not None for mask in masks):
         first = replace(first, mask_B1HW=torch.cat([mask for mask in masks if mask is not None]))
     return first
@@ -53,6 +56,8 @@ def described(condition: Condition) -> dict[str, Any]:
         known["noise_level"] = "given"
     if condition.mask_B1HW is not None:
         known["mask"] = "given"
+    if condition.frames_BTCHW is not None:
+        known["frames"] = 1 + condition.frames_BTCHW.shape[1]
     if condition.operators:
         known["operators"] = [operator.name for operator in condition.operators]
     return known

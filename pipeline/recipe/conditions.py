@@ -9,7 +9,11 @@ from pipeline.conditions.given import Given
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
 
-_NEEDS = {"mask": "to know which pixels are holes", "operators": "to know what blurred the images"}
+_NEEDS = {
+    "mask": "to know which pixels are holes",
+    "operators": "to know what blurred the images",
+    "frames": "other frames of each scene",
+}
 _OPTIONS = {"mask": "--mask", "operators": "--kernel"}
 
 
@@ -33,6 +37,11 @@ def check_conditions(job: Job, restorers: Sequence[tuple[str, Card]], given: Map
 
 def _refuse_untold(job: Job, given: Mapping[str, Given], need: str, who: str) -> None:
     for index, dataset in enumerate(job.datasets):
+        if need == "frames" and need not in given[dataset.name].may_tell:
+            raise JobError(
+                f"{who} needs {_NEEDS[need]}; say with datasets[{index}].group which are frames of one: "
+                'group = "(?P<scene>.+)_(?P<t>\\\\d+)\\\\.tif", or choose another restorer'
+            )
         if need in _NEEDS and need not in given[dataset.name].may_tell:
             raise JobError(
                 f"{who} needs {_NEEDS[need]}; give datasets[{index}].{need} ({_OPTIONS[need]} on the command "
@@ -45,7 +54,8 @@ def _refuse_unused(job: Job, cards: Sequence[Card], given: Mapping[str, Given]) 
     for index, dataset in enumerate(job.datasets):
         for name in given[dataset.name].names:
             if name not in used:
+                field = {"frames": "group"}.get(name, name)
                 raise JobError(
-                    f"datasets[{index}].{name}: no restorer of the job takes it, it would have no effect; "
+                    f"datasets[{index}].{field}: no restorer of the job takes it, it would have no effect; "
                     "leave it out, or see restora list restorers for one that does"
                 )

@@ -112,7 +112,7 @@ class ScenePlan:
     def _has_condition(self, source: Source) -> bool:
         """Whether more is known of it than a strip would be told."""
         attached = self._locator.attached(source)
-        return bool(attached.mask) or attached.noise_level is not None
+        return bool(attached.mask or attached.frames) or attached.noise_level is not None
 
     def _cut(self, source: Source) -> StripTask | None:
         """How a source is cut; nothing for what is no scene. Raises ``StorageError``, as ``probe`` does."""

@@ -82,6 +82,7 @@ EXAMPLES: list[tuple[str, dict]] = [
     ("scan_line_gaps", {}),
     ("dead_columns", {"share": 0.1}),
     ("clouds", {"share": 0.4}),
+    ("burst", {"frames": 3, "blur": 1.0, "clouded": 1, "lost": 1}),
 ]
 
 REFUSED: list[tuple[str, dict, str]] = [
@@ -143,6 +144,7 @@ REFUSED: list[tuple[str, dict, str]] = [
     ("box_mask", {"side": 1.0}, "side"),
     ("irregular_mask", {"thickness": "fat"}, "thickness"),
     ("scan_line_gaps", {"period": 1}, "period"),
+    ("burst", {"frames": 1}, "frames"),
     ("dead_columns", {"share": 0.95}, "share"),
     ("clouds", {"share": -0.1}, "share"),
     ("bilinear", {"scale": -2}, "scale"),

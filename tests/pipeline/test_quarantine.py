@@ -10,7 +10,11 @@ from pipeline.quarantine import StagedError, quarantine_columns
 FETCHED = {"READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED", "NO_ASSET", "ASSET_GRIDS", "BAD_ITEM"}
 ALONE = {"CRASHED", "TIMED_OUT"}
 PAIRED = {"NO_REFERENCE", "TWO_REFERENCES", "REFERENCE_SIZE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"}
-CONDITIONED = {"NO_MASK", "MASK_UNFIT", "NO_KERNEL", "KERNEL_UNFIT"}
+CONDITIONED = {"NO_MASK", "MASK_UNFIT", "NO_KERNEL", "KERNEL_UNFIT"} | {
+    "FRAMES_MISSING",
+    "FRAMES_UNORDERED",
+    "FRAME_UNFIT",
+}
 STAGES = {
     **dict.fromkeys(FETCHED, "fetch"),
     **dict.fromkeys(ALONE, "process"),

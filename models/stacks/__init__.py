@@ -1,0 +1,1 @@
+"""Several frames of one scene at once: moved, registered, aligned."""
