@@ -106,7 +106,9 @@ def _list_sources(run: RunFolder, last: LastPlan, found: Listing, collisions: Co
 def _images(dataset: Dataset, index: int, found: Listing) -> Iterator[Entries]:
     for page in list_pages(dataset, f"datasets[{index}]", found.skipped):
         # The files of an earlier run are no images: one run's output is another's input.
-        entries = page.chosen([not key.startswith(f"{RUN_FOLDER}/") for key in page.keys])
+        entries = page
+        if f"{RUN_FOLDER}/" in "\n".join(page.keys):
+            entries = page.chosen([not key.startswith(f"{RUN_FOLDER}/") for key in page.keys])
         images = images_of(entries)
         require_extras(images, f"datasets[{index}]")
         found.left_out[dataset.name] += len(entries) - len(images)

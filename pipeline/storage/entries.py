@@ -76,6 +76,9 @@ class Entries(Sequence[Entry]):
 
         Few pages have many, so that what goes by endings need not look at every key.
         """
+        ending = self.keys[0][self.keys[0].rfind(".") :] if self.keys else ""
+        if ending.startswith(".") and all([key.endswith(ending) for key in self.keys]):
+            return frozenset([ending.lower()])
         return frozenset(each.lower() for each in {key[key.rfind(".") :] for key in self.keys})
 
     def __len__(self) -> int:

@@ -118,7 +118,7 @@ class Remote:
     def _files(self, found: list[dict[str, Any]]) -> Entries:
         below = len(self.root) + 1
         keys = [str(each["name"])[below:] for each in found]
-        return Entries(keys, list(map(_size, found)), _versions(found))
+        return Entries(keys, _sizes(found), _versions(found))
 
     def read(self, key: str) -> bytes:
         """The whole object, in one request."""
@@ -230,7 +230,8 @@ def _place(details: dict[str, Any]) -> str:
 
 def _sort(found: list[dict[str, Any]]) -> None:
     """Most stores list in order: then no more is done than to look."""
-    places = list(map(_place, found))
+    are_files = all([each["type"] != "directory" for each in found])
+    places = [str(each["name"]) for each in found] if are_files else list(map(_place, found))
     if any(map(gt, places, places[1:])):
         found.sort(key=_place)
 
@@ -238,9 +239,14 @@ def _sort(found: list[dict[str, Any]]) -> None:
 def _versions(found: list[dict[str, Any]]) -> list[str]:
     """``version_of`` each."""
     tags = [each.get("ETag") for each in found]
-    if all(type(tag) is str and tag for tag in tags):
+    if all(tags) and set(map(type, tags)) == {str}:
         return [tag.strip('"') for tag in tags if tag]
     return list(map(version_of, found))
+
+
+def _sizes(found: list[dict[str, Any]]) -> list[int]:
+    sizes = [each.get("size") for each in found]
+    return [-1 if size is None else int(size) for size in sizes]
 
 
 def _size(details: dict[str, Any]) -> int:
