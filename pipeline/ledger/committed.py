@@ -40,6 +40,45 @@ def ids_of(ids: Ids) -> IdArray:
     return np.frombuffer(bytes.fromhex(text.decode()), "S16")
 
 
+def _heads(ids: IdArray) -> NDArray[np.uint64]:
+    """Their first 8 bytes as numbers, in the same order: they sort, and are found, many times quicker."""
+    return np.ascontiguousarray(ids).view(">u8")[::2].astype(np.uint64)
+
+
+def order_of(ids: IdArray) -> NDArray[np.intp]:
+    """What sorts them, equal ones as they stand."""
+    order = np.argsort(_heads(ids), kind="stable")
+    there = ids[order]
+    # Two hashes hardly ever begin alike; where they do, their heads do not tell their order.
+    return np.argsort(ids, kind="stable") if (there[1:] < there[:-1]).any() else order
+
+
+class IdIndex:
+    """Sorted identities, each once, to look millions of others up in; 8 bytes each on top."""
+
+    def __init__(self, sorted_ids: IdArray) -> None:
+        self.ids = sorted_ids
+        self._heads = _heads(sorted_ids)
+        self._is_told = not (self._heads[1:] == self._heads[:-1]).any()
+
+    def places(self, wanted: IdArray) -> NDArray[np.intp]:
+        """Where each id is among them, if it is there."""
+        if not self._is_told or not len(self.ids):
+            return places_of(self.ids, wanted)
+        heads = _heads(wanted)
+        order = np.argsort(heads)  # one after the other they are found in the same cache lines
+        places = np.empty(len(wanted), np.intp)
+        places[order] = np.searchsorted(self._heads, heads[order])
+        return np.minimum(places, len(self.ids) - 1)
+
+    def contains(self, ids: Ids | IdArray) -> NDArray[np.bool_]:
+        """For each id whether it is among them."""
+        wanted = ids if isinstance(ids, np.ndarray) else ids_of(ids)
+        if not len(self.ids):
+            return np.zeros(len(wanted), bool)
+        return np.asarray(self.ids[self.places(wanted)] == wanted)
+
+
 def contains(sorted_ids: IdArray, ids: Ids | IdArray) -> NDArray[np.bool_]:
     """For each id whether it is among the sorted ones."""
     wanted = ids if isinstance(ids, np.ndarray) else ids_of(ids)
@@ -140,7 +179,7 @@ class CommittedBuilder:
         ids, bad = np.concatenate(self._ids), np.concatenate(self._bad)
         attempts, units = np.concatenate(self._attempts), np.concatenate(self._units)
         self._ids, self._bad, self._attempts, self._units = [], [], [], []
-        order = np.argsort(ids, kind="stable")
+        order = order_of(ids)
         ids = ids[order]
         same = np.zeros(len(ids) + 1, bool)  # whether an entry is of the same source as the one before
         same[1:-1] = ids[1:] == ids[:-1]

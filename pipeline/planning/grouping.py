@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.ledger.committed import Committed, IdArray, contains, ids_of
+from pipeline.ledger.committed import Committed, IdArray, IdIndex, contains, ids_of
 from pipeline.planning.cutting import Rows
 from pipeline.planning.plan_files import table_of
 from pipeline.privacy.naming import columns_of
@@ -18,15 +18,18 @@ from pipeline.units import Group, Source, Unit
 Attempted = tuple[Source, int]
 """A source that is to be done, and its attempt."""
 
-Wanted = Callable[[IdArray], NDArray[np.bool_]]
-"""For each identity of a source whether it is to be done."""
+_Looked = tuple[IdArray, NDArray[np.bool_], NDArray[np.int32], NDArray[np.bool_]]
+"""Of a batch: identities, which are to be done alone, at which attempt, and which are done."""
+
+Wanted = Callable[[IdArray, NDArray[np.bool_]], NDArray[np.bool_]]
+"""For each identity of a source, and whether it is done, whether it is to be done."""
 
 
 def wanted_of(committed: Committed, retry: bool, lost: IdArray) -> Wanted:
     """What is missing, or with ``retry`` what failed instead; what is done but lost in any case."""
 
-    def is_wanted(ids: IdArray) -> NDArray[np.bool_]:
-        missing = contains(committed.failed, ids) if retry else ~contains(committed.done, ids)
+    def is_wanted(ids: IdArray, done: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        missing = contains(committed.failed, ids) if retry else ~done
         return missing | contains(lost, ids)
 
     return is_wanted
@@ -53,7 +56,7 @@ class Left:
     """
 
     def __init__(self, committed: Committed, wanted: Wanted, begun: list[Unit]) -> None:
-        self._committed, self._is_wanted = committed, wanted
+        self._committed, self._is_wanted, self._done = committed, wanted, IdIndex(committed.done)
         self._again: set[str] = set()
         self.count = self.seen = 0
         # A bundle is cut whole, so that its unit is the same one again if it can be.
@@ -66,8 +69,8 @@ class Left:
 
     def note(self, batch: pa.RecordBatch) -> None:
         """Counts a batch of the listing; sources that belong to groups are left to ``note_group``."""
-        self.seen += int(contains(self._committed.done, batch["source_id"]).sum())
-        ids, wanted, attempts = self._wanted(batch)
+        ids, wanted, attempts, done = self._wanted(batch)
+        self.seen += int(done.sum())
         self.count += int(wanted.sum())
         for place in np.flatnonzero(wanted & contains(self._ids, ids)).tolist():
             self._note_again(batch["source_id"][place].as_py(), int(attempts[place]))
@@ -92,7 +95,7 @@ class Left:
 
     def of_batch(self, batch: pa.RecordBatch) -> Rows:
         """Sources of a batch that are to be done and belong to no group, each alone, without begun units."""
-        ids, wanted, attempts = self._wanted(batch)
+        ids, wanted, attempts, _ = self._wanted(batch)
         mine = wanted & ~contains(self._ids, ids)
         rows = batch if mine.all() else batch.filter(pa.array(mine))
         return Rows(pa.Table.from_batches([rows]), attempts[mine], np.ones(len(rows), bool))
@@ -101,8 +104,8 @@ class Left:
         """The whole group, where one of it is to be done: what is done goes again where a new or repaired
         image has come to it."""
         ids = ids_of([source.source_id for source in group])
-        done = contains(self._committed.done, ids)
-        if not self._is_wanted(ids).any():
+        done = self._done.contains(ids)
+        if not self._is_wanted(ids, done).any():
             return []
         before = self._committed.attempts_of(ids[done])
         return [(source, int(before.max()) + 1 if len(before) else 0) for source in group]
@@ -115,9 +118,9 @@ class Left:
         sources = table_of(columns_of([source for source, _ in together]))
         return Rows(sources, np.array([its for _, its in together], np.int32), np.array(firsts, bool))
 
-    def _wanted(self, batch: pa.RecordBatch) -> tuple[IdArray, NDArray[np.bool_], NDArray[np.int32]]:
+    def _wanted(self, batch: pa.RecordBatch) -> _Looked:
         ids = ids_of(batch["source_id"])
-        done = contains(self._committed.done, ids)
+        done = self._done.contains(ids)
         alone = np.asarray(batch["group"].to_numpy(zero_copy_only=False) == "", bool)
         attempts = np.where(done, self._committed.attempts_of(ids) + 1, 0).astype(np.int32)
-        return ids, self._is_wanted(ids) & alone, attempts
+        return ids, self._is_wanted(ids, done) & alone, attempts, done

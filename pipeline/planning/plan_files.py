@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import JobError
-from pipeline.ledger.committed import IdArray, ids_of, no_ids
+from pipeline.ledger.committed import IdArray, ids_of, no_ids, order_of
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
 from pipeline.units import Source, Unit, unit_of
@@ -167,7 +167,7 @@ def read_source_ids(folder: Folder) -> IdArray:
     with folder.open(SOURCES) as file:
         batches = pq.ParquetFile(file).iter_batches(1 << 16, columns=["source_id"])
         ids = np.concatenate([no_ids(), *(ids_of(batch["source_id"]) for batch in batches)])
-    ids.sort()
+    ids = ids[order_of(ids)]
     first = np.ones(len(ids), bool)
     first[1:] = ids[1:] != ids[:-1]
     return ids if first.all() else ids[first]

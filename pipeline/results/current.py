@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ledger.addresses import with_addresses
-from pipeline.ledger.committed import contains
+from pipeline.ledger.committed import IdIndex
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
@@ -25,10 +25,10 @@ def current_rows(run: RunFolder, columns: Sequence[str] | None = None) -> Iterat
 
     ``columns`` has ``source_id``, ``unit_id`` and ``attempt`` among others; none: all.
     """
-    listed = read_source_ids(run.folder)
+    listed = IdIndex(read_source_ids(run.folder))
     committed = run.ledger.committed()
     for table in run.ledger.tables(None if columns is None else list(columns)):
-        counts = contains(listed, table["source_id"]) & committed.newest(table)
+        counts = listed.contains(table["source_id"]) & committed.newest(table)
         yield table, table.filter(pa.array(counts))
 
 

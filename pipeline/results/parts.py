@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.hashing import sha256_hex
-from pipeline.ledger.committed import COLUMNS, Committed, IdArray, contains
+from pipeline.ledger.committed import COLUMNS, Committed, IdArray, IdIndex
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.results.current import as_table, counted, counted_reasons
@@ -136,15 +136,20 @@ class PartWriter:
         """Which rows count: none to ask where all do, without a look at any."""
         if self._all_count:
             return None, "all"
+        listed = IdIndex(self.listed)
         masks = [
-            contains(self.listed, table["source_id"]) & self.committed.newest(table)
+            listed.contains(table["source_id"]) & self.committed.newest(table)
             for table in source.tables(COLUMNS)
         ]
         return iter(masks), sha256_hex(b"".join(np.packbits(each).tobytes() for each in masks))
 
     @property
     def _all_count(self) -> bool:
-        return not len(self.committed.several) and bool(contains(self.listed, self.committed.done).all())
+        if len(self.committed.several):
+            return False
+        # Both sorted: mostly they are the same.
+        same = np.array_equal(self.listed, self.committed.done)
+        return same or bool(IdIndex(self.listed).contains(self.committed.done).all())
 
     def _written(self, source: LedgerPart, counts: Iterator[NDArray[np.bool_]] | None, state: str) -> Part:
         sums, shown = SumTable(self.directions), ReportRows(self.run.job)

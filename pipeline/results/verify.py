@@ -19,7 +19,7 @@ from pipeline.doors.outlet import Results
 from pipeline.errors import describe
 from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.ledger.addresses import promised
-from pipeline.ledger.committed import ids_of, places_of
+from pipeline.ledger.committed import IdIndex, ids_of
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
@@ -89,15 +89,15 @@ def verify(
     at_once = threads or (DISK_THREADS if run.root.is_local else CONNECTIONS)
     drawn = None if sample is None else RowSample(sample)
     problems = _Problems()
-    listed = read_source_ids(run.folder)
-    rows_per_source = np.zeros(len(listed), np.int64)
-    bad = np.zeros(len(listed), bool)
+    listed = IdIndex(read_source_ids(run.folder))
+    count = len(listed.ids)
+    rows_per_source, bad = np.zeros(count, np.int64), np.zeros(count, bool)
     expected = Counter(run.recipe.combinations)
     objects, results = 0, run.results()
     for line in run.ledger.lost():
         problems.add(line)
     for _, current in current_rows(run, columns_of(run)):
-        places = places_of(listed, ids_of(current["source_id"]))
+        places = listed.places(ids_of(current["source_id"]))
         np.add.at(rows_per_source, places, 1)
         bad[places[current["status"].to_numpy() != OK]] = True
         _check_combinations(current, expected, problems)
@@ -111,7 +111,7 @@ def verify(
     _check_counts(rows_per_source, sum(expected.values()), problems)
     covered = rows_per_source > 0
     return Verification(
-        sources=len(listed),
+        sources=count,
         ok=int((covered & ~bad).sum()),
         quarantined=int(bad.sum()),
         objects=objects,

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import random
 import uuid
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.ledger.attempts import ATTEMPTS, Attempts
-from pipeline.ledger.committed import contains, ids_of
+from pipeline.ledger.committed import IdIndex, contains, ids_of, no_ids, order_of
 from pipeline.ledger.ledger import Ledger, prefix_of
 from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, schema
 from pipeline.storage.folder import Folder
@@ -120,3 +121,19 @@ def test_attempts_count_what_never_came_to_an_end():
     assert [Attempts(folder).begin(unit) for unit in ("u", "v")] == [0, 1]
     Attempts(folder).forget_all()
     assert folder.keys(ATTEMPTS) == []
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_identities_are_found_by_their_heads_also_where_two_begin_alike(alike):
+    rng = random.Random(alike)
+    names = [f"{rng.getrandbits(128):032x}" for _ in range(300)]
+    names += (
+        [name[:16] + f"{rng.getrandbits(64):016x}" for name in names[:40]] if alike else ["0" * 32, "f" * 32]
+    )
+    ids = ids_of(names)
+    assert (ids[order_of(ids)] == np.sort(ids)).all()
+    held = np.sort(ids[::2])
+    index = IdIndex(held)
+    assert (index.contains(ids) == contains(held, ids)).all()
+    assert (held[index.places(held)] == held).all()
+    assert not IdIndex(no_ids()).contains(names).any()
