@@ -94,6 +94,15 @@ class Checkpoints:
             "delete the folder to start again, or restore it from a copy"
         )
 
+    def load_best(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """The state with the best score, or ``None`` where none is whole."""
+        self._read_pointer()  # the first worker's are not known to the others
+        content = self._content(self.best) if self.best is not None else None
+        if content is None:
+            return None
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        return _with_current_names(state)
+
     def save(self, state: dict[str, Any], step: int, score: float | None = None) -> Entry:
         """Writes the state, points to it, then deletes what is neither among the newest nor the best."""
         buffer = io.BytesIO()

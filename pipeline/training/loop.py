@@ -19,6 +19,7 @@ from pipeline.storage.folder import Folder
 from pipeline.training.checkpoint_writer import CheckpointWriter
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.data.collected import collected
+from pipeline.training.early_stopping import is_exhausted
 from pipeline.training.export import card_of, export, facts_of, stored_state
 from pipeline.training.observed_steps import ObservedSteps
 from pipeline.training.recipe.built_recipe import BuiltRecipe
@@ -100,14 +101,14 @@ class Loop:
         self._step_meter = StepMeter(world)
         self._validate: Callable[[Any], Validated] | None = None
         self._checked_at = self._kept_at = time.monotonic()
-        self._last_row = -1
+        self._last_row, self._is_exhausted = -1, False
 
     def __call__(self) -> TrainingResult:
         """Trains; the same result on every worker, but a generator's scores on the first one alone."""
         trainer = self._trainer
         self._resume()
         try:
-            while trainer.progress < 1.0:
+            while trainer.progress < 1.0 and not self._is_exhausted:
                 self._step_meter.add(*self._steps())
                 self._guard_and_look()
             return self._finish()
@@ -133,6 +134,8 @@ class Loop:
                 self._say(
                     f"{number_of(len(self._skipped), 'image')} left out, see skipped.json; the first: {first}"
                 )
+
+        self._is_exhausted = self._world.any(is_exhausted(self._run_log.rows, self._recipe))
 
     def _guard_and_look(self) -> None:
         step = self._trainer.position.step
@@ -215,7 +218,7 @@ class Loop:
             self._write_report()
             shown = " ".join(f"{n.removeprefix('validation_')} {v:.3f}" for n, v in validated.columns.items())
             self._say(f"step {step}: {shown or 'no scores'}")
-        self._world.wait()
+        self._is_exhausted = self._world.any(is_exhausted(self._run_log.rows, self._recipe))
 
     def _write_report(self) -> None:
         from pipeline.training.report import write_report  # for the start-up of every worker
@@ -223,16 +226,22 @@ class Loop:
         write_report(self._run_log, self._recipe, self._trainer.built)
 
     def _finish(self) -> TrainingResult:
-        position = self._trainer.position
-        self._keep()
+        self._take_the_best() if self._is_exhausted else self._keep()
         scores = self._deliver(finished=True).columns
         if self._world.leads:
             self._writer.wait()
             self._run_log.write()
             self._write_report()
         self._world.wait()
-        address = self._output.uri(f"{self._recipe.name}.safetensors")
+        address, position = self._output.uri(f"{self._recipe.name}.safetensors"), self._trainer.position
         return TrainingResult(address, position.step, position.seconds, scores, len(self._skipped))
+
+    def _take_the_best(self) -> None:
+        self._writer.wait()
+        self._world.wait()
+        if (best := self._checkpoints.load_best(self._world.device)) is not None:
+            self._trainer.load_state_dict(best)
+        self._say(f"no gain in {self._recipe.validation.patience} validations: the best step is delivered")
 
     def _deliver(self, *, finished: bool) -> Validated:
         """Every worker validates, the first one writes."""
@@ -287,7 +296,5 @@ class Loop:
 
     def _say(self, message: str) -> None:
         if self._world.leads:
-            position = self._trainer.position
-            self._report(
-                ProgressEvent(position.step, min(1.0, self._trainer.progress), None, message=message)
-            )
+            step, share = self._trainer.position.step, min(1.0, self._trainer.progress)
+            self._report(ProgressEvent(step, share, None, message=message))

@@ -38,14 +38,9 @@ def without_effect(recipe: BaseModel) -> Iterator[str]:
             yield from _given(recipe, ("growth",), 'is for the generator "progressive" alone')
     else:
         yield from _given(recipe, _OF_GENERATORS, _RESTORATION)
-    for place in _OPTIMIZERS:
-        name = _at(recipe, f"{place}.name")
-        if name not in ("adam", "adamw"):
-            yield from _given(recipe, (f"{place}.betas",), f"is for adam and adamw, not for {name}")
-        if name != "sgd":
-            yield from _given(recipe, (f"{place}.momentum",), "is for sgd alone")
-        if name not in ("adamw", "sgd"):
-            yield from _given(recipe, (f"{place}.weight_decay",), "is for adamw and sgd")
+        if not _at(recipe, "validation.datasets"):
+            yield from _given(recipe, ("validation.patience",), "has no effect without validation.datasets")
+    yield from _of_optimizers(recipe)
     if not _at(recipe, "resources.gpus_per_worker"):
         yield from _given(recipe, ("resources.sync_batch_norm",), "is for workers with GPUs")
     if _at(recipe, "resources.compile") and _at(recipe, "teacher.feature_weight"):
@@ -57,6 +52,17 @@ def without_effect(recipe: BaseModel) -> Iterator[str]:
         if _at(recipe, f"{place}.every_steps") is not None:
             why = f"has no effect beside {place}.every_steps"
             yield from _given(recipe, (f"{place}.every_minutes",), why)
+
+
+def _of_optimizers(recipe: BaseModel) -> Iterator[str]:
+    for place in _OPTIMIZERS:
+        name = _at(recipe, f"{place}.name")
+        if name not in ("adam", "adamw"):
+            yield from _given(recipe, (f"{place}.betas",), f"is for adam and adamw, not for {name}")
+        if name != "sgd":
+            yield from _given(recipe, (f"{place}.momentum",), "is for sgd alone")
+        if name not in ("adamw", "sgd"):
+            yield from _given(recipe, (f"{place}.weight_decay",), "is for adamw and sgd")
 
 
 def _given(recipe: BaseModel, paths: tuple[str, ...], why: str) -> Iterator[str]:

@@ -248,6 +248,9 @@ class Validation(Referenced):
     """Steps between validations."""
     every_minutes: Positive = 10.0
     """Time between validations where ``every_steps`` is not given."""
+    patience: PositiveInt | None = None
+    """Validations in a row without a gain of the first metric that end the run: the best weights are
+    delivered. ``None``: it goes on for its length."""
     samples: PositiveInt = 4
     """Pictures on a sheet."""
     show_private: bool = False
