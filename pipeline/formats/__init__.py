@@ -10,8 +10,10 @@ from models.plugins import Parts
 from pipeline.errors import ImageError
 from pipeline.formats.avif import Avif
 from pipeline.formats.base import Format, Limits
+from pipeline.formats.bmp import Bmp
 from pipeline.formats.dicom.format import Dicom
 from pipeline.formats.geotiff.format import GeoTiff
+from pipeline.formats.gif import Gif
 from pipeline.formats.jpeg import Jpeg
 from pipeline.formats.nifti.format import Nifti
 from pipeline.formats.png import Png
@@ -32,6 +34,8 @@ _FORMATS: dict[str, Format] = {
     "jpeg": Jpeg(),
     "webp": WebP(),
     "avif": Avif(),
+    "gif": Gif(),
+    "bmp": Bmp(),
     "dicom": Dicom(),
     "nifti": Nifti(),
     "geotiff": GeoTiff(),

@@ -43,7 +43,9 @@ HOLDS = {
     "geotiff": [
         (dtype, n, alpha) for dtype in ("uint8", "uint16") for n in (1, 2, 3, 4, 6, 13) for alpha in (0, 1)
     ],
-    # Read only: test_raster.py. Only what came from such a file: test_dicom.py, test_nifti.py, test_zarr.py.
+    # Read only: test_bitmaps.py, test_raster.py. Only what came from such a file: test_dicom.py and others.
+    "gif": [],
+    "bmp": [],
     "raster": [],
     "dicom": [],
     "nifti": [],
@@ -60,6 +62,8 @@ SPECIAL = {
     "geotiff": tiff(GREY, photometric="minisblack", extratags=[(42113, 2, 0, "0", True)]),
     "raster": b"\0\0\0\x0cjP  \r\n\x87\n",
     # A DICOM object may begin with the header of a TIFF (PS3.10, 7.1).
+    "gif": saved(GREY, "GIF"),
+    "bmp": saved(GREY, "BMP"),
     "dicom": b"II*\0" + bytes(124) + b"DICM",
     "zarr": pack(Header("uint8", (1, 2, 2)), np.zeros((1, 2, 2), np.uint8)),
     "nifti": (348).to_bytes(4, "little") + bytes(340) + b"n+1\0",
