@@ -15,6 +15,7 @@ from pipeline.metrics.consistency import Consistency, ConsistencyWorstTile
 from pipeline.metrics.correctness import Hallucination, Improvement, Omission
 from pipeline.metrics.cpsnr import CorrectedPSNR
 from pipeline.metrics.cssim import CorrectedSSIM
+from pipeline.metrics.enl import ENL
 from pipeline.metrics.ergas import ERGAS
 from pipeline.metrics.gmsd import GMSD
 from pipeline.metrics.haarpsi import HaarPSI
@@ -23,6 +24,7 @@ from pipeline.metrics.ms_ssim import MSSSIM
 from pipeline.metrics.mse import MSE, NRMSE, RMSE
 from pipeline.metrics.niqe import Niqe
 from pipeline.metrics.psnr import PSNR, PSNRY
+from pipeline.metrics.ratio_bias import RatioBias
 from pipeline.metrics.sam import SAM
 from pipeline.metrics.scc import SCC
 from pipeline.metrics.sfrc import SFRC, SFRCFlagged
@@ -57,6 +59,8 @@ _ALL: tuple[Metric, ...] = (
     SFRCFlagged(),
     Sharpness(),
     Niqe(),
+    ENL(),
+    RatioBias(),
     Consistency(),
     ConsistencyWorstTile(),
     CorrectedPSNR(),

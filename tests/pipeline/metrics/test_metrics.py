@@ -98,6 +98,8 @@ def test_contract_ladder(metric):
     match metric.protocol.name:
         case "bias":  # noise has no bias
             ladder = [reference_BCHW + offset for offset in (0.01, 0.03, 0.1)]
+        case "ratio_bias":  # radiometry that was moved, and no speckle
+            ladder = [reference_BCHW * gain for gain in (1.05, 1.2, 1.5)]
         case "sfrc_flagged":  # a share of few patches
             ladder = [noisy(reference_BCHW, sigma) for sigma in (0.05, 0.2, 0.6)]
         case "omission":  # nearer and nearer the input
@@ -117,7 +119,7 @@ def test_contract_sections(name):
 
 def test_every_metric_without_a_reference_can_be_had_of_scenes():
     without = [metric for metric in METRICS.values() if not metric.protocol.pair.needs_reference]
-    assert len(without) == 4
+    assert len(without) == 6
     assert all(isinstance(metric, Accumulating) for metric in without)
 
 

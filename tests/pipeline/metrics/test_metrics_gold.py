@@ -77,6 +77,16 @@ def test_shares_are_those_of_the_authors_code(seed, gold):
     assert [METRICS[name](restored, both, None).item() for name in names] == pytest.approx(gold, abs=1e-8)
 
 
+def test_looks_and_ratio_of_simulated_speckle():
+    """Gamma speckle of four looks on even ground: its own number of looks, and a ratio of mean 1."""
+    rng = np.random.default_rng(0)
+    ground = np.full((1, 1, 256, 256), 0.2)
+    speckled, even = (torch.from_numpy(ground * each) for each in (rng.gamma(4.0, 0.25, ground.shape), 1.0))
+    assert METRICS["enl"](speckled, speckled, None).item() == pytest.approx(4.0, rel=0.04)
+    assert METRICS["ratio_bias"](even, speckled, None).item() == pytest.approx(0.0, abs=0.005)
+    assert METRICS["ratio_bias"](0.8 * even, speckled, None).item() == pytest.approx(0.25, abs=0.01)
+
+
 @pytest.mark.skipif(not SET5.exists(), reason="Set5 is not in ../shared/data")
 @pytest.mark.parametrize(
     ("names", "expected"),
