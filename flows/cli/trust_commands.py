@@ -60,7 +60,7 @@ def calibrate(
         _say_intervals(found.intervals, say)
     if found.flags is not None:
         images = number_of(found.flags.images, "image")
-        say(f"flags: {images}; {found.flags.rate:.0%} of images like these have one for nothing")
+        say(f"flags: {images}; at most {found.flags.rate:.0%} of images like these have one for nothing")
     say(f"calibration  {file}; it {CONDITION}")
 
 
@@ -71,7 +71,7 @@ def _say_intervals(found: IntervalBounds, say: Say) -> None:
     )
     say(f"  at most {found.alpha:g} of samples outside, for {1 - found.delta:g} of calibrations")
     if found.held_out >= 0:
-        say(f"  {found.held_out:.3f} outside on held-out images")
+        say(f"  {found.held_out:.3f} outside on the half of them that others calibrated")
 
 
 def _say_floors(found: Calibration, say: Say) -> None:
