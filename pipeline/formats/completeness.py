@@ -78,15 +78,15 @@ def lzw_has_end(stream: bytes) -> bool:
     return _ends_with_bits(stream.rstrip(b"\0"), _END_OF_INFORMATION)
 
 
-def packbits_end(stream: bytes, sizes: Collection[int] = ()) -> bool:
+def packbits_end(stream: bytes, sizes: Collection[int]) -> bool:
     """Whether a PackBits stream (TIFF 6.0, section 9) ends with a run, and holds as much as it may.
 
-    One byte behind the last run is none of its own: some writers round lengths up.
+    One byte behind the last run is none of its own: some writers round lengths up. No more is decoded than
+    there may be, for two bytes can stand for 128.
     """
     for runs in (stream, stream[:-1]):
         try:
-            size = len(imagecodecs.packbits_decode(runs))
-            return not sizes or size in sizes
+            return len(imagecodecs.packbits_decode(runs, out=max(sizes, default=0))) in sizes
         except imagecodecs.PackbitsError:
             continue
     return False

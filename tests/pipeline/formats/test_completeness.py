@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 from collections import Counter
 
 import imagecodecs
@@ -12,6 +13,7 @@ from PIL import Image as Pillow
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode
+from pipeline.formats.completeness import packbits_end
 from pipeline.formats.webp_ends import was_not_written
 from pipeline.imaging.image import Image
 from tests.bad_images import PHOTO, saved
@@ -142,3 +144,15 @@ def test_jpeg_tables_that_end_in_zeros_are_not_taken_for_tables(name):
     with pytest.raises(ImageError) as refusal:
         decode(data[:half] + bytes(end - half) + data[end:])
     assert refusal.value.reason == "TRUNCATED"
+
+
+def test_runs_of_packbits_are_counted_and_not_unpacked_beyond_their_place():
+    """25 MB of runs would be 1.6 GB of pixels: no more memory is taken than the strip has."""
+    strip = imagecodecs.packbits_encode(bytes(100))
+    assert packbits_end(strip, (100,))
+    assert packbits_end(strip + b"\0", (100,))
+    assert not packbits_end(strip, (99, 101))
+    tracemalloc.start()
+    assert not packbits_end(b"\x81\0" * (1 << 20), (100,))
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
