@@ -109,6 +109,15 @@ def _networks() -> list[Record]:
     ]
 
 
+def _uncertainties() -> list[Record]:
+    from models.uncertainties import UNCERTAINTIES
+
+    return [
+        {"name": name, "calls": each.calls, "summary": _first_sentence(type(each)), "package": OURS}
+        for name, each in UNCERTAINTIES.items()
+    ]
+
+
 def _metrics() -> list[Record]:
     from pipeline.metrics import METRICS
 
@@ -160,6 +169,7 @@ KINDS: dict[str, Callable[[], list[Record]]] = {
     "solvers": _solvers,
     "operators": _operators,
     "networks": _networks,
+    "uncertainties": _uncertainties,
 }
 """What there are lists of."""
 

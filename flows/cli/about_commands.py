@@ -15,7 +15,8 @@ def list_names(
         str,
         typer.Argument(
             metavar="KIND",
-            help="restorers, degradations, metrics, formats, stores, solvers, operators or networks.",
+            help="restorers, degradations, metrics, formats, stores, solvers, operators, networks or "
+            "uncertainties.",
         ),
     ],
     name: Annotated[

@@ -9,6 +9,7 @@ from skimage import data
 from models.catalog import build, build_solver
 from models.contract import Condition
 from models.uncertainties import UNCERTAINTIES
+from pipeline.inventory import take_inventory
 
 SIGMA = 25 / 255
 
@@ -44,6 +45,13 @@ def test_contract(name):
     error = (restored_BCHW - clean_BCHW).abs()
     found = scipy.stats.spearmanr(np.ravel(spread_BCHW), np.ravel(error)).statistic
     assert found > 0.25
+
+
+def test_the_list_of_names_says_what_each_costs():
+    assert {each["name"]: each["calls"] for each in take_inventory("uncertainties")} == {
+        "self_ensemble": 7,
+        "posterior": 1,
+    }
 
 
 def test_what_has_no_uncertainty_is_refused_and_a_self_ensemble_hands_on_its_restorer():
