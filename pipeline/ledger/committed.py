@@ -176,9 +176,12 @@ class CommittedBuilder:
         """What was added, sorted; the builder is empty afterwards."""
         if not self._ids:
             return Committed()
-        ids, bad = np.concatenate(self._ids), np.concatenate(self._bad)
-        attempts, units = np.concatenate(self._attempts), np.concatenate(self._units)
-        self._ids, self._bad, self._attempts, self._units = [], [], [], []
+        # One after the other, so that no more than one of them is held twice.
+        ids = np.concatenate(self._ids)
+        self._ids = []
+        bad, attempts = np.concatenate(self._bad), np.concatenate(self._attempts)
+        units = np.concatenate(self._units)
+        self._bad, self._attempts, self._units = [], [], []
         order = order_of(ids)
         ids = ids[order]
         same = np.zeros(len(ids) + 1, bool)  # whether an entry is of the same source as the one before

@@ -6,6 +6,7 @@ from a URL. The client of S3 is imported late, for start-up: a run on a disk nee
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -23,6 +24,7 @@ from pipeline.storage.patterns import matcher, only_key
 from pipeline.storage.store import Store
 from pipeline.storage.stores import connect, scheme_of
 
+_SKEWED = re.compile("RequestTimeTooSkewed|between the request time and the current time")
 PAGE = 10_000
 """Entries handed over at a time while listing."""
 
@@ -197,6 +199,11 @@ def _explained(error: Exception) -> str:
         return "no such folder; check the address"
     if isinstance(error, NotADirectoryError):
         return "a file and no folder; give its folder, and its name as the pattern"
+    if _SKEWED.search(f"{error} {error.__cause__}"):
+        return (
+            "the clock of this machine and that of the store differ by more than the store takes; set this "
+            "one by a time server (timedatectl set-ntp true)"
+        )
     return f"{describe(error)}; check the address, and the credentials in the environment or the profile"
 
 

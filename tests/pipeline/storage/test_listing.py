@@ -4,6 +4,8 @@ import random
 from collections import Counter
 
 import pytest
+from botocore.exceptions import ClientError
+from s3fs.errors import translate_boto_error
 
 from pipeline.errors import StorageError
 from pipeline.storage import ordering, s3, s3_listing
@@ -159,3 +161,16 @@ def test_a_directory_bucket_is_sorted_here():
             return call()
 
     assert [key for page in Unordered().walk(Counter()) for key in page.keys] == ["a", "b", "c"]
+
+
+def test_a_store_whose_clock_is_another_is_no_matter_of_credentials(tmp_path):
+    told = {"Code": "RequestTimeTooSkewed", "Message": "The difference between the request time and ..."}
+
+    class Skewed(Disk):
+        def walk(self, left_out):
+            raise translate_boto_error(ClientError({"Error": told}, "ListObjectsV2"))
+
+    folder = Folder(str(tmp_path))
+    folder.__dict__["_store"] = Skewed(folder.url)
+    with pytest.raises(StorageError, match="clock of this machine and that of the store differ"):
+        next(folder.pages())
