@@ -102,6 +102,15 @@ def restore(
             "the radiometry moved. `--metric none`: no scores.",
         ),
     ] = list(RESTORE_METRICS),  # noqa: B006 - typer copies it
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="RULE",
+            help="Which files are frames of one scene, for restorers that take several: a regular expression "
+            r"for the path below SOURCE, as in '(?P<scene>.+)_(?P<t>\d+)\.tif'. The first is restored.",
+        ),
+    ] = None,
     calibration: Annotated[
         str | None,
         typer.Option(
@@ -150,7 +159,7 @@ def restore(
         "flags": flags,
         "save_uncertainty": save_uncertainty,
     }
-    known = {"mask": mask_of(mask, holes.value), "operators": kernel}
+    known = {"mask": mask_of(mask, holes.value), "operators": kernel, "group": group}
     _run("restore", source, dest, collection, running, limit, fields, known)
 
 

@@ -39,8 +39,8 @@ def _refuse_untold(job: Job, given: Mapping[str, Given], need: str, who: str) ->
     for index, dataset in enumerate(job.datasets):
         if need == "frames" and need not in given[dataset.name].may_tell:
             raise JobError(
-                f"{who} needs {_NEEDS[need]}; say with datasets[{index}].group which are frames of one: "
-                'group = "(?P<scene>.+)_(?P<t>\\\\d+)\\\\.tif", or choose another restorer'
+                f"{who} needs {_NEEDS[need]}; say with datasets[{index}].group (--group) which are "
+                'frames of one: group = "(?P<scene>.+)_(?P<t>\\\\d+)\\\\.tif", or choose another restorer'
             )
         if need in _NEEDS and need not in given[dataset.name].may_tell:
             raise JobError(

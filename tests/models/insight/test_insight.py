@@ -46,12 +46,9 @@ def test_attribution_and_field_of_a_linear_network_are_its_kernel():
     assert radius_holding(field_HW, 10, 12, 1.0) == 2
 
 
-@pytest.mark.parametrize(("name", "target"), [("srvgg-x2", "detail"), ("ffdnet-grey", "level")])
-def test_shares_add_up_to_what_changed_within_a_thousandth(name, target):
-    restorer = catalog.build(name)
-    image_1CHW = scene(restorer.card.channels, 24, 28)
-    region = Region(16, 16, 12, 12) if restorer.card.scale == 2 else Region(8, 8, 8, 8)
-    made = attribute(trace(restorer, image_1CHW), image_1CHW, lambda out: TARGETS[target](region(out)))
+def test_shares_add_up_to_what_changed_within_a_thousandth():
+    restorer, region, image_1CHW = catalog.build("srvgg-x2"), Region(12, 12, 8, 8), scene(3, 16, 16)
+    made = attribute(trace(restorer, image_1CHW), image_1CHW, lambda out: TARGETS["detail"](region(out)))
     assert made.error <= 1e-3
     assert made.share_CHW.abs().sum() > 0
 
