@@ -30,7 +30,8 @@ def record_of(kind: str, name: str) -> Record:
     """All that is known of one of them; ``JobError`` with the nearest name for another."""
     records = {each["name"]: each for each in take_inventory(kind)}
     if name not in records:
-        raise JobError(unknown(kind.removesuffix("s"), name, records))
+        one = f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")
+        raise JobError(unknown(one, name, records))
     return records[name]
 
 

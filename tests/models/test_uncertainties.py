@@ -9,7 +9,8 @@ from skimage import data
 from models.catalog import build, build_solver
 from models.contract import Condition
 from models.uncertainties import UNCERTAINTIES
-from pipeline.inventory import take_inventory
+from pipeline.errors import JobError
+from pipeline.inventory import record_of, take_inventory
 
 SIGMA = 25 / 255
 
@@ -52,6 +53,8 @@ def test_the_list_of_names_says_what_each_costs():
         "self_ensemble": 7,
         "posterior": 1,
     }
+    with pytest.raises(JobError, match="unknown uncertainty"):
+        record_of("uncertainties", "postrior")
 
 
 def test_what_has_no_uncertainty_is_refused_and_a_self_ensemble_hands_on_its_restorer():
