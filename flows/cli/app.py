@@ -29,6 +29,7 @@ from flows.cli import (
 )
 from flows.cli.console import ERR, complain, say
 from flows.cli.signals import on_first_signal
+from pipeline.addresses import redacted
 from pipeline.errors import JobError, RestoraError
 
 
@@ -57,7 +58,7 @@ class Commands(TyperGroup):
                 raise  # usage errors and exits, which the library prints and counts itself
             if ctx.params.get("debug"):
                 ERR.print_exception()
-            complain(f"unexpected {type(error).__name__}: {error}", style="bold red")
+            complain(f"unexpected {type(error).__name__}: {redacted(str(error))}", style="bold red")
             complain(f"to see where it came from: {_this_command('--debug')}")
             raise typer.Exit(1) from None
 
@@ -185,7 +186,8 @@ def _interrupt() -> None:
 
 
 def _this_command(*options: str) -> str:
-    return shlex.join(["restora", *options, *sys.argv[1:]])
+    """As it may be shown: an interrupt can come before credentials in an address are refused."""
+    return shlex.join(["restora", *options, *map(redacted, sys.argv[1:])])
 
 
 if __name__ == "__main__":

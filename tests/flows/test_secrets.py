@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows.cli import app
 from models.weights import shipped_path
 from tests.flows.command import ENV, restora
 from tests.helpers import encoded, fill, photograph
@@ -94,3 +95,11 @@ def test_no_refusal_repeats_a_signature(server, places, monkeypatch):
         assert done.returncode in (1, 2), done.stdout + done.stderr
         assert SECRET not in done.stdout + done.stderr
     assert told(places) == []
+
+
+def test_an_interrupted_command_is_repeated_without_the_secret_in_its_address(monkeypatch):
+    """The interrupt can come before the address is looked at and refused."""
+    address = "s3://KEY:ab/SECRET@bucket/scans"
+    monkeypatch.setattr(app.sys, "argv", ["restora", "score", address, "sharp", "--metric", "psnr"])
+    said = app._this_command("--debug")
+    assert said == "restora --debug score 's3://***@bucket/scans' sharp --metric psnr"
