@@ -50,7 +50,7 @@ _FLAG_VERSION = 1
 """Raised when patches of the same images would have other scores."""
 
 
-_WITHOUT_CHOICE = ("zarr",)
+_WITHOUT_CHOICE = ("zarr", "bmp", "gif")
 """Formats that came later and have nothing to set: no recipe of before is another one for them."""
 
 
