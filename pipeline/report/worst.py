@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from models.contract import RestorerError
@@ -14,9 +12,7 @@ from pipeline.errors import JobError
 from pipeline.imaging.radiometry import to_stored
 from pipeline.insight.explanation import explain
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.planning.plan_files import read_sources_named
-from pipeline.privacy.naming import SourceLocator
-from pipeline.processing.cases import Case, Loaded
+from pipeline.processing.cases import Case
 from pipeline.processing.processor import Processor
 from pipeline.processing.told import shared_condition
 from pipeline.recipe.recipe import BuiltRestorer
@@ -24,7 +20,7 @@ from pipeline.report.display import Display
 from pipeline.report.explained import show
 from pipeline.report.explained_image import ExplainedImage
 from pipeline.report.sample import Pick
-from pipeline.worker.loading import Loader
+from pipeline.report.shown_images import ShownImages
 
 RESTORERS = 3
 """At most so many are explained on an image, the first of the job."""
@@ -39,38 +35,23 @@ class WorstExplained:
     """
 
     run: RunFolder
-    table: pa.Table
-    most_bytes: int
-    most_pixels: int
+    images: ShownImages
 
     def __call__(self, picks: Iterable[Pick], count: int) -> Iterator[ExplainedImage]:
         """Of the first ``count`` images."""
         processor = Processor(self.run.recipe, torch.device("cpu"))
         degradations = {each.name: each for each in self.run.recipe.degradations}
-        for pick in [each for each in picks if each.rank == "worst"][:count]:
-            loaded = self._loaded(pick)
-            case = None if loaded is None else processor.degraded(loaded, degradations.get(pick.degradation))
-            if not isinstance(case, Case):
-                continue
-            for built in self.run.recipe.restorers[:RESTORERS]:
-                if (found := _explained(pick, case, built)) is not None:
-                    yield found
+        worst = [each for each in picks if each.rank == "worst"][:count]
+        for name, loaded in self.images((each.dataset, each.key) for each in worst):
+            for pick in (each for each in worst if (each.dataset, each.key) == name):
+                case = processor.degraded(loaded, degradations.get(pick.degradation))
+                if isinstance(case, Case):
+                    yield from self._explained(pick, case)
 
-    def _loaded(self, pick: Pick) -> Loaded | None:
-        rows = self.table.filter(
-            pc.and_(pc.equal(self.table["dataset"], pick.dataset), pc.equal(self.table["key"], pick.key))
-        )
-        limits = self.run.job.limits.model_copy(update={"max_pixels": self.most_pixels})
-        job = self.run.job.model_copy(update={"limits": limits})
-        loader = Loader(job, SourceLocator(job))
-        for source in read_sources_named(self.run.folder, set(rows["source_id"].to_pylist())):
-            if source.sealed or source.size > self.most_bytes:
-                continue
-            fetched = loader.fetch(source)
-            loaded = fetched if isinstance(fetched, Exception) else loader.decode(source, fetched)
-            if isinstance(loaded, Loaded):
-                return loaded
-        return None
+    def _explained(self, pick: Pick, case: Case) -> Iterator[ExplainedImage]:
+        for built in self.run.recipe.restorers[:RESTORERS]:
+            if (found := _explained(pick, case, built)) is not None:
+                yield found
 
 
 def _explained(pick: Pick, case: Case, built: BuiltRestorer) -> ExplainedImage | None:

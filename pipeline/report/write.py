@@ -17,16 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from pipeline.doors import FOLDER, door_of
-from pipeline.formats import decode
-from pipeline.formats.base import Limits
-from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import RunRecord
-from pipeline.planning.plan_files import read_sources
-from pipeline.privacy.naming import SourceLocator
 from pipeline.processing.cases import Loaded, Outcome
 from pipeline.processing.processor import Processor
 from pipeline.report.attention import focus
@@ -40,18 +34,13 @@ from pipeline.report.pixels import Pixels
 from pipeline.report.reproduce import commands
 from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import RANKS, Pick, Sample, pick_samples
+from pipeline.report.shown_images import ShownImages
 from pipeline.report.upright import orientation_of, upright
 from pipeline.report.worst import WorstExplained
 from pipeline.results.statistics import compare
 from pipeline.results.tables import read_report_rows, read_summary
-from pipeline.units import Source
 
 PAGE = "report/index.html"
-
-MOST_PIXELS = 1 << 24
-"""Larger images are not made again for a picture of a few hundred pixels."""
-MOST_BYTES = 1 << 28
-"""Larger files are not read for a picture."""
 
 
 def write_report(run: RunFolder, *, explained: int = 0) -> str:
@@ -74,7 +63,7 @@ def write_report(run: RunFolder, *, explained: int = 0) -> str:
             compare(table, metric) if metric else None,
             (each for made in samples for each in made.result()),
             _provenance(run, quarantined=pc.any(pc.not_equal(table["status"], "ok")).as_py() or False),
-            [*WorstExplained(run, table, MOST_BYTES, MOST_PIXELS)(picks, explained)] if explained else [],
+            [*WorstExplained(run, ShownImages(run, table))(picks, explained)] if explained else [],
             doubted(run, table),
         )
     run.folder.put(PAGE, page.encode())
@@ -85,15 +74,16 @@ def remade(run: RunFolder, table: pa.Table, picks: Iterable[Pick]) -> Iterator[S
     """The picked images with the pixels of every restorer; those no longer readable are left out."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     processor = Processor(run.recipe, device)
+    images = ShownImages(run, table)
     if run.job.is_paired:
-        yield from PairedPictures(run, table, processor, MOST_BYTES, MOST_PIXELS)(picks)
+        yield from PairedPictures(run.job, processor, images)(picks)
         return
     wanted: dict[Named, list[Pick]] = {}
     for pick in picks:
         wanted.setdefault((pick.dataset, pick.key), []).append(pick)
-    for loaded in _readable(run, wanted):
+    for name, loaded in images(wanted):
         outcomes = list(processor([loaded]))
-        for pick in wanted[loaded.source.dataset, loaded.source.key]:
+        for pick in wanted[name]:
             degradation = pick.degradation or NO_DEGRADATION
             mine = [each for each in outcomes if each.degradation == degradation and each.case is not None]
             if mine:
@@ -105,40 +95,8 @@ def doubted(run: RunFolder, table: pa.Table) -> Iterator[DoubtPicture]:
     if run.job.kind == "restore" and (run.job.has_uncertainty or run.job.flags):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         processor = Processor(run.recipe, device, maps=True)
-        yield from doubt_pictures(processor, _readable(run, most_doubtful(table)))
-
-
-def _readable(run: RunFolder, names: Iterable[Named]) -> Iterator[Loaded]:
-    """Those that may be shown and can still be read."""
-    # Pixels can name a patient as well as a header can: names burnt in, faces.
-    hidden = {each.name for each in run.job.datasets if each.private}
-    shown = [each for each in names if each[0] not in hidden]
-    places = _places(run, set(shown))
-    for dataset, key in shown:
-        loaded = _loaded(run, Source(dataset, key, -1, "", "", at=places.get((dataset, key), "")))
-        if loaded is not None:
-            yield loaded
-
-
-def _places(run: RunFolder, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """What images of archives are read by; the key alone does for objects of a folder."""
-    others = {each.name for each in run.job.datasets if door_of(each, each.uri) is not FOLDER}
-    if not any(dataset in others for dataset, _ in wanted):
-        return {}
-    sources = ((each.dataset, each.key, each.at) for each in read_sources(run.folder))
-    return {(dataset, key): at for dataset, key, at in sources if (dataset, key) in wanted}
-
-
-def _loaded(run: RunFolder, source: Source) -> Loaded | None:
-    try:
-        archive, at = SourceLocator(run.job).locate(source)
-        if archive.entry(at).size > MOST_BYTES:
-            return None  # a scene: its pixels would be too many, once they were here
-        data = archive.read(at)
-        image = decode(data, Limits(min(MOST_PIXELS, run.job.limits.max_pixels)))
-    except Exception:  # the page goes without a picture that cannot be had any more
-        return None
-    return Loaded(source, sha256_hex(data), len(data), image)
+        images = ShownImages(run, table)(most_doubtful(table))
+        yield from doubt_pictures(processor, (loaded for _, loaded in images))
 
 
 def _sample(pick: Pick, loaded: Loaded, outcomes: list[Outcome], metrics: tuple[str, ...]) -> Sample:

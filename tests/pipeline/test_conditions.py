@@ -13,6 +13,10 @@ from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import open_run
 from pipeline.privacy.key import VARIABLE, make_key
+from pipeline.report.attention import focus
+from pipeline.report.sample import pick_samples
+from pipeline.report.write import remade
+from pipeline.results.tables import read_report_rows
 from tests.canary import CANARY, hits
 from tests.helpers import complete, decoded, encoded, fill, metric_rows, photograph, plan_and_execute
 
@@ -226,3 +230,16 @@ def test_private_masks_leave_no_name_anywhere(tmp_path, monkeypatch):
     assert hits(written) == []
     assert open_run(absolute(described)).job.datasets[0].mask.uri.startswith("sealed:")
     assert metric_rows(absolute(described))
+
+
+def test_pictures_of_the_report_are_restored_under_the_masks_of_the_run(tmp_path):
+    photo = np.where(holes()[..., None] > 0, 0, photograph(1))
+    fill(tmp_path / "in", {"1.png": encoded(photo)})
+    masks = fill(tmp_path / "masks", {"1.png": encoded(holes())})
+    described = job(tmp_path, "fast-marching-inpainting", mask={"uri": masks.url, "holes": "white"})
+    complete(described)
+    run = open_run(described)
+    table = read_report_rows(run)
+    (sample,) = remade(run, table, pick_samples(table, focus(run.job.metrics))[:1])
+    (shown,) = sample.restored.values()
+    assert np.array_equal(shown, result(tmp_path, "1.png"))
