@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: setup demo test slow quick long lint types bench clean help
+.PHONY: setup demo test slow quick quick-pipeline quick-others long lint types bench clean help
 
 help:  ## What can be made.
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,15 +25,20 @@ demo: setup  ## Degrade, restore and score photographs on this machine; prints w
 	$(BIN)/restora demo
 
 test: lint  ## Everything that has to hold.
-	@echo "types and two rows of tests at once; each is printed when it is through (about ten minutes)"
-	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target types quick slow
+	@echo "types and three rows of tests at once; each is printed when it is through (about ten minutes)"
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target types slow quick-pipeline quick-others
 
 # Clusters and servers go one after the other: two of them at once are too many for two cores.
 slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that kill them.
 	$(BIN)/python -m pytest -m slow $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
 
-quick: setup  ## All other tests.
-	$(BIN)/python -m pytest -m "not slow and not long"
+quick: quick-pipeline quick-others  ## All other tests; two rows of them, for as many cores.
+
+quick-pipeline: setup
+	$(BIN)/python -m pytest -m "not slow and not long" tests/pipeline
+
+quick-others: setup
+	$(BIN)/python -m pytest -m "not slow and not long" tests --ignore tests/pipeline
 
 long: setup  ## What is not part of make test: minutes each, once before a release.
 	$(BIN)/python -m pytest -m long

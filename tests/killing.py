@@ -130,6 +130,14 @@ def is_actor(process: psutil.Process) -> bool:
         return False
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether it is there and not merely waited for."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def end(processes) -> None:
     """SIGKILL to each of these that still lives; psutil knows a reused process number."""
     for each in processes:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.flows.photographs import job_fields, put_photographs
 from tests.flows.prefect_service import ROOT, prefect_service
+from tests.killing import lives
 
 pytestmark = pytest.mark.slow
 SECRET = "CANARYBIRD"
@@ -198,14 +199,18 @@ def test_cancelling_stops_ray(service, tmp_path):
     flow_run = service.runs()[0]
     service("flow-run", "cancel", flow_run["id"])
     _wait(lambda: service.ask(f"/flow_runs/{flow_run['id']}")["state_type"] == "CANCELLED", 270)
-    _wait(lambda: not any(each.is_running() for each in ray_processes), 90)
+    _wait(
+        lambda: not any(map(lives, ray_processes)),
+        270,
+        lambda: [*map(str, ray_processes), *service.logs(flow_run["id"])],
+    )
     committed = len(list((tmp_path / "out" / "ledger").rglob("*.parquet")))
     time.sleep(3)
     assert len(list((tmp_path / "out" / "ledger").rglob("*.parquet"))) == committed
 
 
-def _wait(condition, seconds):
+def _wait(condition, seconds, told=list):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, ("waited in vain", told())
         time.sleep(0.5)

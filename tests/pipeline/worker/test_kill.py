@@ -21,7 +21,7 @@ from pipeline.storage.folder import Folder
 from pipeline.worker.admission import MOST_UNITS
 from tests.bad_images import BAD
 from tests.helpers import benchmark, complete, fill, lasting, metric_rows, photographs_in
-from tests.killing import ROOT, Watched, end, is_actor
+from tests.killing import ROOT, Watched, end, is_actor, lives
 from tests.moto_s3 import new_bucket
 
 HEAD = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False}
@@ -150,13 +150,6 @@ def test_a_node_joins_and_is_killed(archive, undisturbed, output, tmp_path, monk
             assert watched.finish() == 0, watched.output
             wait_for(lambda: not any(map(lives, lost)), "actors of a dead node live on")
         prove(job, undisturbed, watched, kills=len(lost), in_flight=MOST_UNITS)
-
-
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @contextmanager
