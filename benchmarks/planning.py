@@ -97,7 +97,9 @@ def write_manifest(folder: Path, count: int) -> str:
             numbers = range(first, min(first + BATCH, count))
             uris = [f"s3://bucket/scans/{number // 1000:06d}/{number:09d}.tif" for number in numbers]
             etags = [f"{number:032x}" for number in numbers]
-            yield pa.table({"uri": uris, "size": pa.array(numbers, pa.int64()), "etag": etags})
+            # Below what may be a scene, whose header would have to be asked for.
+            sizes = [300_000 + number % 1000 for number in numbers]
+            yield pa.table({"uri": uris, "size": pa.array(sizes, pa.int64()), "etag": etags})
 
     _write(folder / "list.parquet", tables())
     return "list.parquet"
