@@ -34,7 +34,7 @@ test: lint  ## Everything that has to hold.
 
 # Clusters and servers go one after the other: two of them at once are too many for two cores.
 slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that kill them.
-	$(BIN)/python -m pytest -m slow $$(grep -rl --include='test_*.py' 'mark\.slow' tests)
+	$(BIN)/python -m pytest -m slow $$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort)
 
 quick: quick-pipeline quick-others  ## All other tests; two rows of them, for as many cores.
 

@@ -185,6 +185,10 @@ def test_deployments_are_as_scheduled(service):
 def test_cancelling_stops_ray(service, tmp_path):
     import psutil
 
+    def raylets():
+        return {each for each in psutil.Process().children(recursive=True) if "raylet" in each.name()}
+
+    before = raylets()  # of clusters of other tests
     put_photographs(tmp_path / "images", 200, size=96)
     restorers = [{"name": "slow", "solver": "total_variation", "weight": 0.05}, "non-local-means"]
     job = job_fields(tmp_path / "images", tmp_path / "out", restorers=restorers)
@@ -193,8 +197,7 @@ def test_cancelling_stops_ray(service, tmp_path):
         *("-p", 'options={"engine": "ray", "workers": 2}'),
     )
     _wait(lambda: list((tmp_path / "out" / "ledger").rglob("*.parquet")), 540)
-    mine = psutil.Process().children(recursive=True)
-    ray_processes = [each for each in mine if "raylet" in each.name()]
+    ray_processes = raylets() - before
     assert ray_processes, "Ray is not running below the worker"
     flow_run = service.runs()[0]
     service("flow-run", "cancel", flow_run["id"])
