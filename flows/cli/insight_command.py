@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.arguments import HoleColour
+from flows.cli.option_groups import spread
+from flows.cli.restore_options import Known
 
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="One image on this disk, as it is restored.")]
 Page = Annotated[
@@ -42,6 +43,7 @@ Layer = Annotated[
 ]
 
 
+@spread
 def explain(
     weights: Annotated[
         str,
@@ -55,23 +57,7 @@ def explain(
     region: Region = None,
     of: Of = "detail",
     layer: Layer = None,
-    noise_level: Annotated[
-        float | None,
-        typer.Option("--noise-level", help="Known noise, in 1/255 of the value range; else it is estimated."),
-    ] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            "--mask", metavar="WHAT", help="Which pixels are holes to fill, as for `restora restore`."
-        ),
-    ] = None,
-    holes: Annotated[
-        HoleColour, typer.Option("--holes", help="Which pixels of mask files are holes: black or white.")
-    ] = HoleColour.BLACK,
-    kernel: Annotated[
-        str | None,
-        typer.Option("--kernel", metavar="WHAT", help="What blurred the image, as for `restora restore`."),
-    ] = None,
+    known: Known = Known(),  # noqa: B008 - frozen
     private: Annotated[
         bool | None,
         typer.Option("--private/--not-private", help="DICOM and NIfTI must be declared --not-private."),
@@ -83,7 +69,7 @@ def explain(
     receptive field at its middle, the channels of a layer. Works for any network, your own too, and for
     solvers that are written in PyTorch.
     """
-    from flows.addresses import absolute, mask_of, restorer_of
+    from flows.addresses import absolute, restorer_of
     from flows.cli.console import OUT, say
     from pipeline.errors import JobError
     from pipeline.explain import Asked, explain_to_page
@@ -96,12 +82,12 @@ def explain(
         raise JobError(f"IMAGE: {image}: no such file on this disk")
     if private:
         raise JobError("--private: a page of pixels would show who it is; explain images that may be shown")
-    chosen = restorer_of(weights, noise_level)
+    chosen = restorer_of(weights, known.noise_level)
     target = file or Path(f"{path.stem}.{chosen['name']}.html")
-    options = {"--region": region, "--layer": layer, "--noise-level": noise_level, "--mask": mask}
-    options |= {"--of": of if of != "detail" else None, "--kernel": kernel}
+    options = {"--region": region, "--layer": layer, "--noise-level": known.noise_level}
+    options |= {"--mask": known.mask, "--of": of if of != "detail" else None, "--kernel": known.kernel}
     dataset: dict[str, Any] = {"name": "source", "uri": str(path.parent), "pattern": only(path.name)}
-    dataset |= {"private": private, "mask": mask_of(mask, holes.value), "operators": kernel}
+    dataset |= {"private": private} | known.of_dataset()
     with scratch("explain") as place:
         fields = {"name": "explain", "kind": "restore", "output": str(place)}
         job = Job.parse(fields | {"datasets": [dataset], "restorers": [chosen]}, where="explain")

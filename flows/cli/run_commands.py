@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.arguments import Collection, Destination, HoleColour, Limit, Output, Profile, Running, Source
+from flows.cli.arguments import Collection, Destination, Limit, Output, Profile, Running, Source
 from flows.cli.option_groups import spread
+from flows.cli.restore_options import Known, Trust
 
 RESTORE_METRICS = ("consistency", "consistency_worst_tile")
 
@@ -64,35 +65,7 @@ def restore(
             "were measured: denoising, speckle, deblurring, inpainting, ...",
         ),
     ] = None,
-    noise_level: Annotated[
-        float | None,
-        typer.Option(
-            "--noise-level",
-            help="Known noise, in 1/255 of the value range. Without it: estimated from each image.",
-        ),
-    ] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            "--mask",
-            metavar="WHAT",
-            help="Which pixels are holes to fill: nodata, alpha, scan_lines, dead_columns, dust, a mask "
-            "file (0: a hole) or a folder of masks with the names of the images.",
-        ),
-    ] = None,
-    holes: Annotated[
-        HoleColour,
-        typer.Option("--holes", help="Which pixels of mask files are holes: black, 0, or white, all others."),
-    ] = HoleColour.BLACK,
-    kernel: Annotated[
-        str | None,
-        typer.Option(
-            "--kernel",
-            metavar="WHAT",
-            help="What blurred the images: a kernel file (.npy, .txt, .csv, an image), a folder of kernels "
-            "with the names of the images, or an operator: defocus:radius=3, mtf:scale=1,mtf=0.25.",
-        ),
-    ] = None,
+    known: Known = Known(),  # noqa: B008 - frozen
     metric: Annotated[
         list[str],
         typer.Option(
@@ -111,37 +84,7 @@ def restore(
             r"for the path below SOURCE, as in '(?P<scene>.+)_(?P<t>\d+)\.tif'. The first is restored.",
         ),
     ] = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(
-            "--calibration",
-            metavar="FILE_OR_URL",
-            help="What `restora calibrate` wrote for this restorer: each image gets a floor under its PSNR.",
-        ),
-    ] = None,
-    uncertainty: Annotated[
-        str | None,
-        typer.Option(
-            "--uncertainty",
-            metavar="NAME",
-            help="Intervals about pixels: self_ensemble (seven more calls) or posterior (one more, "
-            "for denoisers). Needs a --calibration with them.",
-        ),
-    ] = None,
-    flags: Annotated[
-        bool,
-        typer.Option(
-            "--flags",
-            help="Count patches that hold what their input does not support. Needs a --calibration "
-            "with flags.",
-        ),
-    ] = False,
-    save_uncertainty: Annotated[
-        bool,
-        typer.Option(
-            "--save-uncertainty", help="Keep the half-widths as images in DEST/_restora/uncertainty."
-        ),
-    ] = False,
+    trust: Trust = Trust(),  # noqa: B008 - frozen
     collection: Collection = Collection(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
@@ -150,17 +93,15 @@ def restore(
 
     Running it again does only what is new, changed or missing.
     """
-    from flows.addresses import mask_of, restorer_of
+    from flows.addresses import restorer_of
 
+    chosen = restorer_of(restorer, known.noise_level, task)
     fields = {
-        "restorers": [restorer_of(restorer, noise_level, task) | {"uncertainty": uncertainty}],
+        "restorers": [chosen | {"uncertainty": trust.uncertainty}],
         "metrics": [] if metric == ["none"] else metric,
-        "calibration": calibration,
-        "flags": flags,
-        "save_uncertainty": save_uncertainty,
     }
-    known = {"mask": mask_of(mask, holes.value), "operators": kernel, "group": group}
-    _run("restore", source, dest, collection, running, limit, fields, known)
+    told = known.of_dataset() | {"group": group}
+    _run("restore", source, dest, collection, running, limit, fields | trust.of_job(), told)
 
 
 @spread

@@ -1,0 +1,102 @@
+"""Options of commands that restore: what is known of the images, and how far each result is to be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.arguments import HoleColour
+
+NoiseLevel = Annotated[
+    float | None,
+    typer.Option(
+        "--noise-level",
+        help="Known noise, in 1/255 of the value range. Without it: estimated from each image.",
+    ),
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        metavar="WHAT",
+        help="Which pixels are holes to fill: nodata, alpha, scan_lines, dead_columns, dust, a mask "
+        "file (0: a hole) or a folder of masks with the names of the images.",
+    ),
+]
+Holes = Annotated[
+    HoleColour,
+    typer.Option("--holes", help="Which pixels of mask files are holes: black, 0, or white, all others."),
+]
+Kernel = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel",
+        metavar="WHAT",
+        help="What blurred the images: a kernel file (.npy, .txt, .csv, an image), a folder of kernels "
+        "with the names of the images, or an operator: defocus:radius=3, mtf:scale=1,mtf=0.25.",
+    ),
+]
+CalibrationFile = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE_OR_URL",
+        help="What `restora calibrate` wrote for this restorer: each image gets a floor under its PSNR.",
+    ),
+]
+UncertaintyName = Annotated[
+    str | None,
+    typer.Option(
+        "--uncertainty",
+        metavar="NAME",
+        help="Intervals about pixels: self_ensemble (seven more calls) or posterior (one more, "
+        "for denoisers). Needs a --calibration with them.",
+    ),
+]
+Flags = Annotated[
+    bool,
+    typer.Option(
+        "--flags",
+        help="Count patches that hold what their input does not support. Needs a --calibration with flags.",
+    ),
+]
+SaveUncertainty = Annotated[
+    bool,
+    typer.Option("--save-uncertainty", help="Keep the half-widths as images in DEST/_restora/uncertainty."),
+]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the degradation of the images."""
+
+    noise_level: NoiseLevel = None
+    mask: Mask = None
+    holes: Holes = HoleColour.BLACK
+    kernel: Kernel = None
+
+    def of_dataset(self) -> dict[str, Any]:
+        """Fields of a job's dataset."""
+        from flows.addresses import mask_of
+
+        return {"mask": mask_of(self.mask, self.holes.value), "operators": self.kernel}
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What is to be said of a result that has no reference."""
+
+    calibration: CalibrationFile = None
+    uncertainty: UncertaintyName = None
+    flags: Flags = False
+    save_uncertainty: SaveUncertainty = False
+
+    def of_job(self) -> dict[str, Any]:
+        """Fields of a job; ``uncertainty`` is its restorer's."""
+        return {
+            "calibration": self.calibration,
+            "flags": self.flags,
+            "save_uncertainty": self.save_uncertainty,
+        }
