@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.arguments import HoleColour
 from flows.cli.option_groups import spread
 from flows.cli.restore_options import Known
+from pipeline.addresses import redacted
 
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="One image on this disk, as it is restored.")]
 Page = Annotated[
@@ -86,6 +88,7 @@ def explain(
     target = file or Path(f"{path.stem}.{chosen['name']}.html")
     options = {"--region": region, "--layer": layer, "--noise-level": known.noise_level}
     options |= {"--mask": known.mask, "--of": of if of != "detail" else None, "--kernel": known.kernel}
+    options |= {"--holes": known.holes.value if known.mask and known.holes is not HoleColour.BLACK else None}
     dataset: dict[str, Any] = {"name": "source", "uri": str(path.parent), "pattern": only(path.name)}
     dataset |= {"private": private} | known.of_dataset()
     with scratch("explain") as place:
@@ -102,7 +105,8 @@ def explain(
 
 
 def _command(weights: str, image: str, options: dict[str, Any]) -> str:
+    """As it may be shown on the page: the address of weights can hold a signature."""
     words = ["restora", "explain", weights, image]
     for name, value in options.items():
         words += [] if value is None else [name, str(value)]
-    return shlex.join(words)
+    return shlex.join(map(redacted, words))

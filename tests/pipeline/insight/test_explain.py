@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from flows.cli.insight_command import _command
 from models.card import Card
 from models.networks import build_network
 from models.weights import save_weights
@@ -73,6 +74,13 @@ def test_what_cannot_be_explained_is_refused_and_nothing_written(place, argument
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
     assert not list(place.glob("*.html"))
+
+
+def test_the_command_on_the_page_holds_no_secret_of_an_address():
+    signed = "https://host/mine.safetensors?X-Amz-Signature=CANARYBIRD"
+    command = _command(signed, "photo.png", {"--mask": "s3://KEY:CANARYBIRD@bucket/masks", "--of": "level"})
+    assert "CANARYBIRD" not in command
+    assert command.startswith("restora explain 'https://host/mine.safetensors?X-Amz-Signature=***' photo.png")
 
 
 def test_a_report_explains_the_worst_images_where_it_is_asked_to(place):
