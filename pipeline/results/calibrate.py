@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import OK
 from pipeline.results.calibrate_flags import calibrate_flags
 from pipeline.results.calibrate_intervals import calibrate_intervals
 from pipeline.results.conformal import fewest, lower_offset
-from pipeline.results.tables import METRIC_TABLE, read_metrics
+from pipeline.results.evidence_rows import evidence_rows, image_numbers
+from pipeline.results.tables import METRIC_TABLE
 from pipeline.trust.calibration import Calibration, Seen, Stratum
 from pipeline.trust.evidence import Evidence
 from pipeline.trust.noise import NoiseModel
+from pipeline.trust.seen_inputs import seen_of
 from pipeline.version import code_version
 from pipeline.wording import number_of
 
@@ -27,16 +29,6 @@ _MOST_STRATA = 8
 _STRATUM = 3
 """A stratum has so many times the images that the level needs: its bound is not the worst image's then."""
 _LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_COLUMNS = [
-    "dataset",
-    "key",
-    "degradation",
-    "restorer",
-    "restorer_sha256",
-    "status",
-    "channels",
-    "dtype",
-]
 
 
 @dataclass(frozen=True)
@@ -83,8 +75,7 @@ def calibrate(run: RunFolder, restorer: str | None = None, level: float = 0.9) -
 
 def _floors(run: RunFolder, name: str, level: float) -> Calibration:
     noise = _noise(run)
-    table = read_metrics(run, [*_COLUMNS, "psnr", "psnr_evidence"])
-    found = [each for each in table.to_pylist() if each["restorer"] == name and _usable(each)]
+    found = [each for each in evidence_rows(run, name, "psnr_evidence", "psnr") if _is_finite(each["psnr"])]
     rows = rows_of(found)
     if rows.images < fewest(level):
         raise JobError(
@@ -128,13 +119,11 @@ def _without_floors(run: RunFolder, name: str, level: float) -> Calibration:
 def rows_of(records: Sequence[Mapping[str, Any]]) -> Rows:
     """Out of records with ``dataset``, ``key``, ``psnr`` and ``psnr_evidence``."""
     evidence = [Evidence.from_json(each["psnr_evidence"]) for each in records]
-    names = [f"{each['dataset']}\0{each['key']}" for each in records]
-    image = np.unique(names, return_inverse=True)[1] if names else np.zeros(0, np.int64)
     truth = np.array([each["psnr"] for each in records], float)
     estimate = np.array([each.psnr for each in evidence], float)
     scale = np.array([each.standard_error for each in evidence], float)
     noise = np.array([each.noise_level for each in evidence], float)
-    return Rows(image, evidence, (truth - estimate) / scale, noise)
+    return Rows(image_numbers(records), evidence, (truth - estimate) / scale, noise)
 
 
 def strata_of(rows: Rows, level: float) -> tuple[Stratum, ...]:
@@ -198,25 +187,14 @@ def _merged(parts: list[NDArray[np.int64]], least: int) -> list[NDArray[np.int64
     return merged
 
 
-def _usable(record: Mapping[str, Any]) -> bool:
-    return (
-        record["status"] == OK
-        and record["psnr_evidence"] is not None
-        and record["psnr"] is not None
-        and bool(np.isfinite(record["psnr"]))
-    )
+def _is_finite(psnr: float | None) -> bool:
+    return psnr is not None and math.isfinite(psnr)
 
 
 def _seen(records: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence]) -> Seen:
-    samples, brightness = [each.samples for each in evidence], [each.brightness for each in evidence]
-    return Seen(
-        known=evidence[0].known,
-        bands=tuple(sorted({each["channels"] for each in records})),
-        dtypes=tuple(sorted({each["dtype"] for each in records})),
-        samples=(min(samples), max(samples)),
-        brightness=(min(brightness), max(brightness)),
-        saturated=max(each.saturated for each in evidence),
-    )
+    span = seen_of(records, evidence)
+    del span["noise"]  # strata say it
+    return Seen(known=evidence[0].known, **span)
 
 
 def _check(run: RunFolder) -> None:

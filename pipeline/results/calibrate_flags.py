@@ -9,13 +9,10 @@ import numpy as np
 
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import OK
-from pipeline.results.tables import read_metrics
+from pipeline.results.evidence_rows import evidence_rows, image_names
 from pipeline.trust.flags import RATE, FlagBounds, FlagEvidence
 from pipeline.trust.seen_inputs import seen_of
 from pipeline.wording import number_of
-
-_COLUMNS = ["dataset", "key", "restorer", "status", "channels", "dtype", "flags_evidence"]
 
 
 def calibrate_flags(run: RunFolder, restorer: str, rate: float = RATE) -> FlagBounds:
@@ -23,11 +20,9 @@ def calibrate_flags(run: RunFolder, restorer: str, rate: float = RATE) -> FlagBo
 
     ``JobError`` where there are fewer images than the rate needs.
     """
-    table = read_metrics(run, _COLUMNS)
-    found = [each for each in table.to_pylist() if each["restorer"] == restorer and each["status"] == OK]
-    found = [each for each in found if each["flags_evidence"] is not None]
+    found = evidence_rows(run, restorer, "flags_evidence")
     evidence = [FlagEvidence.from_json(each["flags_evidence"]) for each in found]
-    names = [f"{each['dataset']}\0{each['key']}" for each in found]
+    names = image_names(found)
     images = len(set(names))
     if images < (needed := fewest(rate)):
         raise JobError(

@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import OK
+from pipeline.results.evidence_rows import evidence_rows, image_numbers
 from pipeline.results.risk_control import fewest_images, losses, smallest_scale
-from pipeline.results.tables import read_metrics
 from pipeline.trust.intervals import SHARES, IntervalBounds, IntervalEvidence
 from pipeline.trust.seen_inputs import seen_of, span
 
 ALPHA = 0.1
 """Mean share of samples outside."""
 _SPLITS = 20
-_COLUMNS = ["dataset", "key", "restorer", "status", "channels", "dtype", "uncertainty_evidence"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,7 @@ def calibrate_intervals(run: RunFolder, restorer: str, delta: float) -> Interval
 
     ``JobError`` where too few of its images have a spread.
     """
-    table = read_metrics(run, _COLUMNS)
-    found = [each for each in table.to_pylist() if each["restorer"] == restorer and each["status"] == OK]
-    found = [each for each in found if each["uncertainty_evidence"] is not None]
+    found = evidence_rows(run, restorer, "uncertainty_evidence")
     evidence = [IntervalEvidence.from_json(each["uncertainty_evidence"]) for each in found]
     unsure = [place for place, each in enumerate(evidence) if each.spread > 0]
     found, evidence = [found[place] for place in unsure], [evidence[place] for place in unsure]
@@ -80,10 +76,8 @@ def calibrate_intervals(run: RunFolder, restorer: str, delta: float) -> Interval
 
 def interval_rows(records: Sequence[Mapping[str, Any]], evidence: Sequence[IntervalEvidence]) -> IntervalRows:
     """Out of records with ``dataset`` and ``key``."""
-    names = [f"{each['dataset']}\0{each['key']}" for each in records]
-    image = np.unique(names, return_inverse=True)[1] if names else np.zeros(0, np.int64)
     ratios_NS = np.array([each.ratios for each in evidence], float).reshape(len(evidence), len(SHARES))
-    return IntervalRows(image, ratios_NS)
+    return IntervalRows(image_numbers(records), ratios_NS)
 
 
 def held_out(rows: IntervalRows, delta: float) -> float:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
-from pipeline.trust.seen_inputs import InputFacts, SeenInputs, from_record
+from pipeline.trust.seen_inputs import InputFacts, SeenInputs
 
 RATE = 0.05
 """Share of images without invention that have a flag all the same."""
@@ -25,15 +22,6 @@ class FlagEvidence(InputFacts):
     residual: float
     detail: float
 
-    def to_json(self) -> str:
-        """One line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Back from ``to_json``."""
-        return cls(**json.loads(text))
-
 
 @dataclass(frozen=True, kw_only=True)
 class FlagBounds(SeenInputs):
@@ -43,8 +31,3 @@ class FlagBounds(SeenInputs):
     detail: float
     rate: float
     images: int
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Back from plain values."""
-        return cls(**from_record(record))

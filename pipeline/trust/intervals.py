@@ -7,12 +7,9 @@ quantification".
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
-from pipeline.trust.seen_inputs import InputFacts, SeenInputs, from_record
+from pipeline.trust.seen_inputs import InputFacts, SeenInputs
 
 SHARES = (*(step / 200 for step in range(41)), *(0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), 1.0)
 """Of an image's samples: how many may lie outside where ``ratios`` says how wide intervals must be."""
@@ -34,15 +31,6 @@ class IntervalEvidence(InputFacts):
     ratios: tuple[float, ...] = ()
     """Where the truth is known: how many times the spread leaves each of ``SHARES`` outside, at most."""
 
-    def to_json(self) -> str:
-        """One line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Back from ``to_json``."""
-        return cls(**from_record(json.loads(text)))
-
 
 @dataclass(frozen=True, kw_only=True)
 class IntervalBounds(SeenInputs):
@@ -59,11 +47,6 @@ class IntervalBounds(SeenInputs):
     spread: tuple[float, float]
     held_out: float
     """Mean share outside of images that it had not seen, over random halves; -1 where those are too few."""
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Back from plain values."""
-        return cls(**from_record(record))
 
     def refusal(self, evidence: IntervalEvidence, bands: int, dtype: str) -> str | None:
         """Why nothing is said of an image; a code, then words."""

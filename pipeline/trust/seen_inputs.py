@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from pipeline.trust.evidence import Evidence
 
 _NOISE_MARGIN = 1.05
 """How far outside the calibration's noise levels an input may lie: an estimate's own width, as a factor."""
@@ -25,6 +28,15 @@ class InputFacts:
     saturated: float
     """Share of samples at the ends of the range."""
 
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Back from ``to_json``."""
+        return cls(**_fields(json.loads(text)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeenInputs:
@@ -36,6 +48,11 @@ class SeenInputs:
     brightness: tuple[float, float]
     noise: tuple[float, float]
     saturated: float
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Back from plain values."""
+        return cls(**_fields(record))
 
     def outside(self, facts: InputFacts, bands: int, dtype: str) -> str | None:
         """Why the calibration says nothing of an input; a code, then words."""
@@ -60,7 +77,9 @@ class SeenInputs:
         return None
 
 
-def seen_of(records: Sequence[Mapping[str, Any]], facts: Sequence[InputFacts]) -> dict[str, Any]:
+def seen_of(
+    records: Sequence[Mapping[str, Any]], facts: Sequence[InputFacts] | Sequence[Evidence]
+) -> dict[str, Any]:
     """The fields of ``SeenInputs``; records with ``channels`` and ``dtype``, and the facts of each."""
     return {
         "bands": tuple(sorted({each["channels"] for each in records})),
@@ -77,6 +96,6 @@ def span(values: Sequence[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """Fields out of JSON, whose lists are tuples here."""
     return {name: tuple(each) if isinstance(each, list) else each for name, each in record.items()}
