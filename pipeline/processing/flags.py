@@ -6,7 +6,6 @@ rows and columns of patches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,8 @@ from models.contract import Condition
 from models.noise_level import estimate_noise_level
 from models.unsupported import detail_scores, patches, residual_scores
 from pipeline.processing.cases import Case
-from pipeline.processing.input_facts import input_facts
-from pipeline.processing.metric_inputs import valid_output, with_input
+from pipeline.processing.input_facts import TrustInputs
+from pipeline.processing.metric_inputs import with_input
 from pipeline.trust.flags import FlagBounds, FlagEvidence
 
 
@@ -32,13 +31,14 @@ class Flagged:
 
 @dataclass(frozen=True)
 class InventionFlags:
-    """``flags(cases, condition, restored_BCHW)``: of images of one shape under one degradation."""
+    """``flags(inputs, condition)``: of images of one shape under one degradation."""
 
     bounds: FlagBounds | None
     """``None`` in a benchmark."""
 
-    def __call__(self, cases: Sequence[Case], condition: Condition, restored_BCHW: Tensor) -> list[Flagged]:
-        """``restored_BCHW`` as it is stored: rounded and clipped."""
+    def __call__(self, inputs: TrustInputs, condition: Condition) -> list[Flagged]:
+        """Flags of every image."""
+        cases, restored_BCHW, valid_B1HW = inputs.cases, inputs.restored_BCHW, inputs.valid_B1HW
         again_BChw, degraded_BChw, known_B1hw = with_input(restored_BCHW, cases, 0)
         level_B = condition.noise_level_B
         if level_B is None:
@@ -46,14 +46,12 @@ class InventionFlags:
         level_B = level_B.expand(len(cases))
         height, width = degraded_BChw.shape[-2:]
         residual_BRK = patches(residual_scores(again_BChw, degraded_BChw, level_B, known_B1hw), height, width)
-        valid_B1HW = valid_output(cases, restored_BCHW)
         detail_B1HW = detail_scores(restored_BCHW, degraded_BChw)
         if valid_B1HW is not None:
             detail_B1HW = torch.where(valid_B1HW, detail_B1HW, 0.0)
         detail_BRK = patches(detail_B1HW, height, width)
-        facts = input_facts(cases, degraded_BChw, valid_B1HW, restored_BCHW)
         return [
-            self._flagged(case, facts[place], residual_BRK[place], detail_BRK[place])
+            self._flagged(case, inputs.facts[place], residual_BRK[place], detail_BRK[place])
             for place, case in enumerate(cases)
         ]
 

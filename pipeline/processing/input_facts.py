@@ -7,19 +7,41 @@ samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.noise_level import estimate_noise_level
 from pipeline.processing.cases import Case
-from pipeline.processing.metric_inputs import valid_mask
+from pipeline.processing.metric_inputs import valid_mask, valid_output
 
 
-def input_facts(
+@dataclass(frozen=True)
+class TrustInputs:
+    """Images of one shape under one degradation, and what is measured of them, once for all that ask."""
+
+    cases: Sequence[Case]
+    degraded_BChw: Tensor
+    restored_BCHW: Tensor
+    """As it is stored: rounded and clipped."""
+    valid_B1HW: Tensor | None
+    facts: list[dict[str, Any]]
+    """The fields of ``InputFacts`` of each."""
+
+    @classmethod
+    def of(cls, cases: Sequence[Case], restored_BCHW: Tensor) -> TrustInputs:
+        """Measures them."""
+        degraded_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
+        valid_B1HW = valid_output(cases, restored_BCHW)
+        facts = _input_facts(cases, degraded_BChw, valid_B1HW, restored_BCHW)
+        return cls(cases, degraded_BChw, restored_BCHW, valid_B1HW, facts)
+
+
+def _input_facts(
     cases: Sequence[Case], degraded_BChw: Tensor, valid_B1HW: Tensor | None, restored_BCHW: Tensor
 ) -> list[dict[str, Any]]:
-    """The fields of ``InputFacts`` of each image; ``valid_B1HW`` is of the restored images' size."""
     known_B1hw = valid_mask(cases, degraded_BChw.device)
     if known_B1hw is not None and known_B1hw.shape[-2:] != degraded_BChw.shape[-2:]:
         known_B1hw = None  # of the reference, which is larger: what is filled in counts as the input does

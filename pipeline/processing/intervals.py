@@ -5,7 +5,7 @@ Shapes: B batch, C channels, H and W height and width of the restored image, N v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,8 +22,7 @@ from pipeline.imaging.image import Domain, Image, Metadata
 from pipeline.imaging.transfer import ARRIVED, Download, download
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case
-from pipeline.processing.input_facts import chosen, input_facts
-from pipeline.processing.metric_inputs import valid_output
+from pipeline.processing.input_facts import TrustInputs, chosen
 from pipeline.quarantine import is_out_of_memory
 from pipeline.recipe.recipe import Recipe
 from pipeline.trust.intervals import SHARES, IntervalBounds, IntervalEvidence
@@ -45,7 +44,7 @@ class Widths:
 
 @dataclass(frozen=True)
 class PixelIntervals:
-    """``intervals(cases, condition, restored_BCHW)``: of images of one shape under one degradation.
+    """``intervals(inputs, condition)``: of images of one shape under one degradation.
 
     Never raises but for want of memory: an image that has none has the reason in its row.
     """
@@ -56,19 +55,17 @@ class PixelIntervals:
     """``None`` in a benchmark, which knows the truth."""
     is_saved: bool
 
-    def __call__(self, cases: Sequence[Case], condition: Condition, restored_BCHW: Tensor) -> list[Widths]:
-        """``restored_BCHW`` as it is stored: rounded and clipped."""
-        degraded_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
+    def __call__(self, inputs: TrustInputs, condition: Condition) -> list[Widths]:
+        """Half-widths of every image."""
+        cases, restored_BCHW, valid_B1HW = inputs.cases, inputs.restored_BCHW, inputs.valid_B1HW
         try:
-            spread_BCHW = self.uncertainty(self.restore, degraded_BChw, condition, restored_BCHW)
+            spread_BCHW = self.uncertainty(self.restore, inputs.degraded_BChw, condition, restored_BCHW)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             return [Widths({"uncertainty_reason": f"FAILED: {describe(error)}"}) for _ in cases]
-        valid_B1HW = valid_output(cases, restored_BCHW)
-        facts = input_facts(cases, degraded_BChw, valid_B1HW, restored_BCHW)
         masks = [None] * len(cases) if valid_B1HW is None else list(valid_B1HW)
-        each = zip(cases, facts, spread_BCHW, restored_BCHW, masks, strict=True)
+        each = zip(cases, inputs.facts, spread_BCHW, restored_BCHW, masks, strict=True)
         return [self._widths(*one) for one in each]
 
     def _widths(

@@ -17,6 +17,7 @@ from pipeline.imaging.transfer import Download
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.cases import Case
 from pipeline.processing.flags import Flagged, InventionFlags
+from pipeline.processing.input_facts import TrustInputs
 from pipeline.processing.intervals import Widths, intervals_of
 from pipeline.recipe.recipe import Recipe
 
@@ -48,8 +49,11 @@ class TrustColumns:
     ) -> list[Trusted]:
         """``restored_BCHW`` as it is stored: rounded and clipped."""
         intervals, flags = self._intervals.get(restorer), self._flags
-        widths = intervals(cases, condition, restored_BCHW) if intervals else [Widths({}) for _ in cases]
-        flagged = flags(cases, condition, restored_BCHW) if flags else [Flagged({}) for _ in cases]
+        if intervals is None and flags is None:
+            return [Trusted() for _ in cases]
+        inputs = TrustInputs.of(cases, restored_BCHW)
+        widths = intervals(inputs, condition) if intervals else [Widths({}) for _ in cases]
+        flagged = flags(inputs, condition) if flags else [Flagged({}) for _ in cases]
         return [self._joined(*each) for each in zip(widths, flagged, strict=True)]
 
     def _joined(self, widths: Widths, flagged: Flagged) -> Trusted:
