@@ -20,8 +20,7 @@ from models.operators.base import LinearOperator
 from models.operators.resample import Bicubic
 from models.solvers.shift_and_add import ShiftAndAdd
 from models.solvers.solver import Solver, noise_level_of, number, whole
-from models.stacks.alignment import frames_of
-from models.stacks.registration import register
+from models.stacks.alignment import usable_frames
 from models.stacks.shifting import shifted
 
 HUBER = 0.06
@@ -62,21 +61,16 @@ class MultiFrameMap(Solver):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BC and ``scale`` times H and W."""
-        frames_BTCHW = frames_of(condition).to(degraded_BCHW)
-        found = register(degraded_BCHW, frames_BTCHW)
-        start_BCHW = ShiftAndAdd(scale=self.scale)(degraded_BCHW, condition)
+        start = ShiftAndAdd(scale=self.scale)
         chain = tuple(condition.operators) or ((Bicubic(scale=self.scale),) if self.scale > 1 else ())
         weight_B = self.weight * noise_level_of(condition, degraded_BCHW).flatten() ** 2
-        images = []
-        for place, start_CHW in enumerate(start_BCHW):
-            usable_T = found.usable[place]
-            seen_TCHW = torch.cat([degraded_BCHW[place][None], frames_BTCHW[place][usable_T]])
-            shift_T2 = torch.cat([found.shift_BT2.new_zeros(1, 2), found.shift_BT2[place][usable_T]])
-            solved = self._solved(
-                start_CHW[None], seen_TCHW, self.scale * shift_T2, _Chain(chain), weight_B[place]
-            )
-            images.append(solved)
-        return torch.cat(images)
+        stacks = zip(usable_frames(degraded_BCHW, condition), weight_B, strict=True)
+        return torch.cat(
+            [
+                self._solved(start.added(*seen)[None], seen[0], self.scale * seen[1], _Chain(chain), weight)
+                for seen, weight in stacks
+            ]
+        )
 
     def _solved(
         self, image_1CHW: Tensor, seen_TCHW: Tensor, shift_T2: Tensor, chain: _Chain, weight: Tensor

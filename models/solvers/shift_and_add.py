@@ -18,8 +18,7 @@ from models.card import Card
 from models.contract import Condition
 from models.operators.resample import imresize
 from models.solvers.solver import Solver, number, whole
-from models.stacks.alignment import frames_of
-from models.stacks.registration import register
+from models.stacks.alignment import usable_frames
 
 ROUNDS = 2
 """Of leaving out what does not fit."""
@@ -55,18 +54,10 @@ class ShiftAndAdd(Solver):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BC and ``scale`` times H and W."""
-        frames_BTCHW = frames_of(condition).to(degraded_BCHW)
-        found = register(degraded_BCHW, frames_BTCHW)
-        images = []
-        for image_CHW, frames_TCHW, shift_T2, usable_T in zip(
-            degraded_BCHW, frames_BTCHW, found.shift_BT2, found.usable, strict=True
-        ):
-            samples = torch.cat([image_CHW[None], frames_TCHW[usable_T]])
-            shifts = torch.cat([shift_T2.new_zeros(1, 2), shift_T2[usable_T]])
-            images.append(self._added(samples, shifts))
-        return torch.stack(images).to(degraded_BCHW.dtype)
+        return torch.stack([self.added(*each) for each in usable_frames(degraded_BCHW, condition)])
 
-    def _added(self, samples_TCHW: Tensor, shift_T2: Tensor) -> Tensor:
+    def added(self, samples_TCHW: Tensor, shift_T2: Tensor) -> Tensor:
+        """CHW: frames of one scene, the first of which lies where the result does."""
         height, width = samples_TCHW.shape[-2:]
         size = (self.scale * height, self.scale * width)
         plain_CHW = imresize(samples_TCHW[:1], *size)[0].double()
@@ -83,7 +74,7 @@ class ShiftAndAdd(Solver):
                 total_CHW = total_CHW + laid.spread(kept_CHW * sample_CHW)
                 weight_CHW = weight_CHW + laid.spread(kept_CHW)
             estimate_CHW = total_CHW / weight_CHW
-        return estimate_CHW
+        return estimate_CHW.to(samples_TCHW.dtype)
 
 
 class _Spread:

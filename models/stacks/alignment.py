@@ -34,6 +34,20 @@ def aligned(image_BCHW: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
     return stack, torch.cat([torch.ones_like(seen[:, :1]), seen], 1)
 
 
+def usable_frames(image_BCHW: Tensor, condition: Condition) -> list[tuple[Tensor, Tensor]]:
+    """Of each image itself and the frames of the same scene (TCHW), and how far each lies from it (T, 2)."""
+    frames_BTCHW = frames_of(condition).to(image_BCHW)
+    found = register(image_BCHW, frames_BTCHW)
+    each = zip(image_BCHW, frames_BTCHW, found.shift_BT2, found.usable, strict=True)
+    return [
+        (
+            torch.cat([image_CHW[None], frames_TCHW[usable_T]]),
+            torch.cat([shift_T2.new_zeros(1, 2), shift_T2[usable_T]]),
+        )
+        for image_CHW, frames_TCHW, shift_T2, usable_T in each
+    ]
+
+
 def inside(shift_BT2: Tensor, height: int, width: int) -> Tensor:
     """BTHW: whether the image's pixels are within a frame whose content lies so far away."""
     rows_H = torch.arange(height, device=shift_BT2.device)
