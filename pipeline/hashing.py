@@ -28,9 +28,18 @@ def sha256_of(file: IO[bytes]) -> tuple[str, int]:
 
 def short_hash(*parts: str) -> str:
     """128-bit BLAKE2b of the parts, 32 hex digits; parts cannot run into each other."""
+    return short_digest(framed(*parts)).hex()
+
+
+def framed(*parts: str) -> bytes:
+    """The message that ``short_hash`` hashes: each part behind its length, 8 bytes, the lowest first."""
     encoded = [part.encode("utf-8", "surrogateescape") for part in parts]
-    message = b"".join([len(each).to_bytes(8, "little") + each for each in encoded])
-    return hashlib.blake2b(message, digest_size=16).hexdigest()
+    return b"".join([len(each).to_bytes(8, "little") + each for each in encoded])
+
+
+def short_digest(message: bytes) -> bytes:
+    """What ``short_hash`` makes of its message: 16 bytes."""
+    return hashlib.blake2b(message, digest_size=16).digest()
 
 
 def seed_of(*parts: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.hashing import framed, short_digest
 from pipeline.planning.plan_files import SOURCES_SCHEMA, UNITS_SCHEMA
 
 UNIT_BYTES = 256 << 20
 """A unit ends early once its files come to this much."""
-_FRAME = (32).to_bytes(8, "little").decode()
+_FRAME = framed("0" * 32)[:8].decode()
 """What stands before an identity in a message that is hashed: its length."""
 
 
@@ -116,7 +116,7 @@ class Cutter:
         )
         of_units = attempts[bounds[:-1]]
         ids, ends = sources["source_id"].to_pylist(), bounds.tolist()
-        heads = {each: _head(self._recipe_id, each) for each in np.unique(of_units).tolist()}
+        heads = {each: framed(self._recipe_id, str(each)) for each in np.unique(of_units).tolist()}
         names = [
             _name(heads[attempt], ids[start:end])
             for attempt, (start, end) in zip(of_units.tolist(), pairwise(ends), strict=True)
@@ -139,12 +139,6 @@ def _runs(bundles: pa.ChunkedArray) -> Iterator[tuple[int, bool]]:
         yield end, codes.dictionary[numbers[start]].as_py() != ""
 
 
-def _head(recipe_id: str, attempt: int) -> bytes:
-    parts = (recipe_id.encode(), str(attempt).encode())
-    return b"".join(len(each).to_bytes(8, "little") + each for each in parts)
-
-
 def _name(head: bytes, ids: list[str]) -> str:
     """As ``pipeline.units.make_unit`` names the unit."""
-    message = head + (_FRAME + _FRAME.join(sorted(ids))).encode()
-    return hashlib.blake2b(message, digest_size=16).hexdigest()
+    return short_digest(head + (_FRAME + _FRAME.join(sorted(ids))).encode()).hex()

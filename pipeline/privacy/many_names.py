@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.hashing import framed, short_digest
+
 
 def short_hashes(first: Sequence[str], columns: Sequence[pa.Array], last: pa.Array | None = None) -> pa.Array:
     """For each row ``pipeline.hashing.short_hash`` of the parts ``first``, which are the same in all, of its
     value in each of the columns, all texts, and of that in ``last``, where it is not empty."""
-    pieces: list[pa.Scalar | pa.Array] = [pa.scalar(b"".join(map(_framed, first)), pa.binary())]
+    pieces: list[pa.Scalar | pa.Array] = [pa.scalar(framed(*first), pa.binary())]
     for column in columns:
         pieces += [_lengths(column), column.cast(pa.binary())]
     if last is not None:
         empty = pa.scalar(b"", pa.binary())
         pieces += [pc.if_else(pc.equal(last, ""), empty, _lengths(last)), last.cast(pa.binary())]
     messages = pc.binary_join_element_wise(*pieces, b"")
-    blake2b = hashlib.blake2b
-    return texts_of(b"".join([blake2b(each, digest_size=16).digest() for each in messages.to_pylist()]))
+    return texts_of(b"".join(map(short_digest, messages.to_pylist())))
 
 
 def texts_of(digests: bytes) -> pa.Array:
@@ -29,11 +29,6 @@ def texts_of(digests: bytes) -> pa.Array:
     count = len(digests) // 16
     offsets = np.arange(count + 1, dtype=np.int32) * 32
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(digests.hex().encode()))
-
-
-def _framed(part: str) -> bytes:
-    encoded = part.encode("utf-8", "surrogateescape")
-    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def _lengths(column: pa.Array) -> pa.Array:
