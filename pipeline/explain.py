@@ -6,25 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from models.contract import RestorerError
 from models.insight.targets import Region
 from pipeline import run
 from pipeline.edge.export import write_whole
 from pipeline.errors import JobError, RestoraError
-from pipeline.imaging.radiometry import to_stored
-from pipeline.insight.explanation import Explanation, explain
+from pipeline.insight.explanation import Explanation
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.plan_files import read_sources
 from pipeline.privacy.naming import SourceLocator
 from pipeline.processing.cases import Case, Failure
 from pipeline.processing.processor import Processor
-from pipeline.processing.told import shared_condition
-from pipeline.report.display import Display
 from pipeline.report.environment import css, environment
-from pipeline.report.explained import headline, show
+from pipeline.report.explained import headline
+from pipeline.report.explained_case import explain_case
 from pipeline.report.explained_image import ExplainedImage
 from pipeline.version import code_version
 from pipeline.worker.loading import Loader
@@ -52,16 +49,13 @@ def explain_to_page(job: Job, asked: Asked, file: Path, command: str) -> Explana
         run.plan(opened, options)
         case = _case(opened)
         (built,) = opened.recipe.restorers
-        image_1CHW, told = case.degraded.image_BCHW, shared_condition([case], built)
-        assert told is not None, "one image always has one condition"
+        title = f"{case.loaded.source.key}, {built.name}"
         try:
-            found = explain(
-                built.restorer, image_1CHW, told, region=region, target=asked.target, layer=asked.layer
+            found, image = explain_case(
+                case, built, title, region=region, target=asked.target, layer=asked.layer
             )
-            restored_1CHW = built.restorer(image_1CHW, condition=told)
         except RestorerError as error:
             raise JobError(f"{case.loaded.source.key}: {error}") from error
-    image = _shown(case, built.name, found, restored_1CHW)
     write_whole(file, _page(image, found, command).encode())
     return found
 
@@ -85,8 +79,7 @@ def _case(opened: RunFolder) -> Case:
         raise JobError(f"IMAGE: one image is explained at a time, here are {len(sources)}")
     (source,) = sources
     loader = Loader(job, SourceLocator(job))
-    fetched = loader.fetch(source)
-    loaded = fetched if isinstance(fetched, Exception) else loader.decode(source, fetched)
+    loaded = loader.load(source)
     if isinstance(loaded, Exception):
         raise _refused(source.key, loaded)
     case = Processor(opened.recipe, torch.device("cpu")).degraded(loaded, None)
@@ -98,13 +91,6 @@ def _case(opened: RunFolder) -> Case:
 def _refused(key: str, error: Exception) -> Exception:
     """What an image's row would say."""
     return JobError(f"{key}: {error}") if isinstance(error, RestoraError | ValueError) else error
-
-
-def _shown(case: Case, restorer: str, found: Explanation, restored_1CHW: Tensor) -> ExplainedImage:
-    shown = Display.of(case.reference)
-    restored = case.reference.with_pixels(to_stored(restored_1CHW, case.model.domain)[0])
-    title = f"{case.loaded.source.key}, {restorer}"
-    return show(title, found, shown(case.degraded_image()), shown(restored), shown.note)
 
 
 def _page(image: ExplainedImage, found: Explanation, command: str) -> str:

@@ -48,8 +48,7 @@ class ShownImages:
         loader = Loader(job, SourceLocator(job))
         for name in wanted:
             for source in (sources[each] for each in ids[name] if each in sources):
-                fetched = loader.fetch(source)
-                loaded = fetched if isinstance(fetched, Exception) else loader.decode(source, fetched)
+                loaded = loader.load(source)
                 if isinstance(loaded, Loaded):  # the page goes without a picture that cannot be had any more
                     yield name, loaded
 

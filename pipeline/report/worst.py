@@ -9,15 +9,11 @@ import torch
 
 from models.contract import RestorerError
 from pipeline.errors import JobError
-from pipeline.imaging.radiometry import to_stored
-from pipeline.insight.explanation import explain
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.processing.cases import Case
 from pipeline.processing.processor import Processor
-from pipeline.processing.told import shared_condition
 from pipeline.recipe.recipe import BuiltRestorer
-from pipeline.report.display import Display
-from pipeline.report.explained import show
+from pipeline.report.explained_case import explain_case
 from pipeline.report.explained_image import ExplainedImage
 from pipeline.report.sample import Pick
 from pipeline.report.shown_images import ShownImages
@@ -55,14 +51,7 @@ class WorstExplained:
 
 
 def _explained(pick: Pick, case: Case, built: BuiltRestorer) -> ExplainedImage | None:
-    image_1CHW, told = case.degraded.image_BCHW, shared_condition([case], built)
-    assert told is not None, "one image always has one condition"
     try:
-        found = explain(built.restorer, image_1CHW, told)
-        restored_1CHW = built.restorer(image_1CHW.clone(), condition=told)
+        return explain_case(case, built, f"{pick.key}, {pick.degradation}, {built.name}")[1]
     except (RestorerError, JobError):
         return None
-    shown = Display.of(case.reference)
-    restored = case.reference.with_pixels(to_stored(restored_1CHW, case.model.domain)[0])
-    title = f"{pick.key}, {pick.degradation}, {built.name}"
-    return show(title, found, shown(case.degraded_image()), shown(restored), shown.note)

@@ -64,6 +64,11 @@ class Loader:
         """A source's bytes up to its pixels; raises what the store raises."""
         return whole_head(*self._locator.locate(source))
 
+    def load(self, source: Source) -> Loaded | Exception:
+        """Both, one after the other."""
+        fetched = self.fetch(source)
+        return fetched if isinstance(fetched, Exception) else self.decode(source, fetched)
+
     def fetch(self, source: Source) -> Fetched | Exception:
         """The file, if it is the one that was listed."""
         try:
