@@ -106,3 +106,22 @@ class Accumulating(Metric, Protocol):
     def score(self, part_BK: Tensor) -> Tensor:
         """(B,) float64 scores, NaN where undefined."""
         ...
+
+
+class BySections:
+    """What all of them share: the image at once is one section."""
+
+    def __call__(
+        self: Accumulating, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None
+    ) -> Tensor:
+        """(B,) float64; the two images are those of the protocol's ``pair``."""
+        whole = Section.whole(restored_BCHW)
+        return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
+
+
+class Summed(BySections):
+    """Those whose parts are sums."""
+
+    def merged(self, first_BK: Tensor, second_BK: Tensor) -> Tensor:
+        """(B, K): sums add up."""
+        return first_BK + second_BK

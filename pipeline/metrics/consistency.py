@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.accumulating import Range, Section
+from pipeline.metrics.accumulating import Range, Section, Summed
 from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricInputs, MetricProtocol
 
 _TILE = 32
@@ -29,7 +29,7 @@ _SOURCE = "data residual ||A x - y||; the reduced-resolution consistency of Wald
 
 
 @dataclass(frozen=True)
-class Consistency:
+class Consistency(Summed):
     """Root mean square of the data residual over the whole image."""
 
     protocol: ClassVar[MetricProtocol] = MetricProtocol(
@@ -47,11 +47,6 @@ class Consistency:
     grid: ClassVar[int] = 1
     reach: ClassVar[int] = 0
 
-    def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-        """(B,) float64; the images are those of ``MetricInputs.INPUT``."""
-        whole = Section.whole(reference_BCHW)
-        return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
-
     def part(
         self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None, section: Section
     ) -> Tensor:
@@ -62,10 +57,6 @@ class Consistency:
         sum_B = valid.blanked(squared_BCHW, known_B1HW).sum(dim=(1, 2, 3), dtype=torch.float64)
         count_B = valid.pixel_count(squared_BCHW, known_B1HW) * squared_BCHW.shape[1]
         return torch.stack([count_B.to(sum_B.device).expand_as(sum_B), sum_B], dim=1)
-
-    def merged(self, first_BK: Tensor, second_BK: Tensor) -> Tensor:
-        """(B, 2): sums add up."""
-        return first_BK + second_BK
 
     def score(self, part_BK: Tensor) -> Tensor:
         """(B,): NaN where no pixel is known."""

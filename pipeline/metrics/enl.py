@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.accumulating import Section
+from pipeline.metrics.accumulating import Section, Summed
 from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricInputs, MetricProtocol
 
 _BLOCK = 16
@@ -23,7 +23,7 @@ _LEAST, _BINS = math.log(1e-2), 461
 
 
 @dataclass(frozen=True)
-class ENL:
+class ENL(Summed):
     """Median over blocks of mean squared over variance; NaN under 16 x 16 and where every block is flat."""
 
     protocol: ClassVar[MetricProtocol] = MetricProtocol(
@@ -47,11 +47,6 @@ class ENL:
     grid: ClassVar[int] = _BLOCK
     reach: ClassVar[int] = 0
 
-    def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-        """(B,) float64; the reference is not looked at."""
-        whole = Section.whole(restored_BCHW)
-        return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
-
     def part(
         self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None, section: Section
     ) -> Tensor:
@@ -69,10 +64,6 @@ class ENL:
         )
         part_BK = restored_BCHW.new_zeros(len(restored_BCHW), _BINS, dtype=torch.float64)
         return part_BK.scatter_add_(1, place.flatten(1), counts.double().flatten(1))
-
-    def merged(self, first_BK: Tensor, second_BK: Tensor) -> Tensor:
-        """(B, K): counts add up."""
-        return first_BK + second_BK
 
     def score(self, part_BK: Tensor) -> Tensor:
         """(B,): NaN where no block counts."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import luma, valid
-from pipeline.metrics.accumulating import Section
+from pipeline.metrics.accumulating import BySections, Section
 from pipeline.metrics.base import FULL_RANGE, MetricInputs, MetricProtocol
 from pipeline.metrics.natural_scene import BLOCK, FEATURES, REACH, block_features, whole_blocks
 
@@ -24,7 +24,7 @@ MODEL = "niqe.safetensors"
 
 
 @dataclass(frozen=True)
-class Niqe:
+class Niqe(BySections):
     """Distance from the statistics of good photographs; NaN under 192 x 192 and for flat images."""
 
     protocol: ClassVar[MetricProtocol] = MetricProtocol(
@@ -59,11 +59,6 @@ class Niqe:
 
     grid: ClassVar[int] = BLOCK
     reach: ClassVar[int] = REACH
-
-    def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-        """(B,) float64; the reference is not looked at."""
-        whole = Section.whole(restored_BCHW)
-        return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
 
     def part(
         self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None, section: Section

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.accumulating import Section
+from pipeline.metrics.accumulating import Section, Summed
 from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricInputs, MetricProtocol
 
 _DARK = 1e-6
 
 
 @dataclass(frozen=True)
-class RatioBias:
+class RatioBias(Summed):
     """How far the mean of input over restored lies from 1: radiometry that a despeckler moved."""
 
     protocol: ClassVar[MetricProtocol] = MetricProtocol(
@@ -40,11 +40,6 @@ class RatioBias:
     grid: ClassVar[int] = 1
     reach: ClassVar[int] = 0
 
-    def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-        """(B,) float64; the images are those of ``MetricInputs.INPUT``."""
-        whole = Section.whole(reference_BCHW)
-        return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
-
     def part(
         self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None, section: Section
     ) -> Tensor:
@@ -56,10 +51,6 @@ class RatioBias:
         off = torch.where(bright, (given - again) / torch.where(bright, again, 1.0), 0.0)
         counts = valid.blanked(bright.double(), known_B1HW).sum(dim=(1, 2, 3))
         return torch.stack([counts, valid.blanked(off, known_B1HW).sum(dim=(1, 2, 3))], dim=1)
-
-    def merged(self, first_BK: Tensor, second_BK: Tensor) -> Tensor:
-        """(B, 2): sums add up."""
-        return first_BK + second_BK
 
     def score(self, part_BK: Tensor) -> Tensor:
         """(B,): NaN where no sample counts."""

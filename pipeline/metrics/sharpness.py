@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from pipeline.metrics import valid
-from pipeline.metrics.accumulating import Section
+from pipeline.metrics.accumulating import Section, Summed
 from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricInputs, MetricProtocol
 
 
 @dataclass(frozen=True)
-class Sharpness:
+class Sharpness(Summed):
     """Standard deviation of the Laplacian; NaN under 3 x 3. Noise raises it just as detail does."""
 
     protocol: ClassVar[MetricProtocol] = MetricProtocol(
@@ -40,11 +40,6 @@ class Sharpness:
     grid: ClassVar[int] = 1
     reach: ClassVar[int] = 1
 
-    def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
-        """(B,) float64; the reference is not looked at."""
-        whole = Section.whole(restored_BCHW)
-        return self.score(self.part(restored_BCHW, reference_BCHW, valid_B1HW, whole))
-
     def part(
         self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None, section: Section
     ) -> Tensor:
@@ -62,10 +57,6 @@ class Sharpness:
         sums_BC = laplacian_BChw.sum(dim=(-2, -1))
         squares_BC = laplacian_BChw.square_().sum(dim=(-2, -1))
         return torch.cat([count_B[:, None], sums_BC, squares_BC], dim=1)
-
-    def merged(self, first_BK: Tensor, second_BK: Tensor) -> Tensor:
-        """(B, K): sums add up."""
-        return first_BK + second_BK
 
     def score(self, part_BK: Tensor) -> Tensor:
         """(B,): NaN where there is no position."""
