@@ -19,7 +19,7 @@ from models.edge.onnx_model import build_from_onnx
 from models.image_generator import ImageGenerator
 from models.names import WEIGHTS
 from models.restorer import Restorer
-from models.weights import build_part, build_restorer, load_weights
+from models.weights import SHIPPED, build_part, build_restorer, load_weights, shipped_path
 from pipeline.addresses import HIDDEN, redacted
 from pipeline.errors import JobError, describe
 from pipeline.hashing import sha256_hex, short_hash
@@ -95,6 +95,11 @@ def fetch(url: str) -> bytes:
         return folder.read(key)
     version = _version(url)
     return folder.read(key) if version is None else _Cache().content(folder, key, version)
+
+
+def weights_file(name: str) -> bytes:
+    """The file of a shipped restorer, or the one at an address."""
+    return shipped_path(name).read_bytes() if name in SHIPPED else fetch(name)
 
 
 def _version(url: str) -> str | None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.weights import SHIPPED, load_weights, save_weights, shipped_path
+from models.weights import load_weights, save_weights
 from pipeline.errors import ImageError, JobError
 from pipeline.formats.base import Limits
 from pipeline.jobs.job import Dataset
 from pipeline.privacy.datasets import describe_dataset
-from pipeline.recipe.weights import fetch
+from pipeline.recipe.weights import weights_file
 from pipeline.training.adaptation.adapt import Adapted, OnLook, Settings, adapt
 from pipeline.training.data.pictures import Takes, span_of, usable_pair
 from pipeline.training.data.places import Places
@@ -43,8 +43,7 @@ def adapt_to_archive(
     ``weights`` is a shipped name, a path or a URL. ``JobError`` names what cannot be adapted, or to what not.
     """
     try:
-        content = shipped_path(weights).read_bytes() if weights in SHIPPED else fetch(weights)
-        card, state = load_weights(content)
+        card, state = load_weights(weights_file(weights))
     except (ValueError, OSError) as error:
         raise JobError(f"{weights}: {error}; give a shipped name or a safetensors file with a card") from None
     images = _images(dataset, card.channels or 3, settings.seed)

@@ -9,9 +9,9 @@ from torch import nn
 from models.card import Card
 from models.networks import NetworkModel
 from models.restorer import Restorer
-from models.weights import SHIPPED, build_restorer, load_weights, shipped_path
+from models.weights import build_restorer, load_weights
 from pipeline.errors import JobError, describe
-from pipeline.recipe.weights import fetch
+from pipeline.recipe.weights import weights_file
 from pipeline.training.recipe.sections import Teacher
 
 _KNOWN = ("noise_level", "mask")
@@ -28,10 +28,8 @@ def teacher_of(spec: Teacher) -> Restorer:
 
 def teacher_bytes(spec: Teacher) -> bytes:
     """Its file."""
-    if spec.weights in SHIPPED:
-        return shipped_path(spec.weights).read_bytes()
     try:
-        return fetch(spec.weights)
+        return weights_file(spec.weights)
     except OSError as error:
         raise JobError(
             f"teacher.weights: {spec.weights}: {describe(error)}; give a shipped name or a file with a card"
