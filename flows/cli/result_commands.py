@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.arguments import Output, Profile
+
+if TYPE_CHECKING:  # what starts with every command has no tables
+    from pipeline.results.object_check import Spread
 
 
 class LakeName(StrEnum):
@@ -47,13 +51,36 @@ Sample = Annotated[
         "damaged, fewer than 3 in 10,000 are, with 95 % confidence. Rows are all checked in any case.",
     ),
 ]
+OnCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="A running Ray cluster, whose machines look at the files. Without it: RAY_ADDRESS if it is set, "
+        "else this machine does. They need the credentials of the store, or the disk.",
+    ),
+]
+ReadBack = Annotated[
+    bool,
+    typer.Option(
+        "--read-back",
+        help="Read every file, also where the store keeps the checksum that came with it (S3 does), which "
+        "is otherwise asked for instead.",
+    ),
+]
 
 
-def verify(out: Output, profile: Profile = None, sample: Sample = None) -> None:
+def verify(
+    out: Output,
+    profile: Profile = None,
+    sample: Sample = None,
+    read_back: ReadBack = False,
+    ray_address: OnCluster = None,
+) -> None:
     """Prove that a run is whole: every source has rows exactly once, every stored file has its hash.
 
-    Reads all stored files, or those of a sample. The exit code is 1 where something is missing, doubled or
-    damaged.
+    Looks at all stored files, or those of a sample; with --ray-address, or where RAY_ADDRESS is set, on all
+    machines of that cluster. The exit code is 1 where something is missing, doubled or damaged.
     """
     from flows.addresses import open_output
     from flows.cli.console import say
@@ -61,7 +88,8 @@ def verify(out: Output, profile: Profile = None, sample: Sample = None) -> None:
     from flows.outcome import counts_of
     from pipeline.results.verify import verify as verify_run
 
-    verification = verify_run(open_output(out, profile), sample=sample)
+    run_folder, spread = open_output(out, profile), _spread(ray_address or os.environ.get("RAY_ADDRESS"))
+    verification = verify_run(run_folder, sample=sample, reads=read_back, spread=spread)
     say(counts_of(verification))
     if not verification.is_whole:
         complain_of(verification)
@@ -70,6 +98,14 @@ def verify(out: Output, profile: Profile = None, sample: Sample = None) -> None:
         say("whole: every source once, every stored file with its hash")
     else:
         say(f"whole: every source once, {verification.objects:,} files, drawn at random, with their hash")
+
+
+def _spread(ray_address: str | None) -> Spread:
+    if ray_address is None:
+        return map
+    from pipeline.engines.ray_spread import RaySpread
+
+    return RaySpread(ray_address)
 
 
 def table(

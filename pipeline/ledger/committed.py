@@ -21,6 +21,10 @@ COLUMNS = ["source_id", "unit_id", "attempt", "status"]
 """Of the ledger: what it takes to know what is done."""
 
 
+_MANY = 1 << 21
+"""Identities that fill an array which goes back to the system as soon as it is freed."""
+
+
 def no_ids() -> IdArray:
     """None at all."""
     return np.empty(0, "S16")
@@ -150,7 +154,7 @@ class CommittedBuilder:
         self._attempts: list[NDArray[np.int32]] = []
         self._units: list[NDArray[np.int32]] = []
         self._names: list[pa.Array] = []
-        self._count = 0
+        self._count = self._few = self._joined = 0
 
     def add(self, table: pa.Table) -> None:
         """One part, with ``COLUMNS``."""
@@ -171,6 +175,15 @@ class CommittedBuilder:
         self._units.append(units[starts] + np.int32(self._count))
         self._names.append(names.dictionary.cast(pa.string()))
         self._count += len(names.dictionary)
+        self._few += len(starts)
+        if self._few >= _MANY:
+            self._join_parts()
+
+    def _join_parts(self) -> None:
+        """Puts the last parts together: freed one by one, small arrays stay with the process."""
+        for parts in (self._ids, self._bad, self._attempts, self._units):
+            _join_last(parts, self._joined)
+        self._few, self._joined = 0, self._joined + 1
 
     def build(self) -> Committed:
         """What was added, sorted; the builder is empty afterwards."""
@@ -205,6 +218,10 @@ class CommittedBuilder:
             retried=done[retried],
             attempts=attempts[order][retried],
         )
+
+
+def _join_last(parts: list[Any], start: int) -> None:
+    parts[start:] = [np.concatenate(parts[start:])]
 
 
 def _settled(

@@ -71,8 +71,11 @@ class Holder:
 class Lease:
     """A lease that this process holds, kept alive by a thread of its own."""
 
-    def __init__(self, folder: Folder, number: int, holder: Holder) -> None:
+    def __init__(self, folder: Folder, number: int, holder: Holder, killed_at: float | None) -> None:
         self._folder, self._number, self._holder = folder, number, holder
+        self.killed_at = killed_at
+        """When the run before gave its last sign of life, by the clock of the store; ``None`` where it ended
+        by itself, or the store does not tell."""
         self._ended = threading.Event()
         self._lost = False
         self._thread = threading.Thread(target=self._keep_alive, name="lease", daemon=True)
@@ -137,9 +140,10 @@ def take(folder: Folder, patience: float = SECONDS_WITHOUT_BEAT) -> Lease:
             # A lease was released while we looked, and another run began at 1: whoever sees it gives way.
             folder.delete(_key(newest + 1))
             raise _refusal(folder, _holder(folder, max(others)))
+        killed_at = _written_at(folder, newest) if newest else None
         for number in numbers:
             folder.delete(_key(number))
-        return Lease(folder, newest + 1, mine)
+        return Lease(folder, newest + 1, mine, killed_at)
 
 
 def _refusal(folder: Folder, holder: Holder | None) -> RunStopped:
@@ -179,6 +183,13 @@ def _holder(folder: Folder, number: int) -> Holder | None:
 def _is_mine(folder: Folder, number: int, mine: Holder) -> bool:
     found = _holder(folder, number)
     return found is not None and found.token == mine.token
+
+
+def _written_at(folder: Folder, number: int) -> float | None:
+    try:
+        return folder.written_at(_key(number))
+    except FileNotFoundError:  # released since we looked
+        return None
 
 
 def _numbers(folder: Folder) -> list[int]:

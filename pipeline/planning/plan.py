@@ -18,6 +18,7 @@ from pipeline.ledger.attempts import Attempts
 from pipeline.ledger.committed import Committed, IdArray, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.cutting import Cutter, Rows
+from pipeline.planning.gone import remove_gone
 from pipeline.planning.grouping import Left, unit_sizes, wanted_of
 from pipeline.planning.known import LastPlan, Note, write_note
 from pipeline.planning.listing import Listing, write_sources
@@ -89,6 +90,8 @@ def make_plan(
         left = _left(listing.folder, Left(committed, wanted, read_units_named(run.folder, begun)))
         if left.count:
             refuse_overwriting(run, PlannedBefore(run, last), committed)
+        if limit is None:
+            remove_gone(run, listing.folder)
         count = _write_units(run, listing.folder, left, workers, begun, committed)
         removed = len(committed.done) - left.seen if limit is None else 0
         write_note(run.folder, Note(listing.token, last.state, listing.digest(), removed))

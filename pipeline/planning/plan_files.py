@@ -142,9 +142,9 @@ def read_sources_named(folder: Folder, source_ids: set[str]) -> list[Source]:
     return [s for batch in batches for s in sources_of(batch.filter(pc.is_in(batch["source_id"], names)))]
 
 
-def is_planned(folder: Folder) -> bool:
-    """Whether there is a whole list of sources; a damaged one is made again by the next plan."""
-    return _is_whole(folder, SOURCES)
+def is_planned(folder: Folder, key: str = SOURCES) -> bool:
+    """Whether there is a whole list of sources, or of units; a damaged one is made again by the next plan."""
+    return _is_whole(folder, key)
 
 
 def _is_whole(folder: Folder, key: str) -> bool:

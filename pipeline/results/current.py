@@ -7,12 +7,15 @@ counts in the first of them in order of name: the rule is the same for tables, v
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.ledger.addresses import with_addresses
-from pipeline.ledger.committed import IdIndex
+from pipeline.ledger.committed import Committed, IdIndex
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids
@@ -20,16 +23,35 @@ from pipeline.results.score_rows import as_restorers
 from pipeline.results.table_columns import completed
 
 
-def current_rows(run: RunFolder, columns: Sequence[str] | None = None) -> Iterator[tuple[pa.Table, pa.Table]]:
+class Counting(NamedTuple):
+    """What tells which rows count: 50 bytes a source."""
+
+    listed: IdIndex
+    """Today's sources."""
+    committed: Committed
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Counting:
+        """As plan and ledger are now. ``JobError`` where nothing was planned yet."""
+        # The ledger first: while it is sorted, it takes more memory than the plan.
+        committed = run.ledger.committed()
+        return cls(IdIndex(read_source_ids(run.folder)), committed)
+
+    def __call__(self, table: pa.Table) -> NDArray[np.bool_]:
+        """For each row of a part of the ledger whether it counts."""
+        return self.listed.contains(table["source_id"]) & self.committed.newest(table)
+
+
+def current_rows(
+    run: RunFolder, columns: Sequence[str] | None = None, counting: Counting | None = None
+) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Parts of the ledger, and the rows of each that count. ``JobError`` where nothing was planned yet.
 
     ``columns`` has ``source_id``, ``unit_id`` and ``attempt`` among others; none: all.
     """
-    listed = IdIndex(read_source_ids(run.folder))
-    committed = run.ledger.committed()
+    counts = counting or Counting.of(run)
     for table in run.ledger.tables(None if columns is None else list(columns)):
-        counts = listed.contains(table["source_id"]) & committed.newest(table)
-        yield table, table.filter(pa.array(counts))
+        yield table, table.filter(pa.array(counts(table)))
 
 
 COUNTED = ("rows", "ok", "superseded", "images", "images_quarantined")

@@ -17,6 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.hashing import sha256_hex
-from pipeline.ledger.committed import COLUMNS, Committed, IdArray, IdIndex
+from pipeline.ledger.committed import COLUMNS
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.results.current import as_table, counted, counted_reasons
+from pipeline.results.current import Counting, as_table, counted, counted_reasons
 from pipeline.results.metric_sums import SumTable, groups_of
 from pipeline.results.report_rows import ReportRows
 from pipeline.storage.folder import Folder
@@ -41,6 +42,9 @@ SIDE = "tables/parts"
 """Sums and rows for the report, by part of the ledger."""
 MOST_ROWS = 1_000_000
 """Of a part."""
+
+_ALL = "all"
+"""In place of a digest, where every row of a part of the ledger counts."""
 
 Group = tuple[str, str, str]
 """Dataset, degradation, restorer."""
@@ -116,8 +120,7 @@ class PartWriter:
     run: RunFolder
     schema: pa.Schema
     directions: dict[str, float]
-    listed: IdArray
-    committed: Committed
+    counting: Counting
     known: dict[str, Part]
     """By state."""
     place: Path
@@ -133,23 +136,22 @@ class PartWriter:
         return self.known[state] if state in self.known else self._written(source, counts, state)
 
     def _counts(self, source: LedgerPart) -> tuple[Iterator[NDArray[np.bool_]] | None, str]:
-        """Which rows count: none to ask where all do, without a look at any."""
-        if self._all_count:
-            return None, "all"
-        listed = IdIndex(self.listed)
-        masks = [
-            listed.contains(table["source_id"]) & self.committed.newest(table)
-            for table in source.tables(COLUMNS)
-        ]
+        """Which rows count: none to ask where all do."""
+        if self._all_count:  # without a look at any
+            return None, _ALL
+        masks = [self.counting(table) for table in source.tables(COLUMNS)]
+        if all(each.all() for each in masks):
+            return None, _ALL
         return iter(masks), sha256_hex(b"".join(np.packbits(each).tobytes() for each in masks))
 
-    @property
+    @cached_property
     def _all_count(self) -> bool:
-        if len(self.committed.several):
+        listed, committed = self.counting
+        if len(committed.several):
             return False
         # Both sorted: mostly they are the same.
-        same = np.array_equal(self.listed, self.committed.done)
-        return same or bool(IdIndex(self.listed).contains(self.committed.done).all())
+        same = np.array_equal(listed.ids, committed.done)
+        return same or bool(listed.contains(committed.done).all())
 
     def _written(self, source: LedgerPart, counts: Iterator[NDArray[np.bool_]] | None, state: str) -> Part:
         sums, shown = SumTable(self.directions), ReportRows(self.run.job)

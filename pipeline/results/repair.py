@@ -16,7 +16,8 @@ from pipeline.ledger.addresses import promised
 from pipeline.ledger.committed import IdArray, ids_of, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.results.current import current_rows
-from pipeline.results.verify import columns_of, object_fault
+from pipeline.results.object_check import object_fault
+from pipeline.results.verify import columns_of
 
 
 @dataclass
@@ -63,6 +64,6 @@ def _fault(results: Results, read_back: bool, owed: _Owed) -> tuple[str, str | N
     if owed.key is None:
         return owed.source_id, "an ok row names no object"
     if read_back:
-        return owed.source_id, object_fault(results, owed.key, owed.digest, owed.size)
+        return owed.source_id, object_fault(results, owed.key, owed.digest, owed.size, reads=True)
     there = results.exists(owed.key)
     return owed.source_id, None if there else f"{owed.key}: the object is missing"

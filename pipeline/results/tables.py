@@ -20,10 +20,9 @@ from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import FEATURES, OK
 from pipeline.ledger.sealing import seal
 from pipeline.metrics import METRICS
-from pipeline.planning.plan_files import read_source_ids
 from pipeline.recipe.recipe import SCHEMA_VERSION
 from pipeline.results import parts
-from pipeline.results.current import COUNTED, as_table, counted, current_rows
+from pipeline.results.current import COUNTED, Counting, as_table, counted, current_rows
 from pipeline.results.metric_sums import SumTable
 from pipeline.results.report_rows import ReportRows, report_columns
 from pipeline.results.table_columns import with_units
@@ -117,16 +116,16 @@ def _in_parts(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Tab
     directions = {name: 1.0 if METRICS[name].protocol.higher_is_better else -1.0 for name in run.job.metrics}
     before = parts.read_catalogue(run.folder) or parts.Catalogue()
     known = {each.state: each for each in before.parts}
-    listed, committed = read_source_ids(run.folder), run.ledger.committed()
+    counting = Counting.of(run)
     with scratch("table") as place:
-        writer = parts.PartWriter(run, schema, directions, listed, committed, known, place)
+        writer = parts.PartWriter(run, schema, directions, counting, known, place)
         found = [writer.part(each) for each in run.ledger.parts()]
         parts.replace_parts(run.folder, found, writer.new)
     sums, distances = SumTable(directions), DistanceTable(run.job.distances)
     for part in found:
         sums.merge(parts.read_side(run.folder, part, "sums"))
     if run.job.distances:
-        for _, kept in current_rows(run):
+        for _, kept in current_rows(run, counting=counting):
             distances.add(kept)
     summary = pa.Table.from_pylist(sums.rows(), SUMMARY_SCHEMA)
     return parts.totals_of(found), _with_distances(summary, distances.rows())

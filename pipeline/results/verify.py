@@ -6,7 +6,7 @@ Reads the plan, the ledger and the objects, and believes none of them.
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,17 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.doors.outlet import Results
-from pipeline.errors import describe
-from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.ledger.addresses import promised
-from pipeline.ledger.committed import IdIndex, ids_of
+from pipeline.ledger.committed import ids_of
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
-from pipeline.planning.plan_files import read_source_ids
-from pipeline.results.current import current_rows
+from pipeline.results.current import Counting, current_rows
+from pipeline.results.object_check import ObjectCheck, Owed, Spread, in_portions
 from pipeline.results.row_sample import RowSample
-from pipeline.storage.base import CONNECTIONS
 from pipeline.wording import number_of
 
 MOST_SHOWN = 20
@@ -36,9 +32,6 @@ COLUMNS = [
 ]
 """Of the ledger: what is checked."""
 UNCERTAINTY = [f"uncertainty_{name}" for name in ("uri", "sha256", "bytes")]
-DISK_THREADS = 8
-HELD_BYTES = 1 << 26
-"""Larger objects are read in pieces, one request more each."""
 
 
 def columns_of(run: RunFolder) -> list[str]:
@@ -56,7 +49,7 @@ class Verification:
     quarantined: int
     """Sources with at least one quarantined row."""
     objects: int
-    """Stored objects that were read back and hashed."""
+    """Stored objects whose hash was compared: read back, or asked of a store that keeps it."""
     problems: tuple[str, ...]
     """The first faults, one line each."""
     problem_count: int
@@ -79,48 +72,84 @@ class _Problems:
 
 
 def verify(
-    run: RunFolder, *, since: datetime | None = None, sample: int | None = None, threads: int | None = None
+    run: RunFolder,
+    *,
+    since: datetime | None = None,
+    sample: int | None = None,
+    reads: bool = False,
+    spread: Spread = map,
 ) -> Verification:
     """Checks the ledger against the plan, and objects against the ledger.
 
-    ``since`` reads back only the objects of rows made from then on: what a nightly run added to a large
-    archive; ``sample`` those of so many ok rows, drawn at random. Without both, every object.
+    ``since`` looks only at the objects of rows made from then on: what a nightly run added to a large
+    archive; ``sample`` at those of so many ok rows, drawn at random. Without both, every object. It ``reads``
+    also those of which the store keeps a checksum. ``spread`` says where objects are looked at.
     """
-    at_once = threads or (DISK_THREADS if run.root.is_local else CONNECTIONS)
-    drawn = None if sample is None else RowSample(sample)
     problems = _Problems()
-    listed = IdIndex(read_source_ids(run.folder))
-    count = len(listed.ids)
-    rows_per_source, bad = np.zeros(count, np.int64), np.zeros(count, bool)
-    expected = Counter(run.recipe.combinations)
-    objects, results = 0, run.results()
+    rows = _Rows(run, problems, since, sample)
     for line in run.ledger.lost():
         problems.add(line)
-    for _, current in current_rows(run, columns_of(run)):
-        places = listed.places(ids_of(current["source_id"]))
-        np.add.at(rows_per_source, places, 1)
-        bad[places[current["status"].to_numpy() != OK]] = True
-        _check_combinations(current, expected, problems)
-        fresh = current if since is None else current.filter(pc.greater_equal(current["finished_at"], since))
-        if drawn is None:
-            objects += _check_objects(fresh, run, results, problems, at_once)
-        else:
-            drawn.add(fresh.filter(pc.equal(fresh["status"], OK)))
-    if drawn is not None and (rows := drawn.table()) is not None:
-        objects = _check_objects(rows, run, results, problems, at_once)
-    _check_counts(rows_per_source, sum(expected.values()), problems)
-    covered = rows_per_source > 0
+    for faults in spread(ObjectCheck(run, reads), rows.owed()):
+        for fault in faults:
+            problems.add(f"{fault}; restora repair makes it again")
+    _check_counts(rows.per_source, len(run.recipe.combinations), problems)
+    covered = rows.per_source > 0
     return Verification(
-        sources=count,
-        ok=int((covered & ~bad).sum()),
-        quarantined=int(bad.sum()),
-        objects=objects,
+        sources=len(covered),
+        ok=int((covered & ~rows.bad).sum()),
+        quarantined=int(rows.bad.sum()),
+        objects=rows.objects,
         problems=tuple(problems.shown),
         problem_count=problems.count,
     )
 
 
-def _check_counts(rows: NDArray[np.int64], expected: int, problems: _Problems) -> None:
+class _Rows:
+    """A pass over the rows that count: checks them, and hands on the objects that they owe."""
+
+    def __init__(
+        self, run: RunFolder, problems: _Problems, since: datetime | None, sample: int | None
+    ) -> None:
+        self._run, self._problems, self._since = run, problems, since
+        self._drawn = None if sample is None else RowSample(sample)
+        self._counting = Counting.of(run)
+        count = len(self._counting.listed.ids)
+        self.per_source, self.bad = np.zeros(count, np.int32), np.zeros(count, bool)
+        self.objects = 0
+        """Handed on."""
+
+    def owed(self) -> Iterator[list[Owed]]:
+        """Objects to look at, some at a time."""
+        expected = Counter(self._run.recipe.combinations)
+        for _, current in current_rows(self._run, columns_of(self._run), self._counting):
+            self._note(current)
+            _check_combinations(current, expected, self._problems)
+            late = None if self._since is None else pc.greater_equal(current["finished_at"], self._since)
+            fresh = current if late is None else current.filter(late)
+            if self._drawn is None:
+                yield from self._owed_by(fresh)
+            else:
+                self._drawn.add(fresh.filter(pc.equal(fresh["status"], OK)))
+        if self._drawn is not None and (rows := self._drawn.table()) is not None:
+            yield from self._owed_by(rows)
+
+    def _note(self, current: pa.Table) -> None:
+        places = self._counting.listed.places(ids_of(current["source_id"]))
+        np.add.at(self.per_source, places, 1)
+        self.bad[places[current["status"].to_numpy() != OK]] = True
+
+    def _owed_by(self, table: pa.Table) -> Iterator[list[Owed]]:
+        owed: set[Owed] = set()
+        for row, kind, key in promised(table, self._run):
+            if key is None:
+                self._problems.add(f"{row['key']}: an ok row without its {kind} object")
+            else:
+                owed.add((key, row[f"{kind}_sha256"], row[f"{kind}_bytes"]))
+        self.objects += len(owed)
+        yield from in_portions(owed)
+
+
+def _check_counts(rows: NDArray[np.int32], expected: int, problems: _Problems) -> None:
     if missing := int((rows == 0).sum()):
         problems.add(f"no committed row for {number_of(missing, 'source')}: run the job again", missing)
     if few := int(((rows > 0) & (rows < expected)).sum()):
@@ -149,40 +178,3 @@ def _distinct(table: pa.Table, names: list[str]) -> list[dict[str, str]]:
         table.select(names).group_by(names, use_threads=False).aggregate([]).to_pylist()
     )
     return found
-
-
-def _check_objects(
-    table: pa.Table, run: RunFolder, results: Results, problems: _Problems, threads: int
-) -> int:
-    owed: set[tuple[str, str, int]] = set()
-    for row, kind, key in promised(table, run):
-        if key is None:
-            problems.add(f"{row['key']}: an ok row without its {kind} object")
-        else:
-            owed.add((key, row[f"{kind}_sha256"], row[f"{kind}_bytes"]))
-    with ThreadPoolExecutor(threads) as pool:
-        for fault in pool.map(lambda each: object_fault(results, *each), sorted(owed)):
-            if fault is not None:
-                problems.add(f"{fault}; restora repair makes it again")
-    return len(owed)
-
-
-def object_fault(results: Results, key: str, digest: str, size: int) -> str | None:
-    """What is wrong with an object that a row promises; ``None`` where nothing is."""
-    try:
-        found, count = _digest(results, key, size)
-    except FileNotFoundError:
-        return f"{key}: the object is missing"
-    except Exception as error:
-        return f"{key}: cannot be read: {describe(error)}"
-    if count != size:
-        return f"{key}: {count} bytes, the ledger says {size}"
-    return None if found == digest else f"{key}: its SHA-256 is not that of the ledger"
-
-
-def _digest(results: Results, key: str, size: int) -> tuple[str, int]:
-    if size > HELD_BYTES:
-        with results.open(key) as file:
-            return sha256_of(file)
-    data = results.read(key)
-    return sha256_hex(data), len(data)

@@ -100,6 +100,10 @@ class Disk:
         """By the file's size and time."""
         return _entry(key, os.stat(self.path(key)))
 
+    def written_at(self, key: str) -> float:
+        """By the time of the file."""
+        return self.path(key).stat().st_mtime
+
     def exists(self, key: str) -> bool:
         """Whether it is a file. No name that is longer than the disk takes is one."""
         try:

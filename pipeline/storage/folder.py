@@ -21,7 +21,7 @@ from pipeline.storage.disk import Disk
 from pipeline.storage.entries import Entries, as_pages, of_length
 from pipeline.storage.ordering import each_key_once
 from pipeline.storage.patterns import matcher, only_key
-from pipeline.storage.store import Store
+from pipeline.storage.store import KeepsChecksums, Kept, Store, TellsTimes
 from pipeline.storage.stores import connect, scheme_of
 
 _SKEWED = re.compile("RequestTimeTooSkewed|between the request time and the current time")
@@ -137,6 +137,15 @@ class Folder:
         ``version`` is that of a listing, or empty in stores without ETags.
         """
         return self._store.entry(key)
+
+    def kept(self, key: str) -> Kept | None:
+        """The SHA-256 and size that the store keeps of an object, where it has some; raises as ``entry``."""
+        return self._store.kept(key) if isinstance(self._store, KeepsChecksums) else None
+
+    def written_at(self, key: str) -> float | None:
+        """When an object was written, in seconds by the store's own clock; ``None`` where it does not tell.
+        Raises as ``entry``."""
+        return self._store.written_at(key) if isinstance(self._store, TellsTimes) else None
 
     def local_path(self, key: str) -> Path:
         """Where a listed object of a local folder is, for what opens files by their paths."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from operator import itemgetter
+from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import fsspec.asyn
 from s3fs import S3FileSystem
 
+from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.storage.base import CONNECTIONS, MARKER, Entry
 from pipeline.storage.entries import Entries, Listed, in_pages
 from pipeline.storage.ordering import in_order
@@ -26,10 +29,13 @@ from pipeline.storage.ranged import RangedFile
 from pipeline.storage.remote import Remote, etag_of
 from pipeline.storage.retrying import silence_seconds, transfer_seconds
 from pipeline.storage.s3_listing import list_pages, list_prefix
+from pipeline.storage.store import Kept
 
 _READ_AHEAD = 4 << 20
 PAGE = 1000
 """Keys that one request lists or removes: as many as S3 takes."""
+_IN_ONE_PUT = 64 << 20
+"""Bytes: s3fs puts larger ones in parts, of which S3 keeps no SHA-256 of the whole."""
 _LONGEST_KEY = 1024
 """Bytes."""
 _BAD_REQUEST = re.compile("400|Bad Request|KeyTooLong")
@@ -148,6 +154,33 @@ class S3(Remote):
         _, name, _ = self._fs.split_path(self._path(key))
         return len(name.encode()) > _LONGEST_KEY
 
+    def put(self, key: str, data: bytes | Path) -> None:
+        """With its SHA-256, by which S3 checks what came, and which it keeps; in parts where it is large."""
+        told = _checksum(data) if self._tells_checksum(data) else {}
+        if isinstance(data, Path):
+            self._tried(lambda: self._fs.put_file(str(data), self._path(key), **told))
+        else:
+            self._tried(lambda: self._fs.pipe_file(self._path(key), data, **told))
+
+    def _tells_checksum(self, data: bytes | Path) -> bool:
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        return size <= _IN_ONE_PUT and self._takes_checksums
+
+    @cached_property
+    def _takes_checksums(self) -> bool:
+        """Unless the configuration says that this store knows none."""
+        return str(self._fs.s3.meta.config.request_checksum_calculation) != "when_required"
+
+    def kept(self, key: str) -> Kept | None:
+        """By one HEAD; of an object that was put in parts S3 keeps another checksum, of theirs."""
+        found = self._tried(lambda: self._head(key, ChecksumMode="ENABLED"))
+        told = str(found.get("ChecksumSHA256") or "-")
+        return None if "-" in told else Kept(b64decode(told).hex(), int(found["ContentLength"]))
+
+    def written_at(self, key: str) -> float:
+        """By one HEAD; whole seconds."""
+        return float(self._tried(lambda: self._head(key))["LastModified"].timestamp())
+
     def delete(self, key: str) -> None:
         """S3 has nothing against one that is not there."""
         self._tried(lambda: self._fs.rm_file(self._path(key)))
@@ -169,10 +202,19 @@ class S3(Remote):
         )
         return got
 
-    def _head(self, key: str) -> Any:
+    def _head(self, key: str, **more: str) -> Any:
         bucket, name, _ = self._fs.split_path(self._path(key))
-        return self._fs.call_s3("head_object", Bucket=bucket, Key=name)
+        return self._fs.call_s3("head_object", Bucket=bucket, Key=name, **more)
 
 
 def _is_marker(key: str, size: int) -> bool:
     return size == 0 and (key == "" or key.endswith(_MARKER_ENDINGS))
+
+
+def _checksum(data: bytes | Path) -> dict[str, str]:
+    if isinstance(data, bytes):
+        digest = sha256_hex(data)
+    else:
+        with data.open("rb") as file:
+            digest, _ = sha256_of(file)
+    return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": b64encode(bytes.fromhex(digest)).decode()}

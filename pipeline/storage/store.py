@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol, runtime_checkable
 
 from pipeline.storage.base import Entry
 from pipeline.storage.entries import Entries
@@ -76,4 +76,30 @@ class Store(Protocol):
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Removes objects, in as few requests as the store can."""
+        ...
+
+
+class Kept(NamedTuple):
+    """What a store says of an object without giving it."""
+
+    sha256: str
+    """In hex, of the bytes that it took; it checked them as they came."""
+    size: int
+
+
+@runtime_checkable
+class KeepsChecksums(Protocol):
+    """A store, or results in one, that may keep the SHA-256 which came with an object."""
+
+    def kept(self, key: str) -> Kept | None:
+        """``None`` where it keeps none of this object; raises as ``entry`` does."""
+        ...
+
+
+@runtime_checkable
+class TellsTimes(Protocol):
+    """A store that tells when an object was written, by one clock for all of them."""
+
+    def written_at(self, key: str) -> float:
+        """Seconds since 1970; raises as ``entry`` does."""
         ...

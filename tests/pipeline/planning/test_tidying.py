@@ -1,5 +1,6 @@
 """Litter of killed runs: cleared by the next run where nobody holds it, and left where somebody does."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from pipeline import run
 from pipeline.ledger.attempts import Attempts
+from pipeline.ledger.lease import LEASE, Holder
 from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.run_record import BEGUN, RUN, RunRecord
 from pipeline.storage import scratch as scratches
@@ -54,6 +56,45 @@ def test_the_next_run_clears_what_a_killed_one_left_and_nothing_else(job, tmp_pa
     assert not opened.folder.exists(BEGUN)
     assert source.exists(), "an original, whatever it is called"
     assert named_alike.exists()
+
+
+def killed(opened) -> None:
+    """As a run is left that died a moment ago: begun, with a lease that nobody keeps alive."""
+    opened.folder.put(BEGUN, b"2026-01-01T00:00:00+00:00")
+    dead = dataclasses.replace(Holder.here(), process_started="long ago")
+    opened.folder.put(f"{LEASE}/000001.json", json.dumps(dataclasses.asdict(dead)).encode())
+
+
+def test_uncommitted_objects_of_sources_that_went_away_are_removed_by_the_run_after_a_kill(job, tmp_path):
+    complete(job, limit=1)
+    with run.open_run(job, run.Options(engine="local")) as opened:
+        run.plan(opened, run.Options(engine="local"))
+    alien, out = part(tmp_path / "out", "0001.png"), tmp_path / "out"
+    killed(opened)
+    (out / "0002.png").write_bytes(b"what the killed run wrote")
+    for number in range(3):
+        (tmp_path / "in" / f"000{number}.png").unlink()
+    photographs_in(tmp_path / "in" / "more", 1)
+    complete(job)
+    assert not (out / "0002.png").exists()
+    assert alien.read_bytes() == b"half", "written before that run began"
+    assert (out / "0000.png").exists(), "committed: it is a result, whatever became of its source"
+
+
+def test_what_a_killed_run_wrote_of_a_changed_source_is_written_again_and_overwritten_ones_stay(
+    job, tmp_path
+):
+    job = job.model_copy(update={"overwrite": True})
+    with run.open_run(job, run.Options(engine="local")) as opened:
+        run.plan(opened, run.Options(engine="local"))
+    killed(opened)
+    for number in range(2):
+        (tmp_path / "out" / f"000{number}.png").write_bytes(b"whose is it?")
+    (tmp_path / "in" / "0000.png").unlink()
+    (tmp_path / "in" / "0001.png").write_bytes((tmp_path / "in" / "0002.png").read_bytes())
+    complete(job)
+    assert (tmp_path / "out" / "0000.png").read_bytes() == b"whose is it?"
+    assert run.verify(opened).is_whole
 
 
 def test_a_run_after_one_that_ended_well_looks_for_nothing(job, tmp_path):

@@ -8,9 +8,12 @@ import s3fs
 
 from pipeline import run
 from pipeline.errors import StorageError
+from pipeline.hashing import sha256_hex
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan_files
+from pipeline.results.object_check import object_fault
 from pipeline.storage.folder import Folder
+from pipeline.storage.s3 import ExactS3
 from pipeline.worker.worker import Worker
 from tests.helpers import (
     benchmark,
@@ -52,6 +55,35 @@ def test_objects_of_every_key_are_put_listed_and_read(bucket):
     folder.delete("plain.png")
     assert not folder.exists("plain.png")
     folder.delete("plain.png")
+
+
+def test_the_checksum_that_came_with_an_object_is_kept_and_stands_for_reading_it(bucket, tmp_path):
+    folder, path = Folder(bucket), tmp_path / "file"
+    path.write_bytes(b"two")
+    folder.put("a", b"one")
+    folder.put_file("b", path)
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(folder.uri("c"), b"one")
+    assert folder.kept("a") == (sha256_hex(b"one"), 3)
+    assert folder.kept("b") == (sha256_hex(b"two"), 3)
+    assert folder.kept("c") is None, "whoever wrote it sent no SHA-256"
+    wanted = ("a", "b", "c", "gone")
+    for reads in (False, True):
+        faults = [object_fault(folder, key, sha256_hex(b"one"), 3, reads=reads) for key in wanted]
+        assert faults[::2] == [None, None]
+        assert faults[1] == "b: its SHA-256 is not that of the ledger"
+        assert faults[3] == "gone: the object is missing"
+
+
+def test_a_store_that_is_said_to_know_no_checksums_is_sent_none(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    ExactS3.clear_instance_cache()
+    folder = Folder(f"{bucket}/other")
+    try:
+        folder.put("a", b"one")
+        assert folder.kept("a") is None
+        assert object_fault(folder, "a", sha256_hex(b"one"), 3, reads=False) is None
+    finally:
+        ExactS3.clear_instance_cache()
 
 
 def test_the_version_is_the_content_so_that_an_upload_of_the_same_changes_nothing(bucket):
