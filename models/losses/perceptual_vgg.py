@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.backbones.state import load_convolutions, read_state
 
 CONVOLUTIONS = (2, 2, 4, 4, 4)
 """Convolutions before each pooling."""
@@ -67,20 +67,15 @@ class VGG19(nn.Module):
         return found
 
     def _load(self, path: Path) -> None:
-        state, wanted = _read(path), {}
-        for place, number in enumerate(_torchvision_numbers()[: len(self.convolutions)]):
-            for kind in ("weight", "bias"):
-                wanted[f"{place}.{kind}"] = state.get(f"features.{number}.{kind}")
-        if missing := [key for key, value in wanted.items() if value is None]:
-            raise ValueError(
-                f"{path}: not the weights of VGG19 in torchvision's layout, {len(missing)} of {len(wanted)} "
-                "tensors are missing (features.0.weight and so on)"
-            )
         try:
-            self.convolutions.load_state_dict(wanted)
-        except RuntimeError as error:
-            first = str(error).splitlines()[-1].strip()
-            raise ValueError(f"{path}: not the weights of VGG19: {first}") from None
+            state = read_state(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"perceptual: cannot read the VGG19 weights {path}: {error}") from error
+        try:
+            numbers = _torchvision_numbers()[: len(self.convolutions)]
+            load_convolutions(self.convolutions, numbers, state, "VGG19")
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
 
 def _convolutions() -> list[nn.Module]:
@@ -99,15 +94,3 @@ def _torchvision_numbers() -> list[int]:
         numbers += range(place, place + 2 * count, 2)
         place += 2 * count + 1
     return numbers
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors each fail in their own ways
-        raise ValueError(f"perceptual: cannot read the VGG19 weights {path}: {error}") from error
-    if not isinstance(state, dict):
-        raise ValueError(f"perceptual: {path} holds no state dict but a {type(state).__name__}")
-    return state

@@ -22,6 +22,7 @@ from pipeline.jobs.datasets import Radiometry as Radiometry
 from pipeline.jobs.operators import OperatorSpec as OperatorSpec
 from pipeline.jobs.specs import Degradation as Degradation
 from pipeline.jobs.specs import DegradationSpec as DegradationSpec
+from pipeline.jobs.specs import MetricWeights as MetricWeights
 from pipeline.jobs.specs import Restorer as Restorer
 from pipeline.jobs.specs import RestorerSpec as RestorerSpec
 from pipeline.jobs.stores import StoreSpec
@@ -109,7 +110,9 @@ class Job(Frozen):
     restorers: tuple[Restorer, ...] = ()
     """Names of the catalog, solvers, or weights. With references, none: the images are scored themselves."""
     metrics: tuple[str, ...] = ()
-    """Names from ``restora list metrics``."""
+    """Names from ``restora list metrics``, or ``module:attribute`` of an installed package."""
+    metric_weights: Mapping[str, MetricWeights] = {}
+    """Files of yours for those of the metrics that need some: ``lpips_alex``, ``lpips_vgg``, ``dists``."""
     per_band: tuple[str, ...] = ()
     """Those of the metrics that each band is to have alone as well, in the column ``M_bands``."""
     distances: tuple[str, ...] = ()

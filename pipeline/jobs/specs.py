@@ -19,6 +19,15 @@ class DegradationSpec(Frozen):
     """Applied in this order; ``None`` where ``name`` is a preset."""
 
 
+class MetricWeights(Frozen):
+    """Files of the user that a metric of the literature needs: none of them is shipped."""
+
+    backbone: str
+    """The network whose features are compared, in torchvision's layout: a path or any fsspec URL."""
+    heads: str
+    """The learned weights of its features, as the authors' package has them."""
+
+
 class RestorerSpec(BaseModel):
     """A restorer: from the catalog by name, a solver with its parameters, or a file of weights.
 

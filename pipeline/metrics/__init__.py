@@ -15,10 +15,12 @@ from pipeline.metrics.consistency import Consistency, ConsistencyWorstTile
 from pipeline.metrics.correctness import Hallucination, Improvement, Omission
 from pipeline.metrics.cpsnr import CorrectedPSNR
 from pipeline.metrics.cssim import CorrectedSSIM
+from pipeline.metrics.dists import DISTS, DISTSLite0
 from pipeline.metrics.enl import ENL
 from pipeline.metrics.ergas import ERGAS
 from pipeline.metrics.gmsd import GMSD
 from pipeline.metrics.haarpsi import HaarPSI
+from pipeline.metrics.lpips import LPIPSVGG, LPIPSAlex, LPIPSLite0
 from pipeline.metrics.mae import MAE
 from pipeline.metrics.ms_ssim import MSSSIM
 from pipeline.metrics.mse import MSE, NRMSE, RMSE
@@ -48,6 +50,11 @@ _ALL: tuple[Metric, ...] = (
     Bias(),
     GMSD(),
     HaarPSI(),
+    LPIPSLite0(),
+    LPIPSAlex(),
+    LPIPSVGG(),
+    DISTSLite0(),
+    DISTS(),
     UQI(),
     SAM(),
     ERGAS(),

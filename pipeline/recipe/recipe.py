@@ -27,11 +27,12 @@ from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.jobs.job import NO_RESTORER, Job, RestorerSpec
 from pipeline.metrics import METRICS
 from pipeline.metrics.bands import has_bands
-from pipeline.metrics.base import Metric, MetricInputs
+from pipeline.metrics.base import Metric
 from pipeline.privacy.datasets import fingerprints
 from pipeline.recipe.calibration import calibration_of
 from pipeline.recipe.conditions import check_conditions
 from pipeline.recipe.differences import finite
+from pipeline.recipe.metrics import build_metric, check_metric_weights
 from pipeline.recipe.plugins import Plugins, plugins_of
 from pipeline.recipe.uncertainty import check_uncertainty, uncertainty_identity
 from pipeline.recipe.weights import fetch_part, fetch_restorer
@@ -93,9 +94,10 @@ class Recipe:
             restorers=tuple(
                 _build_restorer(spec, f"restorers[{i}]", job) for i, spec in enumerate(job.restorers)
             ),
-            metrics={name: _metric(name, f"metrics[{i}]", job) for i, name in enumerate(job.metrics)},
+            metrics={name: build_metric(name, f"metrics[{i}]", job) for i, name in enumerate(job.metrics)},
             given=given_of(job),
         )
+        check_metric_weights(job)
         cards = [(each.name, each.restorer.card) for each in recipe.restorers]
         check_conditions(job, cards, recipe.given)
         _check_estimates(recipe)
@@ -228,23 +230,6 @@ def _try(look_up: Callable[[], T], where: str) -> T:
         return look_up()
     except ValueError as error:
         raise JobError(f"{where}: {error}") from error
-
-
-def _metric(name: str, where: str, job: Job) -> Metric:
-    if name in DISTANCES:
-        raise JobError(f'{where}: "{name}" is no score of one image; write distances = ["{name}"]')
-    if name not in METRICS:
-        raise JobError(f"{where}: {unknown('metric', name, METRICS)}")
-    metric = _try(lambda: METRICS.named(name), where)
-    if job.kind == "restore" and metric.protocol.pair.needs_reference:
-        others = (each for each, metric in METRICS.items() if not metric.protocol.pair.needs_reference)
-        raise JobError(
-            f'{where}: "{name}" needs a reference, which a restore run does not have; '
-            f'without one there are {", ".join(others)}; or use kind = "benchmark"'
-        )
-    if job.scores_only and metric.protocol.pair in (MetricInputs.INPUT, MetricInputs.BOTH):
-        raise JobError(f'{where}: "{name}" needs the input of a restorer, and there are none; leave it out')
-    return metric
 
 
 def _check_distances(job: Job) -> None:

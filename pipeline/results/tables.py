@@ -191,7 +191,7 @@ def _scores(path: Path, run: RunFolder) -> pa.Table:
 
 
 def _metadata(run: RunFolder) -> dict[str, Any]:
-    protocols = {name: dataclasses.asdict(METRICS[name].protocol) for name in run.job.metrics}
+    protocols = {name: dataclasses.asdict(each.protocol) for name, each in run.recipe.metrics.items()}
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": run.job.kind,

@@ -20,6 +20,7 @@ from pipeline.degradation.degradation import Degradation, build_degradation
 from pipeline.errors import JobError, describe
 from pipeline.hashing import seed_of
 from pipeline.metrics import METRICS
+from pipeline.metrics.features import NeedsWeights
 from pipeline.recipe.plugins import Plugins, origins
 from pipeline.recipe.weights import fetch
 from pipeline.training.recipe.recipe import TrainingRecipe
@@ -169,6 +170,8 @@ def _check_names(recipe: TrainingRecipe) -> None:
     for index, name in enumerate(recipe.validation.metrics):
         if name not in METRICS:
             raise JobError(f"validation.metrics[{index}]: {unknown('metric', name, METRICS)}")
+        if isinstance(metric := METRICS[name], NeedsWeights):
+            raise JobError(f'validation.metrics[{index}]: "{name}" takes files; use "{metric.instead}"')
     optimizers = {"optimizer": recipe.optimizer}
     if recipe.discriminator is not None:
         optimizers["discriminator.optimizer"] = recipe.discriminator.optimizer

@@ -15,6 +15,7 @@ from torch import Tensor
 from pipeline.metrics import METRICS, Metric
 from pipeline.metrics.accumulating import Accumulating
 from pipeline.metrics.base import MetricInputs
+from pipeline.metrics.features import FeatureMetric, NeedsWeights
 from pipeline.metrics.moments import local_moments, shared_mean
 from pipeline.metrics.page import page
 from pipeline.metrics.window import gaussian
@@ -23,7 +24,10 @@ from tests.metric_contract import noisy
 
 ROOT = Path(__file__).parents[3]
 SIZE = 200  # above the minimum of ms_ssim
-DEFINED_CHANNELS = {"psnr_y": (1, 3), "ssim_y": (1, 3), "sam": (3, 6)}
+GREY_OR_COLOUR = (1, 3)
+DEFINED_CHANNELS = dict.fromkeys(("psnr_y", "ssim_y", "lpips_lite0", "dists_lite0"), GREY_OR_COLOUR) | {
+    "sam": (3, 6)
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,11 @@ class WithInput:
         return self.metric(restored_BCHW, torch.cat([reference_BCHW, blurred(shown, 2.0)], dim=1), valid_B1HW)
 
 
-@pytest.fixture(params=METRICS)
+WITHOUT_FILES = [name for name in METRICS if not isinstance(METRICS[name], NeedsWeights)]
+"""The others are these with networks of the user: ``test_feature_metrics.py``."""
+
+
+@pytest.fixture(params=WITHOUT_FILES)
 def metric(request):
     found = METRICS[request.param]
     return WithInput(found) if found.protocol.pair is MetricInputs.BOTH else found
@@ -55,8 +63,9 @@ def photograph(channels: int = 3, batch: int = 1, size: int = SIZE) -> Tensor:
 
 
 def size_of(metric) -> int:
-    """Small where the best of many shifts is looked for."""
-    return 44 if metric.protocol.pair is MetricInputs.UNREGISTERED else SIZE
+    """Small where the best of many shifts is looked for, or a network looks."""
+    is_slow = metric.protocol.pair is MetricInputs.UNREGISTERED or isinstance(metric, FeatureMetric)
+    return 44 if is_slow else SIZE
 
 
 def channels_of(metric, candidates=(1, 3, 6)) -> list[int]:

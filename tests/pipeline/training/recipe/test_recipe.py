@@ -77,6 +77,10 @@ def test_wrong_fields_are_named_with_their_cure(override, message):
             'validation.metrics=["pnsr"]',
             r'validation.metrics\[0\]: unknown metric "pnsr"; did you mean "psnr"',
         ),
+        (
+            'validation.metrics=["dists"]',
+            r'validation.metrics\[0\]: "dists" takes files; use "dists_lite0"',
+        ),
         ('self_supervision="neighbor2neighbor"', "self_supervision: only for networks that do not enlarge"),
     ],
 )
