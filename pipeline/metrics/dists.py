@@ -109,7 +109,7 @@ class DISTS(NeedsWeights):
             network = VGG16(backbone, smooth_pool)
         except ValueError as error:
             raise ValueError(f"backbone: {error}") from None
-        return network, list(torch.split(weights_2K / weights_2K.sum(), widths, dim=1))
+        return network, list(torch.split(weights_2K / weights_2K.sum(), list(widths), dim=1))
 
     def layers(self, image_13HW: Tensor) -> list[Tensor]:
         """The image, and what the user's network makes of it."""

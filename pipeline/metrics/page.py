@@ -27,6 +27,9 @@ scenes that are restored in strips these scores are those of the whole image.
 best score of all small shifts, after a constant difference in brightness is taken off. They look at the
 whole image but for the margin of the shifts, whatever the `border` of other scores.
 
+`lpips_lite0` and `dists_lite0` need the extra `perceptual`; `lpips_alex`, `lpips_vgg` and `dists` files of
+yours, which a job names ([trust.md](trust.md#perception-beside-distortion)).
+
 The `volume_` scores take the channels of an image as the slices of one volume. Distances between sets
 of images stand at the end.
 

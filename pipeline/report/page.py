@@ -18,6 +18,7 @@ from pipeline.report.explained_image import ExplainedImage
 from pipeline.report.floors import floors_of
 from pipeline.report.groups import group_tables
 from pipeline.report.headline import headline
+from pipeline.report.planes import planes_of
 from pipeline.report.ranking import Ranking, by_place, rankings
 from pipeline.report.run_facts import QUARANTINE_SHOWN, fact_lines, quarantine, run_facts
 from pipeline.report.run_provenance import RunProvenance
@@ -74,6 +75,7 @@ def build_page(
             worst=_worst(table, ranked[:RANKINGS_SHOWN]),
             figures=figures,
             gains=gains,
+            planes=planes_of(summary, known),
             groups=group_tables(table, carried_in(facts.job), next(iter(known), None)),
             sheets=sheets,
             sheets_hidden=len(samples) - len(sheets),
