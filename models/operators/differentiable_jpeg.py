@@ -54,43 +54,52 @@ class DifferentiableJpeg(Checked):
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The decoded image, same shape."""
-        levels_BCHW = image_BCHW * 255
-        if image_BCHW.shape[1] != 3:
-            return (self._coded(levels_BCHW - 128, _LUMINANCE) + 128) / 255
-        to_ycbcr = image_BCHW.new_tensor(_TO_YCBCR)
-        ycbcr_BCHW = torch.einsum("kc,bchw->bkhw", to_ycbcr, levels_BCHW)
-        luma = self._coded(ycbcr_BCHW[:, :1] - 128, _LUMINANCE) + 128
-        chroma = self._chroma(ycbcr_BCHW[:, 1:])
-        ycbcr_BCHW = torch.cat([luma, chroma], dim=1)
-        rgb_BCHW = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(to_ycbcr), ycbcr_BCHW)
-        return rgb_BCHW.contiguous() / 255
+        return coded(image_BCHW, image_BCHW.new_tensor([self.quality]), self.subsampling)
 
-    def _chroma(self, chroma_B2HW: Tensor) -> Tensor:
-        if self.subsampling == "4:4:4":
-            return self._coded(chroma_B2HW, _CHROMINANCE)
-        height, width = chroma_B2HW.shape[2:]
-        even_B2HW = F.pad(chroma_B2HW, (0, width % 2, 0, height % 2), mode="replicate")
-        coded = self._coded(F.avg_pool2d(even_B2HW, 2), _CHROMINANCE)
-        enlarged = F.interpolate(coded, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return enlarged[..., :height, :width]
 
-    def _coded(self, planes_BCHW: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
-        """Planes through transform, quantisation and back, in blocks of 8 x 8."""
-        batch, channels, height, width = planes_BCHW.shape
-        padded = F.pad(planes_BCHW, (0, -width % 8, 0, -height % 8), mode="replicate")
-        rows, columns = padded.shape[2] // 8, padded.shape[3] // 8
-        blocks_N88 = padded.reshape(batch, channels, rows, 8, columns, 8).transpose(3, 4)
-        transform, step_88 = _cosines(padded), self._steps(padded, table)
-        coefficients_N88 = transform @ blocks_N88 @ transform.T / step_88
-        rounded_N88 = coefficients_N88.detach().round()
-        rounded_N88 = rounded_N88 + (coefficients_N88 - rounded_N88) ** 3
-        blocks_N88 = transform.T @ (rounded_N88 * step_88) @ transform
-        return blocks_N88.transpose(3, 4).reshape(padded.shape)[..., :height, :width]
+def coded(image_BCHW: Tensor, quality_B: Tensor, subsampling: str) -> Tensor:
+    """Each image in a quality of its own; one quality serves all."""
+    levels_BCHW = image_BCHW * 255
+    luma, chroma = (_steps(image_BCHW, quality_B, table) for table in (_LUMINANCE, _CHROMINANCE))
+    if image_BCHW.shape[1] != 3:
+        return (_quantised(levels_BCHW - 128, luma) + 128) / 255
+    to_ycbcr = image_BCHW.new_tensor(_TO_YCBCR)
+    ycbcr_BCHW = torch.einsum("kc,bchw->bkhw", to_ycbcr, levels_BCHW)
+    luma_B1HW = _quantised(ycbcr_BCHW[:, :1] - 128, luma) + 128
+    ycbcr_BCHW = torch.cat([luma_B1HW, _chroma(ycbcr_BCHW[:, 1:], chroma, subsampling)], dim=1)
+    rgb_BCHW = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(to_ycbcr), ycbcr_BCHW)
+    return rgb_BCHW.contiguous() / 255
 
-    def _steps(self, like: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
-        """libjpeg's scaling of the tables by quality."""
-        percent = 5000 / self.quality if self.quality < 50 else 200 - 2 * self.quality
-        return ((like.new_tensor(table) * percent + 50) / 100).floor().clamp(1, 255)
+
+def _chroma(chroma_B2HW: Tensor, steps: Tensor, subsampling: str) -> Tensor:
+    if subsampling == "4:4:4":
+        return _quantised(chroma_B2HW, steps)
+    height, width = chroma_B2HW.shape[2:]
+    even_B2HW = F.pad(chroma_B2HW, (0, width % 2, 0, height % 2), mode="replicate")
+    coded_B2hw = _quantised(F.avg_pool2d(even_B2HW, 2), steps)
+    enlarged = F.interpolate(coded_B2hw, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return enlarged[..., :height, :width]
+
+
+def _quantised(planes_BCHW: Tensor, steps: Tensor) -> Tensor:
+    """Planes through transform, quantisation and back, in blocks of 8 x 8."""
+    batch, channels, height, width = planes_BCHW.shape
+    padded = F.pad(planes_BCHW, (0, -width % 8, 0, -height % 8), mode="replicate")
+    rows, columns = padded.shape[2] // 8, padded.shape[3] // 8
+    blocks_N88 = padded.reshape(batch, channels, rows, 8, columns, 8).transpose(3, 4)
+    transform = _cosines(padded)
+    coefficients_N88 = transform @ blocks_N88 @ transform.T / steps
+    rounded_N88 = coefficients_N88.detach().round()
+    rounded_N88 = rounded_N88 + (coefficients_N88 - rounded_N88) ** 3
+    blocks_N88 = transform.T @ (rounded_N88 * steps) @ transform
+    return blocks_N88.transpose(3, 4).reshape(padded.shape)[..., :height, :width]
+
+
+def _steps(like: Tensor, quality_B: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+    """libjpeg's scaling of the tables by quality: B1 1 1 88, for blocks of B C rows columns 88."""
+    percent_B = torch.where(quality_B < 50, 5000 / quality_B, 200 - 2 * quality_B)
+    percent = percent_B[:, None, None, None, None, None]
+    return ((like.new_tensor(table) * percent + 50) / 100).floor().clamp(1, 255)
 
 
 def _cosines(like: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Degradation:
     def scale(self) -> int:
         """How many times smaller the degraded image is."""
         scale = 1
-        for operator in self._draw(random.Random(0)):
+        for operator in self.drawn(0):
             scale *= int(getattr(operator, "scale", 1))
         return scale
 
@@ -75,7 +75,7 @@ class Degradation:
         parameters: list[dict[str, Any]] = []
         linear: list[LinearOperator] = []
         steps: list[Drawn] = []
-        drawn = self._draw(random.Random(seed))
+        drawn = self.drawn(seed)
         frames_TCHW: Tensor | None = None
         for index, (spec, operator) in enumerate(zip(self.operators, drawn, strict=True)):
             height, width = image_1CHW.shape[-2:]
@@ -106,7 +106,9 @@ class Degradation:
         )
         return Degraded(image_1CHW, parameters, condition, Replay.of(steps))
 
-    def _draw(self, rng: random.Random) -> list[Operator]:
+    def drawn(self, seed: int) -> list[Operator]:
+        """The operators of one image, their ranges drawn from its seed."""
+        rng = random.Random(seed)
         return [
             # In order of name: the recipe does not know in which order a job wrote them.
             _build(spec.op, {n: _drawn(v, rng) for n, v in sorted(spec.parameters.items())})
