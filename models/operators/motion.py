@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import cmath
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from models.operators.blur import KernelBlur
@@ -55,22 +58,52 @@ class MotionBlur(Checked):
     def _path(self, rng: Generator) -> Tensor:
         """Points (N, 2) of the open shutter, x and y in pixels."""
         step = self.length / (STEPS - 1)
-        pull, jerk, shake, angle = torch.rand(4, generator=rng, device=rng.device).tolist()
-        pull, jerk, shake = 0.7 * pull, 0.2 * jerk * self.shake, 10 * shake
-        uniform_N2 = torch.rand(STEPS - 1, 2, generator=rng, device=rng.device).tolist()
-        normal_N2 = torch.randn(STEPS - 1, 2, generator=rng, device=rng.device).tolist()
-        velocity, position = cmath.rect(step, 2 * math.pi * angle), 0j
+        velocity, pull, noise_N, kick_N = self._forces(rng)
+        position = 0j
         points = [position]
-        for (chance, turn), (shake_x, shake_y) in zip(uniform_N2, normal_N2, strict=True):
-            push = self.shake * (shake * complex(shake_x, shake_y) - pull * position) * step
-            if chance < jerk:
-                push += 2 * velocity * cmath.exp(1j * (math.pi + turn - 0.5))
-            velocity += push
+        for noise, kick in zip(noise_N.tolist(), kick_N.tolist(), strict=True):
+            velocity += self.shake * (noise - pull * position) * step + kick * velocity
             velocity *= step / max(abs(velocity), 1e-12)
             position += velocity
             points.append(position)
-        open_shutter = points[: max(1, round(self.exposure * STEPS))]
-        return torch.tensor([[point.real, point.imag] for point in open_shutter], dtype=torch.float64)
+        return self._open_shutter(np.array(points))
+
+    def _forces(
+        self, rng: Generator
+    ) -> tuple[complex, float, NDArray[np.complex128], NDArray[np.complex128]]:
+        """The first velocity, the pull to the start, and at each step the shake and the jerk's factor."""
+        pull, jerk, shake, angle = torch.rand(4, generator=rng, device=rng.device).tolist()
+        pull, jerk, shake = 0.7 * pull, 0.2 * jerk * self.shake, 10 * shake
+        uniform_N2 = torch.rand(STEPS - 1, 2, generator=rng, device=rng.device).cpu().double().numpy()
+        normal_N2 = torch.randn(STEPS - 1, 2, generator=rng, device=rng.device).cpu().double().numpy()
+        kick_N = np.zeros(STEPS - 1, np.complex128)
+        for place in np.flatnonzero(uniform_N2[:, 0] < jerk):
+            kick_N[place] = 2 * cmath.exp(1j * (math.pi + uniform_N2[place, 1] - 0.5))
+        velocity = cmath.rect(self.length / (STEPS - 1), 2 * math.pi * angle)
+        return velocity, pull, shake * (normal_N2 @ (1, 1j)), kick_N
+
+    def _open_shutter(self, points_N: NDArray[np.complex128]) -> Tensor:
+        seen_N = points_N[: max(1, round(self.exposure * STEPS))]
+        return torch.from_numpy(np.stack([seen_N.real, seen_N.imag], axis=1))
+
+
+def drawn_kernels(blurs: Sequence[MotionBlur], generators: Sequence[Generator]) -> list[Tensor]:
+    """KK float64 each: what ``drawn`` lays on the grid, of many blurs at once, which share the steps."""
+    forces = [blur._forces(rng) for blur, rng in zip(blurs, generators, strict=True)]
+    velocity_B, pull_B = (np.array(each) for each in list(zip(*forces, strict=True))[:2])
+    noise_NB, kick_NB = (np.stack([each[place] for each in forces], axis=1) for place in (2, 3))
+    step_B = np.array([blur.length for blur in blurs]) / (STEPS - 1)
+    strength_B = np.array([blur.shake for blur in blurs])
+    points_NB = np.zeros((STEPS, len(blurs)), np.complex128)
+    for place in range(1, STEPS):
+        drift_B = noise_NB[place - 1] - pull_B * points_NB[place - 1]
+        velocity_B = velocity_B + (strength_B * drift_B * step_B + kick_NB[place - 1] * velocity_B)
+        velocity_B *= step_B / np.maximum(np.abs(velocity_B), 1e-12)
+        points_NB[place] = points_NB[place - 1] + velocity_B
+    return [
+        _laid_on_grid(blur._open_shutter(points_N), blur.side)
+        for blur, points_N in zip(blurs, points_NB.T, strict=True)
+    ]
 
 
 def _laid_on_grid(points_N2: Tensor, side: int) -> Tensor:

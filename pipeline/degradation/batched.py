@@ -5,15 +5,13 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from models.contract import Condition
-from models.operators.base import Operator
 from models.operators.batched import Batch, CounterDraws, Draws, HostDraws, degrade
 from models.operators.batched.hiding import draw_masks
 from pipeline.degradation.degradation import Degradation
@@ -41,52 +39,54 @@ def degrade_batch(
     With ``host_draws`` it is, up to rounding, what ``degradation(image, seed)`` makes of each. The condition
     holds noise levels, and masks where every image has one; no operators, for they differ.
     """
-    made: dict[int, _Sample] = {}
-    for number, degradation in enumerate(degradations):
-        chosen = [index for index, seed in enumerate(seeds) if seed % len(degradations) == number]
-        samples = [_Sample(image_BCHW[index : index + 1]) for index in chosen]
-        _run(degradation, samples, [seeds[index] for index in chosen], draws_of)
-        made |= zip(chosen, samples, strict=True)
-    ordered = [made[index] for index in range(len(seeds))]
-    levels = [math.sqrt(each.noise_variance) for each in ordered]
-    masks = [each.mask_11HW for each in ordered if each.mask_11HW is not None]
-    condition = Condition(
+    parts = [
+        (degradation, [index for index, seed in enumerate(seeds) if seed % len(degradations) == number])
+        for number, degradation in enumerate(degradations)
+    ]
+    done = [
+        (chosen, _run(degradation, _taken(image_BCHW, chosen), [seeds[index] for index in chosen], draws_of))
+        for degradation, chosen in parts
+        if chosen
+    ]
+    order = torch.tensor([index for chosen, _ in done for index in chosen]).argsort().tolist()
+    levels = [level for _, part in done for level in part.levels]
+    masks = [part.mask_B1HW for _, part in done if part.mask_B1HW is not None]
+    return _joined([part.image_BCHW for _, part in done], order), Condition(
         scale=degradations[0].scale,
-        noise_level_B=torch.tensor(levels).to(image_BCHW.device) if any(levels) else None,
-        mask_B1HW=torch.cat(masks) if len(masks) == len(ordered) else None,
+        noise_level_B=torch.tensor(levels)[order].to(image_BCHW.device) if any(levels) else None,
+        mask_B1HW=_joined(masks, order) if len(masks) == len(done) else None,
     )
-    return torch.cat([each.image_1CHW for each in ordered]), condition
 
 
-class _Sample:
-    """An image on its way through a degradation."""
+@dataclass(frozen=True)
+class _Part:
+    """The images of one degradation, degraded."""
 
-    def __init__(self, image_1CHW: Tensor) -> None:
-        self.image_1CHW = image_1CHW
-        self.noise_variance = 0.0
-        self.mask_11HW: Tensor | None = None
+    image_BCHW: Tensor
+    levels: list[float]
+    mask_B1HW: Tensor | None
 
 
-def _run(
-    degradation: Degradation, samples: Sequence[_Sample], seeds: Sequence[int], draws_of: MakeDraws
-) -> None:
+def _run(degradation: Degradation, image_BCHW: Tensor, seeds: Sequence[int], draws_of: MakeDraws) -> _Part:
     chains = [degradation.drawn(seed) for seed in seeds]
+    batch, mask_B1HW, variances = Batch.of(image_BCHW), None, [0.0] * len(seeds)
     for index in range(len(degradation.operators)):
         # Each operator of each sample begins anew, as it does for an image alone.
-        fresh = [seed_of(str(seed), str(index)) for seed in seeds]
+        draws = draws_of([seed_of(str(seed), str(index)) for seed in seeds])
         operators = [chain[index] for chain in chains]
-        images = [each.image_1CHW for each in samples]
-        if operators and hasattr(operators[0], "mask"):
-            _hide(operators, samples, draws_of(fresh))
+        if hasattr(operators[0], "mask"):
+            mask_B1HW = draw_masks(operators, batch, draws)
+            batch = batch.with_pixels(batch.image_BCHW * mask_B1HW)
         else:
-            for sample, made in zip(samples, degrade(operators, images, draws_of(fresh)), strict=True):
-                sample.image_1CHW = made
-        for sample, operator in zip(samples, operators, strict=True):
-            sample.noise_variance += float(getattr(operator, "noise_level", 0.0)) ** 2
+            batch = degrade(operators, batch, draws)
+        levels = [float(getattr(operator, "noise_level", 0.0)) for operator in operators]
+        variances = [sum_ + level**2 for sum_, level in zip(variances, levels, strict=True)]
+    return _Part(batch.image_BCHW, [variance**0.5 for variance in variances], mask_B1HW)
 
 
-def _hide(operators: Sequence[Operator], samples: Sequence[_Sample], draws: Draws) -> None:
-    known: Sequence[Any] = draw_masks(operators, Batch.joined([each.image_1CHW for each in samples]), draws)
-    for sample, mask_1HW in zip(samples, known, strict=True):
-        sample.mask_11HW = mask_1HW[None]
-        sample.image_1CHW = sample.image_1CHW * sample.mask_11HW
+def _taken(image_BCHW: Tensor, chosen: Sequence[int]) -> Tensor:
+    return image_BCHW if len(chosen) == len(image_BCHW) else image_BCHW[list(chosen)]
+
+
+def _joined(parts: Sequence[Tensor], order: Sequence[int]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))[list(order)]

@@ -10,6 +10,7 @@ import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -50,7 +51,7 @@ class Degradation:
     name: str
     operators: tuple[OperatorSpec, ...]
 
-    @property
+    @cached_property
     def scale(self) -> int:
         """How many times smaller the degraded image is."""
         scale = 1
@@ -108,12 +109,21 @@ class Degradation:
 
     def drawn(self, seed: int) -> list[Operator]:
         """The operators of one image, their ranges drawn from its seed."""
+        if self._unchanging is not None:
+            return self._unchanging
         rng = random.Random(seed)
         return [
             # In order of name: the recipe does not know in which order a job wrote them.
             _build(spec.op, {n: _drawn(v, rng) for n, v in sorted(spec.parameters.items())})
             for spec in self.operators
         ]
+
+    @cached_property
+    def _unchanging(self) -> list[Operator] | None:
+        """The operators where none has a range: the same for every image."""
+        if any(_is_range(value) for spec in self.operators for value in spec.parameters.values()):
+            return None
+        return [_build(spec.op, spec.parameters) for spec in self.operators]
 
 
 def _each_frame(operator: Operator, frames_TCHW: Tensor, seed: int, index: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Operators on whole batches, each image with parameters and draws of its own: for training on a device.
 
-``degrade(operators, images, draws)`` is, with ``HostDraws``, what each operator makes of its image alone, up to
-rounding. Adding one: a form here, a line in ``FORMS``; an operator without one is called image by image.
+``degrade(operators, batch, draws)`` is, with ``HostDraws``, what each operator makes of its image alone, up
+to rounding. Adding one: a form here, a line in ``FORMS``; an operator without one is called image by image.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any
-
-from torch import Tensor
 
 from models.operators.base import Operator
 from models.operators.batched import chains, compressing, convolving, hiding, noising, resampling, whole
@@ -37,20 +35,23 @@ class Form:
     """Whether images of several sizes may."""
 
 
-def degrade(operators: Sequence[Operator], images: Sequence[Tensor], draws: Draws) -> list[Tensor]:
-    """Each image 1CHW by its operator; the results 1CHW in the same order."""
+def degrade(operators: Sequence[Operator], batch: Batch, draws: Draws) -> Batch:
+    """Each image by its own operator."""
     groups: dict[Hashable, list[int]] = {}
-    for index, (operator, image_1CHW) in enumerate(zip(operators, images, strict=True)):
+    for index, (operator, size) in enumerate(zip(operators, batch.sizes, strict=True)):
         form = FORMS.get(operator.name, _EACH)
-        size = None if form.any_size else tuple(image_1CHW.shape[2:])
-        groups.setdefault((operator.name, form.groups(operator), size), []).append(index)
-    made: dict[int, Tensor] = {}
+        key = (operator.name, form.groups(operator), None if form.any_size else size)
+        groups.setdefault(key, []).append(index)
+    if len(groups) == 1:
+        return FORMS.get(operators[0].name, _EACH).apply(operators, batch, draws)
+    images = batch.images()
     for chosen in groups.values():
         some = [operators[index] for index in chosen]
-        form = FORMS.get(some[0].name, _EACH)
-        batch = form.apply(some, Batch.joined([images[index] for index in chosen]), draws.select(chosen))
-        made |= zip(chosen, batch.images(), strict=True)
-    return [made[index] for index in range(len(operators))]
+        part = Batch.joined([images[index] for index in chosen])
+        made = FORMS.get(some[0].name, _EACH).apply(some, part, draws.select(chosen))
+        for index, image_1CHW in zip(chosen, made.images(), strict=True):
+            images[index] = image_1CHW
+    return Batch.joined(images)
 
 
 _EACH = Form(whole.one_by_one)
@@ -69,7 +70,7 @@ FORMS: dict[str, Form] = {
         ("anisotropic_gaussian_blur", "generalised_gaussian_blur", "plateau_blur", "sinc", "defocus"), _BLUR
     ),
     "kernel_blur": _BLUR,
-    "motion_blur": Form(convolving.blur),
+    "motion_blur": Form(convolving.shake),
     "gaussian_noise": Form(noising.add_gaussian, attrgetter("grey")),
     "correlated_noise": Form(noising.add_correlated),
     "poisson_noise": Form(noising.add_poisson, attrgetter("grey")),
@@ -89,6 +90,6 @@ FORMS: dict[str, Form] = {
     "real_esrgan": _CHAIN,
     "bsrgan": _CHAIN,
 }
-"""Operator -> form. Those that are left out (of magnetic resonance, ``tomography_noise``, ``burst``) go one by one."""
+"""Operator -> form. Those left out (of magnetic resonance, ``tomography_noise``, ``burst``) go one by one."""
 
 __all__ = ["FORMS", "Batch", "CounterDraws", "Draws", "Form", "HostDraws", "degrade"]

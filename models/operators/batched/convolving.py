@@ -14,19 +14,27 @@ from torch import Tensor
 
 from models.operators.batched.batch import Batch
 from models.operators.batched.draws import Draws
-from models.operators.batched.whole import one_by_one
+from models.operators.batched.whole import is_slower_together, one_by_one
 from models.operators.convolution import fast_length, require_kernel_fits
+from models.operators.motion import drawn_kernels
 
 
 def blur(operators: Sequence[Any], batch: Batch, draws: Draws) -> Batch:
-    """Of one ``border``; kernels that are drawn are drawn from each sample's generator."""
-    if getattr(operators[0], "border", "symmetric") == "circular":
-        return one_by_one(operators, batch, draws)  # the canvas is the image itself: no two sizes share one
-    fixed = [
-        each.drawn(draws.generator(index)) if hasattr(each, "drawn") else each
-        for index, each in enumerate(operators)
-    ]
-    kernels = [each.kernel() for each in fixed]
+    """Of one ``border``."""
+    # With circular borders the canvas is the image itself: no two sizes share one.
+    if operators[0].border == "circular" or is_slower_together(batch):
+        return one_by_one(operators, batch, draws)
+    return blurred(operators, [each.kernel() for each in operators], batch)
+
+
+def shake(operators: Sequence[Any], batch: Batch, draws: Draws) -> Batch:
+    """Paths are drawn from each sample's generator."""
+    generators = [draws.generator(index) for index in range(len(operators))]
+    return blurred(operators, drawn_kernels(operators, generators), batch)
+
+
+def blurred(operators: Sequence[Any], kernels: Sequence[Tensor], batch: Batch) -> Batch:
+    """By Fourier transforms of one canvas, whatever the device."""
     for operator, kernel_KK, size in zip(operators, kernels, batch.sizes, strict=True):
         require_kernel_fits(operator.name, len(kernel_KK), *size)
     radius = max(len(each) for each in kernels) // 2

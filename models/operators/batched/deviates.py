@@ -1,4 +1,4 @@
-"""Deviates out of counter-based words, the same number of kernels whatever the values: no rejection waits for a device.
+"""Deviates out of counter-based words: as many kernels whatever the values, so nobody waits for a device.
 
 Shapes: N any, that of the words.
 """
@@ -33,8 +33,6 @@ def normal_deviates(words: Words) -> Tensor:
 def poisson_deviates(mean: Tensor, source: Source) -> Tensor:
     """Counts, float64; ``mean`` is float64 and not negative."""
     few = _by_inversion(mean.clamp_max(_FEW), unit(source(0)[0]))
-    if not bool((mean >= _FEW).any()):
-        return few
     return torch.where(mean < _FEW, few, _by_transformed_rejection(mean.clamp_min(_FEW), source))
 
 

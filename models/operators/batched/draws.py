@@ -1,8 +1,8 @@
 """Where a batch's random numbers come from: each sample has draws of its own, whatever batch it is in.
 
-Parameters (kernels, masks, chains) come from a generator of the sample on the CPU. Values of pixels come from it
-too (``HostDraws``), and are then those that the sample alone would draw; or from the counter-based generator on the
-device of the images (``CounterDraws``): the same distributions, other numbers, nothing crosses the bus.
+Parameters (kernels, masks, chains) come from a generator of the sample on the CPU. Values of pixels come from
+it too (``HostDraws``), and are then those that the sample alone would draw; or by counters, on the device of
+the images (``CounterDraws``): the same distributions, other numbers, and nothing crosses the bus.
 
 Shapes: B batch, C channels, H and W height and width.
 """
@@ -65,37 +65,42 @@ class HostDraws:
 
     def normal(self, batch: Batch) -> Tensor:
         """Standard normal."""
-        return self._each(batch, lambda image, rng: torch.randn(image.shape, generator=rng))
+        return self._each(batch, torch.randn)
 
     def uniform(self, batch: Batch) -> Tensor:
         """In [0, 1)."""
-        return self._each(batch, lambda image, rng: torch.rand(image.shape, generator=rng))
+        return self._each(batch, torch.rand)
 
     def poisson(self, rates: Batch) -> Tensor:
         """Counts with these non-negative means."""
-        on_host = Batch(rates.image_BCHW.cpu().float(), rates.sizes)
-        drawn = self._each(on_host, lambda rate, rng: torch.poisson(rate, generator=rng))
-        return drawn.to(rates.image_BCHW)
+        own = iter(Batch(rates.image_BCHW.cpu().float(), rates.sizes).images())
+
+        def drawn(shape: Sequence[int], generator: Generator) -> Tensor:
+            return torch.poisson(next(own)[0], generator=generator)
+
+        return self._each(rates, drawn)
 
     def gamma(self, batch: Batch, shapes: Sequence[float]) -> Tensor:
         """Of each sample's shape parameter."""
-        left = iter(shapes)
+        own = iter(shapes)
 
-        def drawn(image_1CHW: Tensor, rng: Generator) -> Tensor:
-            return torch._standard_gamma(torch.full(image_1CHW.shape, float(next(left))), generator=rng)
+        def drawn(shape: Sequence[int], generator: Generator) -> Tensor:
+            return torch._standard_gamma(torch.full(tuple(shape), float(next(own))), generator=generator)
 
         return self._each(batch, drawn)
 
-    def _each(self, batch: Batch, draw: Callable[[Tensor, Generator], Tensor]) -> Tensor:
-        values = [
-            draw(image_1CHW, rng) for image_1CHW, rng in zip(batch.images(), self._generators, strict=True)
-        ]
-        return Batch.joined(values).image_BCHW.to(batch.image_BCHW)
+    def _each(self, batch: Batch, draw: Callable[..., Tensor]) -> Tensor:
+        channels = batch.image_BCHW.shape[1]
+        field_BCHW = torch.zeros(batch.image_BCHW.shape)
+        for own_CHW, (height, width), generator in zip(
+            field_BCHW, batch.sizes, self._generators, strict=True
+        ):
+            own_CHW[:, :height, :width] = draw((channels, height, width), generator=generator)
+        return field_BCHW.to(batch.image_BCHW)
 
 
 class CounterDraws:
-    """By Philox on the images' device: a value is a function of the sample's seed, its how-manieth field of values
-    this is, and the pixel."""
+    """By Philox on the images' device: a value is a function of its sample's seed, field and pixel."""
 
     def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
         self._samples = [_Sample(seed) for seed in seeds]

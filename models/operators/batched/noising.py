@@ -37,9 +37,7 @@ def add_correlated(operators: Sequence[Any], batch: Batch, draws: Draws) -> Batc
         rng = draws.generator(index)
         shares_C = torch.rand(channels, generator=rng)
         roots.append(torch.linalg.qr(torch.randn(channels, channels, generator=rng)).Q * shares_C.sqrt())
-    mixed_BCHW = torch.einsum(
-        "bkc,bchw->bkhw", torch.stack(roots).to(batch.image_BCHW), draws.normal(batch)
-    )
+    mixed_BCHW = torch.einsum("bkc,bchw->bkhw", torch.stack(roots).to(batch.image_BCHW), draws.normal(batch))
     sigma_B111 = batch.column(fields(operators, "sigma")) / LEVELS
     return batch.with_pixels(batch.image_BCHW + sigma_B111 * mixed_BCHW)
 

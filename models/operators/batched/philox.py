@@ -1,6 +1,6 @@
 """Philox4x32-10, random numbers by counter (Salmon et al., SC 2011), in integer arithmetic of torch.
 
-The same words on every device, whatever else is drawn, in whatever order: a word is a function of key and counter.
+The same words on every device, whatever else is drawn, in any order: a word follows from key and counter.
 
 Shapes: the counters' own, N.
 """

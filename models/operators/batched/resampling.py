@@ -15,11 +15,19 @@ from torch import Tensor
 from models.operators.banded import BandedMatrix, Separable
 from models.operators.batched.batch import Batch
 from models.operators.batched.draws import Draws
+from models.operators.batched.whole import is_slower_together, one_by_one
 from models.operators.parameters import ROUNDINGS
 
 
 def resample(operators: Sequence[Any], batch: Batch, draws: Draws) -> Batch:
     """Operators of one rounding (``grid``); those that round do so after either pass, the height's first."""
+    if is_slower_together(batch):
+        return one_by_one(operators, batch, draws)
+    return multiplied(operators, batch)
+
+
+def multiplied(operators: Sequence[Any], batch: Batch) -> Batch:
+    """By dense matrices, whatever the device."""
     matrices = [
         _matrices(operator, batch.image_BCHW.shape[1], *size)
         for operator, size in zip(operators, batch.sizes, strict=True)

@@ -21,6 +21,11 @@ def one_by_one(operators: Sequence[Any], batch: Batch, draws: Draws) -> Batch:
     )
 
 
+def is_slower_together(batch: Batch) -> bool:
+    """On a CPU a canvas of the largest image costs more than a call each; a device wants few large ones."""
+    return batch.image_BCHW.device.type == "cpu" and not batch.is_uniform
+
+
 def on_host(operators: Sequence[Any], batch: Batch, draws: Draws) -> Batch:
     """One by one on the CPU, for codecs that run nowhere else: the batch crosses the bus once either way."""
     there = Batch(batch.image_BCHW.cpu(), batch.sizes)

@@ -93,9 +93,7 @@ class Samples:
         if degraded_BCHW is not None:
             condition = Condition(scale=target_BCHW.shape[-1] // degraded_BCHW.shape[-1])
         else:
-            degraded_BCHW, condition = degrade_batch(
-                self._degradations, target_BCHW, seeds, self._draws_of
-            )
+            degraded_BCHW, condition = degrade_batch(self._degradations, target_BCHW, seeds, self._draws_of)
         if self._recipe.self_supervision == "neighbor2neighbor":
             first_BChw, second_BChw = draw_neighbor_pair(degraded_BCHW, seeds)
             return Example(first_BChw, second_BChw, condition)
