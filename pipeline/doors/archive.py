@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
@@ -53,4 +53,13 @@ class Archive(Protocol):
 
     def entry(self, at: str) -> Entry:
         """The image as it is now; its ``version`` is empty where it could differ from the listing's."""
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """An archive that knows the size of an image before anything of it is read."""
+
+    def measure(self, at: str) -> tuple[int, int, int]:
+        """Its rows, its columns, and how many samples are in memory at once while it is read."""
         ...

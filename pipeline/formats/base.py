@@ -23,6 +23,9 @@ ALPHA_PLACE = "tiff_alpha"
 GAIN_MAP_LEFT = "gain_map_left"
 """Metadata entry: True where a gain map stood beside the image, which is its base without it."""
 
+_MOST_SAMPLES_A_PIXEL = 16
+"""Of an image with as many pixels as the limit allows; smaller ones may have more bands."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -40,6 +43,20 @@ class Limits:
                 "TOO_LARGE",
                 f"{width} x {height} pixels are more than the limit of {self.max_pixels}; raise max_pixels",
             )
+
+    def check_block(self, height: int, width: int, samples: int) -> None:
+        """Refuses with ``TOO_LARGE`` a part of an array that takes more memory than an image may."""
+        self.check(height, width)
+        if samples > self.max_samples:
+            raise ImageError(
+                "TOO_LARGE",
+                f"{samples} samples are more than the limit of {self.max_samples}; raise max_pixels",
+            )
+
+    @property
+    def max_samples(self) -> int:
+        """Height times width times bands."""
+        return _MOST_SAMPLES_A_PIXEL * self.max_pixels
 
 
 class Format(Protocol):

@@ -83,7 +83,7 @@ class Limits(Frozen):
     """The same for GeoTIFFs that are restored strip by strip: see ``resources.scene_pixels``."""
     decode_seconds: Annotated[float, Field(gt=0)] = 120.0
     """How long decoding may take of what is decoded in a process of its own: compressed DICOM, whose
-    libraries may crash or hang; ``TIMED_OUT`` after that."""
+    libraries may crash or hang; and of a strip of a scene, in seconds of a core. ``TIMED_OUT`` after that."""
 
 
 class Job(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -42,7 +43,10 @@ class SceneOpener:
         listed = self.locator.identify(source.dataset, now)
         if now.size != source.size or (now.version and listed.source_id != source.source_id):
             raise ImageError("CHANGED", "another object than the one that was listed; run the job again")
-        return Scene(*place, Limits(self.job.limits.max_scene_pixels))
+        limits = self.job.limits
+        is_strip = unit.strip is not None and not unit.strip.is_assembly
+        seconds = limits.decode_seconds if is_strip else inf  # to assemble takes longer, the larger it is
+        return Scene(*place, Limits(limits.max_scene_pixels), seconds)
 
     def radiometry(self, unit: Unit) -> Radiometry | None:
         """As the job says it for the dataset."""

@@ -9,6 +9,7 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import IO, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from pipeline.formats.raster import header_of as raster_header_of
 from pipeline.formats.tiff.segments import SegmentCheck
 from pipeline.imaging.image import Image, Metadata
 from pipeline.quarantine import read_failure
+from pipeline.scenes.decoding_clock import DecodingClock
 from pipeline.scenes.geometry import Range
 from pipeline.scenes.whole_file import digest_of_whole
 from pipeline.storage.folder import Folder
@@ -73,9 +75,13 @@ class Group:
 class Scene:
     """A GeoTIFF, JPEG 2000 or NITF file whose header is known; ``groups`` reads its rows."""
 
-    def __init__(self, folder: Folder, key: str, limits: Limits) -> None:
-        """Reads the header. Raises ``ImageError`` as decoding the whole file does, and for the store."""
+    def __init__(self, folder: Folder, key: str, limits: Limits, seconds: float = inf) -> None:
+        """Reads the header. Raises ``ImageError`` as decoding the whole file does, and for the store.
+
+        ``seconds``: of a core, that decoding all that is asked of it may take.
+        """
         self._folder, self._key, self._limits = folder, key, limits
+        self._clock = DecodingClock(seconds)
         with self._failures(), folder.open(key) as file:
             data = FileBytes(file)
             self.bytes = len(data)
@@ -126,8 +132,9 @@ class Scene:
         return self.image([group], rows, (0, columns[1] - columns[0]))
 
     def _group(self, raster: Any, rows: Range, columns: Range) -> Group:
-        mask_HW = read_mask(raster, rows, columns) if self.has_mask else None
-        return Group(rows[0], read_part(raster, rows, columns), mask_HW)
+        with self._clock.running():
+            mask_HW = read_mask(raster, rows, columns) if self.has_mask else None
+            return Group(rows[0], read_part(raster, rows, columns), mask_HW)
 
     def mask(self, groups: Sequence[Group], rows: Range, columns: Range) -> NDArray[np.bool_] | None:
         """The file's own mask of a rectangle, HW; ``None`` where it has none."""

@@ -6,16 +6,15 @@ from a URL. A PUT of an object is atomic by itself.
 
 from __future__ import annotations
 
+import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from glob import has_magic
 from inspect import signature
-from math import inf
 from operator import gt
 from pathlib import Path
-from time import monotonic
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,15 +28,15 @@ from pipeline.storage.retrying import (
     REQUEST_SECONDS,
     Unanswered,
     is_lasting,
-    retried,
     seconds_of,
 )
+from pipeline.storage.server import Server
 
 T = TypeVar("T")
 
-_SILENT: dict[str, float] = {}
-"""Web servers that gave no first answer in all their time, and when that was."""
-_SILENT_SECONDS = 600.0
+_SERVERS: defaultdict[tuple[str, ...], Server] = defaultdict(Server)
+"""What this process knows of web servers, and of the buckets of stores."""
+_ENDPOINT = "AWS_ENDPOINT_URL"
 _EXISTS = re.compile(r"PreconditionFailed|ConditionalRequestConflict|412|At least one of the pre-conditions")
 _NO_CONDITIONS = re.compile(r"NotImplemented|501|not implemented|UnsupportedHeader")
 
@@ -62,7 +61,9 @@ class Remote:
         self.root = root.rstrip("/")
         self.protocol = _protocol(self._fs)
         self._answered = False
-        self._server = urlsplit(url).netloc if urlsplit(url).scheme in ("http", "https") else ""
+        self._server = _SERVERS[
+            _protocol(self._fs), urlsplit(url).netloc, profile or "", os.environ.get(_ENDPOINT, "")
+        ]
         # s3fs asks for the size first, unless it is told not to read in parallel.
         reads = signature(getattr(self._fs, "_cat_file", self._fs.cat_file)).parameters
         self._in_one_request = {"max_concurrency": 1} if "max_concurrency" in reads else {}
@@ -73,22 +74,14 @@ class Remote:
         return found
 
     def _tried(self, call: Callable[[], T]) -> T:
-        """With the budget of the first contact until the store has answered, then with that of a request.
-
-        A web server that another folder lately waited for in vain is asked once: a list may name thousands
-        of objects of one that is no longer there.
-        """
+        """With the budget of the first contact until the store has answered, then with that of a request."""
         budget = seconds_of(REQUEST_SECONDS if self._answered else CONTACT_SECONDS)
-        is_silent = not self._answered and monotonic() - _SILENT.get(self._server, -inf) < _SILENT_SECONDS
         try:
-            result = retried(call, attempts=1 if is_silent else None, seconds=budget)
+            result = self._server.tried(call, budget)
         except Exception as error:
-            if isinstance(error, Unanswered) and self._server and not self._answered:
-                _SILENT[self._server] = monotonic()
             self._answered |= is_lasting(error) and not isinstance(error, Unanswered)
             raise
         self._answered = True
-        _SILENT.pop(self._server, None)
         return result
 
     def walk(self, left_out: Counter[str]) -> Iterator[Entries]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import PIL.Image
 
 from pipeline.conditions.given import NO_FILES, ConditionFiles
+from pipeline.doors.archive import Measured
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
@@ -101,6 +102,8 @@ class Loader:
     def _read(self, source: Source) -> bytes:
         archive, at = self._locator.locate(source)
         try:
+            if isinstance(archive, Measured):
+                self._limits.check_block(*archive.measure(at))
             if source.size > LOOKED_INTO:
                 refuse_too_large(archive, at, self._limits)
             data = archive.read(at)

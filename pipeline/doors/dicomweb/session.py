@@ -23,11 +23,11 @@ from pipeline.storage.retrying import (
     CONTACT_SECONDS,
     REQUEST_SECONDS,
     is_lasting,
-    retried,
     seconds_of,
     silence_seconds,
     transfer_seconds,
 )
+from pipeline.storage.server import Server
 
 T = TypeVar("T")
 
@@ -87,6 +87,7 @@ class Session:
         self.http.cert = profile.certificate
         self._turns = threading.Semaphore(CONNECTIONS)
         self._has_answered = False
+        self._server = Server()
 
     @property
     def timeouts(self) -> tuple[float, float]:
@@ -98,7 +99,7 @@ class Session:
         """``FileNotFoundError`` for what is not there; else what ``retried`` raises."""
         budget = seconds_of(REQUEST_SECONDS if self._has_answered else CONTACT_SECONDS)
         try:
-            result = retried(lambda: self._once(request), seconds=budget)
+            result = self._server.tried(lambda: self._once(request), budget)
         except Exception as error:
             self._has_answered |= is_lasting(error)
             raise

@@ -101,9 +101,7 @@ class ZarrArchive:
 
     def read(self, at: str) -> bytes:
         """The block with its margin: a request a chunk, and one more to see that it is what was listed."""
-        block = Block.of(at)
-        if block.fault:
-            raise ImageError("UNREADABLE", block.fault)
+        block = self._block(at)
         cut = self._read_hierarchy().cut(block.path)
         header, samples_CHW = read_window(self._folder, cut, block)
         now = self._version(cut, block)
@@ -124,6 +122,18 @@ class ZarrArchive:
                 return ""
             total = (total + number_of(numbers, version)) % (1 << 64)
         return f"{_digest(cut.node)}-{total:016x}"
+
+    def measure(self, at: str) -> tuple[int, int, int]:
+        """Of the block with its margin, or of a chunk where that is larger."""
+        block = self._block(at)
+        return self._read_hierarchy().cut(block.path).measure(block)
+
+    def _block(self, at: str) -> Block:
+        """``ImageError`` for what stands for an array that cannot be read."""
+        block = Block.of(at)
+        if block.fault:
+            raise ImageError("UNREADABLE", block.fault)
+        return block
 
     def head(self, at: str, length: int) -> bytes:
         """Of the block's bytes."""
@@ -151,6 +161,8 @@ def read_window(folder: Folder, cut: Cut, block: Block) -> tuple[Header, NDArray
     try:
         array = open_array(store, block.path, cut.node.version)
         found = np.asarray(array[cut.selection(block.index, rows, columns)])
+    except ImageError:
+        raise
     except Exception as error:
         if store.faults:
             raise store.faults[0] from None

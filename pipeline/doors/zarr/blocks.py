@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -105,6 +106,15 @@ class Cut:
             for (start, end), axis in zip((block.rows, block.columns), axes, strict=True)
         )
         return first, last
+
+    def measure(self, block: Block) -> tuple[int, int, int]:
+        """Rows, columns and samples of the block with its margin, or of a chunk where that is larger."""
+        shape, pieces = self.header(block).shape, self.node.pieces
+        height, width = (
+            max(extent, pieces[axis])
+            for extent, axis in zip(shape[1:], (self.axes.rows, self.axes.columns), strict=True)
+        )
+        return height, width, max(math.prod(shape), math.prod(pieces))
 
     def header(self, block: Block) -> Header:
         """Of the bytes of a block, as far as the metadata say it."""

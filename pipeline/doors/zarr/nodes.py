@@ -56,6 +56,13 @@ class Node:
         return tuple(grid["chunk_shape" if self.version == 3 else "chunks"])
 
     @property
+    def pieces(self) -> tuple[int, ...]:
+        """What is decompressed at a time, along each axis: a chunk, be it alone or in a shard."""
+        codecs = self.document["codecs"] if self.version == 3 else ()
+        shard = next((each for each in codecs if each.get("name") == "sharding_indexed"), None)
+        return self.chunks if shard is None else tuple(shard["configuration"]["chunk_shape"])
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of the axes; empty texts where nobody says."""
         told = self.document.get("dimension_names") or self.attributes.get("_ARRAY_DIMENSIONS")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import zarr
 from zarr.abc.store import (
     ByteRequest,
     OffsetByteRequest,
@@ -15,6 +16,7 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype
 
+from pipeline.doors.zarr.bounded import bounded
 from pipeline.storage.folder import Folder
 
 
@@ -109,10 +111,11 @@ class FolderStore(Store):
 
 
 def open_array(store: FolderStore, path: str, version: int) -> Any:
-    """zarr's array at a path; every chunk is written, also one of the fill value: absent is not done."""
-    import zarr
+    """zarr's array at a path; every chunk is written, also one of the fill value: absent is not done.
 
+    Of an array to be read no chunk decodes to more than its shape.
+    """
     mode = "r" if store.read_only else "r+"
     format: Any = version
     array = zarr.open_array(store, path=path, mode=mode, zarr_format=format)
-    return array.with_config({"write_empty_chunks": True})
+    return bounded(array) if store.read_only else array.with_config({"write_empty_chunks": True})

@@ -41,8 +41,6 @@ from pipeline.formats.tiff.segments import JPEG, SegmentCheck, check_tables, siz
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 """Types of samples that are read and written."""
-MOST_SAMPLES_A_PIXEL = 16
-"""Times ``max_pixels``: what an image of the largest size may hold; smaller ones may have more bands."""
 _UNSIGNED = 1
 _MIN_IS_BLACK, _RGB, _YCBCR = 1, 2, 6
 _JPEG = 7
@@ -57,9 +55,7 @@ def check_directory(directory: Directory, limits: Limits, size: int) -> None:
     samples = directory.integers(SAMPLES, (1,))[0]
     limits.check(height, width)
     tile = directory.integers(TILE_WIDTH, (width,))[0] * directory.integers(TILE_HEIGHT, (height,))[0]
-    if tile > max(limits.max_pixels, 1 << 20) or height * width * samples > (
-        MOST_SAMPLES_A_PIXEL * limits.max_pixels
-    ):
+    if tile > max(limits.max_pixels, 1 << 20) or height * width * samples > limits.max_samples:
         raise ImageError("TOO_LARGE", "the tiles or bands of the raster are larger than any image may be")
     _check_first_page(directory, height * width * samples)
     _check_type(directory)

@@ -12,7 +12,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.decoder_warnings import whole_data
 from pipeline.formats.geotiff.header import Band, ControlPoint, RasterHeader, Tags, packed_mask
-from pipeline.formats.geotiff.limits import DTYPES, MOST_SAMPLES_A_PIXEL, refused_dtype
+from pipeline.formats.geotiff.limits import DTYPES, refused_dtype
 from pipeline.formats.geotiff.nodata import is_nodata
 from pipeline.formats.geotiff.profile import DOMAIN, PROFILE
 
@@ -28,7 +28,7 @@ def check_raster(raster: Any, limits: Limits) -> None:
             "ANIMATED", "several rasters in one file; split it into one file a raster (gdal_translate)"
         )
     limits.check(raster.height, raster.width)
-    if raster.height * raster.width * raster.count > MOST_SAMPLES_A_PIXEL * limits.max_pixels:
+    if raster.height * raster.width * raster.count > limits.max_samples:
         raise ImageError("TOO_LARGE", "the raster has more bands than any image of its size may have")
     dtypes = set(raster.dtypes)
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):

@@ -42,8 +42,6 @@ _CODECS = {
     32773: "PackBits", 32946: "Deflate", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP",
 }  # fmt: skip
 """What is read: the schemes whose decoders withstand corrupt data."""
-_MOST_SAMPLES_A_PIXEL = 16
-"""Of an image with as many pixels as the limit allows; smaller ones may have more bands."""
 
 
 Unpacker = Callable[[bytes, int], bytes]
@@ -97,8 +95,7 @@ def check_page(page: tifffile.TiffPage, limits: Limits) -> None:
         (page.tilelength * page.tilewidth) if page.is_tiled else page.imagelength * page.imagewidth
     )
     samples = page.imagelength * page.imagewidth * page.samplesperpixel
-    most_samples = _MOST_SAMPLES_A_PIXEL * limits.max_pixels
-    if segment_pixels > max(limits.max_pixels, 1 << 20) or samples > most_samples:
+    if segment_pixels > max(limits.max_pixels, 1 << 20) or samples > limits.max_samples:
         raise ImageError("TOO_LARGE", "the tiles or bands of the TIFF file are larger than any image may be")
     if page.imagedepth > 1:
         raise ImageError("ANIMATED", "a TIFF volume; split it into one file a slice")

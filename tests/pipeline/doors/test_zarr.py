@@ -1,6 +1,8 @@
 """Zarr: the contract, what is wrong with arrays, and whole runs whose output others open."""
 
+import gzip
 import shutil
+import struct
 import uuid
 from collections import Counter
 
@@ -26,6 +28,8 @@ from tests.door_contract import check_absent, check_door, check_kill_safe, check
 from tests.helpers import complete, metric_rows, plan_and_execute, restore
 from tests.moto_s3 import new_bucket
 from tests.zarr_samples import cube, pyramid, zarr
+
+numcodecs = pytest.importorskip("numcodecs", reason="comes with the extra zarr")
 
 ODD = ("plain", "with space", "d\u00e9j\u00e0 vu/\u5199\u771f", "100%", "[b]", "q'")
 NAMES = tuple(f"{name}/0-12,0-20.zblock" for name in ODD)
@@ -252,6 +256,47 @@ def test_a_codec_that_is_not_there_and_chunks_that_do_not_decode_are_rows(tmp_pa
     assert "wavelet-of-2031" in found["unknown.zblock"]
     assert found["broken/0-8,0-8.zblock"].startswith("UNREADABLE a chunk of the array does not decode")
     assert found["complex/0-8,0-8.zblock"].startswith("UNSUPPORTED_DTYPE")
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs")
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("name", ["GZip", "Zlib", "BZ2", "LZMA", "Zstd", "Blosc", "LZ4"])
+def test_no_chunk_decodes_to_more_than_its_array_announces(tmp_path, version, name):
+    codec = getattr(numcodecs, name)()
+    wanted = codec if version == 2 else getattr(zarr.codecs.numcodecs, name)()
+    values = np.arange(256, dtype=np.int16).reshape(16, 16)
+    kept = {"dtype": "int16", "compressors": wanted, "zarr_format": version}
+    zarr.create_array(tmp_path / "a.zarr/b", shape=(16, 16), chunks=(16, 8), **kept)[...] = values
+    bomb = tmp_path / "a.zarr/b" / ("0.1" if version == 2 else "c/0/1")
+    bomb.write_bytes(codec.encode(bytes(1 << 20)))
+    archive = archive_of(tmp_path / "a.zarr", tile=8)
+    first, second = listed(archive)
+    np.testing.assert_array_equal(unpack(archive.read(first.at))[1][0], values[:, :8])
+    with pytest.raises(ImageError, match="more than its shape announces") as caught:
+        archive.read(second.at)
+    assert caught.value.reason == "TOO_LARGE"
+
+
+def test_the_chunks_in_a_shard_are_bounded_as_well(tmp_path):
+    """A shard of one chunk, its index behind it: where the chunk lies, and a checksum."""
+    pyramid(tmp_path / "a.zarr")
+    inside = numcodecs.Zstd().encode(bytes(1 << 20))
+    index = struct.pack("<8Q", 0, len(inside), *[2**64 - 1] * 6)
+    shard = inside + bytes(numcodecs.CRC32C(location="end").encode(index))
+    (tmp_path / "a.zarr/0/c/0/0/0").write_bytes(shard)
+    assert set(reasons_of(archive_of(tmp_path / "a.zarr", tile=32)).values()) == {
+        "TOO_LARGE a chunk of the array holds more than its shape announces; write it again"
+    }
+
+
+def test_a_block_that_is_larger_than_any_image_is_not_read(tmp_path):
+    """Of 100 x 100 pixels, in a chunk of gigabytes."""
+    sides = {"shape": (100, 100), "dtype": "uint8", "chunks": (1 << 16, 1 << 16)}
+    zarr.create_array(tmp_path / "a.zarr/b", **sides, compressors=zarr.codecs.GzipCodec())
+    (tmp_path / "a.zarr/b/c/0").mkdir(parents=True)
+    (tmp_path / "a.zarr/b/c/0/0").write_bytes(gzip.compress(bytes(1 << 20)))
+    rows = complete(job_on(tmp_path / "a.zarr", tmp_path / "out", quarantine={"stop_share": 1.0}))
+    assert [row["reason"] for row in rows] == ["TOO_LARGE"]
 
 
 def test_an_array_that_changes_after_it_was_listed_is_not_read(tmp_path):

@@ -27,6 +27,14 @@ def test_a_tile_that_was_not_written_to_its_end_fails_the_scene(tmp_path):
     assert [(row["key"], row["reason"]) for row in rows] == [("whole.tif", None), ("zeros.tif", "TRUNCATED")]
 
 
+def test_a_strip_that_takes_too_long_to_decode_fails_the_scene(tmp_path):
+    fill(tmp_path / "in", {"scene.tif": geotiff(ground(1, "uint8", 200, 90), **TILED)})
+    limits = {"limits": {"decode_seconds": 1e-9}, "quarantine": NEVER}
+    (row,) = complete(restore(tmp_path / "in", tmp_path / "out", resources=SMALL, **limits))
+    assert (row["reason"], row["stage"]) == ("TIMED_OUT", "process")
+    assert "limits.decode_seconds" in row["message"]
+
+
 @pytest.mark.parametrize("piece", [1, 7, 64, 1 << 22])
 def test_blocks_are_found_whatever_the_pieces(monkeypatch, piece):
     """Out of order, twice the same, side by side and apart, in pieces smaller and larger than they are."""

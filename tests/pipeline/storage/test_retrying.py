@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.errors import ImageError, StorageError
 from pipeline.quarantine import read_failure
-from pipeline.storage import remote, retrying
+from pipeline.storage import retrying
+from pipeline.storage import server as servers
 from pipeline.storage.folder import Folder
 from pipeline.storage.retrying import CONTACT_SECONDS, REQUEST_SECONDS, Unanswered, retried
 from tests.faulty_s3 import OBJECT, faulty_s3
@@ -141,15 +142,47 @@ def _refuse(calls):
 
 def test_a_list_of_objects_on_a_dead_web_server_waits_for_it_once(monkeypatch):
     monkeypatch.setattr(retrying, "sleep", lambda _: None)
-    monkeypatch.setattr(remote, "_SILENT", {})
     monkeypatch.setenv(CONTACT_SECONDS, "0.3")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listened to: it refuses
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         said = []
-        for number in range(3):
+        for number in range(4):
             with pytest.raises((Unanswered, StorageError), match="cannot be connected to") as failure:
                 Folder(f"{address}/{number}").read("a.png")
             said.append(str(failure.value))
     assert "; 1 try in" not in said[0]
-    assert all("; 1 try in" in each for each in said[1:])
+    assert "; 1 try in" in said[1], "it is looked at once more, for the first object may be to blame"
+    assert all("asked again in" in each for each in said[2:])
+
+
+def test_a_server_that_falls_silent_is_asked_once_in_a_while(monkeypatch):
+    """One object that never comes is no proof against a server that gives others meanwhile."""
+    monkeypatch.setattr(retrying, "sleep", lambda _: None)
+    silent, asked, known = [True], [], servers.Server()
+
+    def ask():
+        asked.append(1)
+        if silent[0]:
+            raise ConnectionError("reset")
+        return "here"
+
+    def ask_beside():
+        silent[0] = False
+        assert known.tried(ask, 1.0) == "here"
+        silent[0] = True
+        return ask()
+
+    with pytest.raises(Unanswered):
+        known.tried(ask_beside, 0.0)
+    assert known.tried(lambda: "here", 1.0) == "here"
+    for _ in range(5):
+        with pytest.raises(Unanswered):
+            known.tried(ask, 0.0)
+    assert len(asked) == 4, "two beside each other, one that finds it silent, and one that looks"
+    monkeypatch.setattr(servers, "monotonic", lambda: time.monotonic() + 2 * servers.BETWEEN_LOOKS)
+    with pytest.raises(Unanswered, match="1 try"):
+        known.tried(ask, 600.0)
+    silent[0] = False
+    monkeypatch.setattr(servers, "monotonic", lambda: time.monotonic() + 4 * servers.BETWEEN_LOOKS)
+    assert [known.tried(ask, 600.0) for _ in range(2)] == ["here", "here"]
