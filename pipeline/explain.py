@@ -23,6 +23,7 @@ from pipeline.report.environment import css, environment
 from pipeline.report.explained import headline
 from pipeline.report.explained_case import explain_case
 from pipeline.report.explained_image import ExplainedImage
+from pipeline.storage.output_file import check_output_file
 from pipeline.version import code_version
 from pipeline.worker.loading import Loader
 
@@ -43,6 +44,7 @@ def explain_to_page(job: Job, asked: Asked, file: Path, command: str) -> Explana
     ``JobError`` for an image that cannot be had or restored, and for what is asked wrongly; then nothing is
     written.
     """
+    check_output_file(file, ".html")
     region = None if asked.region is None else read_region(asked.region)
     options = run.Options(engine="local")
     with run.open_run(job, options) as opened:

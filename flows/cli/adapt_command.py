@@ -62,12 +62,13 @@ def adapt(
     from flows.cli.console import say
     from flows.cli.training_session import with_threads
     from pipeline.jobs.job import Dataset
+    from pipeline.recipe.weights import file_name
     from pipeline.training.adaptation.adapt import Settings
     from pipeline.training.adaptation.archive import adapt_to_archive
 
     with_threads(threads)
     dataset = Dataset(name="archive", uri=source, pattern=pattern, private=private, profile=profile)
-    out = out or Path(f"{Path(weights).name.removesuffix('.safetensors')}-adapted.safetensors")
+    out = out or Path(f"{file_name(weights).removesuffix('.safetensors')}-adapted.safetensors")
     settings = Settings(minutes, loss.value, what.value, seed, steps)
     adapted, images = adapt_to_archive(
         weights,

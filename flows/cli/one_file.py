@@ -31,11 +31,14 @@ def run_to_file(kind: str, source: str, dest: str, fields: dict[str, Any]) -> in
     from pipeline.errors import JobError
     from pipeline.jobs.job import Job
     from pipeline.results.tables import read_metrics
+    from pipeline.storage.output_file import is_same_file
     from pipeline.storage.scratch import scratch
 
     target = Path(dest).absolute()
-    if target == Path(source).absolute():
+    if is_same_file(target, source):
         raise JobError(f"DEST: {dest} is SOURCE itself; give another name")
+    if target.exists() and not fields.get("overwrite"):
+        raise JobError(f"DEST: {dest} is there already; give another name, or --overwrite")
     named = _format_of(dest) if Path(source).suffix.lower() != target.suffix.lower() else None
     chosen = {"output_format": fields.get("output_format") or named}
     with scratch("one") as place:

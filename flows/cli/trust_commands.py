@@ -48,12 +48,16 @@ def calibrate(
     """
     from flows.addresses import open_output
     from flows.cli.console import say
+    from pipeline.edge.export import write_whole
     from pipeline.results.calibrate import calibrate as calibrate_run
+    from pipeline.storage.output_file import check_output_file
     from pipeline.trust.calibration import CONDITION, ENDING
 
+    if file is not None:
+        check_output_file(file, ".json")
     found = calibrate_run(open_output(out, profile), restorer, level)
     file = file or Path(f"{found.restorer}{ENDING}")
-    file.write_bytes(found.to_json())
+    write_whole(file, found.to_json())
     if found.has_floors:
         _say_floors(found, say)
     if found.intervals is not None:

@@ -25,6 +25,7 @@ from pipeline.degradation.degradation import build_degradation
 from pipeline.edge.export import find_restorer, write_whole
 from pipeline.errors import JobError
 from pipeline.jobs.specs import DegradationSpec
+from pipeline.storage.output_file import check_output_file
 from pipeline.training.recipe.sections import Validation
 from pipeline.training.validation.restorer import RestorerValidation
 from pipeline.training.world import World
@@ -95,6 +96,7 @@ def compress(
         raise JobError(f"--method: {unknown('method', method, METHODS)}")
     restorer = find_restorer(weights)
     target = file or Path(f"{restorer.card.name}-{method}.onnx")
+    check_output_file(target, ".onnx", [weights])
     try:
         model = restorer.model
         content = model.content if isinstance(model, OnnxModel) else export_onnx(restorer)[0]

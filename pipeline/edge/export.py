@@ -13,6 +13,7 @@ from models.names import unknown
 from models.restorer import Restorer
 from pipeline.errors import JobError
 from pipeline.recipe.weights import fetch_part
+from pipeline.storage.output_file import check_output_file
 
 EXPORTS: dict[str, Callable[[Restorer], tuple[bytes, float]]] = {"onnx": export_onnx}
 """Format, which is the file's ending too -> content, and the largest difference from PyTorch."""
@@ -39,8 +40,7 @@ def export(weights: str, to: str, file: Path | None = None) -> Exported:
         raise JobError(f"--to: {unknown('format', to, EXPORTS)}")
     restorer = find_restorer(weights)
     target = file or Path(f"{restorer.card.name}.{to}")
-    if target.suffix != f".{to}":
-        raise JobError(f"{target}: a file of {to} ends in .{to}; call it {target.with_suffix(f'.{to}').name}")
+    check_output_file(target, f".{to}", [weights])
     try:
         content, difference = EXPORTS[to](restorer)
         write_whole(target, content)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import PIL.Image
+from PIL.PngImagePlugin import PngInfo
 
 from models import catalog
 from models.image_generator import ImageGenerator
-from pipeline.errors import JobError
+from pipeline.errors import FolderNotFound, JobError
 from pipeline.recipe.weights import fetch_part
 from pipeline.storage.folder import Folder
 from pipeline.training.engines.local import device_of
@@ -17,6 +19,10 @@ from pipeline.training.validation.generator import ACROSS, displayed, generated
 from pipeline.training.validation.restorer import Pixels
 
 SHEET = "sheet.png"
+_MARK = "restora generate"
+"""Stands in every file, so that the same command again may write over them."""
+_MARKED_WITHIN = 128
+"""Bytes from the beginning of a file."""
 
 
 def generate(
@@ -38,17 +44,33 @@ def generate(
             f"to restore: restora restore SOURCE DEST --restorer {weights}"
         )
     chosen, folder = device_of(device), Folder(out, profile)
+    width = len(str(max(9999, count - 1)))
+    names = [f"{index:0{width}d}.png" for index in range(count)]
+    _check_free(folder, [*names, SHEET])
     batches = generated(generator.to(chosen), count, seed, chosen)
     pictures = [displayed(image) for batch in batches for image in batch]
-    width = len(str(max(9999, count - 1)))
-    for index, picture in enumerate(pictures):
-        folder.put(f"{index:0{width}d}.png", _png(picture))
+    for name, picture in zip(names, pictures, strict=True):
+        folder.put(name, _png(picture))
     rows = tuple(tuple(pictures[first : first + ACROSS]) for first in range(0, count, ACROSS))
     folder.put(SHEET, _png(composed(rows)))
     return folder.uri(SHEET)
 
 
+def _check_free(folder: Folder, names: Sequence[str]) -> None:
+    """``JobError`` where one of the files is there that no such command wrote: it may be an original."""
+    wanted = set(names)
+    try:
+        found = [entry.key for page in folder.pages() for entry in page if entry.key in wanted]
+    except FolderNotFound:
+        return
+    for key in found:
+        if _MARK.encode() not in folder.head(key, _MARKED_WITHIN):
+            raise JobError(f"{folder.uri(key)}: is there, and no image of restora generate; give another OUT")
+
+
 def _png(picture: Pixels) -> bytes:
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(buffer, "PNG")
+    buffer, info = io.BytesIO(), PngInfo()
+    info.add_text("Software", _MARK)
+    image = PIL.Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+    image.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()

@@ -204,8 +204,11 @@ def test_one_file_into_one_file(tmp_path, images, monkeypatch):
     assert PIL.Image.open("clean/first.jpg").format == "JPEG"
     assert [path.name for path in (images / "clean").iterdir()] == ["first.jpg"]
     assert "consistency" in done.stdout
-    itself = invoke("restore", "000.png", "./000.png", "--restorer", "median")
-    assert (itself.exit_code, "is SOURCE itself" in itself.stderr) == (2, True)
+    for name in ("./000.png", "clean/../000.png"):
+        itself = invoke("restore", "000.png", name, "--restorer", "median")
+        assert (itself.exit_code, "is SOURCE itself" in itself.stderr) == (2, True)
+    other = invoke("restore", "000.png", "001.png", "--restorer", "median")
+    assert (other.exit_code, "or --overwrite" in other.stderr) == (2, True)
     (images / "bad.png").write_bytes(b"no picture")
     bad = invoke("restore", "bad.png", "good.png", "--restorer", "median")
     assert (bad.exit_code, "bad.png: UNREADABLE" in bad.stderr) == (3, True)

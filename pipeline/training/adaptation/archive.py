@@ -17,6 +17,7 @@ from pipeline.formats.base import Limits
 from pipeline.jobs.job import Dataset
 from pipeline.privacy.datasets import describe_dataset
 from pipeline.recipe.weights import weights_file
+from pipeline.storage.output_file import check_output_file
 from pipeline.training.adaptation.adapt import Adapted, OnLook, Settings, adapt
 from pipeline.training.data.pictures import Takes, span_of, usable_pair
 from pipeline.training.data.places import Places
@@ -42,6 +43,7 @@ def adapt_to_archive(
 
     ``weights`` is a shipped name, a path or a URL. ``JobError`` names what cannot be adapted, or to what not.
     """
+    check_output_file(out, ".safetensors", [weights])
     try:
         card, state = load_weights(weights_file(weights))
     except (ValueError, OSError) as error:
@@ -51,8 +53,11 @@ def adapt_to_archive(
         adapted = adapt(card, state, images, settings, device=device_of(device), on_look=on_look)
     except ValueError as error:
         raise JobError(f"{describe_dataset(dataset)}: {error}") from None
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(out, adapted.card, adapted.state)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_weights(out, adapted.card, adapted.state)
+    except OSError as error:
+        raise JobError(f"{out}: cannot be written: {error.strerror or error}") from error
     return adapted, len(images)
 
 

@@ -232,9 +232,13 @@ def test_generator_is_trained_sampled_and_published(images, tmp_path):
         np.asarray(PIL.Image.open(tmp_path / p / "0002.png")).astype(int) for p in ("images", "fewer")
     )
     assert np.abs(first - second).max() <= 1  # sums of another batch are rounded otherwise
+    generate(finished.weights, str(tmp_path / "others"), count=3, seed=4, device="cpu")
     generate(finished.weights, str(tmp_path / "others"), count=3, seed=5, device="cpu")
     others = np.asarray(PIL.Image.open(tmp_path / "others" / "0002.png")).astype(int)
     assert (first != others).mean() > 0.1
+    PIL.Image.new("L", (8, 8)).save(tmp_path / "others" / "0001.png")
+    with pytest.raises(JobError, match=r"0001\.png: is there, and no image of restora generate"):
+        generate(finished.weights, str(tmp_path / "others"), count=2, seed=5, device="cpu")
 
 
 def test_publishing_keeps_an_index(finished_run, tmp_path):

@@ -175,3 +175,6 @@ def test_command_writes_weights_that_say_what_was_done(tmp_path):
         refused = adapted(weights, source)
         assert refused.exit_code == 2, refused.output
         assert said in " ".join(refused.output.split())
+    for given in (tmp_path / "out.safetensors", tmp_path / "in" / ".." / "out.safetensors"):
+        refused = adapted(given, tmp_path / "in")
+        assert (refused.exit_code, "is what is read" in refused.output) == (2, True)
