@@ -27,7 +27,7 @@ from pipeline.ledger.run_folder import open_run
 from pipeline.results.tables import read_metrics
 from pipeline.storage.s3 import S3
 from tests.crash_points import bucket_apart
-from tests.dying import die_at, in_fork
+from tests.dying import count_calls, die_at, in_fork
 from tests.helpers import (
     benchmark,
     complete,
@@ -158,18 +158,9 @@ def _run(job: Job, dies_at: int = -1, store: str = "disk") -> None:
 
 def _count_writes(job: Job, note: Path, store: str) -> None:
     """An undisturbed run; notes its points: before and after each write."""
-    counts = Counter[str]()
-    names, owner = CALLS[store]
-    for name in names:
-        original = getattr(owner, name)
-
-        def counted(*arguments: Any, original: Any = original, **options: Any) -> Any:
-            counts["calls"] += 1
-            return original(*arguments, **options)
-
-        setattr(owner, name, counted)
+    counts = count_calls(*CALLS[store])
     _run(job)
-    note.write_text(str(2 * counts["calls"]))
+    note.write_text(str(2 * counts.total()))
 
 
 def _proved_rows(job: Job, folder: Path) -> list[dict[str, Any]]:

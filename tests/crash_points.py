@@ -1,9 +1,10 @@
 """Kills small runs of every kind at every write to their store, runs them again, and proves them whole.
 
-    python -m tests.crash_points FOLDER [--kinds restore scene ...] [--every N] [--store s3]
+    python -m tests.crash_points FOLDER [--kinds restore scene ...] [--every N | --deaths N] [--store s3]
 
 prints the number of points of each kind. With ``--every`` one point in so many is taken, another first one
-for every kind. Runs seal their ledgers however small they are, so that segment and manifest are among the
+for every kind; with ``--deaths`` so many of each kind, in another stretch of the run for every kind. Runs
+seal their ledgers however small they are, so that segment and manifest are among the
 points. The proof does not ask ``restora verify``: rows and objects are compared with those of an undisturbed
 run. With ``--store s3`` all of it is at an endpoint on loopback.
 
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline import run
 from pipeline.jobs.job import Job
@@ -29,7 +31,7 @@ from pipeline.ledger import sealing
 from pipeline.ledger.run_folder import open_run
 from pipeline.privacy.key import VARIABLE, make_key
 from pipeline.results import tables
-from tests.dying import die_at, in_fork
+from tests.dying import count_calls, die_at, in_fork
 from tests.helpers import (
     benchmark,
     encoded,
@@ -142,25 +144,49 @@ def enumerate_points(kind: Kind, place: str, sources: str, every: int = 1, first
     raise AssertionError("no run came through")
 
 
+def die_at_some(kind: Kind, place: str, sources: str, deaths: int, stretch: float) -> int:
+    """The same for so many points alone, spread evenly; ``stretch``, 0..1, shifts all of them between two."""
+    counted, job = Path(os.environ["TMPDIR"], "points"), kind.job(sources, f"{place}/undisturbed")
+    expected = _again(kind, job, None, counted)
+    points = int(counted.read_text())
+    for number in range(deaths):
+        point = int((number + stretch) * points / deaths)
+        job = kind.job(sources, f"{place}/{point}")
+        ended = in_fork(lambda job=job, point=point: _die(kind, job, point))
+        assert ended == -signal.SIGKILL, f"point {point}: ended by {ended}"
+        assert _again(kind, job, kind.work) == expected, f"point {point}: other rows or objects"
+    return points
+
+
 def _die(kind: Kind, job: Job, point: int) -> None:
     kind.before(job)
-    if job.output.startswith("s3:"):
-        from pipeline.storage.s3 import S3
-
-        die_at(point, ("put", "create", "delete", "delete_all"), S3)
-    else:
-        die_at(point, ("replace", "link"))
+    die_at(point, *_writes_of(job))
     kind.work(job)
 
 
-def _again(kind: Kind, job: Job, work: Callable[[Job], None] | None) -> str:
-    """Runs it (once more) and tells what is there then, in a fork: this process never starts a thread."""
+def _writes_of(job: Job) -> tuple[tuple[str, ...], Any]:
+    """What puts an object at its place, and takes it away, and whose functions they are."""
+    if not job.output.startswith("s3:"):
+        return ("replace", "link"), os
+    from pipeline.storage.s3 import S3
+
+    return ("put", "create", "delete", "delete_all"), S3
+
+
+def _again(kind: Kind, job: Job, work: Callable[[Job], None] | None, points: Path | None = None) -> str:
+    """Runs it (once more) and tells what is there then, in a fork: this process never starts a thread.
+
+    ``points``: where to write how many points the work has.
+    """
     found = Path(os.environ["TMPDIR"], "found")
 
     def run_and_prove() -> None:
         if work is None:
             kind.before(job)
+        calls = count_calls(*_writes_of(job))
         kind.work(job)
+        if points is not None:
+            points.write_text(str(2 * calls.total()))
         found.write_text(repr(_proof(job)))
 
     assert in_fork(run_and_prove) == 0, f"{job.output}: does not go on"
@@ -191,6 +217,7 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--deaths", type=int, default=0)
     parser.add_argument("--store", default="disk", choices=("disk", "s3"))
     chosen = parser.parse_args()
     os.environ["TMPDIR"] = chosen.folder
@@ -204,8 +231,11 @@ def main() -> None:
 def _enumerate_all(chosen: argparse.Namespace, root: str) -> None:
     assert in_fork(lambda: write_sources(f"{root}/in")) == 0
     for number, name in enumerate(chosen.kinds):
-        first = number % chosen.every
-        points = enumerate_points(KINDS[name], f"{root}/{name}", f"{root}/in", chosen.every, first)
+        kind, places = KINDS[name], (f"{root}/{name}", f"{root}/in")
+        if chosen.deaths:
+            points = die_at_some(kind, *places, chosen.deaths, number / len(chosen.kinds))
+        else:
+            points = enumerate_points(kind, *places, chosen.every, number % chosen.every)
         print(f"{name} {points}", flush=True)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from typing import Any
 
 
@@ -26,6 +27,22 @@ def die_at(point: int, calls_of: tuple[str, ...] = ("replace", "link", "unlink")
 
     for name in calls_of:
         setattr(owner, name, deadly(getattr(owner, name)))
+
+
+def count_calls(calls_of: tuple[str, ...], owner: Any) -> Counter[str]:
+    """How often each of these functions of ``owner`` is called from now on: two points a call."""
+    counts = Counter[str]()
+
+    def counting(name, original):
+        def call(*arguments, **options):
+            counts[name] += 1
+            return original(*arguments, **options)
+
+        return call
+
+    for name in calls_of:
+        setattr(owner, name, counting(name, getattr(owner, name)))
+    return counts
 
 
 def in_fork(work) -> int:

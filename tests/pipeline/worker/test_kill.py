@@ -231,7 +231,7 @@ def enumerated(tmp_path, *options: str) -> dict[str, int]:
 
 def test_every_point_of_a_run_may_be_its_last(tmp_path):
     """SIGKILL before or after a replacement of a file on disk: a real death every time; a share of them."""
-    points = enumerated(tmp_path, "--every", "13")
+    points = enumerated(tmp_path, "--every", "16")
     assert points.keys() == {"benchmark", "restore", "retry", "scene", "private", "tables", "parts"}
     assert points["benchmark"] >= 2 * (4 + 2 * 3 + 2), (
         "recipe, job, plan twice; attempt, object, commit a unit; tables twice"
@@ -240,5 +240,8 @@ def test_every_point_of_a_run_may_be_its_last(tmp_path):
 
 @pytest.mark.slow
 def test_every_request_that_changes_a_bucket_may_be_the_last(tmp_path):
-    points = enumerated(tmp_path, "--store", "s3", "--every", "26", "--kinds", "restore", "tables")
+    """One of every kind, each in another stretch of its run; ``python -m tests.crash_points`` takes all."""
+    kinds = ("benchmark", "restore", "retry", "scene", "private", "tables")
+    points = enumerated(tmp_path, "--store", "s3", "--deaths", "1", "--kinds", *kinds)
+    assert tuple(points) == kinds
     assert points["restore"] > points["tables"] > 0
