@@ -57,7 +57,7 @@ def _placed(dataset: Dataset) -> Dataset:
     if references is not None:
         references = references.model_copy(update={"uri": _absolute(references.uri)})
     placed: dict[str, Any] = {"uri": _absolute(dataset.uri), "references": references}
-    placed |= {name: _at_absolute(getattr(dataset, name)) for name in ("mask", "operators")}
+    placed |= {name: _at_absolute(getattr(dataset, name)) for name in ("mask", "operators", "guide")}
     if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
         placed["store"] = dataset.store.model_copy(update={"base": _absolute(dataset.store.base)})
     return dataset.model_copy(update=placed)

@@ -16,6 +16,7 @@ from models.image_generator import ImageGenerator
 from models.names import is_address, unknown
 from models.plugins import Parts, accept_class
 from models.restorer import Restorer
+from models.solvers.adapted_generative_prior import AdaptedGenerativePrior
 from models.solvers.biharmonic import BiharmonicInpainting
 from models.solvers.bilateral import Bilateral
 from models.solvers.bm3d import BlockMatching3D
@@ -23,11 +24,15 @@ from models.solvers.consistent import Consistent
 from models.solvers.despeckle_bm3d import DespeckleBm3d
 from models.solvers.fast_marching_inpainting import FastMarchingInpainting
 from models.solvers.generative_prior import GenerativePrior
+from models.solvers.gsa import GramSchmidtAdaptive
+from models.solvers.guided_filter import GuidedFilter
 from models.solvers.identity import Identity
 from models.solvers.interpolation import Interpolation
+from models.solvers.joint_total_variation import JointTotalVariation
 from models.solvers.lee import Lee
 from models.solvers.linear_light import LinearLight
 from models.solvers.median import Median
+from models.solvers.mtf_glp import MtfGlp
 from models.solvers.multi_frame_map import MultiFrameMap
 from models.solvers.non_local_means import NonLocalMeans
 from models.solvers.per_band import PerBand
@@ -63,9 +68,10 @@ _SOLVERS: dict[str, type[Solver]] = {
         TotalVariation, WaveletShrinkage, NonLocalMeans, BlockMatching3D, Bilateral, Median,
         DespeckleBm3d, Lee,
         TemporalMedian, TemporalPca, ShiftAndAdd, MultiFrameMap,
+        GuidedFilter, GramSchmidtAdaptive, MtfGlp, JointTotalVariation,
         TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting,
-        PlugAndPlay, RegularisationByDenoising, GenerativePrior, SelfEnsemble, PerBand, LinearLight,
-        Consistent,
+        PlugAndPlay, RegularisationByDenoising, GenerativePrior, AdaptedGenerativePrior,
+        SelfEnsemble, PerBand, LinearLight, Consistent,
     )
 }  # fmt: skip
 
@@ -226,6 +232,10 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("shift-and-add", "shift_and_add"),
         _restorer("shift-and-add-x3", "shift_and_add", scale=3),
         _restorer("multi-frame-x3", "multi_frame_map", scale=3),
+        _restorer("guided-filter", "guided_filter"),
+        _restorer("gsa", "gsa"),
+        _restorer("mtf-glp", "mtf_glp"),
+        _restorer("joint-total-variation", "joint_total_variation"),
         _restorer("total-variation-inpainting", "total_variation_inpainting"),
         _restorer("biharmonic-inpainting", "biharmonic_inpainting"),
         _restorer("fast-marching-inpainting", "fast_marching_inpainting"),

@@ -26,6 +26,8 @@ class Condition:
     """1 where a pixel is known, 0 where it must be made up."""
     frames_BTCHW: Tensor | None = None
     """Other frames of the same scene, of the image's size; in any order, and each may be moved, or lost."""
+    guide_BPHW: Tensor | None = None
+    """A sharper image of the same scene in bands of its own, of the wanted image's size."""
     operators: Sequence[LinearOperator] = ()
     """The linear part of the degradation, in the order it was applied; shared by the whole batch."""
 
@@ -36,6 +38,7 @@ class Condition:
             noise_level_B=_selected(self.noise_level_B, index),
             mask_B1HW=_selected(self.mask_B1HW, index),
             frames_BTCHW=_selected(self.frames_BTCHW, index),
+            guide_BPHW=_selected(self.guide_BPHW, index),
         )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.card import Card
 from models.contract import Condition, RestorationModel, RestorerError, Traversal
 from models.guard import find_fault, limits
+from models.guides.matching import matched, refuse_other_size
 from models.network_call import call_network
 from models.noise_level import estimate_noise_level
 
@@ -105,9 +106,11 @@ class Restorer:
         scale = self._scale(condition)
         height, width = degraded_BCHW.shape[-2:]
         padding = self.padding(height, width)
+        low, high = self.card.value_range
+        if condition.guide_BPHW is not None and "guide" in self.card.needs:
+            condition = replace(condition, guide_BPHW=self._guide(degraded_BCHW, condition.guide_BPHW, scale))
         if condition.mask_B1HW is not None:
             condition = replace(condition, mask_B1HW=_pad(condition.mask_B1HW, padding))
-        low, high = self.card.value_range
         if condition.frames_BTCHW is not None:
             frames_NCHW = _pad(condition.frames_BTCHW.flatten(0, 1), padding) * (high - low) + low
             frames_BTCHW = frames_NCHW.view(*condition.frames_BTCHW.shape[:2], *frames_NCHW.shape[1:])
@@ -115,6 +118,14 @@ class Restorer:
         in_range_BCHW = _pad(degraded_BCHW, padding) * (high - low) + low
         restored_BCHW = (traversal(self._call, in_range_BCHW, condition, scale).float() - low) / (high - low)
         return restored_BCHW[..., : height * scale, : width * scale]
+
+    def _guide(self, degraded_BCHW: Tensor, guide_BPHW: Tensor, scale: int) -> Tensor:
+        """As the model sees it. A network gets one for each band, whole images decide which: tiles agree."""
+        if isinstance(self.model, nn.Module):
+            guide_BPHW = matched(guide_BPHW.to(degraded_BCHW), degraded_BCHW, scale)
+        bottom, right = self.padding(*degraded_BCHW.shape[-2:])
+        low, high = self.card.value_range
+        return _pad(guide_BPHW, (bottom * scale, right * scale)) * (high - low) + low
 
     def _call(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         if isinstance(self.model, nn.Module):
@@ -148,6 +159,7 @@ class Restorer:
             "mask": condition.mask_B1HW is not None,
             "operators": bool(condition.operators),
             "frames": condition.frames_BTCHW is not None,
+            "guide": condition.guide_BPHW is not None,
         }
         for need in card.needs:
             if not given[need]:
@@ -156,7 +168,10 @@ class Restorer:
         if frames_BTCHW is not None and frames_BTCHW.shape[2:] != degraded_BCHW.shape[1:]:
             sizes = f"{tuple(frames_BTCHW.shape[2:])}, the image {tuple(degraded_BCHW.shape[1:])}"
             raise RestorerError("FRAME_UNFIT", f"the frames of a scene are {sizes}; they must agree")
-        seen = [degraded_BCHW] if frames_BTCHW is None else [degraded_BCHW, frames_BTCHW]
+        guide_BPHW = condition.guide_BPHW if "guide" in (*card.needs, *card.takes) else None
+        if guide_BPHW is not None:
+            refuse_other_size(guide_BPHW, degraded_BCHW, self._scale(condition))
+        seen = [each for each in (degraded_BCHW, frames_BTCHW, guide_BPHW) if each is not None]
         if not all(limits(each).isfinite().all() for each in seen):
             raise RestorerError("NONFINITE_INPUT", f"the input of {card.name} holds NaN or infinite values")
 

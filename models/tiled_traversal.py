@@ -35,7 +35,7 @@ class TiledTraversal:
         pieces = [(image, *tile) for image in range(batch) for tile in tiles]
         canvas: Canvas | None = None
         for call in _batched(pieces, max(self.pixels // area, 1)):
-            restored_NCHW = model(_read(image_BCHW, call), _condition_of(condition, call))
+            restored_NCHW = model(_read(image_BCHW, call), _condition_of(condition, call, scale))
             if len(call) == len(pieces) and len(tiles) == 1:
                 return restored_NCHW
             if canvas is None:
@@ -92,20 +92,25 @@ def _covers(piece: Piece, image_BCHW: Tensor) -> bool:
     return (rows.start, columns.start, rows.stop, columns.stop) == (0, 0, *image_BCHW.shape[-2:])
 
 
-def _condition_of(condition: Condition, call: list[Piece]) -> Condition:
-    """The condition of each tile: its image's noise level, and its part of mask and frames."""
+def _condition_of(condition: Condition, call: list[Piece], scale: int) -> Condition:
+    """The condition of each tile: its image's noise level, and its part of mask, frames and guide."""
     selected = condition.select([image for image, _, _ in call])
     return replace(
-        selected, mask_B1HW=_cut(selected.mask_B1HW, call), frames_BTCHW=_cut(selected.frames_BTCHW, call)
+        selected,
+        mask_B1HW=_cut(selected.mask_B1HW, call),
+        frames_BTCHW=_cut(selected.frames_BTCHW, call),
+        guide_BPHW=_cut(selected.guide_BPHW, call, scale),
     )
 
 
-def _cut(images: Tensor | None, call: list[Piece]) -> Tensor | None:
+def _cut(images: Tensor | None, call: list[Piece], scale: int = 1) -> Tensor | None:
     """Of each image the part that its tile reads."""
     if images is None:
         return None
     parts = zip(images, call, strict=True)
-    return torch.stack([image[..., _all(rows), _all(columns)] for image, (_, rows, columns) in parts])
+    return torch.stack(
+        [image[..., _all(rows, scale), _all(columns, scale)] for image, (_, rows, columns) in parts]
+    )
 
 
 def _all(span: Span, scale: int = 1) -> slice:

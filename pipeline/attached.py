@@ -32,6 +32,9 @@ class Attached:
     kernel: str = ""
     """What blurred the image."""
     kernel_version: str = ""
+    guide: str = ""
+    """A sharper image of the same scene."""
+    guide_version: str = ""
     frames: tuple[str, ...] = ()
     """The other frames of its scene, in order."""
     frame_versions: tuple[str, ...] = ()

@@ -51,6 +51,7 @@ _STAGES = {
     **dict.fromkeys(("NO_REFERENCE", "TWO_REFERENCES"), "pair"),
     **dict.fromkeys(("REFERENCE_SIZE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"), "pair"),
     **dict.fromkeys(("NO_MASK", "MASK_UNFIT", "NO_KERNEL", "KERNEL_UNFIT"), "condition"),
+    **dict.fromkeys(("NO_GUIDE", "GUIDE_UNFIT"), "condition"),
     **dict.fromkeys(("FRAMES_MISSING", "FRAMES_UNORDERED", "FRAME_UNFIT"), "condition"),
     **dict.fromkeys(("CRASHED", "TIMED_OUT"), "process"),
     "RADIOMETRY_UNKNOWN": "degrade",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from models.operators.blur import KernelBlur
@@ -24,6 +25,7 @@ def restore_array(
     noise_level: float | None = None,
     mask: NDArray[Any] | None = None,
     kernel: NDArray[Any] | None = None,
+    guide: NDArray[Any] | None = None,
     value_range: tuple[float, float] | None = None,
     device: str | None = None,
 ) -> NDArray[Any]:
@@ -32,9 +34,10 @@ def restore_array(
     ``image``: HW or HWC. ``restorer``: a name of ``restora list restorers``, or the path or URL of weights.
     ``noise_level``: standard deviation in 1/255 of the value range; else it is estimated where the restorer
     needs it. ``mask``: HW, true where a pixel is known. ``kernel``: KK, odd, of sum 1: what blurred the
-    image. ``value_range``: the values that mean 0 and 1; else the whole range of an integer type, and 0 to 1
-    of floats. ``device``: ``cpu``, ``cuda`` ...; else the best.
-    Raises ``ValueError`` for what this restorer cannot take.
+    image. ``guide``: HW or HWP, as many times larger as the restorer enlarges: a sharper image of the scene,
+    in the same range of values. ``value_range``: the values that mean 0 and 1; else the whole range of an
+    integer type, and 0 to 1 of floats. ``device``: ``cpu``, ``cuda`` ...; else the best. Raises
+    ``ValueError`` for what this restorer cannot take.
     """
     import numpy as np
     import torch
@@ -50,7 +53,10 @@ def restore_array(
     domain = _domain(samples.dtype, value_range)
     pixels_HWC = samples if samples.ndim == 3 else samples[..., None]
     image_1CHW = to_tensor(Image(pixels_HWC, domain, Metadata("array")), where)
+    guide_1PHW = None if guide is None else _guide(np.asarray(guide), domain, where)
     condition = Condition(
+        scale=1 if guide_1PHW is None else max(guide_1PHW.shape[-2] // image_1CHW.shape[-2], 1),
+        guide_BPHW=guide_1PHW,
         noise_level_B=None if noise_level is None else torch.full((1,), noise_level / 255, device=where),
         mask_B1HW=None if mask is None else torch.as_tensor(mask, device=where).float()[None, None],
         operators=() if kernel is None else (_blur(kernel),),
@@ -60,6 +66,18 @@ def restore_array(
         restored_1CHW, _ = quantised(built(image_1CHW, condition=condition), domain)
     restored_HWC: NDArray[Any] = to_stored(restored_1CHW, domain)[0]
     return restored_HWC if samples.ndim == 3 else restored_HWC[..., 0]
+
+
+def _guide(guide: NDArray[Any], domain: Domain, where: torch.device) -> torch.Tensor:
+    from pipeline.imaging.image import Image, Metadata
+    from pipeline.imaging.radiometry import to_tensor
+
+    if guide.ndim not in (2, 3) or guide.dtype.name != domain.dtype:
+        raise ValueError(
+            f"guide: needs HW or HWP of {domain.dtype}, got {guide.dtype} of shape {guide.shape}"
+        )
+    pixels_HWP = guide if guide.ndim == 3 else guide[..., None]
+    return to_tensor(Image(pixels_HWP, domain, Metadata("array")), where)
 
 
 def _blur(kernel: NDArray[Any]) -> KernelBlur:

@@ -38,8 +38,15 @@ def condition_for(card: Card, batch: int, height: int, width: int, channels: int
         noise_level_B=torch.linspace(0.04, 0.08, 3)[:batch] if "noise_level" in card.needs else None,
         mask_B1HW=known_B1HW.float() if "mask" in card.needs else None,
         frames_BTCHW=frames_for(channels, batch, height, width) if "frames" in card.needs else None,
+        guide_BPHW=guide_for(card, batch, height, width) if "guide" in card.needs else None,
         operators=(GaussianBlur(sigma=0.6, size=3),) if "operators" in card.needs else (),
     )
+
+
+def guide_for(card: Card, batch: int, height: int, width: int) -> Tensor:
+    """Two bands of the wanted size."""
+    scale = card.scale or 2
+    return scene(2, scale * height, scale * width, batch=batch)
 
 
 def frames_for(channels: int, batch: int, height: int, width: int) -> Tensor:
@@ -56,6 +63,7 @@ def one_of(condition: Condition, index: int) -> Condition:
         noise_level_B=None if condition.noise_level_B is None else condition.noise_level_B[index : index + 1],
         mask_B1HW=None if condition.mask_B1HW is None else condition.mask_B1HW[index : index + 1],
         frames_BTCHW=None if condition.frames_BTCHW is None else condition.frames_BTCHW[index : index + 1],
+        guide_BPHW=None if condition.guide_BPHW is None else condition.guide_BPHW[index : index + 1],
         operators=condition.operators,
     )
 
@@ -121,7 +129,7 @@ def check_refusals(restorer: Restorer) -> None:
     assert _reason(restorer, poisoned, condition) == "NONFINITE_INPUT"
     if card.channels is not None:
         assert _reason(restorer, scene(channels + 1, 24, 21), condition) == "BAND_MISMATCH"
-    if {"mask", "operators", "frames"} & set(card.needs):
+    if {"mask", "operators", "frames", "guide"} & set(card.needs):
         assert _reason(restorer, degraded, Condition()) == "CONDITION_MISSING"
 
 

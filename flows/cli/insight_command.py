@@ -88,6 +88,7 @@ def explain(
     target = file or Path(f"{path.stem}.{chosen['name']}.html")
     options = {"--region": region, "--layer": layer, "--noise-level": known.noise_level}
     options |= {"--mask": known.mask, "--of": of if of != "detail" else None, "--kernel": known.kernel}
+    options |= {"--guide": known.guide}
     options |= {"--holes": known.holes.value if known.mask and known.holes is not HoleColour.BLACK else None}
     dataset: dict[str, Any] = {"name": "source", "uri": str(path.parent), "pattern": only(path.name)}
     dataset |= {"private": private} | known.of_dataset()

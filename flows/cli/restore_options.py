@@ -38,6 +38,15 @@ Kernel = Annotated[
         "with the names of the images, or an operator: defocus:radius=3, mtf:scale=1,mtf=0.25.",
     ),
 ]
+Guide = Annotated[
+    str | None,
+    typer.Option(
+        "--guide",
+        metavar="WHAT",
+        help="A sharper image of the same scene: a file, a folder of guides with the names of the images, or "
+        "numbers of bands of the images themselves: 1,2,3.",
+    ),
+]
 CalibrationFile = Annotated[
     str | None,
     typer.Option(
@@ -76,12 +85,13 @@ class Known:
     mask: Mask = None
     holes: Holes = HoleColour.BLACK
     kernel: Kernel = None
+    guide: Guide = None
 
     def of_dataset(self) -> dict[str, Any]:
         """Fields of a job's dataset."""
         from flows.addresses import mask_of
 
-        return {"mask": mask_of(self.mask, self.holes.value), "operators": self.kernel}
+        return {"mask": mask_of(self.mask, self.holes.value), "operators": self.kernel, "guide": self.guide}
 
 
 @dataclass(frozen=True)

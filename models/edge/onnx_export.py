@@ -108,6 +108,12 @@ def _network_of(restorer: Restorer) -> nn.Module:
             f"{name} {what} ({restorer.card.architecture}); give a restorer with weights of its own, such as "
             "ffdnet-colour or a file that restora train wrote. Solvers run where PyTorch does"
         )
+    untold = [each for each in restorer.card.needs if each not in _AXES]
+    if untold:
+        raise ValueError(
+            f"{name} needs {' and '.join(untold)}, which exported graphs are not told; "
+            "it runs where PyTorch does"
+        )
     return restorer.model.network
 
 

@@ -58,6 +58,7 @@ def _plain(condition: Condition) -> Condition:
         noise_level_B=copied(condition.noise_level_B),
         mask_B1HW=copied(condition.mask_B1HW),
         frames_BTCHW=copied(condition.frames_BTCHW),
+        guide_BPHW=copied(condition.guide_BPHW),
     )
 
 

@@ -22,6 +22,7 @@ from models.networks.gated_unet import GatedUNet
 from models.networks.lama import LaMa
 from models.networks.msrresnet import MSRResNet
 from models.networks.nafnet import NAFNet
+from models.networks.pannet import PanNet
 from models.networks.pix2pix_unet import Pix2PixUNet
 from models.networks.progressive_gan import ProgressiveGenerator
 from models.networks.restormer import Restormer
@@ -43,6 +44,7 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "lama": LaMa,
     "msrresnet": MSRResNet,
     "nafnet": NAFNet,
+    "pannet": PanNet,
     "pix2pix_unet": Pix2PixUNet,
     "restormer": Restormer,
     "rrdbnet": RRDBNet,
@@ -66,7 +68,8 @@ NETWORKS: Parts[Callable[..., nn.Module]] = Parts("networks", _NETWORKS, _accept
 and then whatever their attribute ``conditions`` names, in that order (none, if they have no such
 attribute). They say the radius of their receptive field in input pixels as ``halo`` (``None`` where every
 pixel can matter), and as ``channels``, ``scale`` (1 if absent), ``multiple_of`` and ``minimum_size`` what
-a card calls by these names: ``card_facts`` collects them."""
+a card calls by these names: ``card_facts`` collects them. One with ``any_channels`` takes others than the
+``channels`` it was trained with."""
 
 GENERATORS: Parts[Callable[..., nn.Module]] = Parts(
     "generators",
@@ -96,7 +99,7 @@ def card_facts(network: nn.Module) -> dict[str, Any]:
     """The fields of a card that the architecture decides: ``Card(name=..., **card_facts(network))``."""
     halo = getattr(network, "halo", None)
     return {
-        "channels": network.channels,
+        "channels": None if getattr(network, "any_channels", False) else network.channels,
         "scale": getattr(network, "scale", 1),
         "multiple_of": getattr(network, "multiple_of", 1),
         "minimum_size": getattr(network, "minimum_size", 1),
@@ -140,8 +143,16 @@ def _mask(degraded_BCHW: Tensor, condition: Condition) -> Tensor:
     return condition.mask_B1HW.to(degraded_BCHW)
 
 
+def _guide(degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+    """As ``Restorer`` hands it over: one for each band."""
+    if condition.guide_BPHW is None:
+        raise RestorerError("CONDITION_MISSING", "this network needs a guide")
+    return condition.guide_BPHW.to(degraded_BCHW)
+
+
 CONDITIONS: dict[str, Callable[[Tensor, Condition], Tensor]] = {
     "noise_level": _noise_level,
     "mask": _mask,
+    "guide": _guide,
 }
 """How a network's ``conditions`` come out of the call's condition, on the image's device and dtype."""

@@ -37,6 +37,7 @@ from models.operators.noise import (
     SaltAndPepper,
     Speckle,
 )
+from models.operators.panchromatic import Panchromatic
 from models.operators.real_esrgan import RealEsrgan
 from models.operators.resample import Area, Bicubic, Bilinear, Lanczos, Mtf, Nearest
 from models.operators.resize import Resize
@@ -62,8 +63,8 @@ _LISTED: tuple[type[Operator], ...] = (
     Jpeg, Jpeg2000, DifferentiableJpeg,
     # masks
     Mask, BoxMask, IrregularMask, ScanLineGaps, DeadColumns, Clouds,
-    # several frames
-    Burst,
+    # several frames, guides
+    Burst, Panchromatic,
     # chains
     RealEsrgan, Bsrgan,
 )  # fmt: skip

@@ -72,7 +72,7 @@ class GenerativePrior(Solver):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_generator(self.name, self.generator)
+        require_generator(self.name, self.generator)
 
     def card(self, name: str) -> Card:
         """Takes the scale of the degradation and the generator's channels; every pixel can matter."""
@@ -170,7 +170,8 @@ class GenerativePrior(Solver):
         return mosaic(self.generator(latent_RTZ.flatten(0, 1)))
 
 
-def _require_generator(solver: str, generator: object) -> None:
+def require_generator(solver: str, generator: object) -> None:
+    """``ValueError`` that names what was given, unless it makes images."""
     if isinstance(generator, ImageGenerator):
         return
     given = generator.card.name if isinstance(generator, Restorer) else generator

@@ -38,12 +38,16 @@ class PerBand(Wrapper):
 
 def _repeated(condition: Condition, batch: int, bands: int) -> Condition:
     level_B, mask_B1HW, frames_BTNHW = condition.noise_level_B, condition.mask_B1HW, condition.frames_BTCHW
+    guide_BPHW = condition.guide_BPHW
     return replace(
         condition,
         noise_level_B=None if level_B is None else level_B.expand(batch).repeat_interleave(bands),
         mask_B1HW=None
         if mask_B1HW is None
         else mask_B1HW.expand(batch, -1, -1, -1).repeat_interleave(bands, dim=0),
+        guide_BPHW=None
+        if guide_BPHW is None
+        else guide_BPHW.expand(batch, -1, -1, -1).repeat_interleave(bands, dim=0),
         # Of each band its own frames.
         frames_BTCHW=None if frames_BTNHW is None else frames_BTNHW.transpose(1, 2).flatten(0, 1)[:, :, None],
     )

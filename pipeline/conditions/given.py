@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from models.contract import Condition
 from models.operators.base import LinearOperator
 from pipeline.conditions import masks
 from pipeline.conditions.frames import frames_of
+from pipeline.conditions.guides import checked_guide, guide_condition, guide_image, split
 from pipeline.conditions.kernels import blur_of, read_kernel, refuse_larger
 from pipeline.conditions.masks import Known
 from pipeline.degradation.degradation import fixed_operator
@@ -23,7 +24,7 @@ from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import in_units, to_tensor
-from pipeline.jobs.conditions import BlurSpec, MaskSpec, Place
+from pipeline.jobs.conditions import BlurSpec, GuideSpec, MaskSpec, Place
 from pipeline.jobs.datasets import Dataset, Radiometry
 from pipeline.jobs.job import Job
 from pipeline.jobs.operators import OperatorSpec
@@ -46,6 +47,7 @@ class ConditionFiles:
     """What its listing says, in 1/255 of the value range."""
     frames: tuple[bytes, ...] = ()
     """The other frames of its scene."""
+    guide: bytes | None = None
 
 
 NO_FILES = ConditionFiles()
@@ -61,19 +63,25 @@ class Told:
     operators: tuple[LinearOperator, ...] = ()
     frames: tuple[Image, ...] = ()
     """The other frames of its scene, of its size and pixel type."""
+    guide: Image | None = None
+    """A sharper image of the scene, a whole number of times as large."""
+    guided_size: tuple[int, int] = (0, 0)
+    """Of the image itself, height and width."""
     row: dict[str, Any] = field(default_factory=dict)
     """For the column ``condition``: where it comes from, with digests."""
 
     @property
-    def kind(self) -> tuple[bool, bool, int]:
-        """Whether noise level and mask are known, and how many frames: images of one batch agree."""
-        return self.noise_level is not None, self.known_HW is not None, len(self.frames)
+    def kind(self) -> tuple[bool, bool, int, tuple[int, ...]]:
+        """Whether noise level and mask are known, how many frames, the guide's size: a batch agrees."""
+        guide = () if self.guide is None else self.guide.size
+        return self.noise_level is not None, self.known_HW is not None, len(self.frames), guide
 
     @property
     def nbytes(self) -> int:
-        """Of mask and frames."""
+        """Of mask, frames and guide."""
         mask = 0 if self.known_HW is None else self.known_HW.nbytes
-        return mask + sum(each.pixels_HWC.nbytes for each in self.frames)
+        held = self.frames if self.guide is None else (*self.frames, self.guide)
+        return mask + sum(each.pixels_HWC.nbytes for each in held)
 
     def condition(self, scale: int, device: torch.device, radiometry: Radiometry | None = None) -> Condition:
         """As a restorer is told; ``radiometry`` says what its images mean."""
@@ -90,13 +98,27 @@ class Told:
             operators=self.operators,
         )
 
+    def guided(
+        self, condition: Condition, image: Image, size: tuple[int, int] | None, radiometry: Radiometry | None
+    ) -> Condition:
+        """With the guide, where there is one, for a restored image of ``size``: the guide's own else.
+
+        Raises ``ImageError`` as ``guide_condition``.
+        """
+        if self.guide is None:
+            return condition
+        if size is None:
+            size = self.guide.size[:2]
+            condition = replace(condition, scale=size[0] // self.guided_size[0])
+        return guide_condition(condition, self.guide, image, radiometry, size)
+
 
 NOTHING = Told()
 
 
 @dataclass(frozen=True)
 class Given:
-    """A dataset's ``mask`` and ``operators``: ``told(image, files, image_of)`` of each of its images."""
+    """A dataset's ``mask``, ``operators``, ``guide``: ``told(image, files, image_of)`` of each image."""
 
     mask: MaskSpec | None = None
     blur: BlurSpec | None = None
@@ -105,6 +127,9 @@ class Given:
     operators: tuple[LinearOperator, ...] = ()
     """What blurred all images."""
     operators_row: Any = None
+    guide: GuideSpec | None = None
+    guide_file: tuple[Image, str] | None = None
+    """The one guide of all images, and its digest."""
     is_grouped: bool = False
     """Whether its images are stacks of frames."""
     is_listed: bool = False
@@ -113,7 +138,7 @@ class Given:
     @property
     def names(self) -> tuple[str, ...]:
         """The conditions of a card that are met."""
-        met = (("mask", self.mask), ("operators", self.blur))
+        met = (("mask", self.mask), ("operators", self.blur), ("guide", self.guide))
         stacks = ("frames",) if self.is_grouped else ()
         return (*(name for name, spec in met if spec is not None), *stacks)
 
@@ -130,6 +155,11 @@ class Given:
             values["mask"] = mask | {"file": self.mask_file and self.mask_file[1]}
         if self.blur is not None:
             values["operators"] = {"border": self.blur.border, "all": self.operators_row}
+        if self.guide is not None:
+            values["guide"] = {
+                "bands": list(self.guide.bands),
+                "file": self.guide_file and self.guide_file[1],
+            }
         return values
 
     def told(
@@ -151,10 +181,31 @@ class Given:
         if self.blur is not None:
             refuse_larger(operators, image)
             row["operators"] = described
+        image, guide = self._guide(image, files, image_of, row)
         frames = frames_of(image, files.frames, image_of)
         if frames:
             row["frame_sha256"] = [sha256_hex(each) for each in files.frames]
-        return image, Told(files.noise_level, known_HW, operators, frames, row)
+        return image, Told(files.noise_level, known_HW, operators, frames, guide, image.size[:2], row)
+
+    def _guide(
+        self, image: Image, files: ConditionFiles, image_of: Callable[[bytes], Image], row: dict[str, Any]
+    ) -> tuple[Image, Image | None]:
+        """The image without the bands that guide it, and its guide."""
+        if self.guide is None:
+            return image, None
+        bands = self.guide.bands
+        row["guide"] = {"bands": list(bands)} if bands else {}
+        if self.guide.is_own:
+            return split(image, bands)
+        if self.guide_file is not None:
+            stored, digest = self.guide_file
+            row["guide"] |= {"from": "file", "sha256": digest}
+        elif files.guide is not None:
+            stored = guide_image(files.guide, image_of)
+            row["guide"] |= {"from": "uri", "sha256": sha256_hex(files.guide)}
+        else:
+            return image, None
+        return image, checked_guide(stored, image, bands)
 
     def _known(
         self, image: Image, files: ConditionFiles, image_of: Callable[[bytes], Image], row: dict[str, Any]
@@ -201,7 +252,24 @@ def _given(dataset: Dataset, where: str, limits: Limits) -> Given:
     row: Any = None
     if blur is not None:
         operators, row = _fixed_blur(blur, dataset, f"{where}.operators")
-    return Given(mask, blur, mask_file, operators, row, dataset.group is not None, dataset.is_manifest)
+    return Given(
+        mask,
+        blur,
+        mask_file,
+        operators,
+        row,
+        dataset.guide,
+        _guide_file(dataset, f"{where}.guide", limits),
+        dataset.group is not None,
+        dataset.is_manifest,
+    )
+
+
+def _guide_file(dataset: Dataset, where: str, limits: Limits) -> tuple[Image, str] | None:
+    if dataset.guide is None or dataset.guide.file is None:
+        return None
+    data, _ = _fixed_file(dataset.guide, dataset, where)
+    return _checked(lambda: guide_image(data, lambda one: decode(one, limits)), where), sha256_hex(data)
 
 
 def _fixed_blur(blur: BlurSpec, dataset: Dataset, where: str) -> tuple[tuple[LinearOperator, ...], Any]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from models.contract import Condition
+from models.guides.matching import matched
 from models.operators.batched import Batch, CounterDraws, Draws, HostDraws, degrade
 from models.operators.batched.hiding import draw_masks
 from pipeline.degradation.degradation import Degradation
@@ -37,7 +39,7 @@ def degrade_batch(
     """Every image by the one of the degradations that its seed chooses, all of one scale.
 
     With ``host_draws`` it is, up to rounding, what ``degradation(image, seed)`` makes of each. The condition
-    holds noise levels, and masks where every image has one; no operators, for they differ.
+    holds noise levels, and masks and guides where every image has one; no operators, for they differ.
     """
     parts = [
         (degradation, [index for index, seed in enumerate(seeds) if seed % len(degradations) == number])
@@ -51,8 +53,13 @@ def degrade_batch(
     order = torch.tensor([index for chosen, _ in done for index in chosen]).argsort().tolist()
     levels = [level for _, part in done for level in part.levels]
     masks = [part.mask_B1HW for _, part in done if part.mask_B1HW is not None]
-    return _joined([part.image_BCHW for _, part in done], order), Condition(
-        scale=degradations[0].scale,
+    guides = [part.guide_BPHW for _, part in done if part.guide_BPHW is not None]
+    degraded_BCHW, scale = _joined([part.image_BCHW for _, part in done], order), degradations[0].scale
+    guide_BPHW = _joined(guides, order) if len(guides) == len(done) else None
+    return degraded_BCHW, Condition(
+        scale=scale,
+        # One for each band, as a restorer hands them to its network.
+        guide_BPHW=None if guide_BPHW is None else matched(guide_BPHW, degraded_BCHW, scale),
         noise_level_B=torch.tensor(levels)[order].to(image_BCHW.device) if any(levels) else None,
         mask_B1HW=_joined(masks, order) if len(masks) == len(done) else None,
     )
@@ -65,15 +72,21 @@ class _Part:
     image_BCHW: Tensor
     levels: list[float]
     mask_B1HW: Tensor | None
+    guide_BPHW: Tensor | None
 
 
 def _run(degradation: Degradation, image_BCHW: Tensor, seeds: Sequence[int], draws_of: MakeDraws) -> _Part:
     chains = [degradation.drawn(seed) for seed in seeds]
     batch, mask_B1HW, variances = Batch.of(image_BCHW), None, [0.0] * len(seeds)
+    guide_BPHW: Tensor | None = None
     for index in range(len(degradation.operators)):
         # Each operator of each sample begins anew, as it does for an image alone.
         draws = draws_of([seed_of(str(seed), str(index)) for seed in seeds])
         operators = [chain[index] for chain in chains]
+        if hasattr(operators[0], "guide"):
+            guide_BPHW = _guides(
+                operators, batch.image_BCHW, [seed_of(str(seed), str(index)) for seed in seeds]
+            )
         if hasattr(operators[0], "mask"):
             mask_B1HW = draw_masks(operators, batch, draws)
             batch = batch.with_pixels(batch.image_BCHW * mask_B1HW)
@@ -81,7 +94,15 @@ def _run(degradation: Degradation, image_BCHW: Tensor, seeds: Sequence[int], dra
             batch = degrade(operators, batch, draws)
         levels = [float(getattr(operator, "noise_level", 0.0)) for operator in operators]
         variances = [sum_ + level**2 for sum_, level in zip(variances, levels, strict=True)]
-    return _Part(batch.image_BCHW, [variance**0.5 for variance in variances], mask_B1HW)
+    return _Part(batch.image_BCHW, [variance**0.5 for variance in variances], mask_B1HW, guide_BPHW)
+
+
+def _guides(operators: Sequence[Any], image_BCHW: Tensor, seeds: Sequence[int]) -> Tensor:
+    made = [
+        operator.guide(image_BCHW[i : i + 1], Generator().manual_seed(seeds[i]))
+        for i, operator in enumerate(operators)
+    ]
+    return torch.cat(made)
 
 
 def _taken(image_BCHW: Tensor, chosen: Sequence[int]) -> Tensor:

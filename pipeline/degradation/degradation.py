@@ -59,6 +59,11 @@ class Degradation:
             scale *= int(getattr(operator, "scale", 1))
         return scale
 
+    @property
+    def makes_guide(self) -> bool:
+        """Whether a sharper image of the scene comes of it."""
+        return any(hasattr(operator, "guide") for operator in self.drawn(0))
+
     def specification(self) -> dict[str, Any]:
         """Plain values that decide the pixels: part of the recipe."""
         return {"name": self.name, "operators": [{"op": s.op, **s.parameters} for s in self.operators]}
@@ -78,6 +83,7 @@ class Degradation:
         steps: list[Drawn] = []
         drawn = self.drawn(seed)
         frames_TCHW: Tensor | None = None
+        guide_1PHW: Tensor | None = None
         for index, (spec, operator) in enumerate(zip(self.operators, drawn, strict=True)):
             height, width = image_1CHW.shape[-2:]
             recorded = _recorded(operator, height, width, _generator(seed, index))
@@ -87,6 +93,8 @@ class Degradation:
                 frames_TCHW = _each_frame(operator, frames_TCHW, seed, index)
             if hasattr(operator, "others"):
                 frames_TCHW = operator.others(image_1CHW, _generator(seed, index))
+            if hasattr(operator, "guide"):
+                guide_1PHW = operator.guide(image_1CHW, _generator(seed, index))
             if hasattr(operator, "mask"):
                 mask_1HW = own_mask_1HW = operator.mask(height, width, _generator(seed, index))
             if hasattr(operator, "drawn"):  # a random kernel: this image's own is a linear operator
@@ -103,6 +111,7 @@ class Degradation:
             noise_level_B=torch.tensor([noise_variance**0.5]) if noise_variance else None,
             mask_B1HW=None if mask_1HW is None else mask_1HW[None].to(image_1CHW.device),
             frames_BTCHW=None if frames_TCHW is None else frames_TCHW[None],
+            guide_BPHW=guide_1PHW,
             operators=tuple(linear),
         )
         return Degraded(image_1CHW, parameters, condition, Replay.of(steps))

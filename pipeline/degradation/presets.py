@@ -60,6 +60,14 @@ def _sensor(name: str, mtf: tuple[float, ...]) -> Preset:
     )
 
 
+def _wald(scale: int) -> Preset:
+    return _preset(
+        f"the mean of the bands as a guide, and {scale} times larger pixels through an MTF of 0.3",
+        {"op": "panchromatic"},
+        {"op": "mtf", "scale": scale, "mtf": 0.3},
+    )
+
+
 PRESETS: dict[str, Preset] = {
     "bicubic-x2": _bicubic(2),
     "bicubic-x3": _bicubic(3),
@@ -108,6 +116,8 @@ PRESETS: dict[str, Preset] = {
         {"op": "gaussian_noise", "sigma": 25},
     ),
     "mtf-x2": _preset("2 times larger pixels through an MTF of 0.3", {"op": "mtf", "scale": 2, "mtf": 0.3}),
+    "wald-x2": _wald(2),
+    "wald-x4": _wald(4),
     "quickbird-x4": _sensor("QuickBird: blue, green, red, near infrared", (0.34, 0.32, 0.30, 0.22)),
     "worldview3-x4": _sensor(
         "WorldView-3's eight bands", (0.325, 0.355, 0.360, 0.350, 0.365, 0.360, 0.335, 0.315)

@@ -103,7 +103,7 @@ def explain(
     region = region or _most_changed(restorer(image_1CHW, condition=condition), image_1CHW, scale)
     _check_region(region, image_1CHW, scale)
     window = _window(region, restorer, image_1CHW, scale)
-    seen_1CHW, told = window.cut(image_1CHW), _within(condition, window)
+    seen_1CHW, told = window.cut(image_1CHW), _within(condition, window, scale)
     restored = trace(restorer, seen_1CHW, told)
     inner = replace(region, left=region.left - scale * window.left, top=region.top - scale * window.top)
     row, column = (inner.top + inner.height // 2) // scale, (inner.left + inner.width // 2) // scale
@@ -181,12 +181,13 @@ def _window(region: Region, restorer: Restorer, image_1CHW: Tensor, scale: int) 
     return Window(top, left, tall, wide)
 
 
-def _within(condition: Condition, window: Window) -> Condition:
+def _within(condition: Condition, window: Window, scale: int) -> Condition:
     mask_B1HW, frames_BTCHW = condition.mask_B1HW, condition.frames_BTCHW
     return replace(
         condition,
         mask_B1HW=None if mask_B1HW is None else window.cut(mask_B1HW),
         frames_BTCHW=None if frames_BTCHW is None else window.cut(frames_BTCHW),
+        guide_BPHW=None if condition.guide_BPHW is None else window.cut(condition.guide_BPHW, scale),
     )
 
 

@@ -1,11 +1,11 @@
-"""What a job says of how its images came to be: which pixels are holes, and what blurred them."""
+"""What a job says of how its images came to be: holes, what blurred them, and a sharper image beside them."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.jobs.frozen import Frozen
 from pipeline.jobs.key_rules import SEALED, check_template
@@ -81,6 +81,29 @@ class BlurSpec(Place):
         return self
 
 
+class GuideSpec(Place):
+    """A sharper image of the same scene: ``file`` or ``uri``, or else ``bands`` of the image itself."""
+
+    bands: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = ()
+    """Bands of the guide, counted from 1; none: all. Without ``file`` and ``uri`` of the image, which is then
+    restored without them."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.file is not None or self.uri is not None:
+            _one_of(file=self.file, uri=self.uri)
+        elif not self.bands:
+            raise ValueError("give file, uri or bands")
+        if len(set(self.bands)) < len(self.bands):
+            raise ValueError(f"bands: one is there twice, got {list(self.bands)}")
+        return self
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is bands of the image itself."""
+        return self.file is None and self.uri is None
+
+
 def _one_of(**origins: object) -> None:
     given = [name for name, value in origins.items() if value]
     if len(given) != 1:
@@ -106,6 +129,19 @@ def _blur(value: Any) -> Any:
     return {"chain": [_operator(value)]} if _OPERATOR.fullmatch(value) and ":" in value else _placed(value)
 
 
+def guide_fields(told: str) -> dict[str, Any]:
+    """The fields of a guide that is told by its address, or by numbers of bands: ``4,8``."""
+    if re.fullmatch(r"\d+(,\d+)*", told):
+        return {"bands": [int(each) for each in told.split(",")]}
+    return _placed(told)
+
+
+def _guide(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return {"bands": value}
+    return guide_fields(value) if isinstance(value, str) else value
+
+
 def _placed(address: str) -> dict[str, str]:
     return {"file" if _FILE.search(address) and not address.startswith(SEALED) else "uri": address}
 
@@ -129,4 +165,7 @@ def _number(text: str) -> int | float | str:
 Mask = Annotated[MaskSpec, BeforeValidator(_mask, json_schema_input_type=str | MaskSpec)]
 Blur = Annotated[
     BlurSpec, BeforeValidator(_blur, json_schema_input_type=str | tuple[OperatorSpec, ...] | BlurSpec)
+]
+Guide = Annotated[
+    GuideSpec, BeforeValidator(_guide, json_schema_input_type=str | tuple[int, ...] | GuideSpec)
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.jobs.conditions import Blur, Mask
+from pipeline.jobs.conditions import Blur, Guide, Mask
 from pipeline.jobs.frames import Group
 from pipeline.jobs.frozen import Frozen as Frozen
 from pipeline.jobs.key_rules import SEALED as SEALED
@@ -102,6 +102,9 @@ class Dataset(Frozen):
     operators: Blur | None = None
     """What blurred the images, for restorers that undo it: a kernel file, a folder of kernels, or a
     list of operators such as ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``. See docs/conditions.md."""
+    guide: Guide | None = None
+    """A sharper image of the same scene, for restorers that go by one: a file, a folder with a rule from key
+    to key, or numbers of bands of the images themselves: ``[2, 3, 4]``. See docs/guides.md."""
     group: Group | None = None
     """Which images are frames of one scene, for restorers that take several:
     ``"(?P<scene>.+)_(?P<t>\\d+)\\.tif"``. The first of them is restored. See docs/stacks.md."""

@@ -1,4 +1,4 @@
-"""Which mask and which kernel belong to which image, where a dataset has a folder of them."""
+"""Which mask, kernel and guide belong to which image, where a dataset has a folder of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipeline.attached import Attached
 from pipeline.jobs.conditions import Place
@@ -26,12 +27,13 @@ _KINDS = {
         "NO_KERNEL",
         lambda key: key.lower().endswith(_NUMBERS) or not is_no_image(key),
     ),
+    "guide": Kind("guides", "NO_GUIDE", "NO_GUIDE", lambda key: not is_no_image(key)),
 }
 
 
 @dataclass(frozen=True)
 class _Role:
-    """A folder of masks or of kernels."""
+    """A folder of masks, of kernels or of guides."""
 
     name: str
     rule: KeyRule
@@ -54,16 +56,15 @@ class _Role:
         if isinstance(chosen, NoPartner):
             return replace(known, fault=chosen.reason, why=chosen.why)
         address, version = f"{self.partners.url}/{chosen.key}", chosen.version
-        if self.name == "mask":
-            return replace(known, mask=address, mask_version=version)
-        return replace(known, kernel=address, kernel_version=version)
+        named: dict[str, Any] = {self.name: address, f"{self.name}_version": version}
+        return replace(known, **named)
 
     def _no_match(self) -> NoPartner:
         return NoPartner(_KINDS[self.name].none, f"its key does not match the rule of the {self.name}s")
 
 
 def with_conditions(dataset: Dataset, pages: Iterator[Entries]) -> Iterator[Entries]:
-    """The pages of a dataset's images, with the masks and kernels that lie in folders of their own."""
+    """The pages of a dataset's images, with masks, kernels and guides that lie in folders of their own."""
     with ExitStack() as stack:
         roles = []
         for name, (place, folder) in conditions_of(dataset).items():

@@ -63,6 +63,7 @@ def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:
         "references": dataset.references and _seal_references(dataset.references, key),
         "mask": dataset.mask and _seal_place(dataset.mask, key),
         "operators": dataset.operators and _seal_place(dataset.operators, key),
+        "guide": dataset.guide and _seal_place(dataset.guide, key),
     }
     if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
         base = key.seal(absolute_url(dataset.store.base))
@@ -126,8 +127,12 @@ def archive_of(dataset: Dataset) -> Archive:
 
 
 def conditions_of(dataset: Dataset) -> dict[str, tuple[Place, Folder]]:
-    """The folders of a dataset's masks and kernels, where it has such; addresses opened where sealed."""
-    places: dict[str, Place | None] = {"mask": dataset.mask, "kernel": dataset.operators}
+    """The folders of a dataset's masks, kernels and guides, where it has such; sealed addresses opened."""
+    places: dict[str, Place | None] = {
+        "mask": dataset.mask,
+        "kernel": dataset.operators,
+        "guide": dataset.guide,
+    }
     return {
         name: (place, Folder(unseal([place.uri])[0], place.profile or dataset.profile))
         for name, place in places.items()

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.contract import Condition
 from pipeline.degradation.degradation import Degraded, as_found
 from pipeline.errors import ImageError
 from pipeline.imaging.image import Domain, Image
@@ -81,7 +82,16 @@ def found_input(
     loaded: Loaded, image_1CHW: Tensor, radiometry: Radiometry | None, scale: int = 1
 ) -> Degraded:
     """The restorer's input of an image that nobody here degraded, with what its listing says of it."""
-    return as_found(image_1CHW, loaded.told.condition(scale, image_1CHW.device, radiometry))
+    condition = loaded.told.condition(scale, image_1CHW.device, radiometry)
+    size = None if loaded.reference is None else loaded.reference.image.size[:2]
+    guided = loaded.told.guided(condition, loaded.image, size, radiometry)
+    return as_found(image_1CHW, on_device(guided, image_1CHW.device))
+
+
+def on_device(condition: Condition, device: torch.device) -> Condition:
+    """The condition whose guide is where its image is."""
+    guide_BPHW = condition.guide_BPHW
+    return condition if guide_BPHW is None else replace(condition, guide_BPHW=guide_BPHW.to(device))
 
 
 def in_reference_range(image_BCHW: Tensor, found: Image | None, reference: Image) -> Tensor:

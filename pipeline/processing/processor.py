@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.contract import Condition
 from models.operators.resample import imresize
-from pipeline.degradation.degradation import Degradation
+from pipeline.degradation.degradation import Degradation, Degraded
 from pipeline.distances.columns import FeatureColumns
 from pipeline.errors import ImageError
 from pipeline.imaging import nodata
@@ -34,7 +34,7 @@ from pipeline.processing.bisection import bisected
 from pipeline.processing.cases import Case, Failure, Loaded, Outcome, Restored
 from pipeline.processing.estimates import PsnrEstimates
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
-from pipeline.processing.pairs import found_case, found_input, in_reference_range
+from pipeline.processing.pairs import found_case, found_input, in_reference_range, on_device
 from pipeline.processing.told import described, refuse_other_scale, shared_condition
 from pipeline.processing.trust_columns import TrustColumns
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
@@ -86,7 +86,8 @@ class Processor:
                 case = self._degrade(loaded, degradation)
                 condition = case.degraded.condition
                 hand_over(case.reference_1CHW, case.degraded.image_BCHW)
-                hand_over(condition.noise_level_B, condition.mask_B1HW, condition.frames_BTCHW)
+                hand_over(condition.noise_level_B, condition.mask_B1HW)
+                hand_over(condition.frames_BTCHW, condition.guide_BPHW)
                 return case
         except Exception as error:
             return Failure(loaded, error)
@@ -122,9 +123,15 @@ class Processor:
             found = found_input(loaded, reference_1CHW, self._radiometry[loaded.source.dataset])
             return Case(loaded, reference, reference_1CHW, found, fields)
         seed = degradation.seed(self.recipe.job.seed, loaded.source.dataset, loaded.source.key)
-        degraded = degradation(reference_1CHW, seed)
+        degraded = self._guided(degradation(reference_1CHW, seed), loaded, reference)
         fields |= {"seed": seed, "degradation_params": json.dumps(degraded.parameters)}
         return Case(loaded, reference, reference_1CHW, degraded, fields)
+
+    def _guided(self, degraded: Degraded, loaded: Loaded, reference: Image) -> Degraded:
+        """With the guide that its dataset names; it stays as sharp as what is to be restored."""
+        radiometry = self._radiometry[loaded.source.dataset]
+        condition = loaded.told.guided(degraded.condition, loaded.image, reference.size[:2], radiometry)
+        return replace(degraded, condition=on_device(condition, self.device))
 
     def _restore_all(self, cases: list[Case], degradation: Degradation | None) -> Iterator[Outcome]:
         own_scores = bisected(lambda part: self._score_degraded(part, degradation), cases)

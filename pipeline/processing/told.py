@@ -44,6 +44,9 @@ def shared_condition(cases: Sequence[Case], built: BuiltRestorer) -> Condition |
     stacks = [each.frames_BTCHW for each in conditions]
     if all(stack is not None for stack in stacks):
         first = replace(first, frames_BTCHW=torch.cat([stack for stack in stacks if stack is not None]))
+    guides = [each.guide_BPHW for each in conditions]
+    if all(guide is not None for guide in guides):
+        first = replace(first, guide_BPHW=torch.cat([guide for guide in guides if guide is not None]))
     if all(mask is not None for mask in masks):
         first = replace(first, mask_B1HW=torch.cat([mask for mask in masks if mask is not None]))
     return first
@@ -58,6 +61,8 @@ def described(condition: Condition) -> dict[str, Any]:
         known["mask"] = "given"
     if condition.frames_BTCHW is not None:
         known["frames"] = 1 + condition.frames_BTCHW.shape[1]
+    if condition.guide_BPHW is not None:
+        known["guide"] = condition.guide_BPHW.shape[1]
     if condition.operators:
         known["operators"] = [operator.name for operator in condition.operators]
     return known

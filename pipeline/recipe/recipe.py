@@ -99,7 +99,7 @@ class Recipe:
         )
         check_metric_weights(job)
         cards = [(each.name, each.restorer.card) for each in recipe.restorers]
-        check_conditions(job, cards, recipe.given)
+        check_conditions(job, cards, recipe.given, [each.makes_guide for each in recipe.degradations])
         _check_estimates(recipe)
         recipe = dataclasses.replace(recipe, calibration=_calibration(recipe))
         check_uncertainty(job, [each.restorer for each in recipe.restorers], recipe.calibration)

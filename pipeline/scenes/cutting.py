@@ -112,7 +112,7 @@ class ScenePlan:
     def _has_condition(self, source: Source) -> bool:
         """Whether more is known of it than a strip would be told."""
         attached = self._locator.attached(source)
-        return bool(attached.mask or attached.frames) or attached.noise_level is not None
+        return bool(attached.mask or attached.guide or attached.frames) or attached.noise_level is not None
 
     def _cut(self, source: Source) -> StripTask | None:
         """How a source is cut; nothing for what is no scene. Raises ``StorageError``, as ``probe`` does."""
@@ -158,8 +158,8 @@ class ScenePlan:
         """Whether this job's scenes can be done strip by strip."""
         if self._job.kind != "restore" or self._job.output_format not in (None, GeoTiff.name):
             return False
-        if any(each.mask or each.operators for each in self._job.datasets):
-            return False  # a mask, or the kernel of a whole image
+        if any(each.mask or each.operators or each.guide for each in self._job.datasets):
+            return False  # a mask, the kernel of a whole image, or its guide
         return all(built.restorer.card.tile_exact for built in self._run.recipe.restorers)
 
     @cached_property

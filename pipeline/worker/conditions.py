@@ -1,4 +1,4 @@
-"""Masks and kernels of images: fetched with them, decoded after them."""
+"""Masks, kernels and guides of images: fetched with them, decoded after them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ class ConditionLoader:
         """The files that belong to this source alone."""
         attached = self._locator.attached(source)
         level = attached.noise_level
-        if not (attached.mask or attached.kernel or attached.frames):
+        if not (attached.mask or attached.kernel or attached.guide or attached.frames):
             return NO_FILES if level is None else ConditionFiles(noise_level=level)
         frames = tuple(self._read(source, each, "frame", "FRAMES_MISSING") for each in attached.frames)
         mask = self._read(source, attached.mask, "mask", "NO_MASK") if attached.mask else None
         kernel = self._read(source, attached.kernel, "kernel", "NO_KERNEL") if attached.kernel else None
-        return ConditionFiles(mask, kernel, attached.kernel, level, frames)
+        guide = self._read(source, attached.guide, "guide", "NO_GUIDE") if attached.guide else None
+        return ConditionFiles(mask, kernel, attached.kernel, level, frames, guide)
 
     def decode(self, source: Source, image: Image, files: ConditionFiles) -> tuple[Image, Told]:
         """The image as it is to be restored, and what is known of it."""

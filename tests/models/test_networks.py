@@ -27,6 +27,7 @@ SMALL = {
     "lama": {"features": 4, "blocks": 2},
     "msrresnet": {"features": 8, "blocks": 2, "scale": 4},
     "nafnet": {"features": 4, "encoders": [1, 2], "middle": 1, "decoders": [1, 1], "local_window": 24},
+    "pannet": {"features": 8, "layers": 2, "scale": 2},
     "pix2pix_unet": {"features": 4, "levels": 3},
     "restormer": {"features": 4, "blocks": [1, 2, 1, 1], "refinement": 1, "heads": [1, 2, 2, 4]},
     "rrdbnet": {"features": 8, "growth": 4, "blocks": 1, "scale": 2},
@@ -43,7 +44,12 @@ def network_and_conditions(name, batch=2, side=None, **arguments):
     side = side or -(-max(16, network.minimum_size) // step) * step
     image_BCHW = torch.rand(batch, network.channels, side, side + step)
     mask_B1HW = (torch.rand(batch, 1, side, side + step) > 0.4).float()
-    condition = Condition(noise_level_B=torch.linspace(0.02, 0.2, batch), mask_B1HW=mask_B1HW)
+    guide_BCHW = torch.rand(
+        batch, network.channels, *(getattr(network, "scale", 1) * n for n in (side, side + step))
+    )
+    condition = Condition(
+        noise_level_B=torch.linspace(0.02, 0.2, batch), mask_B1HW=mask_B1HW, guide_BPHW=guide_BCHW
+    )
     given = [CONDITIONS[each](image_BCHW, condition) for each in getattr(network, "conditions", ())]
     return network, image_BCHW, condition, given
 
@@ -140,7 +146,10 @@ class TestContract:
             image_BCHW = torch.rand(2, network.channels, height, width)
             mask_B1HW = torch.ones(2, 1, height, width)
             mask_B1HW[..., : width // 3] = 0
-            condition = Condition(noise_level_B=torch.tensor([0.1, 0.2]), mask_B1HW=mask_B1HW)
+            guide_BPHW = torch.rand(2, 1, facts["scale"] * height, facts["scale"] * width)
+            condition = Condition(
+                noise_level_B=torch.tensor([0.1, 0.2]), mask_B1HW=mask_B1HW, guide_BPHW=guide_BPHW
+            )
             restored_BCHW = restorer(image_BCHW, condition=condition)
             scale = facts["scale"]
             assert restored_BCHW.shape == (2, network.channels, scale * height, scale * width)
@@ -178,12 +187,17 @@ def reach(network, given):
     image_BCHW = torch.rand(1, network.channels, step * 4, 2 * centre + step, dtype=torch.float64)
     column_W = torch.arange(2 * centre + step)
     # What fills holes looks no farther than to what is known: holes of all widths that could matter.
-    masked = any(each.ndim == 4 for each in given)
+    names = getattr(network, "conditions", ())
+    masked = "mask" in names
+    guide_BCHW = torch.rand(
+        1, network.channels, *(scale * n for n in image_BCHW.shape[-2:]), dtype=torch.float64
+    )
     holes = [0, *range(network.halo - 2 * step, network.halo + 1)] if masked else [0]
     distances = []
     for place, hole in itertools.product(range(centre, centre + step), holes):
         mask_11HW = ((column_W - place).abs() >= hole).double().expand_as(image_BCHW[:, :1])
-        told = [mask_11HW if each.ndim == 4 else each.double() for each in given]
+        by_name = {"mask": mask_11HW, "guide": guide_BCHW}
+        told = [by_name.get(name, each.double()) for name, each in zip(names, given, strict=True)]
         input_BCHW = image_BCHW.clone().requires_grad_()
         restored_BCHW = getattr(network, "predict", network)(input_BCHW, *told)
         restored_BCHW[..., scale * place : scale * (place + 1)].sum().backward()

@@ -83,6 +83,7 @@ EXAMPLES: list[tuple[str, dict]] = [
     ("dead_columns", {"share": 0.1}),
     ("clouds", {"share": 0.4}),
     ("burst", {"frames": 3, "blur": 1.0, "clouded": 1, "lost": 1}),
+    ("panchromatic", {"spread": 0.5, "sigma": 2.0}),
 ]
 
 REFUSED: list[tuple[str, dict, str]] = [
@@ -145,6 +146,7 @@ REFUSED: list[tuple[str, dict, str]] = [
     ("irregular_mask", {"thickness": "fat"}, "thickness"),
     ("scan_line_gaps", {"period": 1}, "period"),
     ("burst", {"frames": 1}, "frames"),
+    ("panchromatic", {"spread": 1.5}, "spread"),
     ("dead_columns", {"share": 0.95}, "share"),
     ("clouds", {"share": -0.1}, "share"),
     ("bilinear", {"scale": -2}, "scale"),

@@ -92,7 +92,7 @@ def test_networks_give_the_pixels_of_the_whole_image(architecture):
     restorer = random_network(architecture)
     assert restorer.card.tile_exact
     height, width = 61, max(87, 2 * restorer.card.halo + 24)
-    degraded = scene(restorer.card.channels, height, width, batch=2)
+    degraded = scene(restorer.card.channels or 3, height, width, batch=2)
     condition = condition_for(restorer.card, 2, height, width)
     whole = restorer(degraded, condition=condition)
     for core, pixels in itertools.product((16, 50), (1, 20_000)):

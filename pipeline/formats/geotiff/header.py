@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +78,13 @@ class RasterHeader:
     def channels(self) -> tuple[Band, ...]:
         """The bands that are pixels."""
         return tuple(band for index, band in enumerate(self.bands) if index != self.alpha)
+
+    def with_channels(self, index: Sequence[int]) -> RasterHeader:
+        """The header of a raster of these channels alone, counted from 0, and the opacity behind them."""
+        kept = [self.channels[each] for each in index]
+        if self.alpha is None:
+            return replace(self, bands=tuple(kept))
+        return replace(self, bands=(*kept, self.bands[self.alpha]), alpha=len(kept))
 
     @property
     def colours(self) -> tuple[int, ...] | None:

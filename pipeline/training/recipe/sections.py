@@ -49,7 +49,7 @@ class Penalty(Weighted):
     """Steps from one to the next (lazy regularisation)."""
 
 
-_WITHOUT_EFFECT = {"carry": (), "mask": None, "operators": None}
+_WITHOUT_EFFECT = {"carry": (), "mask": None, "operators": None, "guide": None}
 """Fields of a dataset that say something to a job alone, by their defaults."""
 
 
