@@ -97,12 +97,11 @@ def _to_merge(segments: Iterable[Segment], units: int) -> list[Segment]:
 
 
 def _of_files(ledger: Ledger, keys: list[str]) -> Iterator[UnitRows]:
-    names = ledger.schema.names
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(keys), AT_ONCE):
             chunk = keys[start : start + AT_ONCE]
-            for key, table in zip(chunk, pool.map(ledger.read, chunk), strict=True):
-                yield unit_of(key), -1, table.select(names).cast(ledger.schema)
+            for key, table in zip(chunk, pool.map(ledger.whole, chunk), strict=True):
+                yield unit_of(key), -1, table
 
 
 def units_of(tables: Iterator[pa.Table], place: int) -> Iterator[UnitRows]:

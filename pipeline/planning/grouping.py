@@ -59,6 +59,9 @@ class Left:
         self._committed, self._is_wanted, self._done = committed, wanted, IdIndex(committed.done)
         self._again: set[str] = set()
         self.count = self.seen = 0
+        self.nothing_in: set[int] = set()
+        """Spans of the listing in which nothing is to be done alone."""
+        self._something_in: set[int] = set()
         # A bundle is cut whole, so that its unit is the same one again if it can be.
         self._take([unit for unit in begun if unit.strip is None and not unit.sources[0].bundle])
 
@@ -67,11 +70,13 @@ class Left:
         self._unit_of = {each.source_id: unit for unit in begun for each in unit.sources}
         self._ids = np.sort(ids_of(list(self._unit_of)))
 
-    def note(self, batch: pa.RecordBatch) -> None:
-        """Counts a batch of the listing; sources that belong to groups are left to ``note_group``."""
+    def note(self, batch: pa.RecordBatch, span: int) -> None:
+        """Counts a batch of a span of the listing; what belongs to groups is left to ``note_group``."""
         ids, wanted, attempts, done = self._wanted(batch)
         self.seen += int(done.sum())
         self.count += int(wanted.sum())
+        (self._something_in if wanted.any() else self.nothing_in).add(span)
+        self.nothing_in -= self._something_in
         for place in np.flatnonzero(wanted & contains(self._ids, ids)).tolist():
             self._note_again(batch["source_id"][place].as_py(), int(attempts[place]))
 

@@ -215,9 +215,17 @@ def merged(known: pa.Table, places: NDArray[np.intp], new: pa.Table) -> Page:
 
 
 def _as_columns(entries: Entries) -> pa.Table:
-    columns = {name: entries.column(name) for name in ("key", *_COMPARED)}
-    grouped = zip(entries.column("group"), entries.column("bundle"), strict=True)
-    return pa.table(columns | {"alone": [not (group or bundle) for group, bundle in grouped]})
+    columns = {name: _column(entries, name) for name in ("key", *_COMPARED)}
+    together = [column for name in ("group", "bundle") if (column := entries.given(name)) is not None]
+    alone = pa.repeat(pa.scalar(True), len(entries))
+    if together:
+        alone = pa.array([not any(each) for each in zip(*together, strict=True)])
+    return pa.table(columns | {"alone": alone})
+
+
+def _column(entries: Entries, name: str) -> pa.Array:
+    found = entries.given(name)
+    return pa.repeat(pa.scalar(""), len(entries)) if found is None else pa.array(found)
 
 
 def _same(listed: pa.Table, rows: pa.Table) -> NDArray[np.bool_]:

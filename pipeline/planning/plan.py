@@ -28,7 +28,7 @@ from pipeline.planning.plan_files import (
     UNITS_SCHEMA,
     PlanFile,
     batch_of,
-    read_batches,
+    read_spans,
     read_units_named,
     record_of,
 )
@@ -106,8 +106,8 @@ def _summary(listing: Listing, done: int, removed: int, left: int = 0, units: in
 
 
 def _left(listed: Folder, left: Left) -> Left:
-    for batch in read_batches(listed, columns=["source_id", "group"], rows=_ROWS):
-        left.note(batch)
+    for span, batch in read_spans(listed, ["source_id", "group"], _ROWS):
+        left.note(batch, span)
     for group in read_groups(listed):
         left.note_group(group)
     return left
@@ -164,7 +164,7 @@ def _units(run: RunFolder, listed: Folder, left: Left, workers: int) -> Iterator
 
 
 def _to_cut(listed: Folder, left: Left) -> Iterator[Rows]:
-    for batch in read_batches(listed, rows=_ROWS):
+    for _, batch in read_spans(listed, None, _ROWS, left_out=left.nothing_in):
         yield left.of_batch(batch)
     groups = read_groups(listed)
     while some := list(islice(groups, _GROUPS)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,32 @@ def read_batches(
     """Rows of a Parquet file of the run folder, a batch of so many in memory at a time."""
     with folder.open(key) as file:
         yield from pq.ParquetFile(file).iter_batches(rows or PlanFile.BATCH, columns=columns)
+
+
+def read_spans(
+    folder: Folder, columns: list[str] | None, rows: int, left_out: Container[int] = ()
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The sources of the last plan, about so many rows at a time, each with the number of its span of the
+    file; nothing is read of those that are left out."""
+    with folder.open(SOURCES) as file:
+        parquet = pq.ParquetFile(file)
+        for number, span in enumerate(_spans(parquet.metadata, rows)):
+            if number not in left_out:
+                for batch in parquet.iter_batches(rows, row_groups=span, columns=columns):
+                    yield number, batch
+
+
+def _spans(metadata: pq.FileMetaData, rows: int) -> Iterator[list[int]]:
+    """Neighbouring row groups."""
+    span, count = [], 0
+    for group in range(metadata.num_row_groups):
+        span.append(group)
+        count += metadata.row_group(group).num_rows
+        if count >= rows:
+            yield span
+            span, count = [], 0
+    if span:
+        yield span
 
 
 def read_records(folder: Folder, key: str) -> Iterator[dict[str, Any]]:

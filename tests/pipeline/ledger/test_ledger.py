@@ -96,6 +96,25 @@ def test_a_damaged_file_is_named_with_the_cure(ledger):
         ledger.committed()
 
 
+def test_a_bit_that_changed_anywhere_in_a_units_file_is_told_or_changes_nothing(ledger):
+    ledger.commit("u1", [row("a"), row("b")])
+    key = ledger.key("u1")
+    data, rows = ledger.folder.read(key), ledger.whole(key)
+
+    def told(place: int) -> str:
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << place % 8
+        ledger.folder.put(key, bytes(damaged))
+        try:
+            return "" if ledger.whole(key).equals(rows) else "other rows"
+        except StorageError as error:
+            return str(error)
+
+    found = [each for each in map(told, range(0, len(data), 37)) if each]
+    assert len(found) > 100
+    assert all("u1.parquet: not a whole Parquet file; delete it" in each for each in found)
+
+
 def test_a_ledger_goes_to_actors_whole(ledger):
     ledger.commit("u1", [row("a", psnr=2.0)])
     copy = pickle.loads(pickle.dumps(ledger))
