@@ -20,9 +20,10 @@ from pipeline.storage.entries import Entries
 
 _NUMBERS = (".npy", ".txt", ".csv")
 _KINDS = {
-    "mask": Kind("masks", "NO_MASK", "NO_MASK", lambda key: not is_no_image(key)),
+    "mask": Kind("masks", "mask.match", "NO_MASK", "NO_MASK", lambda key: not is_no_image(key)),
     "kernel": Kind(
         "kernels",
+        "operators.match",
         "NO_KERNEL",
         "NO_KERNEL",
         lambda key: key.lower().endswith(_NUMBERS) or not is_no_image(key),
@@ -45,8 +46,7 @@ class _Role:
         attached = []
         for entry in page:
             known = Attached.of(entry.attached)
-            name = wanted[entry.key]
-            chosen = self.partners.choose(name, found) if name else self._no_match()
+            chosen = self.partners.choose(wanted[entry.key], found)
             attached.append(replace(entry, attached=self._with(known, chosen).text))
         return attached
 
@@ -58,9 +58,6 @@ class _Role:
         address, version = f"{self.partners.url}/{chosen.key}", chosen.version
         named: dict[str, Any] = {self.name: address, f"{self.name}_version": version}
         return replace(known, **named)
-
-    def _no_match(self) -> NoPartner:
-        return NoPartner(_KINDS[self.name].none, f"its key does not match the rule of the {self.name}s")
 
 
 def with_conditions(dataset: Dataset, pages: Iterator[Entries]) -> Iterator[Entries]:

@@ -14,6 +14,7 @@ from itertools import groupby, islice, pairwise
 from pipeline.attached import Attached
 from pipeline.jobs.frames import FrameRule
 from pipeline.jobs.job import Dataset
+from pipeline.planning.partners import no_match
 from pipeline.storage.base import Entry
 from pipeline.storage.entries import Entries
 
@@ -76,9 +77,7 @@ class _Scene:
         if self.name.startswith("\0"):
             if first.is_unreadable:
                 return first
-            return _faulty(
-                first, "FRAMES_UNORDERED", "its key does not match the rule of the dataset's group"
-            )
+            return _faulty(first, "FRAMES_UNORDERED", no_match("group"))
         if len(self.frames) > MOST_FRAMES:
             return _faulty(
                 first, "FRAMES_MISSING", f"{len(self.frames)} frames; {MOST_FRAMES} at most are one stack"

@@ -18,7 +18,9 @@ from pipeline.privacy.key import unseal
 from pipeline.storage.base import Entry
 from pipeline.storage.entries import Entries
 
-_REFERENCES = Kind("references", "NO_REFERENCE", "TWO_REFERENCES", lambda key: not is_no_image(key))
+_REFERENCES = Kind(
+    "references", "references.match", "NO_REFERENCE", "TWO_REFERENCES", lambda key: not is_no_image(key)
+)
 _TAKEN = "another image of the folder has the same reference"
 
 
@@ -64,8 +66,6 @@ class Pairing:
 
     def _attached(self, names: tuple[str, ...], found: dict[str, Candidates]) -> Attached:
         reference, clear = names
-        if not reference:
-            return Attached(fault="NO_REFERENCE", why="its key does not match references.match")
         entry = self._partners.choose(reference, found)
         if isinstance(entry, NoPartner):
             return Attached(fault=entry.reason, why=entry.why)

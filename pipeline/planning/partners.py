@@ -33,6 +33,8 @@ class Kind:
 
     name: str
     """``references``."""
+    rule: str
+    """The field of a dataset that leads from an image's key to theirs: ``references.match``."""
     none: str
     """Reason code where there is none."""
     several: str
@@ -86,7 +88,12 @@ class Partners:
         return found
 
     def choose(self, name: str, found: dict[str, Candidates]) -> Entry | NoPartner:
-        """The object of this key, else the only one that differs from it in its extension."""
+        """The object of this key, else the only one that differs from it in its extension.
+
+        No name is that of an image whose key the rule does not match.
+        """
+        if not name:
+            return NoPartner(self._kind.none, no_match(self._kind.rule))
         candidates = found.get(_stem(name), {})
         if name in candidates:
             return candidates[name]
@@ -118,6 +125,11 @@ class KeyRule:
             return ("",) * len(self.templates)
         groups = {name: text or "" for name, text in matched.groupdict().items()}
         return tuple(template.format_map(groups) for template in self.templates)
+
+
+def no_match(rule: str) -> str:
+    """Why an image has nothing by a rule of its dataset."""
+    return f"its key does not match the rule {rule}"
 
 
 def _stem(key: str) -> str:
