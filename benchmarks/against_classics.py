@@ -166,7 +166,7 @@ def inpainting(photograph: Tensor, index: int, strokes: tuple[str, ...]) -> Iter
         rng = Generator().manual_seed(index)
         known_1HW = IrregularMask(thickness=thickness).mask(clean.shape[2], clean.shape[3], rng)
         holes = (known_1HW[0].numpy() < 0.5).astype(np.uint8)
-        classics = ("biharmonic", "total-variation", "fast-marching")
+        classics = ("biharmonic", "total-variation", "fast-marching", "exemplar")
         names = ("inpaint-gated", *(f"{name}-inpainting" for name in classics))
         ways = ours(Condition(mask_B1HW=known_1HW[None]), *names)
         if cv2:

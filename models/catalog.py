@@ -22,6 +22,7 @@ from models.solvers.bilateral import Bilateral
 from models.solvers.bm3d import BlockMatching3D
 from models.solvers.consistent import Consistent
 from models.solvers.despeckle_bm3d import DespeckleBm3d
+from models.solvers.exemplar_inpainting import ExemplarInpainting
 from models.solvers.fast_marching_inpainting import FastMarchingInpainting
 from models.solvers.generative_prior import GenerativePrior
 from models.solvers.gsa import GramSchmidtAdaptive
@@ -69,7 +70,7 @@ _SOLVERS: dict[str, type[Solver]] = {
         DespeckleBm3d, Lee,
         TemporalMedian, TemporalPca, ShiftAndAdd, MultiFrameMap,
         GuidedFilter, GramSchmidtAdaptive, MtfGlp, JointTotalVariation,
-        TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting,
+        TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting, ExemplarInpainting,
         PlugAndPlay, RegularisationByDenoising, GenerativePrior, AdaptedGenerativePrior,
         SelfEnsemble, PerBand, LinearLight, Consistent,
     )
@@ -239,6 +240,7 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("total-variation-inpainting", "total_variation_inpainting"),
         _restorer("biharmonic-inpainting", "biharmonic_inpainting"),
         _restorer("fast-marching-inpainting", "fast_marching_inpainting"),
+        _restorer("exemplar-inpainting", "exemplar_inpainting"),
         ("ffdnet-colour", partial(_shipped, "ffdnet-colour")),
         ("ffdnet-grey", partial(_shipped, "ffdnet-grey")),
         ("srvgg-x2", partial(_shipped, "srvgg-x2")),
@@ -255,6 +257,7 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("srvgg-x4-consistent", "consistent", restorer="srvgg-x4", degradation="bicubic"),
         _restorer("srgan-x4-consistent", "consistent", restorer="srgan-x4", degradation="bicubic"),
         _restorer("plug-and-play", "plug_and_play", denoiser="ffdnet-colour"),
+        _restorer("plug-and-play-bm3d", "plug_and_play", denoiser="bm3d"),
         _restorer("regularisation-by-denoising", "regularisation_by_denoising", denoiser="ffdnet-colour"),
     ]
 )

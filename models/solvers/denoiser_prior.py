@@ -35,6 +35,14 @@ class DenoiserPrior(Solver):
         super().__post_init__()
         _require_denoiser(self.name, self.denoiser)
 
+    def denoised(self, image_BCHW: Tensor, level_B111: Tensor) -> Tensor:
+        """What the denoiser makes of an image on the way.
+
+        Unguarded: against the noise that is assumed at first an image of little contrast may well become
+        flat. What comes out at the end is judged as every result.
+        """
+        return self.denoiser.differentiable(image_BCHW, Condition(noise_level_B=level_B111.flatten()))
+
     def card(self, name: str) -> Card:
         """Takes the scale of the degradation and the denoiser's channels; every pixel can matter."""
         inner = self.denoiser.card

@@ -47,8 +47,7 @@ class PlugAndPlay(DenoiserPrior):
             denoised_B111 = self._schedule(step, level_B111)
             rho_B111 = self.strength * (level_B111 / denoised_B111).square()
             image_BCHW = data_step(forward, back_BCHW, image_BCHW, rho_B111)
-            known = Condition(noise_level_B=denoised_B111.flatten())
-            image_BCHW = self.denoiser(image_BCHW, condition=known)
+            image_BCHW = self.denoised(image_BCHW, denoised_B111)
         return image_BCHW
 
     def _schedule(self, step: int, last_B111: Tensor) -> Tensor:

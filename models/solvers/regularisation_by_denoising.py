@@ -36,11 +36,11 @@ class RegularisationByDenoising(DenoiserPrior):
         """BC and the condition's scale times H and W; the last step is the data's."""
         forward, image_BCHW = start(degraded_BCHW, condition)
         back_BCHW = forward.adjoint(degraded_BCHW)
-        level = Condition(noise_level_B=degraded_BCHW.new_full((len(degraded_BCHW),), self.noise))
+        level_B111 = degraded_BCHW.new_full((len(degraded_BCHW), 1, 1, 1), self.noise)
         weight_B111 = self.strength * (255.0 * noise_level_of(condition, degraded_BCHW)).square().clamp(
             min=1.0
         )
         for _ in range(self.iterations):
-            denoised_BCHW = self.denoiser(image_BCHW, condition=level)
+            denoised_BCHW = self.denoised(image_BCHW, level_B111)
             image_BCHW = data_step(forward, back_BCHW, denoised_BCHW, weight_B111)
         return image_BCHW

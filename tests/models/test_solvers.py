@@ -520,18 +520,31 @@ def test_fast_marching_continues_a_slope_and_weighs_the_near_side_of_an_edge():
     assert torch.equal(filled * known, step * known)
 
 
-def test_fast_marching_does_not_look_into_holes():
+def test_exemplars_go_on_with_a_pattern_that_neighbours_do_not_tell():
+    rows, columns = torch.meshgrid(torch.arange(60), torch.arange(60), indexing="ij")
+    brick = ((rows % 8 < 2) | ((columns + 5 * (rows // 8 % 2)) % 10 < 2)).double()[None, None]
+    known = torch.ones(1, 1, 60, 60)
+    known[..., 22:38, 20:37] = 0
+    told = Condition(mask_B1HW=known)
+    ours, near = (model(f"{each}_inpainting")(brick * known, told) for each in ("exemplar", "fast_marching"))
+    assert torch.equal(ours * known, brick * known)
+    assert psnr(ours, brick) > psnr(near, brick) + 6
+
+
+@pytest.mark.parametrize("solver", ["fast_marching_inpainting", "exemplar_inpainting"])
+def test_inpainting_does_not_look_into_holes(solver):
     image, known = photograph(side=40), torch.ones(1, 1, 40, 40)
     known[..., 3:30, 10:14] = 0
     known[..., 35:, 35:] = 0
     condition = Condition(mask_B1HW=known)
     poisoned = torch.where(known > 0, image, float("nan"))
-    ours = model("fast_marching_inpainting")(poisoned, condition)
-    assert torch.equal(ours, model("fast_marching_inpainting")(image, condition))
+    ours = model(solver)(poisoned, condition)
+    assert torch.equal(ours, model(solver)(image, condition))
 
 
 @pytest.mark.parametrize(
-    "name", ["biharmonic-inpainting", "total-variation-inpainting", "fast-marching-inpainting"]
+    "name",
+    [f"{each}-inpainting" for each in ("biharmonic", "total-variation", "fast-marching", "exemplar")],
 )
 def test_a_mask_that_covers_everything_is_refused(name):
     with pytest.raises(RestorerError, match="no known pixel") as error:
