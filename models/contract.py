@@ -30,6 +30,8 @@ class Condition:
     """A sharper image of the same scene in bands of its own, of the wanted image's size."""
     operators: Sequence[LinearOperator] = ()
     """The linear part of the degradation, in the order it was applied; shared by the whole batch."""
+    left_alone: bool = False
+    """Whether nobody knows what blurred these images: who would undo it gives them back."""
 
     def select(self, index: Sequence[int]) -> Condition:
         """What is known of these images of the batch, in this order; a tensor of one stands for all."""

@@ -33,7 +33,8 @@ class Restorer:
 
     Raises ``RestorerError`` for wrong channels, missing conditions, and non-finite or implausible
     values; what fails in a lower precision is tried once more in float32. All of this is decided on whole
-    images, whichever ``traversal`` applies the model to them.
+    images, whichever ``traversal`` applies the model to them. A condition that leaves images alone has them
+    given back by what would undo their blur.
     """
 
     def __init__(self, card: Card, model: RestorationModel, *, precision: str = "float32") -> None:
@@ -53,6 +54,8 @@ class Restorer:
     ) -> Tensor:
         """See the class. Batch of one shape; the condition's tensors have the same batch size."""
         condition = condition or Condition()
+        if condition.left_alone and "operators" in self.card.needs and self._scale(condition) == 1:
+            return degraded_BCHW.clone()
         self._check(degraded_BCHW, condition)
         if "noise_level" in self.card.needs and condition.noise_level_B is None:
             condition = replace(condition, noise_level_B=estimate_noise_level(degraded_BCHW))

@@ -13,6 +13,7 @@ from torch import Tensor
 from models.contract import Condition
 from models.operators.base import LinearOperator
 from pipeline.conditions import masks
+from pipeline.conditions.estimated import estimated_blur
 from pipeline.conditions.frames import frames_of
 from pipeline.conditions.guides import checked_guide, guide_condition, guide_image, split
 from pipeline.conditions.kernels import blur_of, read_kernel, refuse_larger
@@ -69,12 +70,14 @@ class Told:
     """Of the image itself, height and width."""
     row: dict[str, Any] = field(default_factory=dict)
     """For the column ``condition``: where it comes from, with digests."""
+    left_alone: bool = False
+    """Whether its blur was looked for and not found."""
 
     @property
-    def kind(self) -> tuple[bool, bool, int, tuple[int, ...]]:
-        """Whether noise level and mask are known, how many frames, the guide's size: a batch agrees."""
-        guide = () if self.guide is None else self.guide.size
-        return self.noise_level is not None, self.known_HW is not None, len(self.frames), guide
+    def kind(self) -> tuple[tuple[bool, ...], int, tuple[int, ...]]:
+        """What of noise level, mask and blur is known, how many frames, the guide's size: a batch agrees."""
+        known = (self.noise_level is not None, self.known_HW is not None, self.left_alone)
+        return known, len(self.frames), () if self.guide is None else self.guide.size
 
     @property
     def nbytes(self) -> int:
@@ -96,6 +99,7 @@ class Told:
             mask_B1HW=mask_B1HW,
             frames_BTCHW=torch.stack(frames, 1) if frames else None,
             operators=self.operators,
+            left_alone=self.left_alone,
         )
 
     def guided(
@@ -155,6 +159,8 @@ class Given:
             values["mask"] = mask | {"file": self.mask_file and self.mask_file[1]}
         if self.blur is not None:
             values["operators"] = {"border": self.blur.border, "all": self.operators_row}
+        if self.blur is not None and self.blur.estimate is not None:
+            values["operators"]["estimate"] = self.blur.estimate
         if self.guide is not None:
             values["guide"] = {
                 "bands": list(self.guide.bands),
@@ -178,6 +184,8 @@ class Given:
             kernel_KK = read_kernel(files.kernel, files.kernel_key)
             operators = (blur_of(kernel_KK, self.blur.border),)
             described = {"from": "uri", "sha256": sha256_hex(files.kernel)}
+        if self.blur is not None and self.blur.estimate is not None:
+            operators, described = estimated_blur(image, self.blur.estimate, self.blur.border)
         if self.blur is not None:
             refuse_larger(operators, image)
             row["operators"] = described
@@ -185,7 +193,10 @@ class Given:
         frames = frames_of(image, files.frames, image_of)
         if frames:
             row["frame_sha256"] = [sha256_hex(each) for each in files.frames]
-        return image, Told(files.noise_level, known_HW, operators, frames, guide, image.size[:2], row)
+        left_alone = self.blur is not None and not operators
+        return image, Told(
+            files.noise_level, known_HW, operators, frames, guide, image.size[:2], row, left_alone
+        )
 
     def _guide(
         self, image: Image, files: ConditionFiles, image_of: Callable[[bytes], Image], row: dict[str, Any]

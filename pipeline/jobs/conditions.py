@@ -13,6 +13,7 @@ from pipeline.jobs.operators import OperatorSpec
 
 OWN = ("nodata", "alpha")
 DETECTED = ("scan_lines", "dead_columns", "dust")
+ESTIMATED = ("blind",)
 
 _FILE = re.compile(r"[^/\\]\.[A-Za-z0-9]{1,5}$")
 _OPERATOR = re.compile(r"[a-z][a-z0-9_]*(:[a-z_0-9]+=[^,=]+(,[a-z_0-9]+=[^,=]+)*)?")
@@ -68,16 +69,18 @@ class MaskSpec(Place):
 
 
 class BlurSpec(Place):
-    """What blurred an image: ``file``, ``uri`` or ``chain``, one of them."""
+    """What blurred an image: ``file``, ``uri``, ``chain`` or ``estimate``, one of them."""
 
     chain: tuple[OperatorSpec, ...] = ()
     """Operators with fixed parameters: ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``."""
+    estimate: Literal["blind"] | None = None
+    """Found in each image; one that does not tell its blur for sure is left as it is."""
     border: Literal["symmetric", "circular"] = "symmetric"
     """What lies beyond the border of images that a kernel blurred: their mirror image, or they again."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        _one_of(file=self.file, uri=self.uri, chain=self.chain)
+        _one_of(file=self.file, uri=self.uri, chain=self.chain, estimate=self.estimate)
         return self
 
 
@@ -126,6 +129,8 @@ def _blur(value: Any) -> Any:
         return {"chain": value}
     if not isinstance(value, str):
         return value
+    if value in ESTIMATED:
+        return {"estimate": value}
     return {"chain": [_operator(value)]} if _OPERATOR.fullmatch(value) and ":" in value else _placed(value)
 
 

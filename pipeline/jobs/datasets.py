@@ -100,8 +100,8 @@ class Dataset(Frozen):
     """Which pixels are holes, for restorers that fill them: ``nodata``, ``alpha``, ``scan_lines``,
     ``dead_columns``, ``dust``, a mask file, or a folder of masks. See docs/conditions.md."""
     operators: Blur | None = None
-    """What blurred the images, for restorers that undo it: a kernel file, a folder of kernels, or a
-    list of operators such as ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``. See docs/conditions.md."""
+    """What blurred the images, for restorers that undo it: ``blind``, a kernel file, a folder of kernels, or
+    a list of operators such as ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``. See docs/conditions.md."""
     guide: Guide | None = None
     """A sharper image of the same scene, for restorers that go by one: a file, a folder with a rule from key
     to key, or numbers of bands of the images themselves: ``[2, 3, 4]``. See docs/guides.md."""

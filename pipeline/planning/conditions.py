@@ -28,7 +28,7 @@ _KINDS = {
         "NO_KERNEL",
         lambda key: key.lower().endswith(_NUMBERS) or not is_no_image(key),
     ),
-    "guide": Kind("guides", "NO_GUIDE", "NO_GUIDE", lambda key: not is_no_image(key)),
+    "guide": Kind("guides", "guide.match", "NO_GUIDE", "NO_GUIDE", lambda key: not is_no_image(key)),
 }
 
 

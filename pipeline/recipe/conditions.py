@@ -35,7 +35,8 @@ def check_conditions(
     for index, (name, card) in enumerate(restorers):
         for need in card.needs:
             _refuse_untold(job, given, need, f'restorers[{index}]: "{name}"')
-        if card.scale is None and "guide" not in card.needs and not job.is_paired:
+        # What is told as operators keeps the size, and a guide gives it.
+        if card.scale is None and not {"operators", "guide"} & {*card.needs} and not job.is_paired:
             raise JobError(
                 f'restorers[{index}]: "{name}" enlarges by the scale of a degradation, which a '
                 'restore run does not know; choose one with a scale of its own, such as "srvgg-x4"'

@@ -6,7 +6,10 @@ import json
 import numpy as np
 import pytest
 import skimage.data
+import torch
+from torch import Generator
 
+from models.operators.motion import MotionBlur
 from pipeline.conditions.kernels import read_kernel
 from pipeline.errors import ImageError, JobError
 from pipeline.hashing import sha256_hex
@@ -89,10 +92,12 @@ def test_each_mask_that_does_not_fit_costs_its_own_row(tmp_path):
 
 
 def test_one_mask_a_rule_and_black_holes(tmp_path):
-    fill(tmp_path / "in", {"a_photo.png": encoded(photograph(0))})
+    fill(tmp_path / "in", {"a_photo.png": encoded(photograph(0)), "b.png": encoded(photograph(1))})
     fill(tmp_path / "m", {"a_mask.png": encoded(255 - holes())})
     rule = {"uri": str(tmp_path / "m"), "match": r"(?P<id>.+)_photo\.png", "key": "{id}_mask.png"}
     by_rule = complete(job(tmp_path, "fast-marching-inpainting", mask=rule))
+    assert (by_rule[1]["reason"], by_rule[1]["message"]) == (
+        "NO_MASK", "its key does not match the rule mask.match")  # fmt: skip
     file = str(tmp_path / "m/a_mask.png")
     fixed = job(tmp_path, "fast-marching-inpainting", mask=file).model_copy(
         update={"output": str(tmp_path / "2")}
@@ -185,6 +190,27 @@ def test_a_kernel_larger_than_an_image_and_none_at_all_have_reasons(tmp_path):
     fill(tmp_path / "k", {"a.npy": array_file(np.full((11, 11), 1 / 121))})
     rows = complete(job(tmp_path, "wiener", operators=str(tmp_path / "k")))
     assert [row["reason"] for row in rows] == ["KERNEL_UNFIT", "NO_KERNEL"]
+
+
+def test_a_blur_is_found_in_each_image_and_one_that_tells_none_is_left_as_it_is(tmp_path):
+    sharp = skimage.data.camera()[128:384, 128:384]
+    shake = MotionBlur(length=22, shake=0.006).drawn(Generator().manual_seed(41))
+    unit = torch.from_numpy(sharp / 255.0).float()[None, None]
+    blurred = (shake(unit, Generator()) * 255).round().byte().numpy()[0, 0]
+    small = photograph(1)
+    fill(tmp_path / "in", {"a.png": encoded(blurred), "b.png": encoded(small)})
+    found, left = complete(job(tmp_path, "total-variation-deblurring", operators="blind"))
+    told = json.loads(found["condition"])["operators"]
+    assert (told["from"], told["side"]) == ("blind", 31)
+    assert told["confidence"] >= 0.8
+    assert len(told["sha256"]) == 64
+    restored = result(tmp_path, "a.png").astype(float)
+    shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    error = min(((np.roll(restored, each, (0, 1)) - sharp)[20:-20, 20:-20] ** 2).mean() for each in shifts)
+    assert error < 0.4 * ((blurred.astype(float) - sharp)[20:-20, 20:-20] ** 2).mean()
+    assert (left["status"], json.loads(left["condition"])["operators"]["confidence"]) == ("ok", 0.0)
+    assert "too few" in json.loads(left["condition"])["operators"]["left_as_it_is"]
+    assert np.array_equal(result(tmp_path, "b.png"), small)
 
 
 @pytest.mark.parametrize(("restorer", "told", "said"), [

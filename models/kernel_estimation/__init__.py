@@ -1,0 +1,1 @@
+"""What blurred an image, found from the image alone."""
