@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 TASKS = ("super-resolution", "denoising", "deblurring", "inpainting", "artefact-removal", "general")
-CONDITIONS = ("scale", "noise_level", "mask", "operators", "frames", "guide")
+CONDITIONS = ("scale", "noise_level", "mask", "operators", "frames", "place", "guide")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 _WHOLE_NUMBERS = {

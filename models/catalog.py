@@ -24,6 +24,7 @@ from models.solvers.consistent import Consistent
 from models.solvers.despeckle_bm3d import DespeckleBm3d
 from models.solvers.exemplar_inpainting import ExemplarInpainting
 from models.solvers.fast_marching_inpainting import FastMarchingInpainting
+from models.solvers.fourier_accumulation import FourierAccumulation
 from models.solvers.generative_prior import GenerativePrior
 from models.solvers.gsa import GramSchmidtAdaptive
 from models.solvers.guided_filter import GuidedFilter
@@ -68,7 +69,7 @@ _SOLVERS: dict[str, type[Solver]] = {
         Wiener, UnsupervisedWiener, RichardsonLucy, Tikhonov, TotalVariationDeblurring,
         TotalVariation, WaveletShrinkage, NonLocalMeans, BlockMatching3D, Bilateral, Median,
         DespeckleBm3d, Lee,
-        TemporalMedian, TemporalPca, ShiftAndAdd, MultiFrameMap,
+        TemporalMedian, TemporalPca, ShiftAndAdd, MultiFrameMap, FourierAccumulation,
         GuidedFilter, GramSchmidtAdaptive, MtfGlp, JointTotalVariation,
         TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting, ExemplarInpainting,
         PlugAndPlay, RegularisationByDenoising, GenerativePrior, AdaptedGenerativePrior,
@@ -232,6 +233,7 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("temporal-pca", "temporal_pca"),
         _restorer("shift-and-add", "shift_and_add"),
         _restorer("shift-and-add-x3", "shift_and_add", scale=3),
+        _restorer("fourier-accumulation", "fourier_accumulation"),
         _restorer("multi-frame-x3", "multi_frame_map", scale=3),
         _restorer("guided-filter", "guided_filter"),
         _restorer("gsa", "gsa"),

@@ -25,7 +25,9 @@ class Condition:
     mask_B1HW: Tensor | None = None
     """1 where a pixel is known, 0 where it must be made up."""
     frames_BTCHW: Tensor | None = None
-    """Other frames of the same scene, of the image's size; in any order, and each may be moved, or lost."""
+    """Other frames of the same scene, of the image's size; each may be moved, or lost."""
+    place: int = 0
+    """How many of the frames come before the image, where they have an order; alike for the whole batch."""
     guide_BPHW: Tensor | None = None
     """A sharper image of the same scene in bands of its own, of the wanted image's size."""
     operators: Sequence[LinearOperator] = ()

@@ -163,6 +163,7 @@ class Restorer:
             "operators": bool(condition.operators),
             "frames": condition.frames_BTCHW is not None,
             "guide": condition.guide_BPHW is not None,
+            "place": True,
         }
         for need in card.needs:
             if not given[need]:

@@ -38,6 +38,8 @@ class Attached:
     frames: tuple[str, ...] = ()
     """The other frames of its scene, in order."""
     frame_versions: tuple[str, ...] = ()
+    place: int = 0
+    """How many of them come before the image."""
     noise_level: float | None = None
     """Known noise in 1/255 of the value range."""
     labels: tuple[str | None, ...] = ()

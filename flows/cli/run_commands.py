@@ -84,6 +84,16 @@ def restore(
             r"for the path below SOURCE, as in '(?P<scene>.+)_(?P<t>\d+)\.tif'. The first is restored.",
         ),
     ] = None,
+    around: Annotated[
+        int | None,
+        typer.Option(
+            "--around",
+            min=1,
+            max=16,
+            metavar="N",
+            help="With --group: each frame is restored, by the N before and the N after it.",
+        ),
+    ] = None,
     trust: Trust = Trust(),  # noqa: B008 - frozen
     collection: Collection = Collection(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
@@ -100,8 +110,16 @@ def restore(
         "restorers": [chosen | {"uncertainty": trust.uncertainty}],
         "metrics": [] if metric == ["none"] else metric,
     }
-    told = known.of_dataset() | {"group": group}
+    told = known.of_dataset() | {"group": _frame_rule(group, around)}
     _run("restore", source, dest, collection, running, limit, fields | trust.of_job(), told)
+
+
+def _frame_rule(group: str | None, around: int | None) -> dict[str, object] | str | None:
+    if around is None:
+        return group
+    if group is None:
+        raise typer.BadParameter("say which files are frames of one scene: --group", param_hint="--around")
+    return {"match": group, "around": around}
 
 
 @spread

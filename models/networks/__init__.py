@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from models.contract import Condition, RestorerError
+from models.networks.basicvsr import BasicVSR
 from models.networks.dcgan import DCGANGenerator
 from models.networks.deblurgan import DeblurGAN
 from models.networks.deblurgan_v2 import DeblurGANv2
@@ -18,6 +20,7 @@ from models.networks.dncnn import DnCNN
 from models.networks.drunet import DRUNet
 from models.networks.edsr import EDSR
 from models.networks.ffdnet import FFDNet
+from models.networks.frame_fusion import FrameFusion
 from models.networks.gated_unet import GatedUNet
 from models.networks.lama import LaMa
 from models.networks.msrresnet import MSRResNet
@@ -34,12 +37,14 @@ from models.plugins import Parts, is_module_address
 from models.registry import build_named
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "basicvsr": BasicVSR,
     "deblurgan": DeblurGAN,
     "deblurgan_v2": DeblurGANv2,
     "dncnn": DnCNN,
     "drunet": DRUNet,
     "edsr": EDSR,
     "ffdnet": FFDNet,
+    "frame_fusion": FrameFusion,
     "gated_unet": GatedUNet,
     "lama": LaMa,
     "msrresnet": MSRResNet,
@@ -150,9 +155,22 @@ def _guide(degraded_BCHW: Tensor, condition: Condition) -> Tensor:
     return condition.guide_BPHW.to(degraded_BCHW)
 
 
+def _frames(degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+    if condition.frames_BTCHW is None:
+        raise RestorerError("CONDITION_MISSING", "this network needs the other frames of the scene")
+    return condition.frames_BTCHW.to(degraded_BCHW)
+
+
+def _place(degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+    """B: the same number for all of them."""
+    return torch.full((len(degraded_BCHW),), condition.place)
+
+
 CONDITIONS: dict[str, Callable[[Tensor, Condition], Tensor]] = {
     "noise_level": _noise_level,
     "mask": _mask,
     "guide": _guide,
+    "frames": _frames,
+    "place": _place,
 }
 """How a network's ``conditions`` come out of the call's condition, on the image's device and dtype."""

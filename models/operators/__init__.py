@@ -21,6 +21,7 @@ from models.operators.blur import (
 )
 from models.operators.bsrgan import Bsrgan
 from models.operators.burst import Burst
+from models.operators.clip import Clip
 from models.operators.compression import Jpeg, Jpeg2000
 from models.operators.differentiable_jpeg import DifferentiableJpeg
 from models.operators.gaps import ScanLineGaps
@@ -64,7 +65,7 @@ _LISTED: tuple[type[Operator], ...] = (
     # masks
     Mask, BoxMask, IrregularMask, ScanLineGaps, DeadColumns, Clouds,
     # several frames, guides
-    Burst, Panchromatic,
+    Burst, Clip, Panchromatic,
     # chains
     RealEsrgan, Bsrgan,
 )  # fmt: skip

@@ -21,12 +21,8 @@ from models.operators.resample import Bicubic
 from models.solvers.shift_and_add import ShiftAndAdd
 from models.solvers.solver import Solver, noise_level_of, number, whole
 from models.stacks.alignment import usable_frames
+from models.stacks.explaining import HUBER, total_variation_slope
 from models.stacks.shifting import shifted
-
-HUBER = 0.06
-"""Difference from which on it counts by its size and no longer by its square: clouds, not noise."""
-SOFT = 0.01
-"""Difference of neighbours below which total variation is smooth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +79,7 @@ class MultiFrameMap(Solver):
             back_TCHW = shifted(chain.adjoint(missed_TCHW, *moved_TCHW.shape[-2:]), -shift_T2)
             # A reduction by s takes s^2 pixels into one: so much smaller is its adjoint's answer.
             slope_1CHW = back_TCHW.mean(0, keepdim=True) * self.scale**2
-            prior_1CHW = weight * self.scale**2 * _total_variation_slope(ahead_1CHW)
+            prior_1CHW = weight * self.scale**2 * total_variation_slope(ahead_1CHW)
             before_1CHW, image_1CHW = image_1CHW, ahead_1CHW - 0.9 * (slope_1CHW + prior_1CHW)
         return image_1CHW
 
@@ -105,13 +101,3 @@ class _Chain:
         for operator, size in zip(reversed(self.operators), reversed(sizes[:-1]), strict=True):
             image_BCHW = operator.adjoint(image_BCHW, *size)
         return image_BCHW
-
-
-def _total_variation_slope(image_BCHW: Tensor) -> Tensor:
-    slope = torch.zeros_like(image_BCHW)
-    for axis in (-2, -1):
-        step = image_BCHW.diff(dim=axis)
-        pull = step / (step**2 + SOFT**2).sqrt()
-        nothing = torch.zeros_like(image_BCHW.narrow(axis, 0, 1))
-        slope = slope + torch.cat([nothing, pull], axis) - torch.cat([pull, nothing], axis)
-    return slope

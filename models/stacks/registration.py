@@ -21,6 +21,8 @@ PASS_BAND = 0.18
 """Standard deviation of the weight of frequencies, in cycles a pixel: above it are noise and aliases."""
 LEAST_CONFIDENCE = 0.15
 """Of a frame that still counts."""
+NO_CONTRAST = 1e-6
+"""Of the value range: below it is rounding."""
 CHANCE = 5.5
 """Standard deviations of what noise gives, above which a peak is none of it."""
 
@@ -92,4 +94,6 @@ def _spectrum(image: Tensor) -> Tensor:
     values = image.double()
     mean = (values * weight_HW).sum((-2, -1), keepdim=True) / weight_HW.sum()
     spectrum: Tensor = torch.fft.fft2((values - mean) * weight_HW)
-    return spectrum
+    # What is left of a frame of one shade is rounding, whose phases would say something.
+    contrast = spectrum.abs().amax((-2, -1), keepdim=True) / weight_HW.sum()
+    return torch.where(contrast > NO_CONTRAST, spectrum, 0)

@@ -49,6 +49,8 @@ class ConditionFiles:
     frames: tuple[bytes, ...] = ()
     """The other frames of its scene."""
     guide: bytes | None = None
+    place: int = 0
+    """How many of them come before the image."""
 
 
 NO_FILES = ConditionFiles()
@@ -68,16 +70,18 @@ class Told:
     """A sharper image of the scene, a whole number of times as large."""
     guided_size: tuple[int, int] = (0, 0)
     """Of the image itself, height and width."""
+    place: int = 0
+    """How many of them come before the image."""
     row: dict[str, Any] = field(default_factory=dict)
     """For the column ``condition``: where it comes from, with digests."""
     left_alone: bool = False
     """Whether its blur was looked for and not found."""
 
     @property
-    def kind(self) -> tuple[tuple[bool, ...], int, tuple[int, ...]]:
-        """What of noise level, mask and blur is known, how many frames, the guide's size: a batch agrees."""
+    def kind(self) -> tuple[tuple[bool, ...], int, tuple[int, ...], int]:
+        """What of noise, mask and blur is known; frames, the guide's size, frames before: a batch agrees."""
         known = (self.noise_level is not None, self.known_HW is not None, self.left_alone)
-        return known, len(self.frames), () if self.guide is None else self.guide.size
+        return known, len(self.frames), () if self.guide is None else self.guide.size, self.place
 
     @property
     def nbytes(self) -> int:
@@ -98,6 +102,7 @@ class Told:
             noise_level_B=level,
             mask_B1HW=mask_B1HW,
             frames_BTCHW=torch.stack(frames, 1) if frames else None,
+            place=self.place,
             operators=self.operators,
             left_alone=self.left_alone,
         )
@@ -195,7 +200,15 @@ class Given:
             row["frame_sha256"] = [sha256_hex(each) for each in files.frames]
         left_alone = self.blur is not None and not operators
         return image, Told(
-            files.noise_level, known_HW, operators, frames, guide, image.size[:2], row, left_alone
+            files.noise_level,
+            known_HW,
+            operators,
+            frames,
+            guide,
+            image.size[:2],
+            files.place,
+            row,
+            left_alone,
         )
 
     def _guide(

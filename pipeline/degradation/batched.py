@@ -39,7 +39,7 @@ def degrade_batch(
     """Every image by the one of the degradations that its seed chooses, all of one scale.
 
     With ``host_draws`` it is, up to rounding, what ``degradation(image, seed)`` makes of each. The condition
-    holds noise levels, and masks and guides where every image has one; no operators, for they differ.
+    holds noise levels, and masks, frames and guides where all images have them; no operators, which differ.
     """
     parts = [
         (degradation, [index for index, seed in enumerate(seeds) if seed % len(degradations) == number])
@@ -53,6 +53,7 @@ def degrade_batch(
     order = torch.tensor([index for chosen, _ in done for index in chosen]).argsort().tolist()
     levels = [level for _, part in done for level in part.levels]
     masks = [part.mask_B1HW for _, part in done if part.mask_B1HW is not None]
+    stacks = [part.frames_BTCHW for _, part in done if part.frames_BTCHW is not None]
     guides = [part.guide_BPHW for _, part in done if part.guide_BPHW is not None]
     degraded_BCHW, scale = _joined([part.image_BCHW for _, part in done], order), degradations[0].scale
     guide_BPHW = _joined(guides, order) if len(guides) == len(done) else None
@@ -62,6 +63,8 @@ def degrade_batch(
         guide_BPHW=None if guide_BPHW is None else matched(guide_BPHW, degraded_BCHW, scale),
         noise_level_B=torch.tensor(levels)[order].to(image_BCHW.device) if any(levels) else None,
         mask_B1HW=_joined(masks, order) if len(masks) == len(done) else None,
+        frames_BTCHW=_joined(stacks, order) if len(stacks) == len(done) else None,
+        place=done[0][1].place,
     )
 
 
@@ -73,10 +76,14 @@ class _Part:
     levels: list[float]
     mask_B1HW: Tensor | None
     guide_BPHW: Tensor | None
+    frames_BTCHW: Tensor | None = None
+    place: int = 0
 
 
 def _run(degradation: Degradation, image_BCHW: Tensor, seeds: Sequence[int], draws_of: MakeDraws) -> _Part:
     chains = [degradation.drawn(seed) for seed in seeds]
+    if any(hasattr(operator, "others") for operator in chains[0]):
+        return _with_frames(degradation, image_BCHW, seeds)
     batch, mask_B1HW, variances = Batch.of(image_BCHW), None, [0.0] * len(seeds)
     guide_BPHW: Tensor | None = None
     for index in range(len(degradation.operators)):
@@ -103,6 +110,22 @@ def _guides(operators: Sequence[Any], image_BCHW: Tensor, seeds: Sequence[int]) 
         for i, operator in enumerate(operators)
     ]
     return torch.cat(made)
+
+
+def _with_frames(degradation: Degradation, image_BCHW: Tensor, seeds: Sequence[int]) -> _Part:
+    """One by one, frame by frame, on the device of the images, with the draws that an image alone takes."""
+    done = [degradation(each_CHW[None], seed) for each_CHW, seed in zip(image_BCHW, seeds, strict=True)]
+    told = [each.condition for each in done]
+    masks = [each.mask_B1HW for each in told if each.mask_B1HW is not None]
+    guides = [each.guide_BPHW for each in told if each.guide_BPHW is not None]
+    return _Part(
+        torch.cat([each.image_BCHW for each in done]),
+        [0.0 if each.noise_level_B is None else float(each.noise_level_B) for each in told],
+        torch.cat(masks) if len(masks) == len(told) else None,
+        torch.cat(guides) if len(guides) == len(told) else None,
+        torch.cat([each.frames_BTCHW for each in told if each.frames_BTCHW is not None]),
+        told[0].place,
+    )
 
 
 def _taken(image_BCHW: Tensor, chosen: Sequence[int]) -> Tensor:

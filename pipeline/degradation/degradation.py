@@ -84,6 +84,7 @@ class Degradation:
         drawn = self.drawn(seed)
         frames_TCHW: Tensor | None = None
         guide_1PHW: Tensor | None = None
+        place = 0
         for index, (spec, operator) in enumerate(zip(self.operators, drawn, strict=True)):
             height, width = image_1CHW.shape[-2:]
             recorded = _recorded(operator, height, width, _generator(seed, index))
@@ -93,6 +94,7 @@ class Degradation:
                 frames_TCHW = _each_frame(operator, frames_TCHW, seed, index)
             if hasattr(operator, "others"):
                 frames_TCHW = operator.others(image_1CHW, _generator(seed, index))
+                place = int(getattr(operator, "place", 0))
             if hasattr(operator, "guide"):
                 guide_1PHW = operator.guide(image_1CHW, _generator(seed, index))
             if hasattr(operator, "mask"):
@@ -112,6 +114,7 @@ class Degradation:
             mask_B1HW=None if mask_1HW is None else mask_1HW[None].to(image_1CHW.device),
             frames_BTCHW=None if frames_TCHW is None else frames_TCHW[None],
             guide_BPHW=guide_1PHW,
+            place=place,
             operators=tuple(linear),
         )
         return Degraded(image_1CHW, parameters, condition, Replay.of(steps))
@@ -141,7 +144,7 @@ def _each_frame(operator: Operator, frames_TCHW: Tensor, seed: int, index: int) 
     for place, frame_CHW in enumerate(frames_TCHW):
         rng = torch.Generator().manual_seed(seed_of(str(seed), str(index), str(place)))
         done.append(operator(frame_CHW[None], rng))
-    return torch.cat(done)
+    return torch.cat(done) if done else frames_TCHW
 
 
 def build_degradation(spec: DegradationSpec, where: str = "degradation") -> Degradation:

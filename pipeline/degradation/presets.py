@@ -115,6 +115,11 @@ PRESETS: dict[str, Preset] = {
         {"op": "burst", "frames": 9, "motion": 4.0, "clouded": 2, "lost": 1},
         {"op": "gaussian_noise", "sigma": 25},
     ),
+    "clip-shake": _preset(
+        "five frames in order of a shaken camera and a moving object, noise of sigma 2/255",
+        {"op": "clip", "frames": 5, "speed": 5.0},
+        {"op": "gaussian_noise", "sigma": 2},
+    ),
     "mtf-x2": _preset("2 times larger pixels through an MTF of 0.3", {"op": "mtf", "scale": 2, "mtf": 0.3}),
     "wald-x2": _wald(2),
     "wald-x4": _wald(4),

@@ -130,9 +130,15 @@ class Dataset(Frozen):
 
     @model_validator(mode="after")
     def _groups_objects_of_a_folder(self) -> Self:
-        if self.group is not None and self.store is not None and self.store.name != "folder":
-            raise ValueError(f"group: is for folders with an object an image, not for {self.store.name}")
-        if self.group is not None and self.private:
+        if self.group is None:
+            return self
+        if self.store is not None and self.store.name not in ("folder", "manifest"):
+            raise ValueError(
+                f"group: is for folders with an object an image and for manifests, not for {self.store.name}"
+            )
+        if self.group.listed and not self.is_manifest:
+            raise ValueError("group.listed: only a manifest has a column group; give group.match")
+        if self.private:
             raise ValueError("group: keys of a private dataset cannot be told apart; leave it out")
         return self
 

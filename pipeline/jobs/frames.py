@@ -11,23 +11,34 @@ from pipeline.jobs.frozen import Frozen
 
 
 class FrameRule(Frozen):
-    """Which keys are frames of one scene: those that agree in the group ``scene`` of a regular expression."""
+    """Which images are frames of one scene: by their keys, or as a manifest says."""
 
-    match: str
-    """For the whole key, with a named group ``scene``, and ``t`` where frames have an order, a number:
-    ``(?P<scene>.+)_(?P<t>\\d+)\\.tif``."""
+    match: str | None = None
+    """Those are whose keys agree in the group ``scene`` of this regular expression. It is for the whole key
+    and has a group ``t`` where frames have an order, a number: ``(?P<scene>.+)_(?P<t>\\d+)\\.tif``."""
+    listed: bool = False
+    """Those are, in the order of the manifest, whose rows agree in its column ``group``."""
     frames: Annotated[int, Field(ge=2, le=256)] | None = None
     """How many each scene has to have; ``None``: two or more."""
     contiguous: bool = False
     """Whether a number that is missing between the first and the last is a fault."""
+    around: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Each frame is restored, and told so many before and so many after it; ``None``: the first one is, and
+    told all the others."""
 
     @property
     def has_times(self) -> bool:
         """Whether frames have an order."""
-        return "t" in re.compile(self.match).groupindex
+        return self.match is not None and "t" in re.compile(self.match).groupindex
 
     @model_validator(mode="after")
     def _names_the_scene(self) -> Self:
+        if (self.match is None) != self.listed:
+            raise ValueError("give match, a rule for keys, or listed = true, for a manifest's column group")
+        if self.match is None:
+            if self.contiguous:
+                raise ValueError("contiguous: needs a group (?P<t>...) in match")
+            return self
         try:
             groups = re.compile(self.match).groupindex
         except re.error as error:

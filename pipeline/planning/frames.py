@@ -19,13 +19,16 @@ from pipeline.storage.base import Entry
 from pipeline.storage.entries import Entries
 
 PAGE = 4096
-"""Scenes of a page."""
+"""Entries of a page."""
 MOST_FRAMES = 256
+COLUMNS = "scene TEXT, time TEXT, key TEXT, size INT, version TEXT, attached TEXT, at TEXT"
+Fault = tuple[str, str]
+"""Reason code, and why in words."""
 _NAMED = 5
 
 
 def in_stacks(dataset: Dataset, url: str, pages: Iterator[Entries]) -> Iterator[Entries]:
-    """The pages of a dataset's images; where it has a rule of frames, one entry a scene.
+    """The pages of a dataset's images; where it has a rule of frames, as an entry a scene, or as all of them.
 
     ``url``: of the folder, to which the other frames' keys are added. An image that the rule does not match,
     and a scene whose frames are not what the rule says, have a row: with the reason why there is no stack.
@@ -34,19 +37,21 @@ def in_stacks(dataset: Dataset, url: str, pages: Iterator[Entries]) -> Iterator[
         yield from pages
         return
     rule = dataset.group
-    pattern = re.compile(rule.match)
+    pattern = re.compile(rule.match or "")
     listing = sqlite3.connect("")
     try:
-        listing.execute("CREATE TABLE found (scene TEXT, time TEXT, key TEXT, size INT, version TEXT)")
+        listing.execute(f"CREATE TABLE found ({COLUMNS})")
         for page in pages:
             listing.executemany(
-                "INSERT INTO found VALUES (?, ?, ?, ?, ?)", (_row(pattern, each) for each in page)
+                "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (_row(rule, pattern, each) for each in page),
             )
-        rows = listing.execute("SELECT * FROM found ORDER BY scene, key")
+        order = "rowid" if rule.listed else "key"
+        rows = listing.execute(f"SELECT * FROM found ORDER BY scene, {order}")
         scenes = (
             _Scene(name, [(row[1], Entry(*row[2:])) for row in some]) for name, some in groupby(rows, _scene)
         )
-        entries = (each.entry(rule, url) for each in scenes)
+        entries = (entry for each in scenes for entry in each.entries(rule, url))
         while some := list(islice(entries, PAGE)):
             yield Entries.of(some)
     finally:
@@ -57,12 +62,17 @@ def _scene(row: tuple[str, ...]) -> str:
     return row[0]
 
 
-def _row(pattern: re.Pattern[str], entry: Entry) -> tuple[str, str, str, int, str]:
+def _row(rule: FrameRule, pattern: re.Pattern[str], entry: Entry) -> tuple[str | int, ...]:
+    """Its scene, its time, and what the entry holds."""
+    held = entry.key, entry.size, entry.version, entry.attached, entry.at
+    alone = f"\0{entry.key}", "", *held  # no key begins so
+    if rule.listed:
+        return (entry.group, "", *held) if entry.group else alone
     matched = pattern.fullmatch(entry.key)
     if matched is None or entry.is_unreadable:
-        return f"\0{entry.key}", "", entry.key, entry.size, entry.version  # alone: no key begins so
+        return alone
     groups = {name: text or "" for name, text in matched.groupdict().items()}
-    return groups["scene"], groups.get("t", ""), entry.key, entry.size, entry.version
+    return groups["scene"], groups.get("t", ""), *held
 
 
 @dataclass(frozen=True)
@@ -71,40 +81,43 @@ class _Scene:
     frames: list[tuple[str, Entry]]
     """Time and object, in order of key."""
 
-    def entry(self, rule: FrameRule, url: str) -> Entry:
-        """The first frame, with the addresses of the others or the fault."""
-        first = self.frames[0][1]
+    def entries(self, rule: FrameRule, url: str) -> Iterator[Entry]:
+        """The first frame, or each of them, with the addresses of the others or the fault."""
         if self.name.startswith("\0"):
-            if first.is_unreadable:
-                return first
-            return _faulty(first, "FRAMES_UNORDERED", no_match("group"))
-        if len(self.frames) > MOST_FRAMES:
-            return _faulty(
-                first, "FRAMES_MISSING", f"{len(self.frames)} frames; {MOST_FRAMES} at most are one stack"
-            )
-        in_order = self.frames
-        if rule.has_times:
-            times = [int(time) if time.isdecimal() else None for time, _ in self.frames]
-            if None in times:
-                wrong = next(each.key for time, each in self.frames if not time.isdecimal())
-                return _faulty(first, "FRAMES_UNORDERED", f"the time of {wrong} is no number")
-            numbers = [time for time in times if time is not None]
-            in_order = [
-                frame for _, frame in sorted(zip(numbers, self.frames, strict=True), key=lambda each: each[0])
-            ]
-            if fault := _gaps(sorted(numbers), rule):
-                return _faulty(in_order[0][1], *fault)
-        if fault := _count(len(in_order), rule):
-            return _faulty(in_order[0][1], *fault)
-        base, *others = [each for _, each in in_order]
-        attached = Attached(
-            frames=tuple(f"{url}/{each.key}" for each in others),
-            frame_versions=tuple(each.version for each in others),
-        )
-        return replace(base, attached=attached.text)
+            first = self.frames[0][1]
+            why = "its row names no group" if rule.listed else no_match("group")
+            yield first if first.is_unreadable else _faulty(first, ("FRAMES_UNORDERED", why))
+            return
+        in_order, fault = self._in_order(rule)
+        fault = fault or _count(len(in_order), rule)
+        for place, frame in enumerate(in_order if rule.around else in_order[:1]):
+            yield _faulty(frame, fault) if fault else _told(in_order, place, rule.around, url)
+
+    def _in_order(self, rule: FrameRule) -> tuple[list[Entry], Fault | None]:
+        in_order = [frame for _, frame in self.frames]
+        if not rule.has_times:
+            return in_order, None
+        wrong = next((frame.key for time, frame in self.frames if not time.isdecimal()), None)
+        if wrong is not None:
+            return in_order, ("FRAMES_UNORDERED", f"the time of {wrong} is no number")
+        timed = sorted(((int(time), frame) for time, frame in self.frames), key=lambda each: each[0])
+        return [frame for _, frame in timed], _gaps([time for time, _ in timed], rule)
 
 
-def _gaps(times: list[int], rule: FrameRule) -> tuple[str, str] | None:
+def _told(frames: list[Entry], place: int, around: int | None, url: str) -> Entry:
+    """One of the frames, with the addresses of those before and after it."""
+    first, last = (0, len(frames)) if around is None else (max(0, place - around), place + around + 1)
+    others = [*frames[first:place], *frames[place + 1 : last]]
+    attached = replace(
+        Attached.of(frames[place].attached),
+        frames=tuple(each.at or f"{url}/{each.key}" for each in others),
+        frame_versions=tuple(each.version for each in others),
+        place=place - first,
+    )
+    return replace(frames[place], attached=attached.text)
+
+
+def _gaps(times: list[int], rule: FrameRule) -> Fault | None:
     twice = sorted({each for each, after in pairwise(times) if each == after})
     if twice:
         return "FRAMES_UNORDERED", f"two frames of time {twice[0]}; an order needs one of each"
@@ -116,8 +129,10 @@ def _gaps(times: list[int], rule: FrameRule) -> tuple[str, str] | None:
     return None
 
 
-def _count(count: int, rule: FrameRule) -> tuple[str, str] | None:
+def _count(count: int, rule: FrameRule) -> Fault | None:
     wanted = rule.frames
+    if rule.around is None and count > MOST_FRAMES:
+        return "FRAMES_MISSING", f"{count} frames; {MOST_FRAMES} at most are one stack"
     if wanted is not None and count != wanted:
         return "FRAMES_MISSING", f"{count} frames, the rule of the group says {wanted}"
     if count < 2:
@@ -125,5 +140,6 @@ def _count(count: int, rule: FrameRule) -> tuple[str, str] | None:
     return None
 
 
-def _faulty(entry: Entry, reason: str, why: str) -> Entry:
-    return replace(entry, attached=Attached(fault=reason, why=why).text)
+def _faulty(entry: Entry, fault: Fault) -> Entry:
+    reason, why = fault
+    return replace(entry, attached=replace(Attached.of(entry.attached), fault=reason, why=why).text)

@@ -54,7 +54,7 @@ class Pairing:
         listed = Attached.of(entry.attached)
         kept = {
             name: getattr(listed, name)
-            for name in ("mask", "noise_level", "labels", "frames", "frame_versions")
+            for name in ("mask", "noise_level", "labels", "frames", "frame_versions", "place")
         }
         return replace(entry, attached=replace(found, **kept).text)
 

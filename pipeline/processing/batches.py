@@ -14,7 +14,7 @@ total variation and SSIM on 256 x 256 x 3), and only small images gain from comp
 
 Shape = tuple[int, int, int, Domain]
 """Of an image: height, width, channels, and what its numbers mean."""
-Shapes = tuple[tuple[Shape, ...], tuple[tuple[bool, ...], int, tuple[int, ...]]]
+Shapes = tuple[tuple[Shape, ...], tuple[tuple[bool, ...], int, tuple[int, ...], int]]
 """Of an image, and of its reference; and what is known of it."""
 
 

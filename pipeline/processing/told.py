@@ -61,6 +61,8 @@ def described(condition: Condition) -> dict[str, Any]:
         known["mask"] = "given"
     if condition.frames_BTCHW is not None:
         known["frames"] = 1 + condition.frames_BTCHW.shape[1]
+        if condition.place:
+            known["place"] = condition.place
     if condition.guide_BPHW is not None:
         known["guide"] = condition.guide_BPHW.shape[1]
     if condition.operators:

@@ -78,7 +78,14 @@ def check_batch(name: str) -> None:
 
 
 def test_every_form_is_of_an_operator_and_the_others_are_known():
-    assert set(OPERATORS) - set(FORMS) == {"mr_motion", "kspace_undersampling", "tomography_noise", "burst"}
+    assert set(OPERATORS) - set(FORMS) == {
+        "mr_motion",
+        "kspace_undersampling",
+        "tomography_noise",
+        "burst",
+        "clip",
+        "panchromatic",
+    }
     assert set(FORMS) <= set(OPERATORS)
 
 

@@ -17,12 +17,14 @@ from models.restorer import Restorer
 
 # Adding a network: one line, with arguments small enough to be fast.
 SMALL = {
+    "basicvsr": {"features": 4, "blocks": 1},
     "deblurgan": {"features": 4, "blocks": 2},
     "deblurgan_v2": {"features": 4, "pyramid": 6, "encoder_width": 0.125},
     "dncnn": {"features": 8, "layers": 4},
     "drunet": {"features": [4, 6, 8], "blocks": 1},
     "edsr": {"features": 8, "blocks": 2, "scale": 3, "residual_weight": 0.1},
     "ffdnet": {"features": 16, "layers": 4},
+    "frame_fusion": {"features": 4, "layers": 2, "frame_features": 2, "scale": 2},
     "gated_unet": {"features": 4, "levels": 2},
     "lama": {"features": 4, "blocks": 2},
     "msrresnet": {"features": 8, "blocks": 2, "scale": 4},
@@ -48,10 +50,20 @@ def network_and_conditions(name, batch=2, side=None, **arguments):
         batch, network.channels, *(getattr(network, "scale", 1) * n for n in (side, side + step))
     )
     condition = Condition(
-        noise_level_B=torch.linspace(0.02, 0.2, batch), mask_B1HW=mask_B1HW, guide_BPHW=guide_BCHW
+        noise_level_B=torch.linspace(0.02, 0.2, batch),
+        mask_B1HW=mask_B1HW,
+        guide_BPHW=guide_BCHW,
+        frames_BTCHW=frames_beside(image_BCHW),
+        place=2,
     )
     given = [CONDITIONS[each](image_BCHW, condition) for each in getattr(network, "conditions", ())]
     return network, image_BCHW, condition, given
+
+
+def frames_beside(image_BCHW):
+    """Three frames more of each image, the last of them black."""
+    moved = [image_BCHW.roll(1, -1), 0.98 * image_BCHW.roll(-1, -2)]
+    return torch.stack([*moved, torch.zeros_like(image_BCHW)], 1)
 
 
 def move(network):
@@ -148,7 +160,10 @@ class TestContract:
             mask_B1HW[..., : width // 3] = 0
             guide_BPHW = torch.rand(2, 1, facts["scale"] * height, facts["scale"] * width)
             condition = Condition(
-                noise_level_B=torch.tensor([0.1, 0.2]), mask_B1HW=mask_B1HW, guide_BPHW=guide_BPHW
+                noise_level_B=torch.tensor([0.1, 0.2]),
+                mask_B1HW=mask_B1HW,
+                guide_BPHW=guide_BPHW,
+                frames_BTCHW=frames_beside(image_BCHW),
             )
             restored_BCHW = restorer(image_BCHW, condition=condition)
             scale = facts["scale"]

@@ -84,6 +84,7 @@ EXAMPLES: list[tuple[str, dict]] = [
     ("clouds", {"share": 0.4}),
     ("burst", {"frames": 3, "blur": 1.0, "clouded": 1, "lost": 1}),
     ("panchromatic", {"spread": 0.5, "sigma": 2.0}),
+    ("clip", {"frames": 3, "speed": 3.0, "objects": 2}),
 ]
 
 REFUSED: list[tuple[str, dict, str]] = [
@@ -147,6 +148,7 @@ REFUSED: list[tuple[str, dict, str]] = [
     ("scan_line_gaps", {"period": 1}, "period"),
     ("burst", {"frames": 1}, "frames"),
     ("panchromatic", {"spread": 1.5}, "spread"),
+    ("clip", {"exposure": 1.5}, "exposure"),
     ("dead_columns", {"share": 0.95}, "share"),
     ("clouds", {"share": -0.1}, "share"),
     ("bilinear", {"scale": -2}, "scale"),

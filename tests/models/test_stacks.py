@@ -51,6 +51,7 @@ def test_registration_finds_parts_of_a_pixel_and_trusts_no_black_frame():
     found = register(image, torch.cat([frames, torch.zeros_like(image)])[None])
     torch.testing.assert_close(found.shift_BT2[0, :3], shifts.double(), rtol=0, atol=0.06)
     assert found.confidence_BT[0, 3] == 0
+    assert register(image, torch.full_like(image, 0.3)[None]).confidence_BT == 0
     assert found.usable.tolist() == [[True, True, True, False]]
     other = scene(3, 72, 90).flip(-1).roll(31, -2)
     assert not register(image, other[None]).usable.any()

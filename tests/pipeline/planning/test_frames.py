@@ -70,6 +70,41 @@ def test_what_is_wrong_with_a_scene_is_its_row_alone(scenes):
     assert {rows["a_8.png"]["status"], rows["b_8.png"]["status"]} == {"ok"}
 
 
+def test_each_frame_is_restored_by_those_around_it(scenes):
+    fill(scenes / "frames", {"one_1.png": frame(2), "gap_1.png": frame(2), "gap_3.png": frame(2, 1)})
+    rows = run(scenes, {"match": RULE, "around": 1, "contiguous": True})
+    told = {key: json.loads(row["condition"]) for key, row in rows.items() if row["status"] == "ok"}
+    assert {key: (each["frames"], each.get("place", 0)) for key, each in told.items()} == {
+        f"{name}_{t}.png": seen for name in "ab" for t, seen in ((8, (2, 0)), (9, (3, 1)), (10, (2, 1)))
+    }
+    assert {key: row["reason"] for key, row in rows.items() if row["status"] != "ok"} == dict.fromkeys(
+        ("one_1.png", "gap_1.png", "gap_3.png"), "FRAMES_MISSING"
+    )
+    fill(scenes / "frames", {"a_11.png": frame(0, 3)})
+    again = run(scenes, {"match": RULE, "around": 1, "contiguous": True})
+    changed = [key for key, row in again.items() if rows.get(key, {}).get("source_id") != row["source_id"]]
+    assert sorted(changed) == ["a_10.png", "a_11.png"]  # alone those that have another neighbour
+
+
+def test_a_manifest_says_which_rows_are_frames_and_in_which_order(scenes):
+    lines = ["uri,group", "a_10.png,x", "b_8.png,y", "a_8.png,x", "b_9.png,", "a_9.png,x"]
+    (scenes / "frames" / "list.csv").write_text("\n".join(lines))
+    uri = str(scenes / "frames" / "list.csv")
+    datasets = [{"name": "listed", "uri": uri, "group": {"listed": True}}]
+    job = restore(scenes, scenes / "out", datasets=datasets, restorers=["temporal-median"])
+    rows = {row["key"]: row for row in complete(job)}
+    assert {key: (row["status"], row["reason"]) for key, row in rows.items()} == {
+        "a_10.png": ("ok", None),
+        "b_8.png": ("quarantined", "FRAMES_MISSING"),
+        "b_9.png": ("quarantined", "FRAMES_UNORDERED"),
+    }
+    assert json.loads(rows["a_10.png"]["condition"])["frames"] == 3
+    first = (scenes / "out" / "a_10.png").read_bytes()
+    by_key = run(scenes)["a_8.png"]
+    assert by_key["status"] == "ok"
+    assert (scenes / "out" / "a_8.png").read_bytes() != first  # another frame is the image
+
+
 def test_a_benchmark_makes_frames_and_scores_what_takes_them(scenes):
     degradation = {"name": "stack", "operators": [{"op": "burst", "frames": 5, "motion": 2.0}]}
     degradation["operators"].append({"op": "gaussian_noise", "sigma": 25})
@@ -93,6 +128,9 @@ def test_a_benchmark_makes_frames_and_scores_what_takes_them(scenes):
         ({"group": {"match": "(?P<scene>.+)", "contiguous": True}}, "contiguous: needs"),
         ({"group": RULE, "private": True}, "keys of a private dataset"),
         ({"group": RULE, "store": "tar"}, "not for tar"),
+        ({"group": {"listed": True}}, "only a manifest has a column group"),
+        ({"group": {"match": RULE, "listed": True}}, "give match, a rule for keys, or listed"),
+        ({"group": {"match": RULE, "around": 0}}, "around"),
         ({}, "other frames of each scene; say with"),
     ],
 )

@@ -56,9 +56,14 @@ SHIPPED = [
     "restormer-denoise-small",
     "swinir-x2-small",
     "student-colour-small",
+    "frame-fusion-x3-small",
+    "srvgg-x3-small",
+    "basicvsr-clip-small",
 ]
 
 SMALL = {  # what makes each network a matter of milliseconds
+    "basicvsr": ("arguments.features=2", "arguments.blocks=1"),
+    "frame_fusion": ("arguments.features=2", "arguments.layers=1", "arguments.frame_features=1"),
     "dncnn": ("arguments.features=4", "arguments.layers=3"),
     "ffdnet": ("arguments.features=12", "arguments.layers=3"),
     "drunet": ("arguments.features=[4, 4, 8, 8]", "arguments.blocks=1"),
@@ -111,7 +116,9 @@ def small(path, folder):
         overrides += [f"discriminator.{each}" for each in OPPONENTS[recipe.discriminator.architecture]]
     dataset = f'[{{ name = "photographs", uri = "{folder.url}" }}]'
     if recipe.kind == "restoration":
-        overrides += [f"data.crop={min(64, recipe.data.crop)}", f"validation.datasets={dataset}"]
+        side = min(64, recipe.data.crop)
+        side -= side % recipe.network.arguments.get("scale", 1)
+        overrides += [f"data.crop={side}", f"validation.datasets={dataset}"]
     if recipe.growth is not None:
         overrides.append("growth.steps_per_size=1")
     overrides += [f"data.datasets={dataset}", "length={ steps = 2 }"]
