@@ -21,6 +21,7 @@ STEP = 0.1
 """Length of the perturbation in standard deviations of the noise: shorter ones drown in float32's rounding,
 longer ones leave what the network does near the image."""
 _ROOT = math.sqrt(2 * math.pi)
+_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,15 @@ def risk_of(
     valid_B1HW: Tensor | None = None,
     *,
     square: Tensor | None = None,
+    bias: Tensor | None = None,
     step: float = STEP,
 ) -> Risk:
     """Of ``restored_BCHW = restore(noisy_BCHW)`` over valid pixels; NaN where none is.
 
     ``variance`` is that of the noise, independent from sample to sample: B111 where it is the same
-    everywhere, or BCHW; ``square`` the mean of its square about the truth where that is more. Independent
-    numbers of mean 0 and variance 1 are in ``direction_BCHW``. Costs one more call of ``restore``.
+    everywhere, or BCHW; ``square`` the mean of its square about the truth where that is more, and ``bias``
+    how far its mean is off zero there, which a restorer leaves as it is. Independent numbers of mean 0 and
+    variance 1 are in ``direction_BCHW``. Costs one more call of ``restore``.
     """
     noisy, restored = noisy_BCHW.double(), restored_BCHW.double()
     variance_BCHW = variance.double().expand_as(noisy)
@@ -73,6 +76,8 @@ def risk_of(
     slope = direction * (moved - restored) / length_B111
     # Without noise the input is the truth, and nothing is to be estimated.
     spread = torch.where(length_B111 == 0, torch.zeros_like(slope), variance_BCHW * slope)
+    if bias is not None:
+        spread = spread + bias.double().square()
     excess = (restored - noisy).square() - (variance_BCHW if square is None else square.double())
     return Risk(_mean(excess, valid_B1HW), _mean(spread, valid_B1HW))
 
@@ -123,6 +128,24 @@ def cut_moments(image_BCHW: Tensor, level_B111: Tensor) -> tuple[Tensor, Tensor]
         inside + low * density_low - high * density_high + low.square() * below + high.square() * above
     )
     return (square - mean.square()).clamp_min(0), square
+
+
+def uncut(mean_BCHW: Tensor, level_B111: Tensor) -> Tensor:
+    """BCHW in [0, 1]: the image whose mean under noise that is cut off at 0 and 1 this is, by Newton's steps.
+
+    A restorer that was not told of the cut gives that mean: brighter than the truth near 0, darker near 1.
+    """
+    mean_BCHW = mean_BCHW.clamp(0, 1)
+    level = level_B111.clamp_min(1e-12)
+    truth = mean_BCHW
+    for _ in range(_STEPS):
+        low, high = -truth / level, (1 - truth) / level
+        below, above = torch.special.ndtr(low), torch.special.ndtr(-high)
+        density = (torch.exp(-low.square() / 2) - torch.exp(-high.square() / 2)) / _ROOT
+        found = truth + level * (density + low * below + high * above)
+        # The slope is at least a half while the level is small beside the range.
+        truth = (truth - (found - mean_BCHW) / (1 - below - above).clamp_min(0.1)).clamp(0, 1)
+    return truth
 
 
 def _mean(each_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:

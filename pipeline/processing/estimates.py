@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.contract import Condition
+from models.flat_noise_level import flat_noise_level
 from models.noise_level import estimate_noise_level
 from models.risk import Risk, risk_of
 from pipeline.errors import describe
@@ -102,19 +103,23 @@ def _evidence(
             # What it found itself, so that it stays one function of the image.
             condition = replace(condition, noise_level_B=level_B)
     valid_B1HW = valid_mask(cases, noisy_BCHW.device)
-    variance, square = model.variance(noisy_BCHW, restored_BCHW, level_B.to(noisy_BCHW.device))
+    level_B = level_B.to(noisy_BCHW.device)
+    if known == "estimated" and model.gain is None:
+        level_B = flat_noise_level(noisy_BCHW, restored_BCHW, level_B, valid_B1HW)
+    moments = model.moments(noisy_BCHW, restored_BCHW, level_B)
     risk = risk_of(
         lambda moved_BCHW: restore(moved_BCHW, condition),
         noisy_BCHW,
         restored_BCHW,
-        variance,
+        moments.variance,
         torch.cat([_direction(case) for case in cases]),
         valid_B1HW,
-        square=square,
+        square=moments.square,
+        bias=moments.bias,
     )
     if model.gain is not None:
-        return _gathered("sensor", None, noisy_BCHW, valid_B1HW, variance, risk)
-    return _gathered(known, level_B, noisy_BCHW, valid_B1HW, variance, risk)
+        return _gathered("sensor", None, noisy_BCHW, valid_B1HW, moments.variance, risk)
+    return _gathered(known, level_B, noisy_BCHW, valid_B1HW, moments.variance, risk)
 
 
 def _gathered(

@@ -26,8 +26,10 @@ from pipeline.wording import number_of
 
 _SPLITS = 200
 _MOST_STRATA = 8
-_STRATUM = 3
-"""A stratum has so many times the images that the level needs: its bound is not the worst image's then."""
+_STRATUM, _BLIND_STRATUM = 1.5, 3.0
+"""A stratum has so many times the images that the level needs, so that its bound is not the worst image's.
+Estimated levels are off much alike at all of them: more images to a stratum bound that closer."""
+_SMALLEST_STRATUM = 13
 _LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -129,7 +131,9 @@ def rows_of(records: Sequence[Mapping[str, Any]]) -> Rows:
 def strata_of(rows: Rows, level: float) -> tuple[Stratum, ...]:
     """Spans of noise levels, as many as have images enough, each with its quantile."""
     order = np.argsort(rows.noise, kind="stable")
-    count = max(1, min(_MOST_STRATA, len(order) // (_STRATUM * fewest(level))))
+    share = _BLIND_STRATUM if rows.evidence[0].known == "estimated" else _STRATUM
+    size = max(int(share * fewest(level)), _SMALLEST_STRATUM)
+    count = max(1, min(_MOST_STRATA, len(order) // size))
     noise = rows.noise[order]
     # Equal levels stay together: a cut goes in front of the level that it falls on.
     cuts = sorted({int(np.searchsorted(noise, noise[len(order) * i // count])) for i in range(count)})

@@ -12,10 +12,21 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from models.risk import cut_moments, sensor_variance
+from models.risk import cut_moments, sensor_variance, uncut
 from pipeline.trust.evidence import LEVELS
 
 Bands = float | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class NoiseMoments:
+    """Each B111, where it is the same everywhere, or BCHW."""
+
+    variance: Tensor
+    square: Tensor
+    """Mean of the square about the truth: more than the variance where the range cuts the noise off."""
+    bias: Tensor | None = None
+    """Mean of the noise about the truth, which a restorer takes for the image; ``None``: zero."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +63,18 @@ class NoiseModel:
             return {"model": "gaussian"}
         return {"model": "poisson-gaussian", "gain": self.gain, "sigma": self.sigma}
 
-    def variance(self, noisy_BCHW: Tensor, restored_BCHW: Tensor, level_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the noise, and the mean of its square about the truth: larger where the range cuts it off.
-
-        Both B111, or BCHW. ``level_B`` counts for Gaussian noise alone.
-        """
+    def moments(self, noisy_BCHW: Tensor, restored_BCHW: Tensor, level_B: Tensor) -> NoiseMoments:
+        """Of the noise about the truth. ``level_B`` counts for Gaussian noise alone."""
         if self.gain is not None:
             gain, sigma = (_per_band(each, noisy_BCHW) for each in (self.gain, self.sigma))
             variance = sensor_variance(noisy_BCHW.double(), gain, sigma / LEVELS)
-            return variance, variance
+            return NoiseMoments(variance, variance)
         level_B111 = level_B.double()[:, None, None, None].to(noisy_BCHW.device)
         if bool((noisy_BCHW < 0).any()) or bool((noisy_BCHW > 1).any()):
-            return level_B111.square(), level_B111.square()
-        return cut_moments(restored_BCHW.double(), level_B111)
+            return NoiseMoments(level_B111.square(), level_B111.square())
+        restored = restored_BCHW.double().clamp(0, 1)
+        truth = uncut(restored, level_B111)
+        return NoiseMoments(*cut_moments(truth, level_B111), restored - truth)
 
 
 def _bands(value: Any) -> Any:

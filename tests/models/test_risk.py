@@ -9,8 +9,10 @@ import torch.nn.functional as F
 
 from models import catalog
 from models.contract import Condition
+from models.flat_noise_level import flat_noise_level
+from models.noise_level import estimate_noise_level
 from models.operators.noise import PoissonGaussianNoise
-from models.risk import estimate_risk, sensor_variance
+from models.risk import cut_moments, estimate_risk, sensor_variance, uncut
 
 SIDE = 128
 
@@ -86,3 +88,36 @@ def test_images_without_noise_are_the_truth():
     )
     assert float(risk[0]) == pytest.approx(float((smooth(clean) - clean)[0].square().mean()), rel=1e-5)
     assert risk.isfinite().all()
+
+
+def test_noise_that_the_range_cuts_off_is_told_from_the_image():
+    truth = torch.linspace(0, 1, 64, dtype=torch.float64).expand(1, 1, 64, 64)
+    level = torch.full((1, 1, 1, 1), 0.2, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    noise = level * torch.randn(4000, 1, 1, 64, generator=rng, dtype=torch.float64)
+    noisy = (truth[..., :1, :] + noise).clamp(0, 1)
+    assert torch.allclose(uncut(noisy.mean(dim=0, keepdim=True), level), truth[..., :1, :], atol=0.02)
+    variance, square = cut_moments(truth[..., :1, :], level)
+    assert torch.allclose(noisy.var(dim=0, keepdim=True), variance, rtol=0.15)
+    assert torch.allclose((noisy - truth[..., :1, :]).square().mean(dim=0, keepdim=True), square, rtol=0.15)
+
+
+@pytest.mark.parametrize("sigma", [15, 50])
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_noise_level_is_measured_where_the_restored_image_is_flat(sigma, cut):
+    """A dark image, half of it of fine texture, for which the blind estimate is off by more."""
+    rng = torch.Generator().manual_seed(sigma)
+    rows = torch.arange(96, dtype=torch.float64)
+    truth = torch.full((2, 1, 96, 96), 0.45, dtype=torch.float64)
+    truth[..., :60] += 0.1 * (rows[:, None] % 2) * (rows[:60] % 2)
+    truth[..., 80:] = 0.03
+    noisy = truth + sigma / 255 * torch.randn(truth.shape, generator=rng, dtype=torch.float64)
+    noisy = noisy.clamp(0, 1) if cut else noisy
+    blind = estimate_noise_level(noisy)
+    valid = torch.ones_like(truth, dtype=torch.bool)
+    valid[1, :, 70:] = False
+    found = flat_noise_level(noisy, truth, blind, valid)
+    assert torch.allclose(found * 255 / sigma, torch.ones(2, dtype=torch.float64), atol=0.05)
+    assert ((found * 255 / sigma - 1).abs() < (blind * 255 / sigma - 1).abs()).all()
+    assert torch.equal(found[1:], flat_noise_level(noisy[1:], truth[1:], blind[1:], valid[1:]))
+    assert torch.equal(flat_noise_level(noisy[..., :7], truth[..., :7], blind), blind)

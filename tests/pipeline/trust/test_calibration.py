@@ -55,7 +55,7 @@ def test_floors_cover_what_they_promise_at_every_noise_level(noise):
         quantiles = [[each for each in strata if each.noise_low <= max(n, strata[0].noise_low)][-1].quantile
                      for n in fresh.noise]  # fmt: skip
         covered.append(np.mean(fresh.margin >= quantiles))
-    assert len(strata) == 4
+    assert len(strata) == 8
     assert np.mean(covered) >= 0.9 - 3 * np.std(covered) / math.sqrt(len(covered))
 
 

@@ -1,0 +1,92 @@
+"""Noise level of an image that was denoised already: measured where the restored image is flat.
+
+A blind estimate (``models.noise_level``) takes texture for noise, several percent of it in an image full of
+texture. The restored image tells where there is none: the mask of Immerkaer 1996 is averaged there alone, as
+Liu, Tanaka and Okutomi choose patches ("Single-image noise level estimation for blind denoising", IEEE TIP
+22(12), 2013). Where the range cuts the noise off, its variance is that of a censored normal variable.
+
+Shapes: B batch, C channels, H and W height and width; h and w two less.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.risk import cut_moments, uncut
+
+_SIDE = 7
+"""Pixels that texture is averaged over."""
+_FLAT = 0.1
+"""Texture below this share of the noise's deviation counts as none."""
+_LEAST = 0.1
+"""Share of pixels that are used at least, the flattest ones."""
+_MARGIN = 2.0
+"""Standard deviations from the ends of the range that pixels keep, where there are pixels enough."""
+_ENOUGH = 0.05
+_ROUNDS = 3
+
+
+def flat_noise_level(
+    noisy_BCHW: Tensor, restored_BCHW: Tensor, level_B: Tensor, valid_B1HW: Tensor | None = None
+) -> Tensor:
+    """B, float64: standard deviation of the noise, from a first estimate ``level_B`` of it.
+
+    Values are fractions of the range. An image that is too small, or without noise, keeps its first estimate.
+    """
+    if min(noisy_BCHW.shape[-2:]) <= _SIDE:
+        return level_B.double()
+    masks = [None] * len(noisy_BCHW) if valid_B1HW is None else list(valid_B1HW)
+    each = zip(noisy_BCHW.double(), restored_BCHW.double(), level_B.double(), masks, strict=True)
+    return torch.stack([_level(*one) for one in each])
+
+
+def _level(noisy_CHW: Tensor, restored_CHW: Tensor, level: Tensor, valid_1HW: Tensor | None) -> Tensor:
+    detail_hw = _detail(noisy_CHW).square().mean(dim=0)
+    texture_hw = _mean(_detail(restored_CHW).square().mean(dim=0, keepdim=True), _SIDE)[0]
+    around_Chw = _mean(restored_CHW, 5)[:, 1:-1, 1:-1]
+    known_hw = _whole(valid_1HW, detail_hw)
+    is_cut = float(noisy_CHW.min()) >= 0 and float(noisy_CHW.max()) <= 1
+    for _ in range(_ROUNDS):
+        if level <= 0 or not bool(known_hw.any()):
+            return level
+        inside_hw = known_hw & ((around_Chw > _MARGIN * level) & (around_Chw < 1 - _MARGIN * level)).all(
+            dim=0
+        )
+        if inside_hw.double().mean() < _ENOUGH:
+            inside_hw = known_hw
+        least = torch.quantile(texture_hw[inside_hw][:: _stride(inside_hw)], _LEAST)
+        flat_hw = inside_hw & (texture_hw <= torch.maximum((_FLAT * level).square(), least))
+        kept = _kept(around_Chw[:, flat_hw], level) if is_cut else 1.0
+        level = (detail_hw[flat_hw].mean() / kept).sqrt()
+    return level
+
+
+def _stride(chosen_hw: Tensor) -> int:
+    """``torch.quantile`` takes no more than 16 million numbers."""
+    return int(chosen_hw.sum()) // 1_000_000 + 1
+
+
+def _kept(around_CN: Tensor, level: Tensor) -> Tensor:
+    """Mean variance of noise that the range cuts off, as a share of what it would be."""
+    truth_11CN, level_1111 = uncut(around_CN[None, None], level.view(1, 1, 1, 1)), level.view(1, 1, 1, 1)
+    return cut_moments(truth_11CN, level_1111)[0].mean() / level.square()
+
+
+def _detail(image_CHW: Tensor) -> Tensor:
+    return image_CHW.diff(n=2, dim=-1).diff(n=2, dim=-2) / 6.0
+
+
+def _mean(image_CHW: Tensor, side: int) -> Tensor:
+    padded = F.pad(image_CHW, (side // 2,) * 4, mode="reflect")
+    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
+
+
+def _whole(valid_1HW: Tensor | None, detail_hw: Tensor) -> Tensor:
+    """Where all pixels that texture is averaged over hold data."""
+    if valid_1HW is None:
+        return torch.ones_like(detail_hw, dtype=torch.bool)
+    side = _SIDE + 2
+    near_1HW = F.max_pool2d((~valid_1HW).float()[None], side, stride=1, padding=side // 2)[0]
+    return near_1HW[0, 1:-1, 1:-1] == 0
