@@ -47,7 +47,7 @@ _ESTIMATE_VERSION = 2
 """Raised when the same images would have another estimate of their PSNR."""
 _INTERVAL_VERSION = 1
 """Raised when maps of the same intervals would be stored in another way."""
-_FLAG_VERSION = 1
+_FLAG_VERSION = 2
 """Raised when patches of the same images would have other scores."""
 
 
