@@ -26,6 +26,7 @@ _MARGIN = 2.0
 """Standard deviations from the ends of the range that pixels keep, where there are pixels enough."""
 _ENOUGH = 0.05
 _ROUNDS = 3
+_SOME = 10_000
 
 
 def flat_noise_level(
@@ -56,22 +57,23 @@ def _level(noisy_CHW: Tensor, restored_CHW: Tensor, level: Tensor, valid_1HW: Te
         )
         if inside_hw.double().mean() < _ENOUGH:
             inside_hw = known_hw
-        least = torch.quantile(texture_hw[inside_hw][:: _stride(inside_hw)], _LEAST)
+        least = torch.quantile(_some(texture_hw[inside_hw]), _LEAST)
         flat_hw = inside_hw & (texture_hw <= torch.maximum((_FLAT * level).square(), least))
-        kept = _kept(around_Chw[:, flat_hw], level) if is_cut else 1.0
+        kept = _kept(_some(around_Chw[:, flat_hw].flatten()), level) if is_cut else 1.0
         level = (detail_hw[flat_hw].mean() / kept).sqrt()
     return level
 
 
-def _stride(chosen_hw: Tensor) -> int:
-    """``torch.quantile`` takes no more than 16 million numbers."""
-    return int(chosen_hw.sum()) // 1_000_000 + 1
+def _some(values_N: Tensor) -> Tensor:
+    """Every so many, which is enough of a large image for a mean or a quantile."""
+    return values_N[:: len(values_N) // _SOME + 1]
 
 
-def _kept(around_CN: Tensor, level: Tensor) -> Tensor:
+def _kept(around_N: Tensor, level: Tensor) -> Tensor:
     """Mean variance of noise that the range cuts off, as a share of what it would be."""
-    truth_11CN, level_1111 = uncut(around_CN[None, None], level.view(1, 1, 1, 1)), level.view(1, 1, 1, 1)
-    return cut_moments(truth_11CN, level_1111)[0].mean() / level.square()
+    level_1111 = level.view(1, 1, 1, 1)
+    truth_111N = uncut(around_N[None, None, None], level_1111)
+    return cut_moments(truth_111N, level_1111)[0].mean() / level.square()
 
 
 def _detail(image_CHW: Tensor) -> Tensor:
