@@ -113,8 +113,8 @@ class Ledger:
 
     def _damaged(self, key: str) -> StorageError:
         return StorageError(
-            f"{self.folder.uri(key)}: not a whole Parquet file; delete it and run the job again: "
-            "its images will be done once more"
+            f"{self.folder.uri(key)}: not a whole Parquet file; run restora repair, or delete it and run the "
+            "job again: its images will be done once more"
         )
 
     def rows(self, unit_id: str) -> list[Row] | None:

@@ -92,7 +92,7 @@ def test_many_units_come_in_order_and_once(ledger):
 def test_a_damaged_file_is_named_with_the_cure(ledger):
     ledger.commit("u1", [row("a")])
     ledger.folder.put(ledger.key("u1"), ledger.folder.read(ledger.key("u1"))[:-20])
-    with pytest.raises(StorageError, match=r"u1\.parquet: not a whole Parquet file; delete it and run"):
+    with pytest.raises(StorageError, match=r"u1\.parquet: not a whole Parquet file; run restora repair, or"):
         ledger.committed()
 
 
@@ -112,7 +112,7 @@ def test_a_bit_that_changed_anywhere_in_a_units_file_is_told_or_changes_nothing(
 
     found = [each for each in map(told, range(0, len(data), 37)) if each]
     assert len(found) > 100
-    assert all("u1.parquet: not a whole Parquet file; delete it" in each for each in found)
+    assert all("u1.parquet: not a whole Parquet file; run restora repair" in each for each in found)
 
 
 def test_a_ledger_goes_to_actors_whole(ledger):

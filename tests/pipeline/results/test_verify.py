@@ -112,7 +112,9 @@ def test_a_damaged_ledger_is_named_with_the_cure(job):
     opened = open_run(job)
     key = opened.ledger.keys()[0]
     opened.folder.put(key, opened.folder.read(key)[:100])
-    with pytest.raises(StorageError, match="not a whole Parquet file; delete it and run the job again"):
+    with pytest.raises(
+        StorageError, match="not a whole Parquet file; run restora repair, or delete it and run the job again"
+    ):
         run.verify(open_run(job))
     opened.folder.delete(key)
     complete(job)
