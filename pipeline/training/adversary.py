@@ -60,5 +60,6 @@ def adversarial_terms(spec: Discriminator) -> AdversarialTerms:
         start_step=spec.start_step,
         discriminator_steps=spec.steps,
         conditional=spec.conditional,
+        augmentations=spec.augmentations,
         value_range=spec.value_range,
     )

@@ -16,6 +16,7 @@ from pipeline.degradation.batched import counter_draws, degrade_batch, host_draw
 from pipeline.degradation.degradation import Degradation
 from pipeline.training.data.collection import Collection
 from pipeline.training.data.crops import cut_crops
+from pipeline.training.data.cut_blur import cut_blur
 from pipeline.training.data.neighbor2neighbor import draw_neighbor_pair
 from pipeline.training.data.noise2void import hide_pixels
 from pipeline.training.data.pictures import Picture
@@ -100,6 +101,8 @@ class Samples:
         if self._recipe.self_supervision == "noise2void":
             hidden_BCHW, mask_B1HW = hide_pixels(degraded_BCHW, seeds)
             return Example(hidden_BCHW, degraded_BCHW, replace(condition, mask_B1HW=mask_B1HW))
+        if chance := self._recipe.data.cut_blur:
+            degraded_BCHW = cut_blur(degraded_BCHW, target_BCHW, seeds, chance)
         return Example(degraded_BCHW, target_BCHW, condition)
 
     def _cut(self, draws: Sequence[Draw], pictures: Mapping[int, Picture]) -> tuple[Tensor, Tensor | None]:

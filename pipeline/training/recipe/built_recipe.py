@@ -27,6 +27,7 @@ from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.recipe.sections import Optimizer
 from pipeline.training.recipe.teaching import check_teacher
 from pipeline.training.steps.muon import Muon
+from pipeline.training.steps.recomputed import has_blocks
 from pipeline.training.steps.schedules import build_schedule
 
 T = TypeVar("T")
@@ -62,6 +63,10 @@ class BuiltRecipe:
             int(card_facts(network)["scale"]) if recipe.kind == "restoration" else 1,
         )
         _check_names(recipe)
+        if recipe.resources.recompute and not has_blocks(network):
+            raise JobError(
+                "resources.recompute: has no effect on this network, which has no blocks; leave it out"
+            )
         if recipe.teacher is not None:
             check_teacher(recipe.teacher, network, built.scale)
         if recipe.kind == "restoration":
@@ -70,7 +75,7 @@ class BuiltRecipe:
             _check_size(recipe, network)
         _try(lambda: [build_loss(each.name, each.arguments) for each in recipe.losses], "losses")
         if recipe.discriminator is not None:
-            _check_discriminator(recipe)
+            _check_discriminator(recipe, built.channels)
         _try(lambda: optimizer(recipe.optimizer, nn.Linear(1, 1)), "optimizer")
         return built
 
@@ -192,6 +197,8 @@ def _check_pairs(
             )
     if recipe.self_supervision != "none" and scale != 1:
         raise JobError(f"self_supervision: only for networks that do not enlarge; this one does, by {scale}")
+    if recipe.data.cut_blur and scale != 1:
+        raise JobError(f"data.cut_blur: only for networks that do not enlarge; this one does, by {scale}")
     halves = 2 if recipe.self_supervision == "neighbor2neighbor" else 1
     multiple = scale * facts["multiple_of"] * halves
     least = scale * facts["minimum_size"] * halves
@@ -213,11 +220,17 @@ def _check_size(recipe: TrainingRecipe, network: Any) -> None:
         )
 
 
-def _check_discriminator(recipe: TrainingRecipe) -> None:
+def _check_discriminator(recipe: TrainingRecipe, channels: int) -> None:
     spec = recipe.discriminator
     assert spec is not None
     with torch.device("meta"):
-        _try(lambda: build_discriminator(spec.architecture, spec.arguments), "discriminator")
+        network: Any = _try(lambda: build_discriminator(spec.architecture, spec.arguments), "discriminator")
+    sees = channels * (2 if spec.conditional else 1)
+    if (takes := getattr(network, "channels", sees)) != sees:
+        raise JobError(
+            f"discriminator.arguments.channels: {takes}, but it is shown {sees}"
+            f"{' (the degraded image too)' if spec.conditional else ''}; give channels = {sees}"
+        )
     game = spec.adversarial
     _try(lambda: build_adversarial(game.name, game.arguments), "discriminator.adversarial")
     if spec.penalty is not None:

@@ -18,6 +18,7 @@ _OF_RESTORERS = (
     "discriminator.conditional",
     "discriminator.value_range",
     "discriminator.start_step",
+    "data.cut_blur",
     "validation.datasets",
     "validation.degradations",
     "validation.metrics",
@@ -26,6 +27,14 @@ _OF_RESTORERS = (
     "validation.samples",
 )
 _OF_GENERATORS = ("latents", "growth", "validation.generated", "data.downsample")
+_OF_VALIDATION = (
+    "validation.degradations",
+    "validation.metrics",
+    "validation.images",
+    "validation.side",
+    "validation.samples",
+    "validation.patience",
+)
 _OPTIMIZERS = ("optimizer", "discriminator.optimizer")
 
 
@@ -39,7 +48,9 @@ def without_effect(recipe: BaseModel) -> Iterator[str]:
     else:
         yield from _given(recipe, _OF_GENERATORS, _RESTORATION)
         if not _at(recipe, "validation.datasets"):
-            yield from _given(recipe, ("validation.patience",), "has no effect without validation.datasets")
+            yield from _given(recipe, _OF_VALIDATION, "has no effect without validation.datasets")
+        if _at(recipe, "self_supervision") != "none":
+            yield from _given(recipe, ("data.cut_blur",), "is for true images, which self_supervision lacks")
     yield from _of_optimizers(recipe)
     if not _at(recipe, "resources.gpus_per_worker"):
         yield from _given(recipe, ("resources.sync_batch_norm",), "is for workers with GPUs")

@@ -50,6 +50,10 @@ def _without_later_defaults(values: dict[str, Any]) -> None:
     """Takes out what recipes of before had no word for, where it says what they meant."""
     if values["teacher"] is None:
         del values["teacher"]
+    if not values["data"]["cut_blur"]:
+        del values["data"]["cut_blur"]
+    if values["discriminator"] and not values["discriminator"]["augmentations"]:
+        del values["discriminator"]["augmentations"]
     for section in (values, values["discriminator"] or {}):
         if section.get("optimizer", {}).get("name") != "sgd":
             section.get("optimizer", {}).pop("momentum", None)

@@ -106,6 +106,9 @@ class Data(Referenced):
     """Turns samples by 0, 90, 180 or 270 degrees."""
     shuffle_channels: bool = False
     """Puts the channels in any order."""
+    cut_blur: Share = 0.0
+    """Chance of a sample to have a rectangle of the true image in it, or of it in the true one (CutBlur, Yoo
+    2020): for networks that do not enlarge, which shall leave alone what is not degraded."""
     crop_candidates: PositiveInt = 1
     """Places looked at for one sample; the one with the strongest gradients is taken."""
     memory_gigabytes: Positive = 4.0
@@ -199,6 +202,8 @@ class Discriminator(Frozen):
     """Of a restorer; the discriminator must show its features (``patch``, ``multi_scale``)."""
     conditional: bool = False
     """Whether it sees the degraded image too, as in pix2pix: its ``channels`` count those."""
+    augmentations: tuple[Literal["colour", "translation", "cutout"], ...] = ()
+    """Random changes of all that it judges, real and made, for few images (DiffAugment, Zhao 2020)."""
     value_range: tuple[float, float] | None = None
     """The range in which it sees images; ``None``: that of the network."""
     steps: PositiveInt = 1

@@ -34,6 +34,8 @@ class AdversarialTerms:
     """Steps of the discriminator for one of the generator."""
     conditional: bool = False
     """Of a restorer: the discriminator sees the degraded image's channels first, as in pix2pix."""
+    augmentations: tuple[str, ...] = ()
+    """Changes of all images that the discriminator judges, as in ``pipeline.training.steps.augmentation``."""
     value_range: tuple[float, float] | None = None
     """The range in which the discriminator sees a restorer's images; ``None``: that of the network."""
 

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from models.losses import Logits
 from models.losses.adversarial import mean_logit
 from pipeline.training.steps.adversarial_terms import AdversarialTerms
+from pipeline.training.steps.augmentation import augmented
 from pipeline.training.steps.network_update import NetworkUpdate, frozen, synchronised, unwrapped
 from pipeline.training.steps.precision import autocast
 from pipeline.training.steps.scalars import Scalars, mean_over_ranks
@@ -43,8 +44,9 @@ class DiscriminatorStep:
             real: Logits | None = None
             if self.terms.loss.needs_real:
                 with torch.no_grad():
-                    real = inner(real_BCHW, **arguments)
-            losses = {"generator_adversarial": self.terms.loss.generator(real, inner(fake_BCHW, **arguments))}
+                    real = inner(self._shown(real_BCHW), **arguments)
+            fake: Logits = inner(self._shown(fake_BCHW), **arguments)
+            losses = {"generator_adversarial": self.terms.loss.generator(real, fake)}
             if self.terms.feature_matching is not None:
                 # Its own forward pass: not every discriminator gives logits and features at once.
                 shown: Any = unwrapped(inner)
@@ -83,10 +85,14 @@ class DiscriminatorStep:
         self, real_BCHW: Tensor, fake_BCHW: Tensor, arguments: Mapping[str, Any]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(real_BCHW, self.precision):
-            real: Logits = self.update.network(real_BCHW, **arguments)
-            fake: Logits = self.update.inner(fake_BCHW, **arguments)
+            real: Logits = self.update.network(self._shown(real_BCHW), **arguments)
+            fake: Logits = self.update.inner(self._shown(fake_BCHW), **arguments)
         mean_logits = {"d_real": mean_logit(real), "d_fake": mean_logit(fake)}
         return self.terms.loss.discriminator(real, fake), mean_logits
+
+    def _shown(self, image_BCHW: Tensor) -> Tensor:
+        """What it judges. Penalties and matched features are of the images themselves."""
+        return augmented(image_BCHW, self.terms.augmentations)
 
     def _slope(
         self, real_BCHW: Tensor, fake_BCHW: Tensor, rng: Generator, arguments: Mapping[str, Any]

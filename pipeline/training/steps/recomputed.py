@@ -24,6 +24,11 @@ def recompute_blocks(network: nn.Module) -> int:
     return len(found)
 
 
+def has_blocks(network: nn.Module) -> bool:
+    """Whether it has any block that can be computed again."""
+    return bool(_blocks(network))
+
+
 def _blocks(network: nn.Module) -> list[nn.Module]:
     found: list[nn.Module] = []
     for child in network.children():

@@ -72,6 +72,8 @@ def test_wrong_fields_are_named_with_their_cure(override, message):
         ),
         ('discriminator.architecture="pach"', 'discriminator: unknown discriminator "pach"'),
         ('discriminator.adversarial={ name = "hing" }', "discriminator.adversarial: unknown .* did you mean"),
+        ("discriminator.arguments.channels=6", "channels: 6, but it is shown 3; give channels = 3"),
+        ("discriminator.conditional=true", r"it is shown 6 \(the degraded image too\); give channels = 6"),
         ('discriminator.penalty={ name = "r2" }', 'discriminator.penalty: unknown penalty "r2"'),
         (
             'validation.metrics=["pnsr"]',
