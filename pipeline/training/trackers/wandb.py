@@ -8,6 +8,14 @@ from typing import Any
 
 from pipeline.storage.folder import Folder
 
+_ONLY_WHAT_IT_IS_GIVEN: dict[str, Any] = {
+    **dict.fromkeys(("disable_code", "disable_git", "disable_job_creation"), True),
+    **dict.fromkeys(("x_disable_meta", "x_disable_stats", "x_disable_machine_info"), True),
+    "x_save_requirements": False,
+    "console": "off",
+}
+"""Neither code, output and packages, nor paths, programs and load of the machine."""
+
 
 def wandb_leaves_the_house() -> bool:
     """Whether it sends anything."""
@@ -20,8 +28,7 @@ class WandbTracker:
     def __init__(self, output: Folder, name: str, parameters: Mapping[str, Any]) -> None:
         import wandb
 
-        # Neither the code nor what the machine is: only what it is given.
-        settings = wandb.Settings(disable_code=True, disable_git=True)
+        settings = wandb.Settings(**_ONLY_WHAT_IT_IS_GIVEN)
         self._run: Any = wandb.init(name=name, config=dict(parameters), settings=settings)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
