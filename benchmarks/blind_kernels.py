@@ -23,7 +23,8 @@ from torch import Generator, Tensor
 
 from models import catalog
 from models.contract import Condition
-from models.kernel_estimation.estimate import Estimate, blind
+from models.kernel_estimation.blind import blind
+from models.kernel_estimation.found import Estimate
 from models.operators.blur import KernelBlur
 from models.operators.motion import MotionBlur
 from models.operators.noise import GaussianNoise
@@ -67,7 +68,7 @@ def main() -> None:
         found = blind(image[0])
         print(f"{name}: {found.confidence:.2f}, {found.doubt or 'USED'}", flush=True)
     if options.picture:
-        io.imsave(options.picture, (surest[1].clamp(0, 1).numpy() * 255).astype(np.uint8), quality=90)
+        io.imsave(options.picture, (surest[1].clamp(0, 1).numpy() * 255).astype(np.uint8))
 
 
 def photograph(name: str, side: int) -> Tensor:

@@ -35,8 +35,8 @@ Kernel = Annotated[
         "--kernel",
         metavar="WHAT",
         help="What blurred the images: a kernel file (.npy, .txt, .csv, an image), a folder of kernels "
-        "with the names of the images, an operator: defocus:radius=3, mtf:scale=1,mtf=0.25, or blind: "
-        "found in each image; one that does not tell it for sure is left as it is.",
+        "with the names of the images, an operator: defocus:radius=3, mtf:scale=1,mtf=0.25, or blind, "
+        "blind_defocus, blind_motion: found in each image; one that does not tell it is left as it is.",
     ),
 ]
 Guide = Annotated[

@@ -72,3 +72,14 @@ def resized(plane_HW: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(
         plane_HW[None, None], (height, width), mode="bicubic", antialias=True, align_corners=False
     )[0, 0]
+
+
+def busiest_part(plane_HW: Tensor, side: int) -> Tensor:
+    """The part of it with the most edges, ``side`` long at most."""
+    height, width = (min(length, side) for length in plane_HW.shape)
+    slope_HW = torch.hypot(across(plane_HW), down(plane_HW))
+    slope_HW[-1], slope_HW[:, -1] = 0, 0
+    step = max(min(height, width) // 8, 1)
+    sums_11HW = F.avg_pool2d(slope_HW[None, None], (height, width), stride=step)
+    top, left = divmod(int(sums_11HW.argmax()), sums_11HW.shape[-1])
+    return plane_HW[top * step :, left * step :][:height, :width]

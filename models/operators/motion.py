@@ -47,7 +47,7 @@ class MotionBlur(Checked):
 
     def drawn(self, rng: Generator) -> KernelBlur:
         """The blur of one image, as the next call with this generator state would apply it."""
-        kernel_KK = _laid_on_grid(self._path(rng), self.side)
+        kernel_KK = laid_on_grid(self._path(rng), self.side)
         return KernelBlur(values=tuple(tuple(row) for row in kernel_KK.tolist()))
 
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
@@ -101,12 +101,12 @@ def drawn_kernels(blurs: Sequence[MotionBlur], generators: Sequence[Generator]) 
         velocity_B *= step_B / np.maximum(np.abs(velocity_B), 1e-12)
         points_NB[place] = points_NB[place - 1] + velocity_B
     return [
-        _laid_on_grid(blur._open_shutter(points_N), blur.side)
+        laid_on_grid(blur._open_shutter(points_N), blur.side)
         for blur, points_N in zip(blurs, points_NB.T, strict=True)
     ]
 
 
-def _laid_on_grid(points_N2: Tensor, side: int) -> Tensor:
+def laid_on_grid(points_N2: Tensor, side: int) -> Tensor:
     """KK: the time spent near each pixel, every point shared bilinearly by its four neighbours."""
     centred_N2 = points_N2 - points_N2.mean(dim=0) + side // 2
     corner_N2 = centred_N2.floor()

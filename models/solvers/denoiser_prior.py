@@ -29,7 +29,8 @@ class DenoiserPrior(Solver):
     """Of the card."""
 
     denoiser: Restorer
-    """Any restorer that takes a noise level, by its name in the catalog or the address of its weights."""
+    """Any restorer that takes a noise level, or a blind one for noise, by its name in the catalog or the
+    address of its weights. A blind one removes as much as it does, whatever the schedule says."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,10 +80,16 @@ def data_step(forward: Forward, back_BCHW: Tensor, prior_BCHW: Tensor, rho_B111:
 
 def _require_denoiser(solver: str, denoiser: object) -> None:
     """Raises ``ValueError`` unless this is a restorer that a prior can be made of."""
-    if (
-        not isinstance(denoiser, Restorer)
-        or "noise_level" not in denoiser.card.needs
-        or denoiser.card.scale != 1
-    ):
+    if not isinstance(denoiser, Restorer) or not _removes_noise(denoiser.card):
         name = denoiser.card.name if isinstance(denoiser, Restorer) else denoiser
-        raise ValueError(f"{solver}: denoiser must be a restorer that takes a noise level, got {name!r}")
+        raise ValueError(
+            f"{solver}: denoiser must be a restorer that takes a noise level, or one for noise that needs "
+            f"nothing else, got {name!r}"
+        )
+
+
+def _removes_noise(card: Card) -> bool:
+    """Released weights do not say what they are for: ``general`` may be noise."""
+    if card.scale != 1 or not {*card.needs} <= {"noise_level"}:
+        return False
+    return bool(card.needs) or card.task in ("denoising", "general")

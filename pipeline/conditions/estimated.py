@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.kernel_estimation.estimate import ESTIMATORS
+from models.kernel_estimation.estimators import ESTIMATORS
 from models.operators.base import LinearOperator
 from pipeline.conditions.kernels import blur_of, refuse_larger
 from pipeline.hashing import sha256_hex
@@ -23,6 +23,7 @@ def estimated_blur(
     with torch.inference_mode():
         found = ESTIMATORS[estimator](unit_CHW)
     row: dict[str, Any] = {"from": estimator, "confidence": round(found.confidence, 3)}
+    row |= found.parameters
     if found.doubt:
         return (), row | {"left_as_it_is": found.doubt}
     kernel_KK = found.kernel_KK.numpy().astype(np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,25 +14,20 @@ from models.contract import Condition
 from models.operators.base import LinearOperator
 from pipeline.conditions import masks
 from pipeline.conditions.estimated import estimated_blur
+from pipeline.conditions.fixed import fixed_blur, fixed_guide, fixed_mask
 from pipeline.conditions.frames import frames_of
 from pipeline.conditions.guides import checked_guide, guide_condition, guide_image, split
 from pipeline.conditions.kernels import blur_of, read_kernel, refuse_larger
 from pipeline.conditions.masks import Known
-from pipeline.degradation.degradation import fixed_operator
-from pipeline.errors import ImageError, JobError
-from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import in_units, to_tensor
-from pipeline.jobs.conditions import BlurSpec, GuideSpec, MaskSpec, Place
+from pipeline.jobs.conditions import BlurSpec, GuideSpec, MaskSpec
 from pipeline.jobs.datasets import Dataset, Radiometry
 from pipeline.jobs.job import Job
 from pipeline.jobs.operators import OperatorSpec
-from pipeline.privacy.key import unseal
-from pipeline.storage.folder import Folder
 
-T = TypeVar("T")
 _LISTED = MaskSpec(uri="listed")
 """How the masks of manifests are read."""
 
@@ -246,7 +241,7 @@ class Given:
             known_HW = masks.of_file(stored, image, mask.holes)
             origin = {"from": "file", "sha256": digest}
         elif files.mask is not None:
-            known_HW = masks.of_file(_mask_image(files.mask, image_of), image, mask.holes)
+            known_HW = masks.of_file(masks.mask_image(files.mask, image_of), image, mask.holes)
             origin = {"from": "listing" if self.mask is None else "uri", "sha256": sha256_hex(files.mask)}
         else:
             return None
@@ -267,85 +262,18 @@ def chain_of(dataset: Dataset) -> tuple[OperatorSpec, ...]:
 
 def _given(dataset: Dataset, where: str, limits: Limits) -> Given:
     mask, blur = dataset.mask, dataset.operators
-    mask_file = None
-    if mask is not None and mask.file is not None:
-        data, _ = _fixed_file(mask, dataset, f"{where}.mask")
-        image = _checked(lambda: _mask_image(data, lambda one: decode(one, limits)), f"{where}.mask")
-        mask_file = (image, sha256_hex(data))
     operators: tuple[LinearOperator, ...] = ()
     row: Any = None
     if blur is not None:
-        operators, row = _fixed_blur(blur, dataset, f"{where}.operators")
+        operators, row = fixed_blur(blur, dataset, f"{where}.operators")
     return Given(
         mask,
         blur,
-        mask_file,
+        fixed_mask(dataset, f"{where}.mask", limits),
         operators,
         row,
         dataset.guide,
-        _guide_file(dataset, f"{where}.guide", limits),
+        fixed_guide(dataset, f"{where}.guide", limits),
         dataset.group is not None,
         dataset.is_manifest,
     )
-
-
-def _guide_file(dataset: Dataset, where: str, limits: Limits) -> tuple[Image, str] | None:
-    if dataset.guide is None or dataset.guide.file is None:
-        return None
-    data, _ = _fixed_file(dataset.guide, dataset, where)
-    return _checked(lambda: guide_image(data, lambda one: decode(one, limits)), where), sha256_hex(data)
-
-
-def _fixed_blur(blur: BlurSpec, dataset: Dataset, where: str) -> tuple[tuple[LinearOperator, ...], Any]:
-    if blur.file is not None:
-        data, key = _fixed_file(blur, dataset, where)
-        kernel_KK = _checked(lambda: read_kernel(data, key), where)
-        return (blur_of(kernel_KK, blur.border),), {"from": "file", "sha256": sha256_hex(data)}
-    operators = tuple(_operator(each, f"{where}[{index}]") for index, each in enumerate(blur.chain))
-    return operators, [{"op": each.op} | each.parameters for each in blur.chain] or None
-
-
-def _operator(spec: OperatorSpec, where: str) -> LinearOperator:
-    operator = fixed_operator(spec, where)
-    if not isinstance(operator, LinearOperator) or hasattr(operator, "mask"):
-        raise JobError(
-            f"{where}: {spec.op} is no blur of fixed parameters; choose one, or give a kernel file"
-        )
-    if getattr(operator, "scale", 1) != 1:
-        raise JobError(f"{where}.scale: must be 1; the size of an image as it was found does not change")
-    return operator
-
-
-def _fixed_file(place: Place, dataset: Dataset, where: str) -> tuple[bytes, str]:
-    """The bytes of a dataset's one file, and its key."""
-    assert place.file is not None
-    (address,) = unseal([place.file])
-    above, _, key = address.rpartition("/")
-    shown = "its file" if dataset.private else place.file
-    try:
-        return Folder(above or ("/" if address.startswith("/") else "."), profile_of(place, dataset)).read(
-            key
-        ), key
-    except FileNotFoundError:
-        raise JobError(f"{where}: {shown} is not there; check the address") from None
-    except Exception as error:
-        raise JobError(f"{where}: {shown} cannot be read ({type(error).__name__})") from error
-
-
-def profile_of(place: Place, dataset: Dataset) -> str | None:
-    """The credentials for its files."""
-    return place.profile or dataset.profile
-
-
-def _mask_image(data: bytes, image_of: Callable[[bytes], Image]) -> Image:
-    try:
-        return image_of(data)
-    except ImageError as error:
-        raise ImageError("MASK_UNFIT", f"the mask: {error.reason}: {error}") from None
-
-
-def _checked(read: Callable[[], T], where: str) -> T:
-    try:
-        return read()
-    except ImageError as error:
-        raise JobError(f"{where}: {error}") from None

@@ -5,6 +5,7 @@ Shapes: H and W height and width, C channels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,14 @@ from pipeline.imaging.nodata import filled
 
 Known = NDArray[np.bool_]
 """HW, true where a pixel is known."""
+
+
+def mask_image(data: bytes, image_of: Callable[[bytes], Image]) -> Image:
+    """The mask in a file; ``MASK_UNFIT`` where it is none."""
+    try:
+        return image_of(data)
+    except ImageError as error:
+        raise ImageError("MASK_UNFIT", f"the mask: {error.reason}: {error}") from None
 
 
 def of_file(mask: Image, image: Image, holes: str) -> Known:

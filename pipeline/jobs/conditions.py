@@ -13,7 +13,7 @@ from pipeline.jobs.operators import OperatorSpec
 
 OWN = ("nodata", "alpha")
 DETECTED = ("scan_lines", "dead_columns", "dust")
-ESTIMATED = ("blind",)
+ESTIMATED = ("blind", "blind_defocus", "blind_motion")
 
 _FILE = re.compile(r"[^/\\]\.[A-Za-z0-9]{1,5}$")
 _OPERATOR = re.compile(r"[a-z][a-z0-9_]*(:[a-z_0-9]+=[^,=]+(,[a-z_0-9]+=[^,=]+)*)?")
@@ -73,7 +73,7 @@ class BlurSpec(Place):
 
     chain: tuple[OperatorSpec, ...] = ()
     """Operators with fixed parameters: ``[{ op = "mtf", scale = 1, mtf = 0.25 }]``."""
-    estimate: Literal["blind"] | None = None
+    estimate: Literal["blind", "blind_defocus", "blind_motion"] | None = None
     """Found in each image; one that does not tell its blur for sure is left as it is."""
     border: Literal["symmetric", "circular"] = "symmetric"
     """What lies beyond the border of images that a kernel blurred: their mirror image, or they again."""

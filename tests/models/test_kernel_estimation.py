@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from skimage import data
 
-from models.kernel_estimation.estimate import agreement, blind, spread
+from models.kernel_estimation.blind import agreement, blind, spread
 from models.kernel_estimation.kernel_step import centred, cleaned, point
 from models.kernel_estimation.planes import across, divergence, down, wrapped
+from models.kernel_estimation.spectral import defocus, line, straight_motion
+from models.operators.blur import DefocusBlur, KernelBlur
 
 NOISE = torch.randn(1, 128, 128, generator=torch.Generator().manual_seed(0))
 
@@ -17,7 +20,8 @@ def diagonal() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("image", "said"), [
-    (0.5 + 0.1 * NOISE, "sharp already"), (torch.full((3, 128, 128), 0.3), "shows nothing"),
+    (0.5 + 0.1 * NOISE, "no edges"), (torch.full((3, 128, 128), 0.3), "shows nothing"),
+    (torch.linspace(0, 1, 128).expand(1, 128, 128) + 0.01 * NOISE, "no edges"),
     (torch.zeros(1, 92, 400), "92 x 400 pixels are too few"),
 ])  # fmt: skip
 def test_what_tells_no_blur_says_why(image, said):
@@ -49,3 +53,21 @@ def test_planes_wrap_without_a_seam_and_differences_have_their_adjoint():
     first, second = NOISE[0, :50, :60], NOISE[0, 50:100, :60]
     inner = (across(first) * second).sum() + (down(first) * first).sum()
     torch.testing.assert_close((first * divergence(second, first)).sum(), inner)
+
+
+@pytest.mark.parametrize(("estimator", "blur", "found"), [
+    (defocus, DefocusBlur(radius=5.0), {"radius": 5.0}),
+    (straight_motion, KernelBlur(values=tuple(map(tuple, line(9, 30).tolist()))), {"length": 9, "angle": 30}),
+])  # fmt: skip
+def test_a_disc_and_a_line_are_told_by_their_spectra(estimator, blur, found):
+    noise = 0.01 * torch.randn(1, 256, 256, generator=torch.Generator().manual_seed(2))
+    sharp = torch.from_numpy(data.astronaut()[:256, :256].mean(axis=-1) / 255.0).float()[None, None]
+    blurred = blur(sharp, torch.Generator())[0] + noise
+    told = estimator(blurred)
+    assert (told.parameters, told.doubt) == (found, "")
+    assert agreement(told.kernel_KK, blur.kernel()) > 0.99
+
+
+def test_a_sharp_image_has_no_spectrum_of_a_disc():
+    told = defocus(torch.from_numpy(data.camera()[:256, :256] / 255.0).float()[None])
+    assert "does not look like" in told.doubt

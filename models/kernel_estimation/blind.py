@@ -6,15 +6,13 @@ Shapes: C channels, H and W height and width, K side of a kernel.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models.kernel_estimation.coarse_to_fine import estimate_kernel
-from models.kernel_estimation.planes import across, down
+from models.kernel_estimation.found import Estimate, nothing_found
+from models.kernel_estimation.planes import across, busiest_part, down
 
 CONFIDENT = 0.8
 """Agreement from which a kernel is used: on photographs with simulated shakes all that had it gained, and
@@ -29,20 +27,10 @@ _SHARP = 0.9
 """Spread of a kernel that blurs nothing that can be seen, in pixels."""
 _RIM, _INNER_SHARE = 2, 0.9
 """Width of the rim of a kernel, and what lies within it at least where the kernel is seen as a whole."""
+_EDGES = 3.5
+"""How many times the strongest gradients exceed the middle ones at least: it is 2.8 in noise of any level."""
 _FLAT = 0.01
 """Standard deviation of an image that shows nothing, as a fraction of the range."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What was found."""
-
-    kernel_KK: Tensor
-    """Sum 1, K odd; a single point where there is nothing to undo."""
-    confidence: float
-    """In [0, 1]: how far two parts of the image agree."""
-    doubt: str = ""
-    """Why the kernel is not to be used; empty where it is."""
 
 
 def blind(image_CHW: Tensor) -> Estimate:
@@ -50,10 +38,12 @@ def blind(image_CHW: Tensor) -> Estimate:
     grey_HW = image_CHW.float().mean(dim=0)
     if min(grey_HW.shape) < 3 * _SIDE:
         size = " x ".join(map(str, grey_HW.shape))
-        return _none(f"{size} pixels are too few to tell a blur from; it takes {3 * _SIDE} each way")
-    window_HW = _window(grey_HW)
+        return nothing_found(f"{size} pixels are too few to tell a blur from; it takes {3 * _SIDE} each way")
+    window_HW = busiest_part(grey_HW, _WINDOW)
     if float(window_HW.std()) < _FLAT:
-        return _none("it shows nothing that a blur could be told from")
+        return nothing_found("it shows nothing that a blur could be told from")
+    if _edges(window_HW) < _EDGES:
+        return nothing_found("it has no edges that a blur could be told from, noise or soft shades alone")
     kernel_KK = estimate_kernel(window_HW, _SIDE)
     parts = [estimate_kernel(part_HW, _SIDE) for part_HW in _parts(window_HW)]
     pairs = ((*parts,), *((kernel_KK, part) for part in parts))
@@ -71,6 +61,12 @@ def _doubt(kernel_KK: Tensor, confidence: float) -> str:
     if confidence < CONFIDENT:
         return f"parts of it tell of different blurs: {confidence:.2f} agree, {CONFIDENT} is asked for"
     return ""
+
+
+def _edges(window_HW: Tensor) -> float:
+    slope_N = torch.hypot(across(window_HW)[:-1, :-1], down(window_HW)[:-1, :-1]).flatten()
+    middle, strongest = slope_N.quantile(torch.tensor([0.5, 0.995]).to(slope_N)).tolist()
+    return float(strongest / max(middle, 1e-9))
 
 
 def agreement(first_KK: Tensor, second_KK: Tensor) -> float:
@@ -91,28 +87,9 @@ def spread(kernel_KK: Tensor) -> float:
     return math.sqrt(variance)
 
 
-def _none(why: str) -> Estimate:
-    return Estimate(torch.ones(1, 1), 0.0, why)
-
-
-def _window(grey_HW: Tensor) -> Tensor:
-    """The part of it with the most edges."""
-    height, width = (min(side, _WINDOW) for side in grey_HW.shape)
-    slope_HW = torch.hypot(across(grey_HW), down(grey_HW))
-    slope_HW[-1], slope_HW[:, -1] = 0, 0
-    step = max(min(height, width) // 8, 1)
-    sums_11HW = F.avg_pool2d(slope_HW[None, None], (height, width), stride=step)
-    top, left = divmod(int(sums_11HW.argmax()), sums_11HW.shape[-1])
-    return grey_HW[top * step :, left * step :][:height, :width]
-
-
 def _parts(window_HW: Tensor) -> tuple[Tensor, Tensor]:
     """Its beginning and its end along the longer side."""
     axis = int(window_HW.shape[1] >= window_HW.shape[0])
     length = window_HW.shape[axis]
     part = round(_OVERLAP * length)
     return window_HW.narrow(axis, 0, part), window_HW.narrow(axis, length - part, part)
-
-
-ESTIMATORS: dict[str, Callable[[Tensor], Estimate]] = {"blind": blind}
-"""By the word that a job says: called with CHW in [0, 1]."""
