@@ -56,11 +56,23 @@ class Commands(TyperGroup):
         except Exception as error:
             if type(error).__module__.split(".")[0] in ("click", "typer"):
                 raise  # usage errors and exits, which the library prints and counts itself
+            if isinstance(error, BrokenPipeError) and _reader_has_gone():
+                raise typer.Exit(1) from None
             if ctx.params.get("debug"):
                 ERR.print_exception()
             complain(f"unexpected {type(error).__name__}: {redacted(str(error))}", style="bold red")
             complain(f"to see where it came from: {_this_command('--debug')}")
             raise typer.Exit(1) from None
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads the output any more, such as ``head`` that has enough; then nothing is written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 app = typer.Typer(

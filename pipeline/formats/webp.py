@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.formats.base import (
@@ -20,7 +21,7 @@ from pipeline.formats.base import (
     refuse_pixels,
 )
 from pipeline.formats.colour import with_profile_of_colour
-from pipeline.formats.webp_ends import STREAMS, chunk, file_is_whole, read_chunks
+from pipeline.formats.webp_ends import STREAMS, Decoded, chunk, file_is_whole, read_chunks
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16383
@@ -59,9 +60,10 @@ class WebP:
             chunks = list(read_chunks(data))
             header = _read_header(chunks)
             limits.check(header.height, header.width)
-            if not file_is_whole(data):
+            decoded = Decoded()
+            if not file_is_whole(data, decoded):
                 raise ImageError("TRUNCATED", "the pixel data of the WebP file were not written to their end")
-            samples_HWC = imagecodecs.webp_decode(data, hasalpha=header.has_alpha)
+            samples_HWC = _pixels(data, chunks, header, decoded)
             return Image(
                 pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, :3]),
                 domain=Domain.of_integers("uint8"),
@@ -90,6 +92,15 @@ class WebP:
         else:
             encoded = imagecodecs.webp_encode(samples_HWC, level=0, method=0, lossless=True)
         return _with_metadata(bytes(encoded), image)
+
+
+def _pixels(
+    data: bytes, chunks: list[tuple[bytes, bytes]], header: _Header, decoded: Decoded
+) -> NDArray[np.uint8]:
+    """HWC; those of a stream that is decoded already, where it is all there is."""
+    streams = [payload for kind, payload in chunks if kind in STREAMS]
+    known = decoded.get(streams[0]) if len(streams) == 1 and not header.has_alpha else None
+    return imagecodecs.webp_decode(data, hasalpha=header.has_alpha) if known is None else known
 
 
 def _was_lossy(metadata: Metadata) -> bool:

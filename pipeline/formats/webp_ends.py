@@ -45,23 +45,34 @@ def read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += 8 + length + length % 2
 
 
-def file_is_whole(data: bytes) -> bool:
-    """Whether the pixels of a WebP file, a strip or a tile of TIFF for one, were written to their end."""
-    return not any(was_not_written(kind, payload) for kind, payload in read_chunks(data) if kind in STREAMS)
+class Decoded(dict[bytes, NDArray[np.uint8] | None]):
+    """Stream -> its pixels, so that what the checks decode is the image as well; decoding takes longest."""
 
 
-def was_not_written(kind: bytes, stream: bytes) -> bool:
+def file_is_whole(data: bytes, decoded: Decoded | None = None) -> bool:
+    """Whether the pixels of a WebP file, a strip or a tile of TIFF for one, were written to their end.
+
+    ``decoded`` gets those of a lossy stream, if they were looked at.
+    """
+    streams = [each for each in read_chunks(data) if each[0] in STREAMS]
+    return not any(was_not_written(kind, payload, decoded) for kind, payload in streams)
+
+
+def was_not_written(kind: bytes, stream: bytes, known: Decoded | None = None) -> bool:
     """Whether other bytes stand where the end of a stream should: the image does not need the last of them,
     or means the same with others (that it needs more of them, the decoder notices).
     """
+    decoded = Decoded() if known is None else known
     if kind == b"VP8L":
-        return stream.endswith(_ONES) or _is_same(kind, stream, stream[: -_OWN_LOSSLESS - 1])
+        return stream.endswith(_ONES) or _is_same(kind, stream, stream[: -_OWN_LOSSLESS - 1], decoded)
     if kind != b"VP8 ":
         return False
     needless = _OWN_ZEROS_LOSSY + 1
     if stream.endswith(bytes(needless)) and _decoded(kind, stream[:-needless]) is not None:
         return True
-    return _is_inside_an_interval(stream) and _is_inside_an_interval(_without_needless_zeros(stream))
+    return _is_inside_an_interval(stream, decoded) and _is_inside_an_interval(
+        _without_needless_zeros(stream), decoded
+    )
 
 
 def _without_needless_zeros(stream: bytes) -> bytes:
@@ -71,7 +82,7 @@ def _without_needless_zeros(stream: bytes) -> bytes:
     return stream
 
 
-def _is_inside_an_interval(stream: bytes) -> bool:
+def _is_inside_an_interval(stream: bytes, decoded: Decoded) -> bool:
     """Whether a lossy stream, read as one number, means the same when it is a little smaller.
 
     Arithmetic codes (RFC 6386, section 7): each image has an interval of numbers, and encoders end by
@@ -81,13 +92,17 @@ def _is_inside_an_interval(stream: bytes) -> bool:
     """
     core = stream.rstrip(b"\0")
     below = core[:-1] + bytes((core[-1] - 1,)) + b"\xff" * (len(stream) - len(core)) if core else b""
-    return _is_same(b"VP8 ", stream, below)
+    return _is_same(b"VP8 ", stream, below, decoded)
 
 
-def _is_same(kind: bytes, stream: bytes, other: bytes) -> bool:
+def _is_same(kind: bytes, stream: bytes, other: bytes, decoded: Decoded) -> bool:
     """Whether both decode, and to the same pixels; libwebp makes others of some that are a byte too short."""
-    decoded = _decoded(kind, other)
-    return decoded is not None and np.array_equal(decoded, _decoded(kind, stream))  # type: ignore[arg-type]
+    others = _decoded(kind, other)
+    if others is None:
+        return False
+    if stream not in decoded:
+        decoded[stream] = _decoded(kind, stream)
+    return np.array_equal(others, decoded[stream])  # type: ignore[arg-type]
 
 
 def _decoded(kind: bytes, stream: bytes) -> NDArray[np.uint8] | None:
