@@ -6,8 +6,10 @@ import os
 import sys
 
 from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
-from pipeline.addresses import visible
+from pipeline.addresses import redacted, visible
 
 LOG_WIDTH = 160
 """Columns of a table where nothing says how wide the output is: a log or a pipe."""
@@ -24,3 +26,8 @@ def say(text: str, *, style: str | None = None) -> None:
 def complain(text: str, *, style: str | None = None) -> None:
     """A line on the standard error."""
     ERR.print(visible(text), style=style, markup=False, soft_wrap=True)
+
+
+def working(text: str) -> Status:
+    """A line for as long as the ``with`` lasts, where somebody looks: names as they are, no secrets."""
+    return OUT.status(Text(visible(redacted(text))))

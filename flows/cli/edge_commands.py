@@ -28,10 +28,10 @@ def export(
     Batch, height and width stay free. The file is compared with PyTorch before it is written, and runs here
     too: `restora restore SOURCE DEST --restorer NAME.onnx`. Needs `pip install 'restora[onnx]'`.
     """
-    from flows.cli.console import OUT, say
+    from flows.cli.console import say, working
     from pipeline.edge.export import export as write
 
-    with OUT.status(f"exporting {weights}; deep networks take a minute"):
+    with working(f"exporting {weights}; deep networks take a minute"):
         done = write(weights, to, file)
     say(f"exported {done.file}  ({done.size / 1e6:.2f} MB)")
     say(f"checked  differs from PyTorch by {done.difference:.1e} at most, of a range of 1")
@@ -79,11 +79,11 @@ def compress(
     the figures say so and nothing is written. Needs `pip install 'restora[onnx]'`; the file runs as others:
     `restora restore SOURCE DEST --restorer NAME-int8.onnx`.
     """
-    from flows.cli.console import OUT, say
+    from flows.cli.console import say, working
     from pipeline.edge.compress import Images, Limits
     from pipeline.edge.compress import compress as write
 
-    with OUT.status(f"{weights} in {method}: exporting, calibrating, measuring"):
+    with working(f"{weights} in {method}: exporting, calibrating, measuring"):
         chosen = Images(data, degradation, images, side)
         done = write(weights, method, chosen, file, Limits(most_loss, least_speedup))
     say(f"compressed {done.file}  ({done.size / 1e6:.2f} MB); {done.layers} layers int8, {done.kept} float32")

@@ -72,7 +72,7 @@ def explain(
     solvers that are written in PyTorch.
     """
     from flows.addresses import absolute, restorer_of
-    from flows.cli.console import OUT, say
+    from flows.cli.console import say, working
     from pipeline.errors import JobError
     from pipeline.explain import Asked, explain_to_page
     from pipeline.jobs.job import Job
@@ -95,7 +95,7 @@ def explain(
     with scratch("explain") as place:
         fields = {"name": "explain", "kind": "restore", "output": str(place)}
         job = Job.parse(fields | {"datasets": [dataset], "restorers": [chosen]}, where="explain")
-        with OUT.status(f"explaining {image}; a minute or so on a CPU"):
+        with working(f"explaining {image}; a minute or so on a CPU"):
             asked = Asked(region, of, layer)
             found = explain_to_page(absolute(job), asked, target, _command(weights, image, options))
     say(f"page     {target}")

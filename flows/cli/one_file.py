@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.addresses import absolute
-from flows.cli.console import OUT, complain, say
+from flows.cli.console import complain, say, working
 from flows.cli.session import DONE, QUARANTINED
 from pipeline.jobs.datasets import SEALED
 
@@ -44,7 +44,7 @@ def run_to_file(kind: str, source: str, dest: str, fields: dict[str, Any]) -> in
     with scratch("one") as place:
         job = Job.parse(fields | chosen | {"output": str(place), "output_profile": None}, where=kind)
         options = run.Options(engine="local")
-        with OUT.status(f"{kind} {source}"), run.open_run(absolute(job), options) as opened:
+        with working(f"{kind} {source}"), run.open_run(absolute(job), options) as opened:
             run.execute(opened, options, run.plan(opened, options))
             run.compact(opened)
             (row,) = read_metrics(opened).to_pylist()

@@ -55,6 +55,7 @@ def whois(
 ) -> None:
     """Print which image an opaque id stands for: id, dataset, address. Needs the key."""
     from flows.addresses import open_output
+    from pipeline.addresses import visible
     from pipeline.errors import JobError
     from pipeline.planning.whois import resolve_ids
 
@@ -65,6 +66,6 @@ def whois(
         if not ids or name in wanted:
             wanted.discard(name)
             # Not through the console, which could wrap it.
-            typer.echo(f"{source.key}\t{source.dataset}\t{address}")
+            typer.echo("\t".join(map(visible, (source.key, source.dataset, address))))
     if wanted:
         raise JobError(f"{', '.join(sorted(wanted))}: no private image of the last run has this id")
