@@ -209,7 +209,8 @@ def test_one_file_into_one_file(tmp_path, images, monkeypatch):
         assert (itself.exit_code, "is SOURCE itself" in itself.stderr) == (2, True)
     other = invoke("restore", "000.png", "001.png", "--restorer", "median")
     assert (other.exit_code, "or --overwrite" in other.stderr) == (2, True)
-    (images / "a[/b].png").write_bytes((images / "000.png").read_bytes())  # no markup of the console's
+    (images / "a[").mkdir()  # what a console might take for markup
+    (images / "a[/b].png").write_bytes((images / "000.png").read_bytes())
     odd = invoke("restore", "a[/b].png", "clean/odd.png", "--restorer", "median")
     assert odd.exit_code == 0, odd.stderr
     (images / "bad.png").write_bytes(b"no picture")
