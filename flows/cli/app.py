@@ -60,6 +60,9 @@ class Commands(TyperGroup):
                 raise typer.Exit(1) from None
             if ctx.params.get("debug"):
                 ERR.print_exception()
+            if isinstance(error, MemoryError) or "start new thread" in str(error):
+                complain("too little memory is allowed, or too few threads: see ulimit -v and ulimit -u")
+                raise typer.Exit(1) from None
             complain(f"unexpected {type(error).__name__}: {redacted(str(error))}", style="bold red")
             complain(f"to see where it came from: {_this_command('--debug')}")
             raise typer.Exit(1) from None

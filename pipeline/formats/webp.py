@@ -30,7 +30,9 @@ _METADATA = {b"ICCP": ICC_PROFILE, b"EXIF": EXIF, b"XMP ": XMP}
 _EXIF_PREFIX = b"Exif\0\0"
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """What the chunks say."""
+
     height: int
     width: int
     has_alpha: bool
@@ -58,7 +60,7 @@ class WebP:
         """uint8 RGB; animations are refused."""
         with codec_errors("WebP"):
             chunks = list(read_chunks(data))
-            header = _read_header(chunks)
+            header = header_of(chunks)
             limits.check(header.height, header.width)
             decoded = Decoded()
             if not file_is_whole(data, decoded):
@@ -95,7 +97,7 @@ class WebP:
 
 
 def _pixels(
-    data: bytes, chunks: list[tuple[bytes, bytes]], header: _Header, decoded: Decoded
+    data: bytes, chunks: list[tuple[bytes, bytes]], header: Header, decoded: Decoded
 ) -> NDArray[np.uint8]:
     """HWC; those of a stream that is decoded already, where it is all there is."""
     streams = [payload for kind, payload in chunks if kind in STREAMS]
@@ -107,7 +109,7 @@ def _was_lossy(metadata: Metadata) -> bool:
     return metadata.format == "jpeg" or metadata.entries.get("webp_lossless") is False
 
 
-def _read_header(chunks: list[tuple[bytes, bytes]]) -> _Header:
+def header_of(chunks: list[tuple[bytes, bytes]]) -> Header:
     """Size, alpha and kind; of several sizes in a broken file the largest, so that no limit is dodged."""
     sizes: list[tuple[int, int]] = []
     extended_flags: int | None = None
@@ -131,10 +133,10 @@ def _read_header(chunks: list[tuple[bytes, bytes]]) -> _Header:
     if not has_stream:
         raise ImageError("UNREADABLE", "the WebP file holds no image")
     has_alpha = stream_alpha if extended_flags is None else bool(extended_flags & _ALPHA_FLAG)
-    return _Header(*max(sizes, key=lambda size: size[0] * size[1]), has_alpha, is_lossless)
+    return Header(*max(sizes, key=lambda size: size[0] * size[1]), has_alpha, is_lossless)
 
 
-def _entries(chunks: list[tuple[bytes, bytes]], header: _Header) -> dict[str, Any]:
+def _entries(chunks: list[tuple[bytes, bytes]], header: Header) -> dict[str, Any]:
     entries: dict[str, Any] = {_METADATA[kind]: payload for kind, payload in chunks if kind in _METADATA}
     if EXIF in entries:
         entries[EXIF] = entries[EXIF].removeprefix(_EXIF_PREFIX)

@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from models import catalog
 from models.image_generator import ImageGenerator
-from pipeline.errors import FolderNotFound, JobError
+from pipeline.errors import FolderNotFound, JobError, describe
 from pipeline.recipe.weights import fetch_part
 from pipeline.storage.folder import Folder
 from pipeline.training.engines.local import device_of
@@ -49,10 +49,12 @@ def generate(
     _check_free(folder, [*names, SHEET])
     batches = generated(generator.to(chosen), count, seed, chosen)
     pictures = [displayed(image) for batch in batches for image in batch]
-    for name, picture in zip(names, pictures, strict=True):
-        folder.put(name, _png(picture))
     rows = tuple(tuple(pictures[first : first + ACROSS]) for first in range(0, count, ACROSS))
-    folder.put(SHEET, _png(composed(rows)))
+    try:
+        for name, picture in zip([*names, SHEET], [*pictures, composed(rows)], strict=True):
+            folder.put(name, _png(picture))
+    except OSError as error:
+        raise JobError(f"{out}: cannot be written to: {describe(error)}") from error
     return folder.uri(SHEET)
 
 

@@ -24,6 +24,7 @@ from pydicom.uid import (
 )
 
 from pipeline.errors import ImageError
+from pipeline.formats.coded_size import check_coded_size
 from pipeline.formats.completeness import ends_with_marker, jpeg_is_whole, packbits_end
 
 _RLE_HEADER = struct.Struct("<16I")
@@ -49,15 +50,18 @@ _CHECKS: Mapping[UID, Callable[[bytes], bool]] = {
 
 
 def check_frames(dataset: Dataset, syntax: UID, count: int) -> None:
-    """``ImageError("TRUNCATED")`` for a frame that ends early."""
+    """``ImageError``: ``TRUNCATED`` for a frame that ends early, ``TOO_LARGE`` for one of far more pixels."""
     is_whole = _CHECKS.get(syntax)
     if syntax == RLELossless:
         pixels = dataset.Rows * dataset.Columns
         is_whole = lambda frame: all(packbits_end(each, (pixels,)) for each in _rle_segments(frame))  # noqa: E731
     if is_whole is None:
         return
-    if not all(map(is_whole, generate_frames(dataset["PixelData"].value, number_of_frames=count))):
-        raise frame_ended_early()
+    for frame in generate_frames(dataset["PixelData"].value, number_of_frames=count):
+        if syntax != RLELossless:
+            check_coded_size(frame, dataset.Rows * dataset.Columns)
+        if not is_whole(frame):
+            raise frame_ended_early()
 
 
 def _rle_segments(frame: bytes) -> Iterator[bytes]:

@@ -142,7 +142,8 @@ def segment_check_of(directory: Directory) -> SegmentCheck:
         height = rows
     samples = 1 if directory.integers(PLANES, (1,))[0] == 2 else directory.integers(SAMPLES, (1,))[0]
     bits = max(directory.integers(BITS, (1,)))
-    return SegmentCheck(compression_of(directory), sizes_of(rows, height, -(-width * samples * bits // 8)))
+    sizes = sizes_of(rows, height, -(-width * samples * bits // 8))
+    return SegmentCheck(compression_of(directory), sizes, rows * width)
 
 
 def compression_of(directory: Directory) -> int:

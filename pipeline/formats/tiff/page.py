@@ -147,7 +147,7 @@ def read_samples(page: tifffile.TiffPage, data: bytes) -> NDArray[Any]:
     compression = int(page.compression)
     unpack = _lzw_unpacker(page, samples) if compression == LZW else None
     check_tables(page.jpegtables if compression == JPEG else None)
-    check = SegmentCheck(compression, _sizes(page, samples))
+    check = SegmentCheck(compression, _sizes(page, samples), _room(page))
     stored = np.empty((planes, height, width, samples), page.dtype)
     for index, (offset, count) in enumerate(segments):
         encoded = data[offset : offset + count]
@@ -202,6 +202,13 @@ def _row_bytes(page: tifffile.TiffPage, samples: int) -> int:
     """Of a row of a strip or tile that holds so many samples of each pixel."""
     width = page.tilewidth if page.is_tiled else page.imagewidth
     return int(-(-width * samples * page.bitspersample // 8))
+
+
+def _room(page: tifffile.TiffPage) -> int:
+    """Pixels of a strip or tile."""
+    if page.is_tiled:
+        return int(page.tilelength) * int(page.tilewidth)
+    return min(int(page.rowsperstrip), int(page.imagelength)) * int(page.imagewidth)
 
 
 def _sizes(page: tifffile.TiffPage, samples: int) -> set[int]:

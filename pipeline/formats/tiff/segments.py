@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Mapping
 
 from pipeline.errors import ImageError
+from pipeline.formats.coded_size import check_coded_size
 from pipeline.formats.completeness import (
     deflate_ends,
     ends_with_marker,
@@ -33,21 +34,28 @@ _CHECKS: Mapping[int, Callable[[bytes], bool]] = {
 """Compression -> whether a strip or tile is all there. Other decoders say it themselves."""
 
 
+_SIZED = frozenset({JPEG, 34712, 50001})
+"""Whose streams say how large an image they hold."""
+
+
 class SegmentCheck:
     """Looks at the strips or tiles of a page, one after the other.
 
     ``sizes``: how many bytes one of them may hold when it is decoded; empty where that is not known.
+    ``pixels``: how many there is room for in one of them.
     """
 
-    def __init__(self, compression: int, sizes: Collection[int] = ()) -> None:
-        self._compression, self._sizes = compression, sizes
+    def __init__(self, compression: int, sizes: Collection[int] = (), pixels: int = 0) -> None:
+        self._compression, self._sizes, self._pixels = compression, sizes, pixels
         self._with_end = self._without_end = 0
 
     def add(self, stream: bytes) -> None:
         """For a strip or tile that its own bytes show to end early, ``ImageError("TRUNCATED")``.
 
-        ``UNREADABLE`` where it is all there, and corrupt.
+        ``UNREADABLE`` where it is all there, and corrupt; ``TOO_LARGE`` where it says that it holds far more.
         """
+        if self._compression in _SIZED:
+            check_coded_size(stream, self._pixels)
         try:
             ends = self._ends(stream)
         except (zlib.error, lzma.LZMAError):

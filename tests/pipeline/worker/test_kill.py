@@ -231,7 +231,7 @@ def enumerated(tmp_path, *options: str) -> dict[str, int]:
 
 def test_every_point_of_a_run_may_be_its_last(tmp_path):
     """SIGKILL before or after a replacement of a file on disk: a real death every time; a share of them."""
-    points = enumerated(tmp_path, "--every", "16")
+    points = enumerated(tmp_path, "--every", "19")
     assert points.keys() == {"benchmark", "restore", "retry", "scene", "private", "tables", "parts"}
     assert points["benchmark"] >= 2 * (4 + 2 * 3 + 2), (
         "recipe, job, plan twice; attempt, object, commit a unit; tables twice"
