@@ -4,6 +4,7 @@ import pickle
 import struct
 import time
 import tracemalloc
+from contextlib import suppress
 from functools import partial
 
 import imagecodecs
@@ -56,7 +57,8 @@ def test_a_strip_or_frame_that_holds_far_more_than_its_page_is_not_decoded(name)
         check_coded_size(stream, 16 * 16)
     assert refusal.value.reason == "TOO_LARGE"
     for cut in range(0, 60, 7):
-        check_coded_size(stream[:cut], 16 * 16)
+        with suppress(ImageError):  # and nothing else
+            check_coded_size(stream[:cut], 16 * 16)
     if compression is not None:
         with pytest.raises(ImageError, match="holds 2100 x 2100"):
             decode(_page(compression, stream, bands))
