@@ -25,6 +25,8 @@ from pipeline.imaging.image import Domain, Image, Metadata
 
 _EXACT_IN_FLOAT = 2**53
 _PIECE = 1 << 20
+_LARGEST_BEFORE = 1 << 27
+"""Bytes of header and extensions, in a file of which nobody knows how much more it holds."""
 _MOST_PIECES_BEHIND = 16
 """Besides as many again as the volume has: what may stand behind it in the file."""
 
@@ -39,14 +41,19 @@ def read_volume(data: bytes, limits: Limits) -> Image:
             f"a volume of {' x '.join(map(str, header.shape))} samples is more than the limit of "
             f"{limits.max_pixels}; raise max_pixels",
         )
-    content = _unzipped(data, header.end) if data.startswith(GZIP) else data
+    is_zipped = data.startswith(GZIP)
+    if is_zipped and header.offset > _LARGEST_BEFORE:
+        raise ImageError(
+            "TOO_LARGE", f"{header.offset} bytes before the first sample, {_LARGEST_BEFORE} are the limit"
+        )
+    content = _unzipped(data, header.end) if is_zipped else data
     if len(content) < header.end:
         raise ImageError("TRUNCATED", "the NIfTI file ends before its last sample")
     stored = np.frombuffer(content, header.dtype, math.prod(header.shape), offset=header.offset)
     samples_HWC = np.ascontiguousarray(
         stored.reshape(*header.shape[:2], -1, order="F"), dtype=header.dtype.newbyteorder("=")
     )
-    entries: dict[str, Any] = {NIFTI_HEADER: content[: header.offset], ZIPPED: data.startswith(GZIP)}
+    entries: dict[str, Any] = {NIFTI_HEADER: content[: header.offset], ZIPPED: is_zipped}
     valid_HW = None
     if header.dtype.kind == "f" and not (finite_HWC := np.isfinite(samples_HWC)).all():
         entries[GAPS] = pack_gaps(samples_HWC, ~finite_HWC)

@@ -153,6 +153,13 @@ def test_a_damaged_gzip_is_refused():
     assert refused(bytes(data)).reason == "UNREADABLE"
 
 
+def test_a_gzip_that_announces_gigabytes_before_the_first_sample_is_not_inflated():
+    data = bytearray(made(np.ones((4, 4, 4), np.int16)))
+    data[108:112] = np.float32(3e9).tobytes()
+    assert refused(gzip.compress(data)).reason == "TOO_LARGE"
+    assert refused(bytes(data)).reason == "TRUNCATED"
+
+
 def test_only_nifti_is_recognised():
     good = made(np.ones((3, 3, 2), np.int16))
     assert FORMAT.recognises(good)
