@@ -283,5 +283,8 @@ if __name__ == "__main__":
     import pipeline.results.tables
     import pipeline.worker.worker  # noqa: F401
 
+    with suppress(ImportError):
+        import pipeline.storage.s3  # noqa: F401
+
     torch.set_num_threads(1)
     main()

@@ -25,6 +25,8 @@ from pipeline.imaging.image import Domain, Image, Metadata
 
 _EXACT_IN_FLOAT = 2**53
 _PIECE = 1 << 20
+_DEFLATED_TO = 1032
+"""Bytes that one may hold at most (RFC 1951)."""
 _LARGEST_BEFORE = 1 << 27
 """Bytes of header and extensions, in a file of which nobody knows how much more it holds."""
 _MOST_PIECES_BEHIND = 16
@@ -42,6 +44,8 @@ def read_volume(data: bytes, limits: Limits) -> Image:
             f"{limits.max_pixels}; raise max_pixels",
         )
     is_zipped = data.startswith(GZIP)
+    if is_zipped and header.end > _DEFLATED_TO * len(data):
+        raise ImageError("TRUNCATED", "the gzipped NIfTI file ends before its last sample")
     if is_zipped and header.offset > _LARGEST_BEFORE:
         raise ImageError(
             "TOO_LARGE", f"{header.offset} bytes before the first sample, {_LARGEST_BEFORE} are the limit"
