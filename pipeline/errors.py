@@ -69,7 +69,7 @@ REASONS: dict[str, str] = {
     "ANIMATED": "the file holds more than one frame",
     "UNSUPPORTED_COLOUR": "a colour space that cannot be restored without loss, such as CMYK; convert to RGB",
     "UNSUPPORTED_DTYPE": "a pixel type whose value range the header does not say",
-    "TOO_LARGE": "more pixels than limits.max_pixels of the job",
+    "TOO_LARGE": "more pixels than limits.max_pixels of the job, or far more data than the header says",
     "TOO_SMALL": "fewer pixels than the degradation, restorer or metric needs",
     "BAND_MISMATCH": "more or fewer channels than the restorer takes",
     "CONDITION_MISSING": "the restorer needs a noise level, mask, guide or operator, and none is known here",

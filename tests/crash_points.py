@@ -281,7 +281,7 @@ if __name__ == "__main__":
     import pipeline.ledger.run_folder
     import pipeline.results.statistics
     import pipeline.results.tables
-    import pipeline.worker.worker  # noqa: F401
+    import pipeline.worker.worker
 
     with suppress(ImportError):
         import pipeline.storage.s3  # noqa: F401
