@@ -14,6 +14,8 @@ from pipeline.formats.webp_ends import read_chunks
 
 _TIMES = 4
 """More than there is room for: last strips are as high as the others, sides multiples of blocks."""
+_LARGEST_SIDE = 1 << 31
+"""No header means more: it is none."""
 _FREE = 1 << 20
 """Pixels that cost nothing."""
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
@@ -22,11 +24,14 @@ _FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 
 
 def check_coded_size(stream: bytes, pixels: int) -> None:
-    """``ImageError("TOO_LARGE")`` for a JPEG, JPEG-LS, JPEG 2000 or WebP stream of far more pixels."""
+    """``ImageError`` for a JPEG, JPEG-LS, JPEG 2000 or WebP stream that says it holds far more pixels:
+    ``TOO_LARGE``, or ``UNREADABLE`` where no image is as large.
+    """
     height, width = _size(stream)
     if height * width > _TIMES * max(pixels, _FREE):
+        reason = "TOO_LARGE" if max(height, width) <= _LARGEST_SIDE else "UNREADABLE"
         raise ImageError(
-            "TOO_LARGE", f"a strip, tile or frame of {pixels} pixels holds {width} x {height} when decoded"
+            reason, f"a strip, tile or frame of {pixels} pixels holds {width} x {height} when decoded"
         )
 
 
