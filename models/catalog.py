@@ -25,6 +25,7 @@ from models.solvers.despeckle_bm3d import DespeckleBm3d
 from models.solvers.exemplar_inpainting import ExemplarInpainting
 from models.solvers.fast_marching_inpainting import FastMarchingInpainting
 from models.solvers.fourier_accumulation import FourierAccumulation
+from models.solvers.frame_by_frame import FrameByFrame
 from models.solvers.generative_prior import GenerativePrior
 from models.solvers.gsa import GramSchmidtAdaptive
 from models.solvers.guided_filter import GuidedFilter
@@ -73,7 +74,7 @@ _SOLVERS: dict[str, type[Solver]] = {
         GuidedFilter, GramSchmidtAdaptive, MtfGlp, JointTotalVariation,
         TotalVariationInpainting, BiharmonicInpainting, FastMarchingInpainting, ExemplarInpainting,
         PlugAndPlay, RegularisationByDenoising, GenerativePrior, AdaptedGenerativePrior,
-        SelfEnsemble, PerBand, LinearLight, Consistent,
+        SelfEnsemble, PerBand, FrameByFrame, LinearLight, Consistent,
     )
 }  # fmt: skip
 

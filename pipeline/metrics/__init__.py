@@ -32,6 +32,7 @@ from pipeline.metrics.scc import SCC
 from pipeline.metrics.sfrc import SFRC, SFRCFlagged
 from pipeline.metrics.sharpness import Sharpness
 from pipeline.metrics.ssim import SSIM, SSIMY
+from pipeline.metrics.temporal import FlowError, TemporalError, WorstFramePSNR
 from pipeline.metrics.uqi import UQI
 from pipeline.metrics.volume import VolumeNMSE, VolumePSNR, VolumeSSIM
 
@@ -72,6 +73,9 @@ _ALL: tuple[Metric, ...] = (
     ConsistencyWorstTile(),
     CorrectedPSNR(),
     CorrectedSSIM(),
+    WorstFramePSNR(),
+    TemporalError(),
+    FlowError(),
     VolumePSNR(),
     VolumeSSIM(),
     VolumeNMSE(),

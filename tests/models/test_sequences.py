@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models import catalog
-from models.contract import Condition
+from models.contract import Condition, RestorerError
 from models.networks import build_network
 from models.operators.burst import Burst
 from models.operators.clip import Clip
@@ -113,6 +113,23 @@ def test_frequencies_come_from_the_frames_that_kept_them():
     assert psnr(restored, truth) > psnr(image, truth) + 0.5
     black = replace(told, frames_BTCHW=torch.zeros_like(told.frames_BTCHW))
     torch.testing.assert_close(restorer(image, condition=black), image, rtol=0, atol=1e-5)
+
+
+def test_channels_that_are_frames_are_restored_by_those_around_them():
+    truth = scene(1, 80, 80)
+    moves = torch.tensor([[0.0, 1.5 * t] for t in range(4)])
+    frames = shifted(truth.expand(4, -1, -1, -1), moves)[:, 0][None]
+    noisy = frames + 0.08 * torch.randn(frames.shape, generator=seeded())
+    restorer = catalog.build_solver("frame_by_frame", restorer="temporal-median", around=3)
+    restored = restorer(noisy)
+    assert restored.shape == frames.shape
+    for place in range(4):
+        assert (
+            psnr(restored[:, place], frames[:, place], 10) > psnr(noisy[:, place], frames[:, place], 10) + 2
+        )
+    with pytest.raises(RestorerError, match="one channel alone") as refusal:
+        restorer(noisy[:, :1])
+    assert refusal.value.reason == "FRAMES_MISSING"
 
 
 def test_the_recurrent_restorer_looks_at_frames_before_and_after_and_in_their_order(burst):

@@ -18,6 +18,7 @@ from pipeline.metrics.base import MetricInputs
 from pipeline.metrics.features import FeatureMetric, NeedsWeights
 from pipeline.metrics.moments import local_moments, shared_mean
 from pipeline.metrics.page import page
+from pipeline.metrics.temporal import FlowError, TemporalError, WorstFramePSNR
 from pipeline.metrics.window import gaussian
 from tests import metric_contract
 from tests.metric_contract import noisy
@@ -26,7 +27,9 @@ ROOT = Path(__file__).parents[3]
 SIZE = 200  # above the minimum of ms_ssim
 GREY_OR_COLOUR = (1, 3)
 DEFINED_CHANNELS = dict.fromkeys(("psnr_y", "ssim_y", "lpips_lite0", "dists_lite0"), GREY_OR_COLOUR) | {
-    "sam": (3, 6)
+    "sam": (3, 6),
+    "temporal_error": (3, 6),
+    "flow_error": (3, 6),
 }
 
 
@@ -65,7 +68,7 @@ def photograph(channels: int = 3, batch: int = 1, size: int = SIZE) -> Tensor:
 def size_of(metric) -> int:
     """Small where the best of many shifts is looked for, or a network looks."""
     is_slow = metric.protocol.pair is MetricInputs.UNREGISTERED or isinstance(metric, FeatureMetric)
-    return 44 if is_slow else SIZE
+    return 44 if is_slow or isinstance(metric, TemporalError | FlowError) else SIZE
 
 
 def channels_of(metric, candidates=(1, 3, 6)) -> list[int]:
@@ -397,3 +400,18 @@ def test_sharpness_is_the_deviation_of_the_laplacian(pair):
     laplacian = [scipy.ndimage.laplace(restored[..., c])[1:-1, 1:-1].var() for c in range(3)]
     assert score("sharpness", pair) == pytest.approx(np.sqrt(np.mean(laplacian)), rel=1e-5)
     assert score("sharpness", (pair[0], torch.zeros_like(pair[0]))) == score("sharpness", pair)
+
+
+def test_a_sequence_is_scored_by_its_worst_frame_by_flicker_and_by_motion():
+    whole = photograph(1, size=64)
+    reference = torch.cat([whole[..., :48, t : t + 48] for t in range(0, 6, 2)], 1)  # 2 pixels a frame
+    worse = reference.clone()
+    worse[:, 1] += 0.1
+    psnr = METRICS["psnr"](worse[:, 1:2], reference[:, 1:2], None)
+    torch.testing.assert_close(WorstFramePSNR()(worse, reference, None), psnr)
+    # One bright frame of three: two changes of 0.1, whatever moves. All of them brighter: nothing flickers.
+    torch.testing.assert_close(TemporalError()(worse, reference, None), torch.tensor([0.1]).double())
+    assert TemporalError()(reference + 0.1, reference, None) < 1e-6
+    still = reference[:, :1].expand(-1, 3, -1, -1)
+    assert FlowError()(still, reference, None) == pytest.approx(2.0, abs=0.3)
+    assert FlowError()(still, still, None) == 0
