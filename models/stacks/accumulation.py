@@ -34,7 +34,8 @@ def accumulated(image_BCHW: Tensor, frames_BTCHW: Tensor) -> Tensor:
     spectra = torch.fft.rfft2(torch.stack(laid, 1).double())
     size_BT1HW = _smoothed(spectra.abs().mean(2, keepdim=True))
     share_BT1HW = (size_BT1HW / size_BT1HW.amax(1, keepdim=True).clamp_min(1e-12)) ** POWER
-    total_BCHW = (share_BT1HW * spectra).sum(1) / share_BT1HW.sum(1)
+    # The largest share is one, but where no frame has anything of a frequency.
+    total_BCHW = (share_BT1HW * spectra).sum(1) / share_BT1HW.sum(1).clamp_min(1.0)
     height, width = image_BCHW.shape[-2:]
     restored_BCHW: Tensor = torch.fft.irfft2(total_BCHW, s=(height, width))
     return restored_BCHW.to(image_BCHW)

@@ -113,6 +113,7 @@ def test_frequencies_come_from_the_frames_that_kept_them():
     assert psnr(restored, truth) > psnr(image, truth) + 0.5
     black = replace(told, frames_BTCHW=torch.zeros_like(told.frames_BTCHW))
     torch.testing.assert_close(restorer(image, condition=black), image, rtol=0, atol=1e-5)
+    assert not restorer(torch.zeros_like(image), condition=told).any()
 
 
 def test_channels_that_are_frames_are_restored_by_those_around_them():
