@@ -81,8 +81,10 @@ class RayEngine:
 
 
 def _lines(reports: ray.data.Dataset) -> Iterator[str]:
-    for batch in reports.iter_batches(batch_size=None, prefetch_batches=0):
-        yield from map(str, batch["report"])
+    # No batches: their threads let go of blocks when they like, which ends the process where Ray is gone.
+    for bundle in reports.iter_internal_ref_bundles():
+        for block in ray.get(list(bundle.block_refs)):
+            yield from map(str, block["report"].to_pylist())
 
 
 def _dataset(run: RunFolder, places: range, pool: Pool) -> ray.data.Dataset:

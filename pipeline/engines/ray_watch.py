@@ -80,7 +80,8 @@ class RayWatch:
             except Exception as error:
                 told.put((None, error))
 
-        threading.Thread(target=tell, name="ray reports", daemon=True).start()
+        teller = threading.Thread(target=tell, name="ray reports", daemon=True)
+        teller.start()
         while True:
             try:
                 report, error = told.get(timeout=_LOOKED_AFTER)
@@ -91,6 +92,7 @@ class RayWatch:
                 self._check(_LAST_WORDS)
                 raise error
             if report is None:
+                teller.join()  # what it still holds of Ray, it must let go of before Ray is ended
                 return
             yield report
 
