@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import fields, replace
 
 import skimage.data
 import torch
@@ -47,6 +48,14 @@ def guide_for(card: Card, batch: int, height: int, width: int) -> Tensor:
     """Two bands of the wanted size."""
     scale = card.scale or 2
     return scene(2, scale * height, scale * width, batch=batch)
+
+
+def moved(condition: Condition, device: torch.device) -> Condition:
+    """All its tensors on a device."""
+    known = {each.name: getattr(condition, each.name) for each in fields(condition)}
+    return replace(
+        condition, **{name: value.to(device) for name, value in known.items() if isinstance(value, Tensor)}
+    )
 
 
 def frames_for(channels: int, batch: int, height: int, width: int) -> Tensor:

@@ -42,7 +42,8 @@ def mean(values_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
 def pixel_count(values_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
     """Number of valid pixels of each image: (B,) float64, or one number for all where all are valid."""
     if valid_B1HW is None:
-        return torch.tensor(float(values_BCHW.shape[-2] * values_BCHW.shape[-1]), dtype=torch.float64)
+        pixels = float(values_BCHW.shape[-2] * values_BCHW.shape[-1])
+        return torch.full((), pixels, dtype=torch.float64, device=values_BCHW.device)
     return valid_B1HW.bool().sum(dim=(1, 2, 3)).double()
 
 

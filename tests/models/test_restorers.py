@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
@@ -10,7 +8,7 @@ from models.contract import Condition, RestorerError
 from models.noise_level import estimate_noise_level
 from models.restorer import Restorer
 from pipeline.errors import REASONS
-from tests.restorer_contract import CHECKS, condition_for, scene
+from tests.restorer_contract import CHECKS, condition_for, moved, scene
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
@@ -139,12 +137,7 @@ def test_a_gpu_gives_the_same_pixels(name):
     condition = condition_for(restorer.card, 2, 40, 36)
     expected = restorer(degraded, condition=condition)
     device = torch.device("cuda")
-    moved = replace(
-        condition,
-        noise_level_B=None if condition.noise_level_B is None else condition.noise_level_B.to(device),
-        mask_B1HW=None if condition.mask_B1HW is None else condition.mask_B1HW.to(device),
-    )
-    restored = restorer.to(device)(degraded.to(device), condition=moved)
+    restored = restorer.to(device)(degraded.to(device), condition=moved(condition, device))
     assert restored.is_cuda
     # Convolutions in TF32 differ by 1e-3; iterations that stop early may stop a step apart.
     torch.testing.assert_close(restored.cpu(), expected, atol=3e-3, rtol=0)
