@@ -48,6 +48,9 @@ class SeriesIndex:
         """The sources of a page, each with its group. ``StorageError`` where one cannot be looked into."""
         if dataset.private is None or dataset.series == "single":
             return page
+        alone = pa.array([*map(_named_alone, page["key"].to_pylist(), page["at"].to_pylist())], pa.bool_())
+        if pc.all(alone).as_py():  # by column: of ten million photographs nobody is to be made an object
+            return page
         with ThreadPoolExecutor(READERS) as pool:
             found = list(pool.map(lambda source: self._with_group(dataset, source), sources_of(page)))
         return table_of(columns_of(found))
