@@ -116,6 +116,8 @@ def test_contract_ladder(metric):
             ladder = [noisy(reference_BCHW, sigma) for sigma in (0.05, 0.2, 0.6)]
         case "omission":  # nearer and nearer the input
             ladder = [blurred(reference_BCHW, sigma) for sigma in (0.5, 1.0, 2.0)]
+        case "flow_error":  # frames of more noise are not found at all
+            ladder = [noisy(reference_BCHW, sigma) for sigma in (0.002, 0.005, 0.01)]
         case "sharpness":  # noise looks sharp
             ladder = [blurred(reference_BCHW, sigma) for sigma in (0.5, 1.0, 2.0)]
         case _:
