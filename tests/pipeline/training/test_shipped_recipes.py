@@ -58,10 +58,12 @@ SHIPPED = [
     "student-colour-small",
     "frame-fusion-x3-small",
     "srvgg-x3-small",
+    "pannet-x2-small",
     "basicvsr-clip-small",
 ]
 
 SMALL = {  # what makes each network a matter of milliseconds
+    "pannet": ("arguments.features=4", "arguments.layers=2"),
     "basicvsr": ("arguments.features=2", "arguments.blocks=1"),
     "frame_fusion": ("arguments.features=2", "arguments.layers=1", "arguments.frame_features=1"),
     "dncnn": ("arguments.features=4", "arguments.layers=3"),
