@@ -32,8 +32,8 @@ from models.restorer import Restorer
 SIDE = 64
 MISSING, HOLE, SMALLER = "3/4 missing", "hole of 20 x 20", "x4"
 PRIORS: dict[str, dict[str, float | int | str]] = {
-    "generative_prior": {"generator": "dcgan-photographs", "restarts": 4, "iterations": 300},
-    "adapted_generative_prior": {"generator": "dcgan-photographs", "restarts": 4, "iterations": 300},
+    "generative_prior": {"generator": "dcgan-photographs", "restarts": 4, "iterations": 200},
+    "adapted_generative_prior": {"generator": "dcgan-photographs", "restarts": 4, "iterations": 200},
 }
 
 
@@ -41,9 +41,11 @@ def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs", type=Path)
-    images = textures(parser.parse_args().photographs)
+    parser.add_argument("--tasks", nargs="+", default=[MISSING, SMALLER, HOLE])
+    chosen = parser.parse_args()
+    images = textures(chosen.photographs)
     print(f"{len(images)} images")
-    for task in (MISSING, HOLE, SMALLER):
+    for task in chosen.tasks:
         for name, restorer in restorers(task).items():
             started = time.process_time()
             scores = np.array([scored(restorer, each, task) for each in images])
@@ -58,7 +60,7 @@ def textures(folder: Path) -> list[Tensor]:
     for path in sorted(folder.iterdir()):
         pixels_HWC = skimage.io.imread(path)[..., :3]
         height, width = pixels_HWC.shape[:2]
-        top, left = height // 2, width // 2
+        top, left = (height - 2 * SIDE) // 2, (width - 2 * SIDE) // 2
         found.append(halved(pixels_HWC[top : top + 2 * SIDE, left : left + 2 * SIDE]))
     greys = [getattr(skimage.data, name)() for name in ("brick", "grass", "gravel")]
     return found + [halved(np.dstack([each[: 2 * SIDE, : 2 * SIDE]] * 3)) for each in greys]
@@ -73,10 +75,11 @@ def halved(pixels_HWC: np.ndarray) -> Tensor:
 def restorers(task: str) -> dict[str, Restorer]:
     """The rivals of a task."""
     if task == SMALLER:
-        names = ["bicubic", "srvgg-x4", "plug-and-play", "total variation"]
+        names = ["bicubic", "srvgg-x4", "total variation"]
     else:
-        names = ["total-variation-inpainting", "biharmonic-inpainting", "inpaint-gated", "plug-and-play"]
+        names = ["total-variation-inpainting", "biharmonic-inpainting", "inpaint-gated"]
     priors = {name: catalog.build_solver(name, **parameters) for name, parameters in PRIORS.items()}
+    priors["plug-and-play"] = catalog.build_solver("plug_and_play", denoiser="ffdnet-colour", iterations=40)
     plain = catalog.build_solver("joint_total_variation", influence=0)  # through the operators, by no guide
     rivals = {name: plain if name == "total variation" else catalog.build(name) for name in names}
     return rivals | priors
@@ -103,6 +106,8 @@ def scored(restorer: Restorer, image_1CHW: Tensor, task: str) -> float:
     degraded_1CHW, condition = degraded(image_1CHW, task)
     if "guide" in restorer.card.needs:
         condition = replace(condition, guide_BPHW=torch.zeros(1, 1, SIDE, SIDE))
+    if "noise_level" in restorer.card.needs:
+        condition = replace(condition, noise_level_B=torch.tensor([1 / 255]))
     if condition.mask_B1HW is not None and "operators" in restorer.card.needs:
         condition = replace(condition, operators=(Seen(condition.mask_B1HW),))
     restored_1CHW = restorer(degraded_1CHW, condition=condition).clamp(0, 1)

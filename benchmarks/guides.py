@@ -1,4 +1,4 @@
-"""Sharpening by a guide under Wald's protocol, beside bicubic: ERGAS and PSNR, x2.
+"""Sharpening by a guide under Wald's protocol, beside bicubic: ERGAS, PSNR, QNR and HQNR, x2.
 
 ``python -m benchmarks.guides L7_ETMs.tif PHOTOGRAPHS``: bands of the Landsat scene of docs/landsat.md guided
 by others, as 10 m bands guide those of 20 m, and the middle 512 x 512 of each photograph guided by the mean
@@ -50,10 +50,11 @@ def main() -> None:
         base = np.nan
         for name in RESTORERS:
             scores = [scored(name, *pair) for pair in pairs]
-            ergas, psnr = np.mean(scores, axis=0)
+            ergas, psnr, qnr, hqnr = np.mean(scores, axis=0)
             base = ergas if name == "bicubic" else base
             print(
-                f"{case:28} {name:24} ERGAS {ergas:6.3f}, {ergas / base:.3f} of bicubic's, {psnr:.2f} dB",
+                f"{case:28} {name:24} ERGAS {ergas:6.3f}, {ergas / base:.3f} of bicubic's, {psnr:.2f} dB, "
+                f"QNR {qnr:.3f}, HQNR {hqnr:.3f}",
                 flush=True,
             )
     if chosen.picture:
@@ -69,11 +70,16 @@ def read(path: Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(cut_HWC.transpose(2, 0, 1)))[None]
 
 
-def scored(name: str, truth_1CHW: Tensor, guide_1PHW: Tensor) -> tuple[float, float]:
-    """ERGAS in percent, PSNR in dB."""
-    restored_1CHW = sharpened(name, seen_coarsely(truth_1CHW, 2), guide_1PHW)
+def scored(name: str, truth_1CHW: Tensor, guide_1PHW: Tensor) -> tuple[float, ...]:
+    """ERGAS in percent, PSNR in dB, QNR, HQNR."""
+    coarse_1Chw = seen_coarsely(truth_1CHW, 2)
+    restored_1CHW = sharpened(name, coarse_1Chw, guide_1PHW)
     ergas = float(METRICS["ergas"](restored_1CHW.double(), truth_1CHW.double(), None)[0])
-    return ergas, float(-10 * (restored_1CHW - truth_1CHW).square().mean().log10())
+    mean_11HW = guide_1PHW.mean(1, keepdim=True)
+    fused_1XHW = torch.cat([restored_1CHW, mean_11HW], 1)
+    low_1Xhw = torch.cat([coarse_1Chw, seen_coarsely(mean_11HW, 2)], 1)
+    blind = [float(METRICS[each](fused_1XHW, low_1Xhw, None)[0]) for each in ("qnr", "hqnr")]
+    return ergas, float(-10 * (restored_1CHW - truth_1CHW).square().mean().log10()), *blind
 
 
 def sharpened(name: str, coarse_1Chw: Tensor, guide_1PHW: Tensor) -> Tensor:

@@ -22,6 +22,12 @@ def export(
         Path | None, typer.Argument(metavar="[FILE]", help="The file to write. Without it: NAME.onnx, here.")
     ] = None,
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="onnx is the one there is.")] = "onnx",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision", metavar="TYPE", help="float32, or float16: half the file, not faster on CPUs."
+        ),
+    ] = "float32",
 ) -> None:
     """Write a restorer's network for machines without PyTorch, its card and tiling inside.
 
@@ -32,7 +38,7 @@ def export(
     from pipeline.edge.export import export as write
 
     with working(f"exporting {weights}; deep networks take a minute"):
-        done = write(weights, to, file)
+        done = write(weights, to, file, precision)
     say(f"exported {done.file}  ({done.size / 1e6:.2f} MB)")
     say(f"checked  differs from PyTorch by {done.difference:.1e} at most, of a range of 1")
 

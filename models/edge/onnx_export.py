@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from models.card import Card
 from models.contract import Condition
 from models.edge.export_fault import EnteredModules, untranslated
+from models.edge.half import in_half
 from models.edge.onnx_model import OnnxModel, build_from_onnx
 from models.networks import NetworkModel
 from models.restorer import Restorer
@@ -33,12 +34,14 @@ OPSET = 23
 """Of ONNX 1.18, 2025; onnxruntime reads it from 1.22 on."""
 TOLERANCE = 1e-4
 """Most by which the exported graph may differ from PyTorch's on the CPU, in [0, 1]."""
+TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2}
+"""The same for each precision."""
 _AXES = {"image": (0, 2, 3), "noise_level": (0,), "mask": (0, 2, 3)}
 """Input -> the axes of it that are free."""
 _NAMES = {0: "batch", 2: "height", 3: "width"}
 
 
-def export_onnx(restorer: Restorer) -> tuple[bytes, float]:
+def export_onnx(restorer: Restorer, precision: str = "float32") -> tuple[bytes, float]:
     """The ONNX file, and the largest difference from the restorer, which is looked for before it is given.
 
     Its metadata: ``card`` (with the range that the graph takes, [0, 1]), ``tiling``, and the digest of the
@@ -49,11 +52,14 @@ def export_onnx(restorer: Restorer) -> tuple[bytes, float]:
     network = _network_of(restorer)
     program = _captured(_InUnitRange(network, restorer.card.value_range), restorer.card)
     content = _translated(program, restorer.card)
+    if precision == "float16":
+        content = in_half(content)
     difference = largest_difference(restorer, build_from_onnx(content))
-    if difference > TOLERANCE:
+    if difference > TOLERANCES[precision]:
         raise ValueError(
             f"{restorer.card.name}: onnxruntime differs from PyTorch by {difference:.2g}, more than "
-            f"{TOLERANCE:g}; nothing is written. Please report it with the versions of torch and onnxruntime"
+            f"{TOLERANCES[precision]:g}; nothing is written. Please report it with the versions of torch and "
+            "onnxruntime"
         )
     return content, difference
 

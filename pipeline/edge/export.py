@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models import catalog
-from models.edge.onnx_export import export_onnx
+from models.edge.onnx_export import TOLERANCES, export_onnx
 from models.image_generator import ImageGenerator
 from models.names import unknown
 from models.restorer import Restorer
@@ -15,8 +15,8 @@ from pipeline.errors import JobError
 from pipeline.recipe.weights import fetch_part
 from pipeline.storage.output_file import check_output_file
 
-EXPORTS: dict[str, Callable[[Restorer], tuple[bytes, float]]] = {"onnx": export_onnx}
-"""Format, which is the file's ending too -> content, and the largest difference from PyTorch."""
+EXPORTS: dict[str, Callable[[Restorer, str], tuple[bytes, float]]] = {"onnx": export_onnx}
+"""Format, which is the file's ending too -> of restorer and precision, content and difference."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,22 @@ class Exported:
     """Largest, between the file's engine and PyTorch on the CPU, of values in [0, 1]."""
 
 
-def export(weights: str, to: str, file: Path | None = None) -> Exported:
+def export(weights: str, to: str, file: Path | None = None, precision: str = "float32") -> Exported:
     """Writes the restorer's network; by default as ``NAME.onnx`` in the current folder.
 
     ``weights`` is a name of the catalog, or a path or URL. ``JobError`` where they cannot be had, have no
     network, or have a layer that the format lacks; then nothing is written.
     """
+    if precision not in TOLERANCES:
+        raise JobError(f"--precision: {unknown('precision', precision, TOLERANCES)}")
     if to not in EXPORTS:
         raise JobError(f"--to: {unknown('format', to, EXPORTS)}")
     restorer = find_restorer(weights)
-    target = file or Path(f"{restorer.card.name}.{to}")
+    half = "-float16" if precision == "float16" else ""
+    target = file or Path(f"{restorer.card.name}{half}.{to}")
     check_output_file(target, f".{to}", [weights])
     try:
-        content, difference = EXPORTS[to](restorer)
+        content, difference = EXPORTS[to](restorer, precision)
         write_whole(target, content)
     except ValueError as error:
         raise JobError(str(error)) from error

@@ -19,6 +19,7 @@ from pipeline.metrics.dists import DISTS, DISTSLite0
 from pipeline.metrics.enl import ENL
 from pipeline.metrics.ergas import ERGAS
 from pipeline.metrics.gmsd import GMSD
+from pipeline.metrics.guided import Hqnr, Qnr
 from pipeline.metrics.haarpsi import HaarPSI
 from pipeline.metrics.lpips import LPIPSVGG, LPIPSAlex, LPIPSLite0
 from pipeline.metrics.mae import MAE
@@ -60,6 +61,8 @@ _ALL: tuple[Metric, ...] = (
     SAM(),
     ERGAS(),
     SCC(),
+    Qnr(),
+    Hqnr(),
     Improvement(),
     Omission(),
     Hallucination(),

@@ -27,12 +27,13 @@ class MetricInputs(StrEnum):
     INPUT = "restored, degraded again, and the degraded input: a run without references has the score too"
     UNREGISTERED = "restored and reference whole, compared at the best of small shifts: no border is cut"
     BOTH = "restored, and the reference's channels with those of the input, enlarged, behind them"
+    GUIDED = "restored with its guide, input with the guide at its size: runs without references too"
     ALONE = "restored, twice: there is no second image, so a run without references has the score too"
 
     @property
     def needs_reference(self) -> bool:
         """Whether a run without references has no such score."""
-        return self not in (MetricInputs.INPUT, MetricInputs.ALONE)
+        return self not in (MetricInputs.INPUT, MetricInputs.GUIDED, MetricInputs.ALONE)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.guides.matching import seen_coarsely
 from pipeline.degradation.degradation import Degraded
 from pipeline.degradation.replay import REACH
 from pipeline.imaging.image import Image
@@ -123,6 +124,26 @@ def with_both(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Ima
     return restored_BCHW, torch.cat([reference_BCHW, _cut(given_BCHW, border)], dim=1), valid_B1HW
 
 
+def with_guide(restored_BCHW: Tensor, cases: Sequence[Given], _border: int) -> Images:
+    """The restored images, the guide's mean behind their channels; the inputs with the guide at their size.
+
+    NaN where there is no guide, or it is not of the restored image's size: there is no score.
+    """
+    given_BChw = torch.cat([case.degraded.image_BCHW for case in cases])
+    guides = [case.degraded.condition.guide_BPHW for case in cases]
+    fitting = [each.mean(1, keepdim=True) for each in guides if each is not None]
+    (height, width), (low_height, low_width) = restored_BCHW.shape[-2:], given_BChw.shape[-2:]
+    scale = height // low_height
+    is_whole = (height, width) == (scale * low_height, scale * low_width)
+    if len(fitting) < len(cases) or not is_whole or fitting[0].shape[-2:] != restored_BCHW.shape[-2:]:
+        nothing_BCHW = torch.full_like(given_BChw, torch.nan)
+        return nothing_BCHW, nothing_BCHW, None
+    guide_B1HW = torch.cat(fitting).to(restored_BCHW)
+    fused_BXHW = torch.cat([restored_BCHW, guide_B1HW], dim=1)
+    low_BXhw = torch.cat([given_BChw, seen_coarsely(guide_B1HW, scale)], dim=1)
+    return fused_BXHW, low_BXhw, valid_output(cases, restored_BCHW)
+
+
 def alone(restored_BCHW: Tensor, cases: Sequence[Given], border: int) -> Images:
     """The restored images twice; valid where the references are, at whatever size."""
     valid_B1HW = valid_output(cases, restored_BCHW)
@@ -138,15 +159,18 @@ METRIC_INPUTS: dict[MetricInputs, Callable[[Tensor, Sequence[Given], int], Image
     MetricInputs.UNREGISTERED: unregistered,
     MetricInputs.INPUT: with_input,
     MetricInputs.BOTH: with_both,
+    MetricInputs.GUIDED: with_guide,
     MetricInputs.ALONE: alone,
 }
 """How each kind of inputs is made from a batch."""
 
 
 def of_input(metrics: Mapping[str, AnyMetric]) -> dict[str, AnyMetric]:
-    """The metrics of an input that nobody degraded: it is consistent with itself, which is no score."""
+    """The metrics of an input that nobody degraded: it is no fused image, and consistent with itself."""
     return {
-        name: metric for name, metric in metrics.items() if metric.protocol.pair is not MetricInputs.INPUT
+        name: metric
+        for name, metric in metrics.items()
+        if metric.protocol.pair not in (MetricInputs.INPUT, MetricInputs.GUIDED)
     }
 
 

@@ -30,7 +30,11 @@ def build_metric(name: str, where: str, job: Job) -> Metric:
             f'{where}: "{name}" needs a reference, which a restore run does not have; '
             f'without one there are {", ".join(others)}; or use kind = "benchmark"'
         )
-    if job.scores_only and metric.protocol.pair in (MetricInputs.INPUT, MetricInputs.BOTH):
+    if job.scores_only and metric.protocol.pair in (
+        MetricInputs.INPUT,
+        MetricInputs.GUIDED,
+        MetricInputs.BOTH,
+    ):
         raise JobError(f'{where}: "{name}" needs the input of a restorer, and there are none; leave it out')
     if isinstance(metric, NeedsWeights):
         return _with_weights(metric, where, job)

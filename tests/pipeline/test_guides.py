@@ -22,7 +22,7 @@ ANY_SHARE = {"threshold": 1.0, "stop_share": 1.0}
 def job(folder, restorer="mtf-glp", kind="restore", **dataset) -> Job:
     source = {"name": "set", "uri": str(folder / "in")} | dataset
     fields = {"name": "t", "kind": kind, "output": str(folder / "out"), "datasets": [source]}
-    more = {"degradations": ["mtf-x2"], "metrics": ["psnr"]} if kind == "benchmark" else {}
+    more = {"degradations": ["mtf-x2"], "metrics": ["psnr", "qnr", "hqnr"]} if kind == "benchmark" else {}
     return Job.parse(fields | {"restorers": [restorer], "quarantine": ANY_SHARE} | more)
 
 
@@ -63,6 +63,9 @@ def test_a_guide_of_the_truth_stays_sharp_under_a_degradation(tmp_path):
     fill(tmp_path / "pan", {"a.png": encoded(grey(0))})
     (row,) = complete(job(tmp_path, kind="benchmark", guide=str(tmp_path / "pan")))
     assert row["psnr"] > row["psnr_degraded"] + 3
+    assert 0.9 < row["hqnr"] <= 1
+    assert row["hqnr"] > row["hqnr_degraded"]
+    assert 0.5 < row["qnr"] <= 1
 
 
 def test_own_bands_guide_the_others_which_alone_are_left(tmp_path):

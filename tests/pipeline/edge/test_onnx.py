@@ -18,7 +18,8 @@ from torch import nn
 import restora
 from models.card import Card
 from models.contract import Condition, RestorerError
-from models.edge.onnx_export import TOLERANCE, export_onnx, largest_difference
+from models.edge.half import in_half
+from models.edge.onnx_export import TOLERANCE, TOLERANCES, export_onnx, largest_difference
 from models.edge.onnx_model import build_from_onnx
 from models.networks import NetworkModel, build_network, card_facts
 from models.restorer import Restorer
@@ -97,6 +98,15 @@ def test_it_is_plain_onnx_with_free_axes_and_the_card(ffdnet, exported):
     metadata = {each.key: each.value for each in proto.metadata_props}
     assert Card.from_json(metadata["card"]) == dataclasses.replace(ffdnet.card, value_range=(0.0, 1.0))
     assert json.loads(metadata["tiling"]) == {"core": 512, "halo": 8, "multiple": 2, "blend": "crop"}
+
+
+def test_half_precision_keeps_weights_in_16_bits(ffdnet, exported):
+    light = in_half(exported)
+    kinds = {each.data_type for each in onnx.load_from_string(light).graph.initializer if len(each.dims) == 4}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    again = build_from_onnx(light)
+    assert again.card.name == ffdnet.card.name
+    assert largest_difference(ffdnet, again) <= TOLERANCES["float16"]
 
 
 def test_an_export_that_computes_something_else_is_noticed(ffdnet, exported):
