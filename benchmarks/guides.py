@@ -27,7 +27,7 @@ from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.metrics import METRICS
 
-RESTORERS = ("bicubic", "guided-filter", "gsa", "mtf-glp", "joint-total-variation")
+RESTORERS = ("bicubic", "guided-filter", "gsa", "mtf-glp", "joint-total-variation", "pannet-x2")
 SIDE = 512
 
 

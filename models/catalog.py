@@ -252,6 +252,7 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         ("nafnet-jpeg", partial(_shipped, "nafnet-jpeg")),
         ("nafnet-motion", partial(_shipped, "nafnet-motion")),
         ("nafnet-motion-gan", partial(_shipped, "nafnet-motion-gan")),
+        ("pannet-x2", partial(_shipped, "pannet-x2")),
         ("despeckle", partial(_shipped, "despeckle")),
         ("inpaint-gated", partial(_shipped, "inpaint-gated")),
         _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),

@@ -33,6 +33,7 @@ SHIPPED: dict[str, str] = {
     "nafnet-jpeg": "nafnet-jpeg.safetensors",
     "nafnet-motion": "nafnet-motion.safetensors",
     "nafnet-motion-gan": "nafnet-motion-gan.safetensors",
+    "pannet-x2": "pannet-x2.safetensors",
     "srgan-x4": "srgan-x4.safetensors",
     "srvgg-x2": "srvgg-x2.safetensors",
     "srvgg-x4": "srvgg-x4.safetensors",
