@@ -43,9 +43,9 @@ class ConditionFiles:
     """What its listing says, in 1/255 of the value range."""
     frames: tuple[bytes, ...] = ()
     """The other frames of its scene."""
-    guide: bytes | None = None
     place: int = 0
-    """How many of them come before the image."""
+    """How many of the frames come before the image."""
+    guide: bytes | None = None
 
 
 NO_FILES = ConditionFiles()
@@ -61,12 +61,12 @@ class Told:
     operators: tuple[LinearOperator, ...] = ()
     frames: tuple[Image, ...] = ()
     """The other frames of its scene, of its size and pixel type."""
+    place: int = 0
+    """How many of the frames come before the image."""
     guide: Image | None = None
     """A sharper image of the scene, a whole number of times as large."""
     guided_size: tuple[int, int] = (0, 0)
     """Of the image itself, height and width."""
-    place: int = 0
-    """How many of them come before the image."""
     row: dict[str, Any] = field(default_factory=dict)
     """For the column ``condition``: where it comes from, with digests."""
     left_alone: bool = False
@@ -193,17 +193,16 @@ class Given:
         frames = frames_of(image, files.frames, image_of)
         if frames:
             row["frame_sha256"] = [sha256_hex(each) for each in files.frames]
-        left_alone = self.blur is not None and not operators
         return image, Told(
-            files.noise_level,
-            known_HW,
-            operators,
-            frames,
-            guide,
-            image.size[:2],
-            files.place,
-            row,
-            left_alone,
+            noise_level=files.noise_level,
+            known_HW=known_HW,
+            operators=operators,
+            frames=frames,
+            place=files.place,
+            guide=guide,
+            guided_size=image.size[:2],
+            row=row,
+            left_alone=self.blur is not None and not operators,
         )
 
     def _guide(

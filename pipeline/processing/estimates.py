@@ -18,13 +18,16 @@ from models.noise_level import estimate_noise_level
 from models.risk import Risk, risk_of
 from pipeline.errors import describe
 from pipeline.hashing import seed_of
-from pipeline.imaging.image import Image
 from pipeline.processing.cases import Case
 from pipeline.processing.metric_inputs import valid_mask
 from pipeline.quarantine import is_out_of_memory
 from pipeline.trust.calibration import Calibration
 from pipeline.trust.evidence import LEVELS, Evidence
 from pipeline.trust.noise import NoiseModel
+
+_FAR = 1.5
+_MARGIN = 4.0
+"""An image's own noise may be so many times what was told, and so many 255ths beside: texture adds to it."""
 
 Restore = Callable[[Tensor, Condition], Tensor]
 
@@ -61,7 +64,7 @@ class PsnrEstimates:
             if is_out_of_memory(error):
                 raise
             return [self._without(f"FAILED: {describe(error)}") for _ in cases]
-        return [self._columns(case.reference, each) for case, each in zip(cases, found, strict=True)]
+        return [self._columns(case, each) for case, each in zip(cases, found, strict=True)]
 
     def _model(self, cases: Sequence[Case], condition: Condition) -> NoiseModel | None:
         if self.calibration is not None:
@@ -71,11 +74,14 @@ class PsnrEstimates:
         models = {NoiseModel.of(case.degraded.parameters) for case in cases if case.degraded.parameters}
         return (models or {NoiseModel()}).pop() if len(models) <= 1 else None
 
-    def _columns(self, image: Image, evidence: Evidence) -> dict[str, Any]:
+    def _columns(self, case: Case, evidence: Evidence) -> dict[str, Any]:
+        image = case.reference
         if evidence.samples == 0:
             return self._without("ALL_NODATA: not one pixel holds data")
         if evidence.noise_level == 0:
             return self._without("NOISE_LEVEL: no noise was found, and what has none is not estimated")
+        if not case.degraded.parameters and (doubt := _doubt(case, evidence)):
+            return self._without(doubt)
         columns = {"psnr_estimate": evidence.psnr, "psnr_evidence": evidence.to_json()}
         if self.calibration is None:
             return columns
@@ -85,6 +91,17 @@ class PsnrEstimates:
     @staticmethod
     def _without(reason: str) -> dict[str, Any]:
         return {"psnr_reason": reason}
+
+
+def _doubt(case: Case, evidence: Evidence) -> str | None:
+    """Why a level that somebody told of a found image cannot be its own."""
+    if evidence.known != "given":
+        return None
+    own = LEVELS * float(estimate_noise_level(case.degraded.image_BCHW))
+    least, most = evidence.noise_level / _FAR - _MARGIN, evidence.noise_level * _FAR + _MARGIN
+    if least <= own <= most:
+        return None
+    return f"NOISE_LEVEL: {evidence.noise_level:.3g} was told, the image itself has about {own:.3g}"
 
 
 def _evidence(

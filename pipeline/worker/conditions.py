@@ -29,7 +29,7 @@ class ConditionLoader:
         mask = self._read(source, attached.mask, "mask", "NO_MASK") if attached.mask else None
         kernel = self._read(source, attached.kernel, "kernel", "NO_KERNEL") if attached.kernel else None
         guide = self._read(source, attached.guide, "guide", "NO_GUIDE") if attached.guide else None
-        return ConditionFiles(mask, kernel, attached.kernel, level, frames, guide, attached.place)
+        return ConditionFiles(mask, kernel, attached.kernel, level, frames, attached.place, guide)
 
     def decode(self, source: Source, image: Image, files: ConditionFiles) -> tuple[Image, Told]:
         """The image as it is to be restored, and what is known of it."""

@@ -57,6 +57,7 @@ def test_images_without_a_reference_get_a_floor_or_a_reason(calibrated, tmp_path
     names = [f"{i:02d}.png" for i in range(12)]
     files = {key: encoded(noisy(i + 50)) for i, key in enumerate(names)}
     files |= {"large.png": encoded(np.tile(noisy(1), (3, 3, 1))), "grey.png": encoded(noisy(3)[:, :, 0])}
+    files |= {"mistold.png": encoded(noisy(2, sigma=60)), "smooth.png": encoded(noisy(2, sigma=1))}
     fill(tmp_path / "in", files)
     job = restore(
         tmp_path / "in",
@@ -68,6 +69,9 @@ def test_images_without_a_reference_get_a_floor_or_a_reason(calibrated, tmp_path
     assert rows["large.png"]["psnr_floor"] is None
     assert rows["large.png"]["psnr_reason"].startswith("SIZE: ")
     assert rows["grey.png"]["psnr_reason"].startswith("BANDS: ")
+    for key in ("mistold.png", "smooth.png"):
+        assert rows[key]["psnr_reason"].startswith("NOISE_LEVEL: 20 was told, the image itself has about ")
+        assert rows[key]["psnr_estimate"] is None
     inside = [rows[key] for key in names if rows[key]["psnr_floor"] is not None]
     assert len(inside) >= 9
     assert all(row["psnr_floor"] < row["psnr_estimate"] and row["psnr_reason"] is None for row in inside)
