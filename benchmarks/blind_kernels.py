@@ -4,9 +4,9 @@
 
 Photographs of a folder, else of scikit-image, two shaken cameras each, noise of sigma 2.55. The image is
 restored by `total-variation-deblurring` with the kernel found and with the true one; PSNR after the best
-shift, since a blind estimate cannot know it, borders left out; the error ratio is that of Levin, Weiss, Durand and Freeman
-2009: squared error with the kernel found over that with the true one. Last come sharp photographs, noise and
-a ramp, which have to be left as they are.
+shift, since a blind estimate cannot know it, borders left out; the error ratio is that of Levin, Weiss,
+Durand and Freeman 2009: squared error with the kernel found over that with the true one. Last come sharp
+photographs, noise and a ramp, which have to be left as they are.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -51,6 +51,12 @@ class LinearLight(Wrapper):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BC and the restorer's scale times H and W; values below 0 and above 1 are kept."""
+        frames_BTCHW, guide_BPHW = condition.frames_BTCHW, condition.guide_BPHW
+        condition = replace(
+            condition,
+            frames_BTCHW=None if frames_BTCHW is None else to_linear(frames_BTCHW),
+            guide_BPHW=None if guide_BPHW is None else to_linear(guide_BPHW),
+        )
         return to_srgb(self.restorer(to_linear(degraded_BCHW), condition=condition))
 
 

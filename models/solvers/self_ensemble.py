@@ -58,14 +58,21 @@ def turned_passes(
 
 
 def _turned(condition: Condition, turns: int, mirrored: bool) -> Condition:
-    if condition.mask_B1HW is None:
-        return condition
-    return replace(condition, mask_B1HW=_turn(condition.mask_B1HW, turns, mirrored))
+    def turned(known: Tensor | None) -> Tensor | None:
+        return None if known is None else _turn(known, turns, mirrored)
+
+    return replace(
+        condition,
+        mask_B1HW=turned(condition.mask_B1HW),
+        frames_BTCHW=turned(condition.frames_BTCHW),
+        guide_BPHW=turned(condition.guide_BPHW),
+    )
 
 
-def _turn(image_BCHW: Tensor, turns: int, mirrored: bool) -> Tensor:
-    turned_BCHW = image_BCHW.rot90(turns, dims=(-2, -1))
-    return turned_BCHW.flip(-1) if mirrored else turned_BCHW
+def _turn(image: Tensor, turns: int, mirrored: bool) -> Tensor:
+    """Whose last two axes are height and width."""
+    turned = image.rot90(turns, dims=(-2, -1))
+    return turned.flip(-1) if mirrored else turned
 
 
 def _turn_back(image_BCHW: Tensor, turns: int, mirrored: bool) -> Tensor:

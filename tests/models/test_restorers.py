@@ -162,3 +162,19 @@ def test_self_ensemble_turns_with_the_image():
         torch.testing.assert_close(back(ensemble(turned(degraded))), ensemble(degraded))
     with pytest.raises(ValueError, match="inverts operators"):
         catalog.build_solver("self_ensemble", restorer="wiener")
+
+
+@pytest.mark.parametrize("wrapper", ["self_ensemble", "linear_light", "per_band"])
+def test_what_wraps_a_restorer_treats_frames_and_guides_as_the_image(wrapper):
+    """The image, a frame and a guide are one and the same, so that their mean is each of them."""
+
+    class Mean(nn.Module):
+        def forward(self, image, condition):
+            shown = image, condition.frames_BTCHW[:, 0], condition.guide_BPHW[:, :1]
+            return sum(shown) / 3
+
+    inner = Restorer(card(channels=1, needs=("frames", "guide"), weights_sha256="0" * 64), Mean())
+    outer = catalog.build_solver(wrapper, restorer=inner)
+    image = scene(1, 16, 12, batch=2)
+    told = Condition(frames_BTCHW=image[:, None], guide_BPHW=image)
+    torch.testing.assert_close(outer(image, condition=told), image)
