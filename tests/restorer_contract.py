@@ -11,6 +11,8 @@ from torch import Tensor
 
 from models.card import Card
 from models.contract import Condition, RestorerError
+from models.guides.matching import matched
+from models.network_call import call_network
 from models.operators.blur import GaussianBlur
 from models.restorer import Restorer
 
@@ -152,8 +154,15 @@ def check_halo(restorer: Restorer) -> None:
     degraded, condition = scene(card.channels or 1, side, side), condition_for(card, 1, side, side)
     changed = degraded.clone()
     changed[..., side // 2, side // 2] = 1 - changed[..., side // 2, side // 2]
-    difference = (restorer(changed, condition=condition) - restorer(degraded, condition=condition)).abs()
     scale = card.scale or condition.scale
+    if condition.guide_BPHW is not None and isinstance(restorer.model, torch.nn.Module):
+        # What whole images decide stays, as it does for tiles: a guide for each band.
+        matched_BCHW = matched(condition.guide_BPHW, degraded, scale)
+        told = replace(condition, guide_BPHW=matched_BCHW)
+        images = [call_network(restorer.model, each, told) for each in (changed, degraded)]
+    else:
+        images = [restorer(each, condition=condition) for each in (changed, degraded)]
+    difference = (images[0] - images[1]).abs()
     touched = (difference[0].amax(dim=0) > 1e-6).nonzero() // scale
     assert len(touched), f"{card.name} ignores its input"
     reach = int((touched - side // 2).abs().max())

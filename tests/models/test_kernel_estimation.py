@@ -1,15 +1,19 @@
 """Kernels found from blurred images alone: laws, and what tells no blur."""
 
+import re
+
 import pytest
 import torch
 from skimage import data
 
-from models.kernel_estimation.blind import agreement, blind, spread
+from models.kernel_estimation.blind import blind, spread
 from models.kernel_estimation.kernel_step import centred, cleaned, point
 from models.kernel_estimation.planes import across, divergence, down, wrapped
+from models.kernel_estimation.spectra import mean_spectrum, power_of, resemblance
 from models.kernel_estimation.spectral import defocus, line, straight_motion
 from models.operators.blur import DefocusBlur, KernelBlur
 
+NO_BLUR = "does not look like|sharp already|cannot be told"
 NOISE = torch.randn(1, 128, 128, generator=torch.Generator().manual_seed(0))
 
 
@@ -20,20 +24,25 @@ def diagonal() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("image", "said"), [
-    (0.5 + 0.1 * NOISE, "no edges"), (torch.full((3, 128, 128), 0.3), "shows nothing"),
-    (torch.linspace(0, 1, 128).expand(1, 128, 128) + 0.01 * NOISE, "no edges"),
-    (torch.zeros(1, 92, 400), "92 x 400 pixels are too few"),
+    (0.5 + 0.1 * NOISE, NO_BLUR), (torch.full((3, 128, 128), 0.3), "shows nothing"),
+    (torch.linspace(0, 1, 128).expand(1, 128, 128) + 0.01 * NOISE, NO_BLUR),
+    (torch.zeros(1, 127, 400), "127 x 400 pixels are too few"),
 ])  # fmt: skip
 def test_what_tells_no_blur_says_why(image, said):
     found = blind(image)
-    assert said in found.doubt
+    assert re.search(said, found.doubt), found.doubt
 
 
-def test_kernels_that_differ_by_their_place_agree_and_others_do_not():
-    moved = torch.nn.functional.pad(diagonal(), (4, 0, 1, 3))
-    assert agreement(diagonal(), moved) == pytest.approx(1, abs=1e-5)
-    assert agreement(diagonal(), diagonal().flip(0)) == pytest.approx(1 / 7, abs=1e-5)
+def test_a_spectrum_is_dark_where_that_of_the_true_blur_is():
     assert spread(diagonal()) == pytest.approx(8**0.5, abs=1e-5)
+    sharp = torch.from_numpy(data.astronaut()[:256, :256].mean(axis=-1) / 255.0).float()[None, None]
+    blurred = KernelBlur(values=tuple(map(tuple, diagonal().tolist())))(sharp, torch.Generator())
+    spectrum = mean_spectrum(
+        blurred[0, 0] + 0.01 * torch.randn(256, 256, generator=torch.Generator().manual_seed(1))
+    )
+    assert resemblance(spectrum, power_of(diagonal())) > 0.5
+    assert resemblance(spectrum, power_of(diagonal().flip(0))) < 0.1
+    assert resemblance(spectrum, power_of(point(9, blurred))) == 0.0, "a point darkens nothing"
 
 
 def test_cleaning_drops_crumbs_and_keeps_the_sum():
@@ -65,7 +74,7 @@ def test_a_disc_and_a_line_are_told_by_their_spectra(estimator, blur, found):
     blurred = blur(sharp, torch.Generator())[0] + noise
     told = estimator(blurred)
     assert (told.parameters, told.doubt) == (found, "")
-    assert agreement(told.kernel_KK, blur.kernel()) > 0.99
+    torch.testing.assert_close(told.kernel_KK, blur.kernel(), atol=1e-3, rtol=0)
 
 
 def test_a_sharp_image_has_no_spectrum_of_a_disc():
