@@ -17,6 +17,7 @@ from pipeline.ledger.run_folder import open_run
 from pipeline.ledger.strips import StripLedger
 from pipeline.metrics import METRICS
 from pipeline.metrics.accumulating import Accumulating
+from pipeline.metrics.base import MetricInputs
 from pipeline.scenes.block_codec import BlockCodec
 from pipeline.scenes.geometry import steps
 from pipeline.scenes.output import Output
@@ -28,7 +29,11 @@ from pipeline.worker.worker import Worker
 from tests.geotiff_samples import geotiff
 from tests.scene_samples import KINDS, TILED, Archive, ground, holes
 
-NAMES = [name for name, metric in METRICS.items() if not metric.protocol.pair.needs_reference]
+GUIDED = [name for name, metric in METRICS.items() if metric.protocol.pair is MetricInputs.GUIDED]
+"""Scenes with a guide are not cut."""
+NAMES = [
+    name for name, metric in METRICS.items() if not (metric.protocol.pair.needs_reference or name in GUIDED)
+]
 
 
 def alike(tmp_path, data: bytes, *cuts: int, rel: float = 1e-9, metrics=NAMES, **fields) -> dict:
