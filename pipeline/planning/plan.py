@@ -94,10 +94,12 @@ def make_plan(
             remove_gone(run, listing.folder)
         count = _write_units(run, listing.folder, left, workers, begun, committed)
         removed = len(committed.done) - left.seen if limit is None else 0
+        done = len(committed.done) if retry else listing.sources - left.count
+        images = left.count
+        del committed, left, wanted  # before the plan's identities are sorted, which takes as much again
         write_note(run.folder, Note(listing.token, last.state, listing.digest(), removed))
     clear_litter(run, unplanned=begun, is_whole_plan=limit is None and not retry)
-    done = listing.sources - left.count if not retry else len(committed.done)
-    return _summary(listing, done, removed, left=left.count, units=count)
+    return _summary(listing, done, removed, left=images, units=count)
 
 
 def _summary(listing: Listing, done: int, removed: int, left: int = 0, units: int = 0) -> PlanSummary:
