@@ -9,6 +9,7 @@ import skimage.data
 import torch
 from torch import Generator
 
+from models.kernel_estimation.blind import CONFIDENT
 from models.operators.motion import MotionBlur
 from pipeline.conditions.kernels import read_kernel
 from pipeline.errors import ImageError, JobError
@@ -202,7 +203,7 @@ def test_a_blur_is_found_in_each_image_and_one_that_tells_none_is_left_as_it_is(
     found, left = complete(job(tmp_path, "total-variation-deblurring", operators="blind"))
     told = json.loads(found["condition"])["operators"]
     assert (told["from"], told["side"]) == ("blind", 31)
-    assert told["confidence"] >= 0.8
+    assert told["confidence"] >= CONFIDENT
     assert len(told["sha256"]) == 64
     restored = result(tmp_path, "a.png").astype(float)
     shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]

@@ -160,6 +160,7 @@ def test_precision_is_part_of_the_recipe_and_only_where_it_is_safe(tmp_path):
     assert Recipe.of(restore(tmp_path, tmp_path / "out", resources=resources)).recipe_id == plain.recipe_id
 
 
+@pytest.mark.long
 def test_a_compiled_network_gives_the_same_image(tmp_path):
     plain = catalog.build("ffdnet-colour")
     compiled = AutoTiledRestorer(
