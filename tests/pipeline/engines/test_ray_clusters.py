@@ -120,11 +120,12 @@ def test_runs_join_as_documented_or_start_their_own_ray(machine, folder, restore
     joined = machine.restora(*restore, tmp_path / "joined", "--ray-address", f"127.0.0.1:{port}", cwd=folder)
     assert joined.returncode == 0, joined.stderr
     next((tmp_path / "joined").glob("*.png")).write_bytes(b"damaged")
-    verified = machine.restora(
-        "verify", tmp_path / "joined", "--ray-address", f"127.0.0.1:{port}", cwd=folder
-    )
-    assert verified.returncode == 1
-    assert "7 bytes, the ledger says" in words(verified), verified.stderr
+    for sample in ((), ("--sample", "2")):
+        verified = machine.restora(
+            "verify", tmp_path / "joined", *sample, "--ray-address", f"127.0.0.1:{port}", cwd=folder
+        )
+        assert verified.returncode == 1
+        assert "7 bytes, the ledger says" in verified.stderr, verified.stdout
     named = machine.restora("doctor", cwd=tmp_path, RAY_ADDRESS=f"127.0.0.1:{port}")
     assert f"127.0.0.1:{port}; nodes: 2, CPUs: 4" in words(named), named.stderr
     beside = machine.restora("doctor", cwd=tmp_path)
