@@ -5,13 +5,20 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from models.operators.base import LinearOperator
+
+IMAGES = ("frames_BTCHW", "guide_BPHW")
+"""What of a condition is made of pixels as the image is."""
+PLANES = ("mask_B1HW", *IMAGES)
+"""What of it has a height and a width, its last two axes."""
+TENSORS = ("noise_level_B", *PLANES)
+"""All of it that belongs to images of a batch, its first axis. A new one has its place here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +44,13 @@ class Condition:
 
     def select(self, index: Sequence[int]) -> Condition:
         """What is known of these images of the batch, in this order; a tensor of one stands for all."""
-        return replace(
-            self,
-            noise_level_B=_selected(self.noise_level_B, index),
-            mask_B1HW=_selected(self.mask_B1HW, index),
-            frames_BTCHW=_selected(self.frames_BTCHW, index),
-            guide_BPHW=_selected(self.guide_BPHW, index),
-        )
+        return self.changed(lambda values_B: _selected(values_B, index))
+
+    def changed(self, change: Callable[[Tensor], Tensor], names: Sequence[str] = TENSORS) -> Condition:
+        """With its tensors of these names changed, those that it has."""
+        held = {name: getattr(self, name) for name in names}
+        changes: dict[str, Any] = {name: change(each) for name, each in held.items() if each is not None}
+        return replace(self, **changes)
 
 
 class RestorerError(ValueError):
@@ -78,9 +85,7 @@ class Traversal(Protocol):
         ...
 
 
-def _selected(values_B: Tensor | None, index: Sequence[int]) -> Tensor | None:
-    if values_B is None:
-        return None
+def _selected(values_B: Tensor, index: Sequence[int]) -> Tensor:
     if len(values_B) == 1:
         return values_B.expand(len(index), *values_B.shape[1:])
     return values_B[list(index)]

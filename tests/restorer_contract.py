@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import skimage.data
 import torch
@@ -54,10 +54,7 @@ def guide_for(card: Card, batch: int, height: int, width: int) -> Tensor:
 
 def moved(condition: Condition, device: torch.device) -> Condition:
     """All its tensors on a device."""
-    known = {each.name: getattr(condition, each.name) for each in fields(condition)}
-    return replace(
-        condition, **{name: value.to(device) for name, value in known.items() if isinstance(value, Tensor)}
-    )
+    return condition.changed(lambda known: known.to(device))
 
 
 def frames_for(channels: int, batch: int, height: int, width: int) -> Tensor:

@@ -49,17 +49,7 @@ def gradient_of(value: Tensor, image_BCHW: Tensor) -> Tensor:
 
 def _plain(condition: Condition) -> Condition:
     """Tensors that were made while no gradients were wanted cannot take part in any: copies can."""
-
-    def copied(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.clone()
-
-    return replace(
-        condition,
-        noise_level_B=copied(condition.noise_level_B),
-        mask_B1HW=copied(condition.mask_B1HW),
-        frames_BTCHW=copied(condition.frames_BTCHW),
-        guide_BPHW=copied(condition.guide_BPHW),
-    )
+    return condition.changed(torch.clone)
 
 
 def _refusal(restorer: Restorer) -> str:

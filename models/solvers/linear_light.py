@@ -15,14 +15,14 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from models.card import Card
-from models.contract import Condition
+from models.contract import IMAGES, Condition
 from models.solvers.wrapper import Wrapper
 
 _DIVISOR, _OFFSET, _EXPONENT = 12.92, 0.055, 2.4
@@ -51,13 +51,8 @@ class LinearLight(Wrapper):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BC and the restorer's scale times H and W; values below 0 and above 1 are kept."""
-        frames_BTCHW, guide_BPHW = condition.frames_BTCHW, condition.guide_BPHW
-        condition = replace(
-            condition,
-            frames_BTCHW=None if frames_BTCHW is None else to_linear(frames_BTCHW),
-            guide_BPHW=None if guide_BPHW is None else to_linear(guide_BPHW),
-        )
-        return to_srgb(self.restorer(to_linear(degraded_BCHW), condition=condition))
+        in_light = condition.changed(to_linear, IMAGES)
+        return to_srgb(self.restorer(to_linear(degraded_BCHW), condition=in_light))
 
 
 def to_linear(stored_BCHW: Tensor) -> Tensor:

@@ -7,13 +7,13 @@ section 3.6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from models.card import Card
-from models.contract import Condition
+from models.contract import PLANES, Condition
 from models.solvers.wrapper import Wrapper
 
 
@@ -58,15 +58,7 @@ def turned_passes(
 
 
 def _turned(condition: Condition, turns: int, mirrored: bool) -> Condition:
-    def turned(known: Tensor | None) -> Tensor | None:
-        return None if known is None else _turn(known, turns, mirrored)
-
-    return replace(
-        condition,
-        mask_B1HW=turned(condition.mask_B1HW),
-        frames_BTCHW=turned(condition.frames_BTCHW),
-        guide_BPHW=turned(condition.guide_BPHW),
-    )
+    return condition.changed(lambda known: _turn(known, turns, mirrored), PLANES)
 
 
 def _turn(image: Tensor, turns: int, mirrored: bool) -> Tensor:

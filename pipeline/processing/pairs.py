@@ -90,8 +90,7 @@ def found_input(
 
 def on_device(condition: Condition, device: torch.device) -> Condition:
     """The condition whose guide is where its image is."""
-    guide_BPHW = condition.guide_BPHW
-    return condition if guide_BPHW is None else replace(condition, guide_BPHW=guide_BPHW.to(device))
+    return condition.changed(lambda guide_BPHW: guide_BPHW.to(device), ("guide_BPHW",))
 
 
 def in_reference_range(image_BCHW: Tensor, found: Image | None, reference: Image) -> Tensor:

@@ -1,10 +1,12 @@
+from dataclasses import fields
+
 import pytest
 import torch
 from torch import nn
 
 from models import catalog
 from models.card import Card
-from models.contract import Condition, RestorerError
+from models.contract import TENSORS, Condition, RestorerError
 from models.noise_level import estimate_noise_level
 from models.restorer import Restorer
 from pipeline.errors import REASONS
@@ -178,3 +180,7 @@ def test_what_wraps_a_restorer_treats_frames_and_guides_as_the_image(wrapper):
     image = scene(1, 16, 12, batch=2)
     told = Condition(frames_BTCHW=image[:, None], guide_BPHW=image)
     torch.testing.assert_close(outer(image, condition=told), image)
+
+
+def test_every_tensor_of_a_condition_is_among_those_that_change_with_the_batch():
+    assert {each.name for each in fields(Condition) if "Tensor" in str(each.type)} == set(TENSORS)
