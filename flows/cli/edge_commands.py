@@ -48,51 +48,121 @@ def compress(
     data: Annotated[
         str,
         typer.Option(
-            "--data", metavar="URL", help="Clean images to calibrate and measure on: a folder, a URL."
+            "--data",
+            metavar="URL",
+            help="Clean images, a folder or URL: int8 takes ranges from them, the others train on them.",
         ),
     ],
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="The file to write. Without it: NAME-int8.onnx, here."),
+        typer.Argument(
+            metavar="[FILE]",
+            help="The file to write. Without it, here: NAME-int8.onnx, NAME-pruned.safetensors, "
+            "NAME-student.safetensors.",
+        ),
     ] = None,
     method: Annotated[
-        str, typer.Option("--method", metavar="METHOD", help="int8 is the one there is.")
+        str, typer.Option("--method", metavar="METHOD", help="int8, prune or distil; see above.")
     ] = "int8",
     degradation: Annotated[
         str | None,
         typer.Option(
             "--degradation",
             metavar="NAME",
-            help="What is done to the images first; see `restora list degradations`. Without it: bicubic for "
-            "what enlarges, awgn-25 for denoisers.",
+            help="What is done to the images it is measured on; see `restora list degradations`. Without it: "
+            "bicubic for what enlarges, awgn-25 for denoisers.",
         ),
     ] = None,
-    images: Annotated[int, typer.Option("--images", min=1, help="How many images, the first of DATA.")] = 8,
+    validate: Annotated[
+        str | None,
+        typer.Option("--validate", metavar="URL", help="Images to measure on; without it those of DATA."),
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=1, help="Measured on the first so many.")] = 8,
     side: Annotated[
-        int, typer.Option("--side", min=32, help="Only the middle so many pixels of each.")
+        int, typer.Option("--side", min=32, help="Measured on the middle so many pixels of each.")
     ] = 256,
     most_loss: Annotated[
-        float,
-        typer.Option("--most-loss", metavar="DB", help="Most PSNR that may be lost, mean over the images."),
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            "--most-loss",
+            metavar="DB",
+            help="Most PSNR that may be lost, mean over the images; without it 0.1 for int8, else 0.2.",
+        ),
+    ] = None,
     least_speedup: Annotated[
         float, typer.Option("--least-speedup", metavar="X", help="Least gain over float32 on this machine.")
     ] = 1.05,
+    keep: Annotated[
+        float | None,
+        typer.Option(
+            "--keep", metavar="SHARE", help="prune, distil: of the channels of every layer; without it 0.5."
+        ),
+    ] = None,
+    importance: Annotated[
+        str | None,
+        typer.Option(
+            "--importance", metavar="RULE", help="prune: channels by taylor (the loss) or l1 (size)."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="prune, distil: of training; without it 20.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="The same in steps.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="prune, distil: a value of the recipe, such as network.arguments.layers=6; repeat it.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="prune, distil: cpu, cuda ... to train on; else the best.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="prune, distil: else all cores.")
+    ] = None,
 ) -> None:
-    """Write a restorer's network in int8, with what that loses and gains on this machine.
+    """Make a restorer smaller and faster, with what that loses and gains on this machine.
 
-    Layers at both ends stay float32 as long as too much is lost. Where int8 loses too much or is no faster,
-    the figures say so and nothing is written. Needs `pip install 'restora[onnx]'`; the file runs as others:
-    `restora restore SOURCE DEST --restorer NAME-int8.onnx`.
+    int8: numbers of 8 bits, as ONNX (`pip install 'restora[onnx]'`). prune: the least important channels are
+    cut out, what is left is trained on. distil: a smaller network learns from WEIGHTS. What loses too much or
+    is no faster is not written, and the figures say so; a training that was stopped goes on. The file runs as
+    others: `restora restore SOURCE DEST --restorer FILE`.
     """
-    from flows.cli.console import say, working
-    from pipeline.edge.compress import Images, Limits
-    from pipeline.edge.compress import compress as write
+    import threading
 
-    with working(f"{weights} in {method}: exporting, calibrating, measuring"):
-        chosen = Images(data, degradation, images, side)
-        done = write(weights, method, chosen, file, Limits(most_loss, least_speedup))
-    say(f"compressed {done.file}  ({done.size / 1e6:.2f} MB); {done.layers} layers int8, {done.kept} float32")
-    say(f"loss       {done.loss:.3f} dB: PSNR {done.after:.2f}, float32 {done.before:.2f}")
+    from flows.cli.console import say, working
+    from flows.cli.signals import on_first_signal
+    from flows.cli.training_session import show_progress
+    from pipeline.edge.compress import compress as write
+    from pipeline.edge.compressed import Images, Limits, retraining_of
+
+    retraining = retraining_of(
+        keep=keep,
+        minutes=minutes,
+        steps=steps,
+        importance=importance,
+        sets=tuple(sets or ()) or None,
+        device=device,
+        threads=threads,
+    )
+    asked = threading.Event()
+    with on_first_signal(asked.set), working(f"{weights}: {method}"):
+        done = write(
+            weights,
+            method,
+            Images(data, degradation, images, side, validate),
+            file,
+            Limits(most_loss, least_speedup),
+            retraining,
+            on_progress=show_progress(),
+            stopping=asked.is_set,
+        )
+    say(f"compressed {done.file}  ({done.size / 1e6:.2f} MB); {done.what}")
+    say(f"loss       {done.loss:.3f} dB: PSNR {done.after:.2f}, before {done.before:.2f}")
+    where = "float32" if done.beside_pytorch is None else "float32 in onnxruntime"
     beside = "" if done.beside_pytorch is None else f", {done.beside_pytorch:.2f} x PyTorch"
-    say(f"speed      {done.speedup:.2f} x float32 in onnxruntime{beside}, on this machine")
+    say(f"speed      {done.speedup:.2f} x {where}{beside}, on this machine")
+    if retraining is not None and validate is None:
+        say("measured   on images that it was trained on; give others with --validate", style="yellow")

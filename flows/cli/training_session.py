@@ -40,7 +40,7 @@ def run_training(
             out,
             options,
             profile=profile_for(out, profile),
-            on_progress=_show_progress(),
+            on_progress=show_progress(),
             stopping=asked.is_set,
         )
     say(f"{recipe.name}: {finished.steps:,} steps in {finished.seconds / 60:.1f} min", style="bold")
@@ -62,7 +62,7 @@ def with_threads(threads: int | None) -> None:
     use_threads(threads)
 
 
-def _show_progress() -> Callable[[ProgressEvent], None]:
+def show_progress() -> Callable[[ProgressEvent], None]:
     """Messages always, a line of progress every few seconds."""
     last = float("-inf")
 

@@ -142,7 +142,7 @@ class Checkpoints:
             raise JobError(
                 f"{self._folder.url} holds checkpoints of another recipe or of other images:\n"
                 + "\n".join(f"  {line}" for line in changed)
-                + "\ngive another OUT, or undo the change to go on"
+                + "\ngive another OUT or FILE, or undo the change to go on"
             )
         self._entries = [Entry(**each) for each in content["checkpoints"]]
         return bool(self._entries)

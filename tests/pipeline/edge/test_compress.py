@@ -12,7 +12,8 @@ from PIL import Image
 from models.card import Card
 from models.edge.int8 import int8_layers, quantised
 from models.edge.onnx_model import build_from_onnx
-from pipeline.edge.compress import Images, Limits, compress
+from pipeline.edge.compress import compress
+from pipeline.edge.compressed import Images, Limits
 from pipeline.errors import JobError
 from pipeline.recipe.weights import fetch_restorer
 from tests.restorer_contract import scene
