@@ -32,8 +32,9 @@ part "The machine" 30 "$python" -c '
 import os, torch
 name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
 print(f"{name}, {os.cpu_count()} cores, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}")'
-part "Tests marked gpu" 120 "$python" -m pytest -q -m gpu --no-header -p no:cacheprovider --durations=0 \
-  tests/models/test_restorers.py tests/models/test_networks.py tests/pipeline/imaging
+at_once=(); "$python" -c 'import xdist' 2>/dev/null && at_once=(-n 4)
+part "Tests marked gpu" 120 "$python" -m pytest -q -m gpu --no-header -p no:cacheprovider --durations=5 "${at_once[@]}" \
+  tests/test_gpu.py tests/models/test_restorers.py tests/models/test_networks.py tests/pipeline/imaging
 part "A replica beside its bound" 180 "$python" benchmarks/accelerator_real.py "${replica[@]}"
 part "Precision, layout, compilation" 110 "$python" benchmarks/precision.py "${precision[@]}"
 part "A training step beside a bare loop" 40 "$python" benchmarks/training.py "${training[@]}"

@@ -12,6 +12,10 @@ from torch import Tensor
 
 _FLAT = 1e-6
 """Range of values below which an image shows nothing, a hundredth of a 16-bit step."""
+_FEW = 1e-3
+"""Share of an image's values that may lie farther outside the range than it is wide."""
+_FARTHEST = 8.0
+"""Widths of the range beyond which a single value is too far."""
 _STRUCTURE = 0.05
 """Spread between the tenth and ninetieth percentile that no restoration can take away: impulses and holes
 that cover less of the image do not count."""
@@ -29,7 +33,8 @@ class Fault(NamedTuple):
 def find_fault(restored_BCHW: Tensor, degraded_BCHW: Tensor, mask_B1HW: Tensor | None) -> Fault | None:
     """The first fault of a batch, or nothing.
 
-    NaN and infinity; values farther outside the input's range than that range is wide; an image without
+    NaN and infinity; values farther outside the input's range than that range is wide, unless they are few
+    and not farther than ``_FARTHEST`` times that, as where a network overshoots at a glint; an image without
     any structure where the known pixels of its input have some.
     """
     found_4B = torch.cat([limits(restored_BCHW), limits(degraded_BCHW)]).cpu()
@@ -38,7 +43,7 @@ def find_fault(restored_BCHW: Tensor, degraded_BCHW: Tensor, mask_B1HW: Tensor |
         return Fault("NONFINITE_OUTPUT", "NaN or infinite values")
     low, high = min(0.0, float(degraded_2B[0].min())), max(1.0, float(degraded_2B[1].max()))
     lowest, highest = float(restored_2B[0].min()), float(restored_2B[1].max())
-    if lowest < 2 * low - high or highest > 2 * high - low:
+    if _is_outside(restored_BCHW, lowest, highest, low, high):
         given = f"values from {lowest:.3g} to {highest:.3g} where {low:.3g} to {high:.3g} came in"
         return Fault("IMPLAUSIBLE_OUTPUT", given)
     for index in (restored_2B[1] - restored_2B[0] <= _FLAT).nonzero().flatten().tolist():
@@ -46,6 +51,16 @@ def find_fault(restored_BCHW: Tensor, degraded_BCHW: Tensor, mask_B1HW: Tensor |
         if _spread(degraded_BCHW[index], known_1HW) > _STRUCTURE:
             return Fault("IMPLAUSIBLE_OUTPUT", "a flat image where the input was not flat")
     return None
+
+
+def _is_outside(restored_BCHW: Tensor, lowest: float, highest: float, low: float, high: float) -> bool:
+    width = high - low
+    if lowest >= low - width and highest <= high + width:
+        return False
+    if lowest < low - _FARTHEST * width or highest > high + _FARTHEST * width:
+        return True
+    outside_BCHW = (restored_BCHW < low - width) | (restored_BCHW > high + width)
+    return float(outside_BCHW.flatten(1).float().mean(dim=1).max()) > _FEW
 
 
 def limits(image_BCHW: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from models.stacks.shifting import shifted
 
 WAVES = 3
 """Sines that make up a path along one axis."""
+TOGETHER = 2**22
+"""Samples that are moved at once, of all moments: a GPU has few calls to wait for, and memory stays small."""
 
 
 @dataclass(frozen=True)
@@ -100,18 +103,26 @@ class _Scene:
         steps = 1 + math.ceil(min(length, 63))
         moments = [start + (end - start) * (step + 0.5) / steps for step in range(steps)]
         total_1CHW = torch.zeros_like(self.image_1CHW)
-        for moment in moments:
-            total_1CHW = total_1CHW + self._seen(moment)
+        together = max(1, TOGETHER // self.image_1CHW.numel())
+        for first in range(0, steps, together):
+            for seen_CHW in self._seen(moments[first : first + together]):
+                total_1CHW = total_1CHW + seen_CHW
         return total_1CHW / steps
 
-    def _seen(self, time: float) -> Tensor:
-        shift_12 = torch.tensor([self.camera(time)])
-        seen_1CHW = shifted(self.image_1CHW, shift_12)
+    def _seen(self, moments: Sequence[float]) -> Tensor:
+        """NCHW: what is there at each moment."""
+        shift_N2 = torch.tensor([self.camera(time) for time in moments])
+        seen_NCHW = self._moved(self.image_1CHW, shift_N2)
         for cover_11HW, path in self.things:
-            own_12 = shift_12 + torch.tensor([path(time)])
-            cover = shifted(cover_11HW, own_12).clamp(0, 1)
-            seen_1CHW = cover * shifted(self.image_1CHW, own_12) + (1 - cover) * seen_1CHW
-        return seen_1CHW
+            own_N2 = shift_N2 + torch.tensor([path(time) for time in moments])
+            cover_N1HW = self._moved(cover_11HW, own_N2).clamp(0, 1)
+            thing_NCHW = self._moved(self.image_1CHW, own_N2)
+            seen_NCHW = cover_N1HW * thing_NCHW + (1 - cover_N1HW) * seen_NCHW
+        return seen_NCHW
+
+    @staticmethod
+    def _moved(image_1CHW: Tensor, shift_N2: Tensor) -> Tensor:
+        return shifted(image_1CHW.expand(len(shift_N2), -1, -1, -1), shift_N2)
 
 
 def _ellipse(image_1CHW: Tensor, rng: Generator) -> Tensor:

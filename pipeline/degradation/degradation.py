@@ -140,10 +140,14 @@ class Degradation:
 
 def _each_frame(operator: Operator, frames_TCHW: Tensor, seed: int, index: int) -> Tensor:
     """What is done to the image, done to each of its other frames with draws of their own."""
-    done = []
-    for place, frame_CHW in enumerate(frames_TCHW):
+    done: list[Tensor] = []
+    for place in range(len(frames_TCHW)):
         rng = torch.Generator().manual_seed(seed_of(str(seed), str(index), str(place)))
-        done.append(operator(frame_CHW[None], rng))
+        state = rng.get_state()
+        done.append(operator(frames_TCHW[place : place + 1], rng))
+        if not draws_from(rng, state):  # the same is done to all of them, at once
+            done.append(operator(frames_TCHW[place + 1 :], rng))
+            break
     return torch.cat(done) if done else frames_TCHW
 
 

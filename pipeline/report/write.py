@@ -39,6 +39,7 @@ from pipeline.report.upright import orientation_of, upright
 from pipeline.report.worst import WorstExplained
 from pipeline.results.statistics import compare
 from pipeline.results.tables import read_report_rows, read_summary
+from pipeline.version import code_version
 
 PAGE = "report/index.html"
 
@@ -144,8 +145,16 @@ def _provenance(run: RunFolder, quarantined: bool) -> RunProvenance:
 
 
 def _versions() -> dict[str, str]:
-    names = ("restora", "torch", "ray", "numpy", "pillow", "imagecodecs", "scikit-image", "pyarrow")
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+    names = ("torch", "ray", "numpy", "pillow", "imagecodecs", "scikit-image", "pyarrow")
+    ours = {"python": platform.python_version(), "restora": code_version()}
+    return ours | {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # a run in this process needs no Ray
+        return "-"
 
 
 def _hardware() -> str:

@@ -67,6 +67,22 @@ def test_guard(model, reason):
     assert reason in REASONS
 
 
+def test_a_glint_that_a_network_overshoots_costs_no_image():
+    def overshooting(by, pixels):
+        def model(image, condition):
+            restored = image.clone()
+            restored[..., 5, :pixels] = 1 + by
+            return restored
+
+        return Restorer(card(), model)
+
+    degraded = scene(3, 64, 64)
+    assert float(overshooting(1.3, 1)(degraded).max()) == pytest.approx(2.3)
+    for by, pixels in ((1.3, 64), (9.0, 1)):
+        with pytest.raises(RestorerError, match="values from"):
+            overshooting(by, pixels)(degraded)
+
+
 def test_one_dead_image_of_a_batch_is_noticed():
     def model(image, condition):
         return torch.cat([image[:1], torch.zeros_like(image[1:])])
@@ -142,7 +158,10 @@ def test_a_gpu_gives_the_same_pixels(name):
     restored = restorer.to(device)(degraded.to(device), condition=moved(condition, device))
     assert restored.is_cuda
     # Convolutions in TF32 differ by 1e-3; iterations that stop early may stop a step apart.
-    torch.testing.assert_close(restored.cpu(), expected, atol=3e-3, rtol=0)
+    # What has a threshold, as BM3D has, may fall to either side of it: few values, by little.
+    off = (restored.cpu() - expected).abs().flatten()
+    assert float(off.quantile(0.99)) <= 3e-3
+    assert float(off.max()) <= (2e-2 if "bm3d" in name else 3e-3)
 
 
 def test_self_ensemble_turns_with_the_image():

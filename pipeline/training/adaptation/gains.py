@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -42,9 +41,9 @@ def gains_of(network: nn.Module) -> list[Group]:
         raise ValueError("gains are of convolutions, and this network has none; adapt all weights")
     network.requires_grad_(False)
     outputs = []
-    inputs = nn.Parameter(torch.ones(convolutions[0].weight.shape[1]))
+    inputs = _ones(convolutions[0].weight, 1)
     for number, each in enumerate(convolutions):
-        gain = nn.Parameter(torch.ones(each.out_channels))
+        gain = _ones(each.weight, 0)
         outputs.append(gain)
         parametrize.register_parametrization(
             each, "weight", _Gained({0: gain, 1: inputs} if number == 0 else {0: gain})
@@ -52,6 +51,10 @@ def gains_of(network: nn.Module) -> list[Group]:
         if each.bias is not None:
             parametrize.register_parametrization(each, "bias", _Gained({0: gain}))
     return [{"params": outputs, "lr": 3e-3}, {"params": [inputs], "lr": 1e-2}]
+
+
+def _ones(weight: Tensor, dimension: int) -> nn.Parameter:
+    return nn.Parameter(weight.new_ones(weight.shape[dimension]))
 
 
 def all_of(network: nn.Module) -> list[Group]:
