@@ -90,7 +90,7 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def orthogonalise(matrix_NRC: Tensor, iterations: int = 5) -> Tensor:
-    """``U V'`` of each matrix's singular value decomposition ``U S V'``, approximately: Newton-Schulz iterations."""
+    """``U V'`` of each matrix's singular value decomposition ``U S V'``, nearly: Newton-Schulz iterations."""
     a, b, c = _NEWTON_SCHULZ
     is_wide = matrix_NRC.shape[-2] <= matrix_NRC.shape[-1]
     wide = matrix_NRC if is_wide else matrix_NRC.mT
