@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
         rows, columns = direction_NRC.shape[1:]
         rate: float = group["lr"] * max(1.0, rows / columns) ** 0.5
         # A GPU wants few large launches; a CPU is twice as fast with one after the other.
-        groups = direction_NRC.split(1) if direction_NRC.device.type == "cpu" else (direction_NRC,)
+        groups = torch.split(direction_NRC, 1) if direction_NRC.device.type == "cpu" else (direction_NRC,)
         moves = [move for each_NRC in groups for move in (rate * orthogonalise(each_NRC)).unbind()]
         torch._foreach_sub_(
             parameters, [move.reshape(each.shape) for move, each in zip(moves, parameters, strict=True)]
@@ -98,4 +98,5 @@ def orthogonalise(matrix_NRC: Tensor, iterations: int = 5) -> Tensor:
     for _ in range(iterations):
         square = wide @ wide.mT
         wide = a * wide + (b * square + c * square @ square) @ wide
-    return wide if is_wide else wide.mT
+    made: Tensor = wide if is_wide else wide.mT
+    return made
