@@ -17,11 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.edge.slopes import sloped_layers
+
 Inputs = Mapping[str, NDArray[np.float32]]
 """One call of the graph: input -> array."""
 
 QUANTISED = ("Conv", "Gemm", "MatMul")
 """Operators that onnxruntime has in int8 on a CPU."""
+_JOINED = ("Relu", "Concat")
+"""What puts slopes into the layer after them (``models.edge.slopes``): int8 there, and nowhere else."""
 _WITHOUT = ("ConvTranspose", "DFT", "GRU", "LSTM")
 """Operators that do much of a network's work and have no int8 there."""
 
@@ -62,7 +66,8 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
     before = logging.root.manager.disable
     with tempfile.TemporaryDirectory(prefix="restora-int8-") as folder:
         source, target = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
-        source.write_bytes(_with_inputs_apart(content))
+        whole, joined = sloped_layers(content)
+        source.write_bytes(_with_inputs_apart(whole))
         logging.disable(logging.WARNING)  # advice to developers of networks
         try:
             quantization.quantize_static(
@@ -74,12 +79,19 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
                 reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                op_types_to_quantize=list(QUANTISED),
-                nodes_to_exclude=list(keep),
+                op_types_to_quantize=[*QUANTISED, *_JOINED],
+                nodes_to_exclude=[*keep, *_others(whole, joined, keep)],
             )
         finally:
             logging.disable(before)
         return target.read_bytes()
+
+
+def _others(content: bytes, joined: Mapping[str, Sequence[str]], keep: Sequence[str]) -> list[str]:
+    """The nodes of the kinds that join slopes to a layer, but for those of layers in int8."""
+    inside = {name for layer, names in joined.items() if layer not in keep for name in names}
+    nodes = importlib.import_module("onnx").load_from_string(content).graph.node
+    return [each.name for each in nodes if each.op_type in _JOINED and each.name not in inside]
 
 
 def with_metadata(content: bytes, changed: Mapping[str, str]) -> bytes:

@@ -26,6 +26,7 @@ from models.contract import Condition
 from models.edge.export_fault import EnteredModules, untranslated
 from models.edge.half import in_half
 from models.edge.onnx_model import OnnxModel, build_from_onnx
+from models.edge.slopes import quick_slopes
 from models.networks import NetworkModel
 from models.restorer import Restorer
 from models.tiling import Tiling
@@ -51,7 +52,7 @@ def export_onnx(restorer: Restorer, precision: str = "float32") -> tuple[bytes, 
     """
     network = _network_of(restorer)
     program = _captured(_InUnitRange(network, restorer.card.value_range), restorer.card)
-    content = _translated(program, restorer.card)
+    content = quick_slopes(_translated(program, restorer.card))
     if precision == "float16":
         content = in_half(content)
     difference = largest_difference(restorer, build_from_onnx(content))
