@@ -66,7 +66,7 @@ REASONS: dict[str, str] = {
     "CHANGED": "the file changed between listing and reading; the next run takes its new version",
     "UNREADABLE": "no known format reads the file",
     "TRUNCATED": "the pixel data end early",
-    "ANIMATED": "the file holds more than one frame",
+    "ANIMATED": 'the file holds more than one frame; a dataset with store = "pages" takes each',
     "UNSUPPORTED_COLOUR": "a colour space that cannot be restored without loss, such as CMYK; convert to RGB",
     "UNSUPPORTED_DTYPE": "a pixel type whose value range the header does not say",
     "TOO_LARGE": "more pixels than limits.max_pixels of the job, or far more data than the header says",

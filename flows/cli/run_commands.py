@@ -81,7 +81,8 @@ def restore(
             "--group",
             metavar="RULE",
             help="Which files are frames of one scene, for restorers that take several: a regular expression "
-            r"for the path below SOURCE, as in '(?P<scene>.+)_(?P<t>\d+)\.tif'. The first is restored.",
+            r"for the path below SOURCE, as in '(?P<scene>.+)_(?P<t>\d+)\.tif'; or pages, those of a file. "
+            "The first is restored.",
         ),
     ] = None,
     around: Annotated[

@@ -7,18 +7,33 @@ from collections.abc import Callable, Sequence
 from pipeline.errors import ImageError
 from pipeline.imaging.image import Image
 
+FrameFile = bytes | ImageError
+"""The file of a frame, or why there is none."""
 
-def frames_of(image: Image, files: Sequence[bytes], image_of: Callable[[bytes], Image]) -> tuple[Image, ...]:
+
+def frames_of(
+    image: Image,
+    files: Sequence[FrameFile],
+    image_of: Callable[[bytes], Image],
+    leaves_out: bool = False,
+) -> tuple[Image | None, ...]:
     """``ImageError`` with ``FRAME_UNFIT`` where one is damaged, or of another size or pixel type.
 
-    A group stands or falls together: without one of its frames the scene would be restored otherwise, and
-    nothing would say so.
+    A group stands or falls together, unless it ``leaves_out`` what is damaged: that is ``None`` then, and has
+    no digest in the row.
     """
-    frames = []
+    frames: list[Image | None] = []
     for place, data in enumerate(files, 2):
         try:
+            if isinstance(data, ImageError):
+                raise data
             frame = image_of(data)
         except ImageError as error:
+            if leaves_out and error.reason != "READ_FAILED":  # which another attempt may read
+                frames.append(None)
+                continue
+            if error.reason in ("FRAMES_MISSING", "READ_FAILED"):
+                raise
             raise ImageError("FRAME_UNFIT", f"frame {place}: {error.reason}: {error}") from None
         if frame.size != image.size:
             sizes = " and ".join(" x ".join(map(str, each.size)) for each in (frame, image))

@@ -15,7 +15,7 @@ from models.operators.base import LinearOperator
 from pipeline.conditions import masks
 from pipeline.conditions.estimated import estimated_blur
 from pipeline.conditions.fixed import fixed_blur, fixed_guide, fixed_mask
-from pipeline.conditions.frames import frames_of
+from pipeline.conditions.frames import FrameFile, frames_of
 from pipeline.conditions.guides import checked_guide, guide_condition, guide_image, split
 from pipeline.conditions.kernels import blur_of, read_kernel, refuse_larger
 from pipeline.conditions.masks import Known
@@ -41,7 +41,7 @@ class ConditionFiles:
     kernel_key: str = ""
     noise_level: float | None = None
     """What its listing says, in 1/255 of the value range."""
-    frames: tuple[bytes, ...] = ()
+    frames: tuple[FrameFile, ...] = ()
     """The other frames of its scene."""
     place: int = 0
     """How many of the frames come before the image."""
@@ -136,6 +136,8 @@ class Given:
     """The one guide of all images, and its digest."""
     is_grouped: bool = False
     """Whether its images are stacks of frames."""
+    leaves_out: bool = False
+    """Whether a damaged frame costs itself alone."""
     is_listed: bool = False
     """Whether a manifest may name a mask for each image."""
 
@@ -166,6 +168,8 @@ class Given:
                 "bands": list(self.guide.bands),
                 "file": self.guide_file and self.guide_file[1],
             }
+        if self.leaves_out:
+            values["group"] = {"damaged": "leave out"}
         return values
 
     def told(
@@ -190,15 +194,17 @@ class Given:
             refuse_larger(operators, image)
             row["operators"] = described
         image, guide = self._guide(image, files, image_of, row)
-        frames = frames_of(image, files.frames, image_of)
-        if frames:
-            row["frame_sha256"] = [sha256_hex(each) for each in files.frames]
+        given = frames_of(image, files.frames, image_of, self.leaves_out)
+        if given:
+            pairs = zip(given, files.frames, strict=True)
+            row["frame_sha256"] = [sha256_hex(data) if frame is not None else "" for frame, data in pairs]  # type: ignore[arg-type]
+        frames = tuple(each for each in given if each is not None)
         return image, Told(
             noise_level=files.noise_level,
             known_HW=known_HW,
             operators=operators,
             frames=frames,
-            place=files.place,
+            place=sum(each is not None for each in given[: files.place]),
             guide=guide,
             guided_size=image.size[:2],
             row=row,
@@ -274,5 +280,6 @@ def _given(dataset: Dataset, where: str, limits: Limits) -> Given:
         dataset.guide,
         fixed_guide(dataset, f"{where}.guide", limits),
         dataset.group is not None,
+        dataset.group is not None and dataset.group.damaged == "leave out",
         dataset.is_manifest,
     )

@@ -9,6 +9,7 @@ from pipeline.doors.dicomweb.door import DICOMWEB
 from pipeline.doors.folder import FOLDER
 from pipeline.doors.manifest.door import MANIFEST
 from pipeline.doors.outlet import Outlet
+from pipeline.doors.pages.door import PAGES
 from pipeline.doors.stac.door import STAC
 from pipeline.doors.tar.door import TAR
 from pipeline.doors.zarr.door import ZARR
@@ -28,7 +29,9 @@ __all__ = [
     "outlet_of",
 ]
 
-DOORS: dict[str, Door] = {each.name: each for each in (TAR, STAC, MANIFEST, DICOMWEB, ZARR, BIDS, FOLDER)}
+DOORS: dict[str, Door] = {
+    each.name: each for each in (TAR, STAC, MANIFEST, DICOMWEB, ZARR, BIDS, PAGES, FOLDER)
+}
 """Every door, by the name that jobs use; the first whose address it is opens it, where the job names none."""
 
 

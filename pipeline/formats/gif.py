@@ -111,7 +111,9 @@ def _read(data: bytes, flags: int) -> tuple[_Frame, dict[str, Any]]:
                 entries[ICC_PROFILE] = b"".join(blocks[1:])
         elif kind == _IMAGE:
             if frame is not None:
-                raise ImageError("ANIMATED", "a GIF of several images; split it into its frames")
+                raise ImageError(
+                    "ANIMATED", 'a GIF of several images; take each as an image: store = "pages"'
+                )
             *place, local = struct.unpack_from("<HHHHB", data, at + 1)
             own, at = _palette(data, at + 10, local)
             blocks, end = _blocks(data, at + 1)

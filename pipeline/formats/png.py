@@ -104,7 +104,7 @@ def _checked_chunks(data: bytes, limits: Limits) -> list[Chunk]:
             width, height = struct.unpack_from(">II", chunk.data if chunk.kind == b"IHDR" else b"")
             limits.check(height, width)
         if chunk.kind == b"acTL" and struct.unpack_from(">I", chunk.data)[0] > 1:
-            raise ImageError("ANIMATED", "an animated PNG; split it into its frames")
+            raise ImageError("ANIMATED", 'an animated PNG; take each frame as an image: store = "pages"')
         chunks.append(chunk)
     return chunks
 

@@ -129,7 +129,7 @@ def header_of(chunks: list[tuple[bytes, bytes]]) -> Header:
             sizes.append(((bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1))
             stream_alpha, is_lossless, has_stream = bool(bits >> 28 & 1), True, True
     if extended_flags is not None and extended_flags & _ANIMATION:
-        raise ImageError("ANIMATED", "an animated WebP; split it into its frames")
+        raise ImageError("ANIMATED", 'an animated WebP; take each frame as an image: store = "pages"')
     if not has_stream:
         raise ImageError("UNREADABLE", "the WebP file holds no image")
     has_alpha = stream_alpha if extended_flags is None else bool(extended_flags & _ALPHA_FLAG)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.jobs.conditions import Blur, Guide, Mask
-from pipeline.jobs.frames import Group
+from pipeline.jobs.frames import PAGES, Group, is_of_pages
 from pipeline.jobs.frozen import Frozen as Frozen
 from pipeline.jobs.key_rules import SEALED as SEALED
 from pipeline.jobs.key_rules import check_template
@@ -121,6 +121,8 @@ class Dataset(Frozen):
         """A sealed address does not say any more what it is."""
         if isinstance(fields, dict) and fields.get("store") is None and is_manifest(str(fields.get("uri"))):
             return fields | {"store": {"name": "manifest"}}
+        if isinstance(fields, dict) and fields.get("store") is None and is_of_pages(fields.get("group")):
+            return fields | {"store": {"name": PAGES}}
         return fields
 
     @property
@@ -128,11 +130,16 @@ class Dataset(Frozen):
         """Whether a table says which images there are, and what belongs to them."""
         return isinstance(self.store, ManifestStore)
 
+    @property
+    def is_of_pages(self) -> bool:
+        """Whether its files may hold several images, each a source."""
+        return self.store is not None and self.store.name == PAGES
+
     @model_validator(mode="after")
     def _groups_objects_of_a_folder(self) -> Self:
         if self.group is None:
             return self
-        if self.store is not None and self.store.name not in ("folder", "manifest"):
+        if self.store is not None and self.store.name not in ("folder", "manifest", PAGES):
             raise ValueError(
                 f"group: is for folders with an object an image and for manifests, not for {self.store.name}"
             )

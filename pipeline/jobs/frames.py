@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipeline.jobs.frozen import Frozen
+
+PAGES = "pages"
+"""What a rule says for: the pages of one file. Also the store that such files are read through."""
+PAGES_MATCH = r"(?P<scene>.+)/page-(?P<t>\d+)\.tif"
 
 
 class FrameRule(Frozen):
@@ -15,11 +19,15 @@ class FrameRule(Frozen):
 
     match: str | None = None
     """Those are whose keys agree in the group ``scene`` of this regular expression. It is for the whole key
-    and has a group ``t`` where frames have an order, a number: ``(?P<scene>.+)_(?P<t>\\d+)\\.tif``."""
+    and has a group ``t`` where frames have an order, a number: ``(?P<scene>.+)_(?P<t>\\d+)\\.tif``.
+    ``pages``: those are that one file holds."""
     listed: bool = False
     """Those are, in the order of the manifest, whose rows agree in its column ``group``."""
     frames: Annotated[int, Field(ge=2, le=256)] | None = None
     """How many each scene has to have; ``None``: two or more."""
+    damaged: Literal["refuse", "leave out"] = "refuse"
+    """What a frame that is damaged or gone costs: the scene, or itself alone. The image itself is never left
+    out."""
     contiguous: bool = False
     """Whether a number that is missing between the first and the last is a fault."""
     around: Annotated[int, Field(ge=1, le=16)] | None = None
@@ -30,6 +38,11 @@ class FrameRule(Frozen):
     def has_times(self) -> bool:
         """Whether frames have an order."""
         return self.match is not None and "t" in re.compile(self.match).groupindex
+
+    @field_validator("match")
+    @classmethod
+    def _of_pages(cls, match: str | None) -> str | None:
+        return PAGES_MATCH if match == PAGES else match
 
     @model_validator(mode="after")
     def _names_the_scene(self) -> Self:
@@ -56,3 +69,9 @@ def _rule(value: Any) -> Any:
 
 Group = Annotated[FrameRule, BeforeValidator(_rule, json_schema_input_type=str | FrameRule)]
 """A regular expression alone stands for the rule with it."""
+
+
+def is_of_pages(group: Any) -> bool:
+    """Whether what a job says as ``group`` asks for the pages of files."""
+    match = group.get("match") if isinstance(group, dict) else getattr(group, "match", group)
+    return match in (PAGES, PAGES_MATCH)

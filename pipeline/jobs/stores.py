@@ -53,6 +53,12 @@ class FolderStore(AnyOptions):
     name: Literal["folder"]
 
 
+class PagesStore(AnyOptions):
+    """A folder whose files may hold several images: pages of a TIFF, frames of an animation."""
+
+    name: Literal["pages"]
+
+
 class TarStore(AnyOptions):
     """Tar shards, as WebDataset has them: one member an image."""
 
@@ -207,7 +213,7 @@ def _named(value: Any) -> Any:
 
 
 AnyStore = Annotated[
-    BidsStore | DicomwebStore | FolderStore | ManifestStore | StacStore | TarStore | ZarrStore,
+    BidsStore | DicomwebStore | FolderStore | ManifestStore | PagesStore | StacStore | TarStore | ZarrStore,
     Field(discriminator="name"),
 ]
 StoreSpec = Annotated[

@@ -91,7 +91,11 @@ def _list_sources(run: RunFolder, last: LastPlan, found: Listing, collisions: Co
     series, originals = SeriesIndex(last.folder, locator), Originals(run, locator)
     for index, dataset in enumerate(run.job.datasets):
         # Addresses of frames are below the folder, as those of masks are.
-        url = Folder(dataset.uri, dataset.profile).url if dataset.group and not dataset.is_manifest else ""
+        url = (
+            Folder(dataset.uri, dataset.profile).url
+            if dataset.group and not (dataset.is_manifest or dataset.is_of_pages)
+            else ""
+        )
         known = KnownSources(dataset, locator, last.rows_of(dataset.name))
         images = in_stacks(dataset, url, _images(dataset, index, found))
         for page in with_conditions(dataset, paired(run.job, dataset, images, found.skipped)):

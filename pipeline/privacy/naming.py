@@ -35,6 +35,7 @@ class SourceLocator:
         self._beside = {each.name: _folders_beside(each) for each in job.datasets}
         self._profiles = {each.name: each.profile for each in job.datasets}
         self._key = key_for(job)
+        self._paged = frozenset(each.name for each in job.datasets if each.is_of_pages)
         self._private = frozenset(each.name for each in job.datasets if each.private)
 
     def identify(self, dataset: Dataset | str, entry: Entry) -> Source:
@@ -107,6 +108,12 @@ class SourceLocator:
             return place_of(address, self._profiles[source.dataset])
         folder = max(within, key=lambda each: len(each.url))
         return folder, address.removeprefix(f"{folder.url}/")
+
+    def frame(self, source: Source, address: str) -> tuple[Archive, str]:
+        """Where another frame of its scene is read: a page through the archive that knows it."""
+        if source.dataset in self._paged:
+            return self._archives[source.dataset], address
+        return self.beside(source, address)
 
     def reference_key(self, source: Source) -> str:
         """The key of a source's reference as rows may tell it: an opaque id where the source is private."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pipeline.conditions.frames import FrameFile
 from pipeline.conditions.given import NO_FILES, ConditionFiles, Told, given_of
 from pipeline.errors import ImageError, describe
 from pipeline.imaging.image import Image
@@ -25,7 +26,7 @@ class ConditionLoader:
         level = attached.noise_level
         if not (attached.mask or attached.kernel or attached.guide or attached.frames):
             return NO_FILES if level is None else ConditionFiles(noise_level=level)
-        frames = tuple(self._read(source, each, "frame", "FRAMES_MISSING") for each in attached.frames)
+        frames = tuple(self._frame(source, each) for each in attached.frames)
         mask = self._read(source, attached.mask, "mask", "NO_MASK") if attached.mask else None
         kernel = self._read(source, attached.kernel, "kernel", "NO_KERNEL") if attached.kernel else None
         guide = self._read(source, attached.guide, "guide", "NO_GUIDE") if attached.guide else None
@@ -34,6 +35,18 @@ class ConditionLoader:
     def decode(self, source: Source, image: Image, files: ConditionFiles) -> tuple[Image, Told]:
         """The image as it is to be restored, and what is known of it."""
         return self._given[source.dataset].told(image, files, self._image_of)
+
+    def _frame(self, source: Source, address: str) -> FrameFile:
+        """Its file, or why it has none: whether that costs the scene, its rule says."""
+        try:
+            archive, at = self._locator.frame(source, address)
+            return archive.read(at)
+        except ImageError as error:
+            return error
+        except FileNotFoundError:
+            return ImageError("FRAMES_MISSING", "its frame was listed, but is no longer there")
+        except Exception as error:
+            return ImageError("READ_FAILED", f"its frame: {describe(error)}")
 
     def _read(self, source: Source, address: str, what: str, none: str) -> bytes:
         try:

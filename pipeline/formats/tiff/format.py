@@ -68,13 +68,7 @@ class Tiff:
     def decode(self, data: bytes, limits: Limits) -> Image:
         """uint8 or uint16 by the header; white-is-zero is turned over, palettes are looked up."""
         with codec_errors("TIFF"), tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            page = only_page(tiff)
-            check_page(page, limits)
-            samples_HWC = to_full_range(read_samples(page, data), page)
-            entries = {**read_entries(page, data), **_layout(page)}
-            if samples_HWC.dtype.itemsize * 8 != page.bitspersample or int(page.photometric) == PALETTE:
-                entries.pop(COLOUR_TAGS, None)  # TransferFunction has a value for every stored number
-            return _image(samples_HWC, page, entries)
+            return decode_page(only_page(tiff), data, limits)
 
     def check(self, image: Image) -> None:
         """Unsigned samples of 8 or 16 bits, and no georeference of another grid."""
@@ -115,6 +109,16 @@ class Tiff:
         written = file.getvalue()
         is_classic = written[2:4] in (b"*\0", b"\0*") and len(written) < _LARGEST_CLASSIC
         return append_children(written, directory, order) if is_classic else written
+
+
+def decode_page(page: tifffile.TiffPage, data: bytes, limits: Limits) -> Image:
+    """One page of a file whose bytes are ``data``."""
+    check_page(page, limits)
+    samples_HWC = to_full_range(read_samples(page, data), page)
+    entries = {**read_entries(page, data), **_layout(page)}
+    if samples_HWC.dtype.itemsize * 8 != page.bitspersample or int(page.photometric) == PALETTE:
+        entries.pop(COLOUR_TAGS, None)  # TransferFunction has a value for every stored number
+    return _image(samples_HWC, page, entries)
 
 
 def _profile(image: Image) -> bytes | None:

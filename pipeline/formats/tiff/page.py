@@ -63,7 +63,7 @@ def only_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
     for other in pages:
         page = other.aspage()
         if not is_reduced(*_types(page)):
-            raise ImageError("ANIMATED", "a TIFF of several pages; split it into one file a page")
+            raise ImageError("ANIMATED", 'a TIFF of several pages; take each as an image: store = "pages"')
         if _pixels(page) > _pixels(first):
             raise preview()
     return first
@@ -76,6 +76,11 @@ def _check_first(page: tifffile.TiffPage) -> None:
         raise preview()
     planes = page.tags.get(STACK_PLANES)
     check_stack(str(page.description), planes.count if planes else 0, _pixels(page) * page.samplesperpixel)
+
+
+def is_smaller_version(page: tifffile.TiffPage) -> bool:
+    """Whether a page says that it is an overview of another."""
+    return is_reduced(*_types(page))
 
 
 def _types(page: tifffile.TiffPage) -> tuple[int, int]:

@@ -20,6 +20,7 @@ FILES = {
     "folder": lambda images: images,
     "tar": lambda images: {"a/x.tar": tar_of(dict(list(images.items())[::2])),
                            "b.tar": tar_of(dict(list(images.items())[1::2]))},
+    "pages": lambda images: images,
     "manifest": lambda images: images | {"list.csv": table_of(images)},
     "stac": lambda images: images | {"items.json": item_collection(images)},
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Files of several frames: every page an image."""

@@ -1,0 +1,151 @@
+"""Files that hold several images: TIFF of several pages; animated GIF, PNG and WebP. How many, and each.
+
+A page of a TIFF stands alone: one that is damaged costs no other. A frame of an animation is painted over
+those before it, so that all after a damaged one are lost with it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import IO, Any, Protocol
+
+import numpy as np
+import PIL.Image
+import PIL.ImageSequence
+import tifffile
+
+from pipeline.errors import ImageError
+from pipeline.formats.base import ALPHA_PLACE, ASSOCIATED_ALPHA, ICC_PROFILE, Limits, codec_errors
+from pipeline.formats.tiff.format import decode_page
+from pipeline.formats.tiff.page import is_smaller_version
+from pipeline.imaging.image import Domain, Image, Metadata
+
+MOST_PAGES = 4096
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ANIMATED = (b"GIF8", b"\x89PNG", b"RIFF")
+_KEPT = (ICC_PROFILE, ASSOCIATED_ALPHA, ALPHA_PLACE)
+"""What a page takes along of its file: what pixels mean."""
+
+
+class Pages(Protocol):
+    """The images of one file."""
+
+    def __getitem__(self, index: int) -> Image:
+        """``ImageError`` where it is damaged, as a file of this image alone would be."""
+        ...
+
+
+def count_pages(file: IO[bytes]) -> int:
+    """How many images there are, by headers; 1 for what is no such file, or cannot be read at all.
+
+    ``ImageError`` with ``TOO_LARGE`` for more than ``MOST_PAGES``.
+    """
+    head = file.read(4)
+    file.seek(0)
+    try:
+        if head in _TIFF:
+            with tifffile.TiffFile(file) as tiff:
+                count = len(_whole(tiff))
+        elif head.startswith(_ANIMATED):
+            with PIL.Image.open(file, formats=("GIF", "PNG", "WEBP")) as opened:
+                count = int(getattr(opened, "n_frames", 1))
+        else:
+            return 1
+    except ImageError:
+        raise
+    except Exception:  # what cannot be counted has its reason when it is decoded
+        return 1
+    if count > MOST_PAGES:
+        raise _too_many()
+    return count
+
+
+def read_pages(data: bytes, limits: Limits) -> Pages:
+    """Those of a file that ``count_pages`` counts more than one of."""
+    return _TiffPages(data, limits) if data[:4] in _TIFF else _Frames(_frames_of(data, limits))
+
+
+class _TiffPages:
+    """Each decoded when it is asked for."""
+
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self._data, self._limits = data, limits
+
+    def __getitem__(self, index: int) -> Image:
+        with codec_errors("TIFF"), tifffile.TiffFile(io.BytesIO(self._data)) as tiff:
+            return _plain(decode_page(_whole(tiff)[index], self._data, self._limits))
+
+
+class _Frames:
+    """All of them, decoded one after the other."""
+
+    def __init__(self, frames: Sequence[Image | ImageError]) -> None:
+        self._frames = frames
+
+    def __getitem__(self, index: int) -> Image:
+        frame = self._frames[min(index, len(self._frames) - 1)]
+        if isinstance(frame, ImageError):
+            raise frame
+        return frame
+
+
+def _whole(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+    """The pages but smaller versions of others, which are no images of their own."""
+    found = []
+    for number, page in enumerate(tiff.pages):
+        if number > MOST_PAGES:
+            raise _too_many()
+        whole = page.aspage()
+        if not is_smaller_version(whole):
+            found.append(whole)
+    return found
+
+
+def _plain(image: Image) -> Image:
+    """Without what says of the file that it holds several."""
+    entries = {name: value for name, value in image.metadata.entries.items() if name in _KEPT}
+    return replace(image, metadata=Metadata("tiff", entries))
+
+
+def _frames_of(data: bytes, limits: Limits) -> list[Image | ImageError]:
+    found: list[Any] = []
+    try:
+        with codec_errors("animation"), PIL.Image.open(io.BytesIO(data)) as opened:
+            limits.check(opened.height, opened.width)
+            limits.check(opened.height * int(getattr(opened, "n_frames", 1)), opened.width)
+            profile = opened.info.get("icc_profile")
+            found.extend(np.asarray(each.convert("RGBA")) for each in PIL.ImageSequence.Iterator(opened))
+        fault = None if data[:4] != b"GIF8" or data[-1:] == b";" else _ended()
+    except ImageError as error:
+        profile, fault = None, _ended() if error.reason == "UNREADABLE" and found else error
+    if fault is not None and found and fault.reason == "TRUNCATED" and data[:4] == b"GIF8":
+        found.pop()  # its last rows are as the frame before left them
+    return [*_images(found, profile), *([fault] if fault is not None else [])]
+
+
+def _images(frames: Sequence[Any], profile: bytes | None) -> list[Image]:
+    """Grey where all are, with alpha where any is not opaque: frames of one scene are of one kind."""
+    is_grey = all(
+        (each[..., 0] == each[..., 1]).all() and (each[..., 1] == each[..., 2]).all() for each in frames
+    )
+    has_alpha = any((each[..., 3] < 255).any() for each in frames)
+    entries = {ICC_PROFILE: profile} if profile and not is_grey else {}
+    return [
+        Image(
+            np.ascontiguousarray(each[..., : 1 if is_grey else 3]),
+            Domain.of_integers("uint8"),
+            Metadata("tiff", entries),
+            alpha_HW=np.ascontiguousarray(each[..., 3]) if has_alpha else None,
+        )
+        for each in frames
+    ]
+
+
+def _ended() -> ImageError:
+    return ImageError("TRUNCATED", "the animation ends before this frame is whole")
+
+
+def _too_many() -> ImageError:
+    return ImageError("TOO_LARGE", f"more than {MOST_PAGES:,} pages in one file; split it")
