@@ -19,13 +19,13 @@ from torch import Generator, Tensor
 from models.parameters import Checked, choice, number
 
 # ITU-T T.81, tables K.1 and K.2.
-_LUMINANCE = (
+LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
     (14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62),
     (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
     (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
 )  # fmt: skip
-_CHROMINANCE = (
+CHROMINANCE = (
     (17, 18, 24, 47, 99, 99, 99, 99), (18, 21, 26, 66, 99, 99, 99, 99),
     (24, 26, 56, 99, 99, 99, 99, 99), (47, 66, 99, 99, 99, 99, 99, 99),
     *(((99,) * 8,) * 4),
@@ -60,7 +60,7 @@ class DifferentiableJpeg(Checked):
 def coded(image_BCHW: Tensor, quality_B: Tensor, subsampling: str) -> Tensor:
     """Each image in a quality of its own; one quality serves all."""
     levels_BCHW = image_BCHW * 255
-    luma, chroma = (_steps(image_BCHW, quality_B, table) for table in (_LUMINANCE, _CHROMINANCE))
+    luma, chroma = (_steps(image_BCHW, quality_B, table) for table in (LUMINANCE, CHROMINANCE))
     if image_BCHW.shape[1] != 3:
         return (_quantised(levels_BCHW - 128, luma) + 128) / 255
     to_ycbcr = image_BCHW.new_tensor(_TO_YCBCR)

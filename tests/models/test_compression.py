@@ -11,6 +11,8 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
+from models.operators.batched import Batch
+from models.operators.batched.compressing import code_in_whole_numbers
 from models.operators.compression import Jpeg, Jpeg2000
 from models.operators.differentiable_jpeg import DifferentiableJpeg
 from tests.operator_contract import random_image, seeded
@@ -37,6 +39,28 @@ def test_jpeg_is_the_file_that_pillow_writes(subsampling: str):
     image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
     coded = Jpeg(30, subsampling)(image, seeded())[0].permute(1, 2, 0).numpy() * 255
     assert np.array_equal(np.rint(coded), saved(pixels, "JPEG", quality=30, subsampling=subsampling))
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_whole_numbers_give_the_bits_of_libjpeg(subsampling: str, channels: int):
+    """Any quality, odd and narrow images in one batch, photographs and the hardest samples there are."""
+    rng = np.random.default_rng(channels)
+    for kind in ("photograph", "noise", "extremes"):
+        images, coders = [], [Jpeg(quality, subsampling) for quality in (1, 10, 37, 50, 75, 90, 100)]
+        for coder in coders:
+            height, width = rng.integers(1, 50, 2)
+            if kind == "photograph":
+                band = photograph()[:, :, coder.quality :, 40:]
+                image = torch.cat([band, band.flip(3)], 1)[:, :channels, :height, :width]
+            else:
+                levels = 256 if kind == "noise" else 2
+                drawn = rng.integers(0, levels, (1, channels, height, width)) / (levels - 1)
+                image = torch.from_numpy(drawn.astype(np.float32))
+            images.append(image)
+        made = code_in_whole_numbers(coders, Batch.joined(images)).images()
+        for coder, image, found in zip(coders, images, made, strict=True):
+            assert torch.equal(found, coder(image, seeded())), (kind, coder, tuple(image.shape))
 
 
 def test_six_bands_are_coded_one_by_one():

@@ -55,7 +55,6 @@ def degrade(operators: Sequence[Operator], batch: Batch, draws: Draws) -> Batch:
 
 
 _EACH = Form(whole.one_by_one)
-_CODEC = Form(whole.on_host)
 _BLUR = Form(convolving.blur, attrgetter("border"))
 _RESAMPLE = Form(resampling.resample, resampling.grid)
 _MASK = Form(hiding.hide)
@@ -81,8 +80,8 @@ FORMS: dict[str, Form] = {
     "stripes": Form(hiding.add_stripes, attrgetter("direction")),
     "haze": Form(hiding.add_haze),
     "tomography": _SAME,
-    "jpeg": _CODEC,
-    "jpeg2000": _CODEC,
+    "jpeg": Form(compressing.code_exactly, attrgetter("subsampling")),
+    "jpeg2000": Form(whole.on_host),
     "differentiable_jpeg": Form(compressing.code, attrgetter("subsampling"), any_size=False),
     **dict.fromkeys(
         ("mask", "box_mask", "irregular_mask", "scan_line_gaps", "dead_columns", "clouds"), _MASK
