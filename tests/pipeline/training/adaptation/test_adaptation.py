@@ -106,6 +106,13 @@ def test_gains_change_nothing_at_first_and_are_folded_into_the_weights():
     assert torch.allclose(plain.network(image, level), with_gains, atol=1e-5)
 
 
+def test_gains_lie_where_the_weights_lie():
+    network = build_network("ffdnet", {"channels": 1, "features": 6, "layers": 3}).to("meta")
+    gains = list(learning(gains_of(network)))
+    assert gains
+    assert all(gain.is_meta for gain in gains)
+
+
 @pytest.mark.parametrize("loss", sorted(ADAPTATION_LOSSES))
 def test_every_loss_moves_towards_the_truth(loss):
     """From a network that adds a pattern of its own to every image."""
