@@ -40,11 +40,11 @@ def through_baseline_jpeg(
     if channels != 3:
         planes_Phw = image_BCHW.flatten(0, 1)
         size_P2, steps_P88 = (each.repeat_interleave(channels, 0) for each in (size_B2, luma_B88))
-        coded_Phw = _coded(planes_Phw, *size_P2.unbind(1), steps_P88)[:, :height, :width]
+        coded_Phw = _coded(planes_Phw, size_P2[:, 0], size_P2[:, 1], steps_P88)[:, :height, :width]
         return coded_Phw.reshape(image_BCHW.shape)
     down, right = SHARED[subsampling]
     y_BHW, *colours = _ycc(image_BCHW)
-    y_BHW = _coded(y_BHW, *size_B2.unbind(1), luma_B88)[:, :height, :width]
+    y_BHW = _coded(y_BHW, size_B2[:, 0], size_B2[:, 1], luma_B88)[:, :height, :width]
     size_P2 = (size_B2 + size_B2.new_tensor([down - 1, right - 1])) // size_B2.new_tensor([down, right])
     whole = []
     for colour_BHW in colours:
@@ -141,5 +141,6 @@ def _coded(plane_Phw: Tensor, height_P: Tensor, width_P: Tensor, steps_P88: Tens
     divisor_P881 = steps_P881 << 3
     level_P88N = (coefficient_P88N.abs() + (divisor_P881 >> 1)) // divisor_P881
     decoded_P88N = to_samples(level_P88N * coefficient_P88N.sign() * steps_P881) + 128
-    blocks = decoded_P88N.clamp(0, 255).unflatten(3, (rows, columns)).permute(0, 3, 1, 4, 2)
-    return blocks.reshape(-1, rows * _BLOCK, columns * _BLOCK)
+    blocks_P88rc = decoded_P88N.clamp(0, 255).view(-1, _BLOCK, _BLOCK, rows, columns)
+    whole_Phw: Tensor = blocks_P88rc.permute(0, 3, 1, 4, 2).reshape(-1, rows * _BLOCK, columns * _BLOCK)
+    return whole_Phw
