@@ -57,6 +57,15 @@ def score(
             help="Pixels cut from each side first; papers on enlarging by 4 cut 4. Without it: none.",
         ),
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="RULE",
+            help="Scores of sequences too: which images are frames of one, and in which order, as in "
+            r"'(?P<scene>.+)_(?P<t>\d+)\.png'.",
+        ),
+    ] = None,
     pattern: Pattern = "*",
     private: Private = None,
     profile: Profile = None,
@@ -65,8 +74,10 @@ def score(
 ) -> None:
     """Score images that anything restored against their references; rank several folders of them.
 
-    No restorer runs. Running it again scores only what is new or changed.
+    No restorer runs. Running it again scores only what is new or changed. With --group the worst frame, what
+    flickers and the error of the motion of every sequence are in OUT/tables/sequences.parquet.
     """
+    from flows.cli.sequence_scores import rule_of, show_sequences
     from flows.cli.session import run_job
     from flows.scoring import score_fields
     from pipeline.errors import JobError
@@ -79,4 +90,9 @@ def score(
         restored, references, output=output, metrics=metric, pattern=pattern, match=match,
         reference=reference, clear=clear, border=border, private=private, profile=profile,
     )  # fmt: skip
-    raise typer.Exit(run_job(Job.parse(fields, where="score"), running.options(limit=limit)))
+    rule = None if group is None else rule_of(group)
+    job = Job.parse(fields, where="score")
+    code = run_job(job, running.options(limit=limit))
+    if rule is not None:
+        show_sequences(job, rule)
+    raise typer.Exit(code)

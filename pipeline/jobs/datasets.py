@@ -145,8 +145,6 @@ class Dataset(Frozen):
             )
         if self.group.listed and not self.is_manifest:
             raise ValueError("group.listed: only a manifest has a column group; give group.match")
-        if self.private:
-            raise ValueError("group: keys of a private dataset cannot be told apart; leave it out")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipeline.jobs.frozen import Frozen
+from pipeline.jobs.key_rules import SEALED
 
 PAGES = "pages"
 """What a rule says for: the pages of one file. Also the store that such files are read through."""
@@ -51,6 +52,8 @@ class FrameRule(Frozen):
         if self.match is None:
             if self.contiguous:
                 raise ValueError("contiguous: needs a group (?P<t>...) in match")
+            return self
+        if self.match.startswith(SEALED):
             return self
         try:
             groups = re.compile(self.match).groupindex

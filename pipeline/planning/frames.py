@@ -15,6 +15,7 @@ from pipeline.attached import Attached
 from pipeline.jobs.frames import FrameRule
 from pipeline.jobs.job import Dataset
 from pipeline.planning.partners import no_match
+from pipeline.privacy.key import unseal
 from pipeline.storage.base import Entry
 from pipeline.storage.entries import Entries
 
@@ -36,7 +37,9 @@ def in_stacks(dataset: Dataset, url: str, pages: Iterator[Entries]) -> Iterator[
     if dataset.group is None:
         yield from pages
         return
-    rule = dataset.group
+    rule = dataset.group.model_copy(
+        update={"match": dataset.group.match and unseal([dataset.group.match])[0]}
+    )
     pattern = re.compile(rule.match or "")
     listing = sqlite3.connect("")
     try:
@@ -49,7 +52,8 @@ def in_stacks(dataset: Dataset, url: str, pages: Iterator[Entries]) -> Iterator[
         order = "rowid" if rule.listed else "key"
         rows = listing.execute(f"SELECT * FROM found ORDER BY scene, {order}")
         scenes = (
-            _Scene(name, [(row[1], Entry(*row[2:])) for row in some]) for name, some in groupby(rows, _scene)
+            _Scene(name, [(row[1], Entry(*row[2:])) for row in some], bool(dataset.private))
+            for name, some in groupby(rows, _scene)
         )
         entries = (entry for each in scenes for entry in each.entries(rule, url))
         while some := list(islice(entries, PAGE)):
@@ -80,6 +84,7 @@ class _Scene:
     name: str
     frames: list[tuple[str, Entry]]
     """Time and object, in order of key."""
+    is_private: bool
 
     def entries(self, rule: FrameRule, url: str) -> Iterator[Entry]:
         """The first frame, or each of them, with the addresses of the others or the fault."""
@@ -99,7 +104,8 @@ class _Scene:
             return in_order, None
         wrong = next((frame.key for time, frame in self.frames if not time.isdecimal()), None)
         if wrong is not None:
-            return in_order, ("FRAMES_UNORDERED", f"the time of {wrong} is no number")
+            whose = "one of them" if self.is_private else wrong
+            return in_order, ("FRAMES_UNORDERED", f"the time of {whose} is no number")
         timed = sorted(((int(time), frame) for time, frame in self.frames), key=lambda each: each[0])
         return [frame for _, frame in timed], _gaps([time for time, _ in timed], rule)
 

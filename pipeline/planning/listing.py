@@ -27,6 +27,7 @@ from pipeline.planning.plan_files import (
     table_of,
 )
 from pipeline.planning.series import SeriesIndex
+from pipeline.privacy.datasets import folder_of
 from pipeline.privacy.medical import list_pages
 from pipeline.privacy.naming import SourceLocator
 from pipeline.storage.entries import Entries
@@ -92,7 +93,7 @@ def _list_sources(run: RunFolder, last: LastPlan, found: Listing, collisions: Co
     for index, dataset in enumerate(run.job.datasets):
         # Addresses of frames are below the folder, as those of masks are.
         url = (
-            Folder(dataset.uri, dataset.profile).url
+            folder_of(dataset).url
             if dataset.group and not (dataset.is_manifest or dataset.is_of_pages)
             else ""
         )

@@ -14,6 +14,7 @@ from pipeline.doors import default_store, open_archive
 from pipeline.doors.archive import Archive
 from pipeline.jobs.conditions import Place
 from pipeline.jobs.datasets import References
+from pipeline.jobs.frames import FrameRule, is_of_pages
 from pipeline.jobs.job import Dataset, Job
 from pipeline.jobs.stores import ManifestStore
 from pipeline.privacy.key import PrivacyKey, load_key, unseal
@@ -64,6 +65,7 @@ def _seal(dataset: Dataset, key: PrivacyKey) -> Dataset:
         "mask": dataset.mask and _seal_place(dataset.mask, key),
         "operators": dataset.operators and _seal_place(dataset.operators, key),
         "guide": dataset.guide and _seal_place(dataset.guide, key),
+        "group": dataset.group and _seal_group(dataset.group, key),
     }
     if isinstance(dataset.store, ManifestStore) and dataset.store.base is not None:
         base = key.seal(absolute_url(dataset.store.base))
@@ -79,6 +81,13 @@ def _seal_place(place: AnyPlace, key: PrivacyKey) -> AnyPlace:
     return place.model_copy(
         update={name: key.seal(absolute.get(name, text)) for name, text in place.addresses.items()}
     )
+
+
+def _seal_group(group: FrameRule, key: PrivacyKey) -> FrameRule:
+    """Rules hold parts of names, but for that of the pages of a file."""
+    if group.match is None or is_of_pages(group):
+        return group
+    return group.model_copy(update={"match": key.seal(group.match)})
 
 
 def _seal_references(references: References, key: PrivacyKey) -> References:

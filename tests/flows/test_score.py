@@ -34,6 +34,18 @@ def test_folders_are_ranked_by_the_command(folders, monkeypatch):
     assert "nothing to do: 5 of 5" in again.output
 
 
+def test_sequences_of_folders_have_scores_of_their_own(folders, monkeypatch):
+    monkeypatch.chdir(folders)
+    fill(folders / "walk", {f"s_{t}.png": encoded(photograph(t, 40, 40)) for t in range(3)})
+    fill(folders / "same", {f"s_{t}.png": encoded(photograph(t, 40, 40)) for t in range(3)})
+    command = ["score", "same", "walk", "--group", r"(?P<scene>.+)_(?P<t>\d+)\.png", "--engine", "local"]
+    for said in ("3 of 3 images", "nothing to do: 3 of 3"):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        assert said in done.output
+        assert "same: 1 sequence, psnr_worst_frame inf, temporal_error 0, flow_error 0" in done.output
+
+
 def test_one_file_against_one_and_python(folders):
     result = restora.score(
         folders / "a" / "1_x1.png", folders / "sharp" / "1.png", output=folders / "out", metrics=["mae"]
@@ -46,7 +58,7 @@ def test_one_file_against_one_and_python(folders):
 @pytest.mark.parametrize(("arguments", "said"), [
     (["sharp"], "REFERENCES: is needed"), (["a", "a", "sharp"], "two of the folders are one"),
     (["a", "sharp/1.png", "--match", "x"], "needs no rule"), (["a", "sharp", "--metric", "psnrr"], "psnr"),
-    (["a", "sharp", "--match", "("], "match"),
+    (["a", "sharp", "--match", "("], "match"), (["a", "sharp", "--group", "x"], "--group: match: needs a"),
 ])  # fmt: skip
 def test_a_wrong_command_line_says_what_to_do(folders, monkeypatch, arguments, said):
     monkeypatch.chdir(folders)

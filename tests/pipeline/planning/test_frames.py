@@ -126,7 +126,6 @@ def test_a_benchmark_makes_frames_and_scores_what_takes_them(scenes):
         ({"group": "(?P<name>.+)"}, r"group: match: needs a group \(\?P<scene>"),
         ({"group": "("}, "no regular expression"),
         ({"group": {"match": "(?P<scene>.+)", "contiguous": True}}, "contiguous: needs"),
-        ({"group": RULE, "private": True}, "keys of a private dataset"),
         ({"group": RULE, "store": "tar"}, "not for tar"),
         ({"group": {"listed": True}}, "only a manifest has a column group"),
         ({"group": {"match": RULE, "listed": True}}, "give match, a rule for keys, or listed"),

@@ -1,5 +1,6 @@
 """Private datasets: nothing that names a patient leaves but inside the restored objects; ids last."""
 
+import json
 import logging
 import os
 import stat
@@ -35,7 +36,8 @@ def key(tmp_path_factory, monkeypatch):
 
 def job_of(root, out, **fields) -> Job:
     dataset = {"name": "hospital", "uri": str(root / CANARY), "private": True} | fields.pop("dataset", {})
-    return restore("", out, datasets=[dataset], restorers=["identity"], quarantine=ANY_SHARE, **fields)
+    chosen = {"restorers": ["identity"], "quarantine": ANY_SHARE} | fields
+    return restore("", out, datasets=[dataset], **chosen)
 
 
 def test_no_byte_of_a_run_tells_a_name(tmp_path, caplog, capfd, recwarn):
@@ -55,6 +57,31 @@ def test_no_byte_of_a_run_tells_a_name(tmp_path, caplog, capfd, recwarn):
     for row in rows:
         assert row["source_uri"] is row["message"] is None
         assert row["source_sha256"] or row["reason"] is not None
+
+
+def test_frames_of_a_private_scene_are_told_and_not_named(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    whole = photograph(3, 40, 56)
+    frames = {f"{CANARY}/{CANARY}_{t}.png": encoded(whole[t : t + 32, :40]) for t in (1, 2, 3)}
+    fill(tmp_path / "in", frames | {f"{CANARY}/odd_{CANARY}.png": encoded(whole)})
+    group = {"match": rf"(?P<scene>{CANARY})_(?P<t>\w+)\.png", "contiguous": True}
+    rows = complete(
+        job_of(tmp_path / "in", tmp_path / "out", dataset={"group": group}, restorers=["temporal-median"])
+    )
+    assert sorted((row["status"], row["reason"]) for row in rows) == [
+        ("ok", None),
+        ("quarantined", "FRAMES_UNORDERED"),
+    ]
+    (told,) = [json.loads(row["condition"]) for row in rows if row["status"] == "ok"]
+    assert told["frames"] == 3
+    assert hits(tmp_path / "out") == []
+    assert not [each.getMessage() for each in caplog.records if CANARY in each.getMessage()]
+    fill(tmp_path / "in", {f"{CANARY}/{CANARY}_x.png": encoded(whole[:32, :40])})
+    rows = complete(
+        job_of(tmp_path / "in", tmp_path / "other", dataset={"group": group}, restorers=["temporal-median"])
+    )
+    assert {row["reason"] for row in rows} == {"FRAMES_UNORDERED"}
+    assert hits(tmp_path / "other") == []
 
 
 def test_restored_objects_have_opaque_names_and_are_still_the_patients(tmp_path):
