@@ -70,7 +70,8 @@ def without_holes(image: Image, known_HW: Known, own: str | None) -> Image:
         return replace(filled(image), valid_HW=np.ones_like(image.valid_HW))
     if own == "alpha" and image.alpha_HW is not None:
         opaque = image.alpha_HW.max()
-        return replace(image, alpha_HW=np.where(known_HW, image.alpha_HW, opaque))
+        valid_HW = None if image.valid_HW is None else image.valid_HW | (image.alpha_HW == 0)
+        return replace(image, alpha_HW=np.where(known_HW, image.alpha_HW, opaque), valid_HW=valid_HW)
     return image
 
 

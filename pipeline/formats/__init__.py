@@ -22,6 +22,7 @@ from pipeline.formats.tiff.format import Tiff
 from pipeline.formats.webp import WebP
 from pipeline.formats.zarr_block import ZarrBlock
 from pipeline.imaging.image import Image
+from pipeline.imaging.nodata import without_hidden
 
 # Pillow warns of what it finds odd, with values of the file in the text: no file contents in our logs.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -78,8 +79,11 @@ def format_of(data: bytes) -> Format:
 
 
 def decode(data: bytes, limits: Limits | None = None) -> Image:
-    """Any known file as an image. Raises ``ImageError`` with a reason code and nothing else."""
-    return format_of(data).decode(data, limits or Limits())
+    """Any known file as an image. Raises ``ImageError`` with a reason code and nothing else.
+
+    What is wholly transparent holds no data, whatever colour lies beneath.
+    """
+    return without_hidden(format_of(data).decode(data, limits or Limits()))
 
 
 def encode(image: Image, format_name: str | None = None) -> bytes:

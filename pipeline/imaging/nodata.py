@@ -25,6 +25,19 @@ def filled(image: Image) -> Image:
     return replace(image, pixels_HWC=image.pixels_HWC[tuple(nearest_2HW)])
 
 
+def without_hidden(image: Image) -> Image:
+    """Wholly transparent pixels hold no data: nobody sees what is stored beneath, which is often anything.
+
+    Raises ``ImageError`` with ``ALL_NODATA``.
+    """
+    if image.alpha_HW is None or (seen_HW := image.alpha_HW != 0).all():
+        return image
+    valid_HW = seen_HW if image.valid_HW is None else image.valid_HW & seen_HW
+    if not valid_HW.any():
+        raise ImageError("ALL_NODATA", "not one pixel holds data: it is wholly transparent")
+    return replace(image, valid_HW=valid_HW)
+
+
 def share(image: Image) -> float:
     """Of the pixels, how many hold no data: 0 to 1."""
     return 0.0 if image.valid_HW is None else float(1.0 - image.valid_HW.mean())
