@@ -3,7 +3,9 @@
 A blind estimate (``models.noise_level``) takes texture for noise, several percent of it in an image full of
 texture. The restored image tells where there is none: the mask of Immerkaer 1996 is averaged there alone, as
 Liu, Tanaka and Okutomi choose patches ("Single-image noise level estimation for blind denoising", IEEE TIP
-22(12), 2013). Where the range cuts the noise off, its variance is that of a censored normal variable.
+22(12), 2013). Texture that was lost in restoring runs in some direction: of differences in four directions
+and the mask, the one that found least counts. Where the range cuts the noise off, its variance is that of a
+censored normal variable.
 
 Shapes: B batch, C channels, H and W height and width; h and w two less.
 """
@@ -26,7 +28,7 @@ _MARGIN = 2.0
 """Standard deviations from the ends of the range that pixels keep, where there are pixels enough."""
 _ENOUGH = 0.05
 _ROUNDS = 3
-_SOME = 10_000
+_SOME = 2_500
 
 
 def flat_noise_level(
@@ -39,16 +41,16 @@ def flat_noise_level(
     if min(noisy_BCHW.shape[-2:]) <= _SIDE:
         return level_B.double()
     masks = [None] * len(noisy_BCHW) if valid_B1HW is None else list(valid_B1HW)
-    each = zip(noisy_BCHW.double(), restored_BCHW.double(), level_B.double(), masks, strict=True)
-    return torch.stack([_level(*one) for one in each])
+    each = zip(noisy_BCHW, restored_BCHW, level_B.float(), masks, strict=True)
+    return torch.stack([_level(*one) for one in each]).double()
 
 
 def _level(noisy_CHW: Tensor, restored_CHW: Tensor, level: Tensor, valid_1HW: Tensor | None) -> Tensor:
-    detail_hw = _detail(noisy_CHW).square().mean(dim=0)
     texture_hw = _mean(_detail(restored_CHW).square().mean(dim=0, keepdim=True), _SIDE)[0]
     around_Chw = _mean(restored_CHW, 5)[:, 1:-1, 1:-1]
-    known_hw = _whole(valid_1HW, detail_hw)
+    known_hw = _whole(valid_1HW, texture_hw)
     is_cut = float(noisy_CHW.min()) >= 0 and float(noisy_CHW.max()) <= 1
+    masks_MChw = _masks(noisy_CHW)
     for _ in range(_ROUNDS):
         if level <= 0 or not bool(known_hw.any()):
             return level
@@ -60,8 +62,27 @@ def _level(noisy_CHW: Tensor, restored_CHW: Tensor, level: Tensor, valid_1HW: Te
         least = torch.quantile(_some(texture_hw[inside_hw]), _LEAST)
         flat_hw = inside_hw & (texture_hw <= torch.maximum((_FLAT * level).square(), least))
         kept = _kept(_some(around_Chw[:, flat_hw].flatten()), level) if is_cut else 1.0
-        level = (detail_hw[flat_hw].mean() / kept).sqrt()
-    return level
+        level = (_energy(masks_MChw[0], flat_hw) / kept).sqrt()
+    # Texture that the restorer took for noise adds to some directions more than to others.
+    return (torch.stack([_energy(each_Chw, flat_hw) for each_Chw in masks_MChw]).min() / kept).sqrt()
+
+
+def _energy(detail_Chw: Tensor, flat_hw: Tensor) -> Tensor:
+    """Mean square over flat pixels, float64."""
+    row_h = (detail_Chw.square().sum(dim=0) * flat_hw).sum(dim=-1)
+    return row_h.double().sum() / (flat_hw.sum() * len(detail_Chw))
+
+
+def _masks(image_CHW: Tensor) -> tuple[Tensor, ...]:
+    """Second differences of norm 1, each Chw: Immerkaer's mask; along, down and in both diagonals."""
+    middle_Chw = image_CHW[:, 1:-1, 1:-1]
+    ends = [
+        image_CHW[:, 1:-1, :-2] + image_CHW[:, 1:-1, 2:],
+        image_CHW[:, :-2, 1:-1] + image_CHW[:, 2:, 1:-1],
+        image_CHW[:, :-2, :-2] + image_CHW[:, 2:, 2:],
+        image_CHW[:, :-2, 2:] + image_CHW[:, 2:, :-2],
+    ]
+    return _detail(image_CHW), *((each_Chw - 2 * middle_Chw) / 6**0.5 for each_Chw in ends)
 
 
 def _some(values_N: Tensor) -> Tensor:
@@ -81,8 +102,12 @@ def _detail(image_CHW: Tensor) -> Tensor:
 
 
 def _mean(image_CHW: Tensor, side: int) -> Tensor:
+    height, width = image_CHW.shape[-2:]
     padded = F.pad(image_CHW, (side // 2,) * 4, mode="reflect")
-    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)
+    # Sums of shifted images: pooling takes four times as long on a CPU.
+    across = sum((padded.narrow(-1, shift, width) for shift in range(1, side)), padded.narrow(-1, 0, width))
+    down = sum((across.narrow(-2, shift, height) for shift in range(1, side)), across.narrow(-2, 0, height))
+    return down / side**2
 
 
 def _whole(valid_1HW: Tensor | None, detail_hw: Tensor) -> Tensor:

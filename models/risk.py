@@ -49,19 +49,31 @@ class Risk:
         return self.spread_B
 
 
+@dataclass(frozen=True)
+class RiskMaps:
+    """The two parts of Stein's estimate pixel by pixel, float64, and the variance of the noise there."""
+
+    excess_BCHW: Tensor
+    spread_BCHW: Tensor
+    variance_BCHW: Tensor
+
+    def mean(self, valid_B1HW: Tensor | None = None) -> Risk:
+        """Over valid pixels; NaN where none is."""
+        return Risk(_mean(self.excess_BCHW, valid_B1HW), _mean(self.spread_BCHW, valid_B1HW))
+
+
 def risk_of(
     restore: Callable[[Tensor], Tensor],
     noisy_BCHW: Tensor,
     restored_BCHW: Tensor,
     variance: Tensor,
     direction_BCHW: Tensor,
-    valid_B1HW: Tensor | None = None,
     *,
     square: Tensor | None = None,
     bias: Tensor | None = None,
     step: float = STEP,
-) -> Risk:
-    """Of ``restored_BCHW = restore(noisy_BCHW)`` over valid pixels; NaN where none is.
+) -> RiskMaps:
+    """Of ``restored_BCHW = restore(noisy_BCHW)``.
 
     ``variance`` is that of the noise, independent from sample to sample: B111 where it is the same
     everywhere, or BCHW; ``square`` the mean of its square about the truth where that is more, and ``bias``
@@ -79,7 +91,7 @@ def risk_of(
     if bias is not None:
         spread = spread + bias.double().square()
     excess = (restored - noisy).square() - (variance_BCHW if square is None else square.double())
-    return Risk(_mean(excess, valid_B1HW), _mean(spread, valid_B1HW))
+    return RiskMaps(excess, spread, variance_BCHW)
 
 
 def estimate_risk(
@@ -98,7 +110,7 @@ def estimate_risk(
     images of strong noise: 15 % of the risk for FFDNet at 50/255 on 128 x 128 pixels.
     """
     direction = torch.randn(noisy_BCHW.shape, generator=rng, dtype=torch.float64).to(noisy_BCHW.device)
-    return risk_of(restore, noisy_BCHW, restored_BCHW, variance, direction, step=step).unbiased
+    return risk_of(restore, noisy_BCHW, restored_BCHW, variance, direction, step=step).mean().unbiased
 
 
 def sensor_variance(noisy_BCHW: Tensor, gain: float | Tensor, sigma: float | Tensor) -> Tensor:

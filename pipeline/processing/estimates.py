@@ -14,8 +14,9 @@ from torch import Tensor
 
 from models.contract import Condition
 from models.flat_noise_level import flat_noise_level
+from models.local_risk import ESTIMATED, KNOWN, local_risk
 from models.noise_level import estimate_noise_level
-from models.risk import Risk, risk_of
+from models.risk import RiskMaps, risk_of
 from pipeline.errors import describe
 from pipeline.hashing import seed_of
 from pipeline.processing.cases import Case
@@ -82,7 +83,8 @@ class PsnrEstimates:
             return self._without("NOISE_LEVEL: no noise was found, and what has none is not estimated")
         if not case.degraded.parameters and (doubt := _doubt(case, evidence)):
             return self._without(doubt)
-        columns = {"psnr_estimate": evidence.psnr, "psnr_evidence": evidence.to_json()}
+        ours = evidence if self.calibration is None else evidence.by(self.calibration.estimator)
+        columns = {"psnr_estimate": ours.psnr, "psnr_evidence": evidence.to_json()}
         if self.calibration is None:
             return columns
         floor, reason = self.calibration.floor(evidence, image.size[2], image.domain.dtype)
@@ -124,19 +126,18 @@ def _evidence(
     if known == "estimated" and model.gain is None:
         level_B = flat_noise_level(noisy_BCHW, restored_BCHW, level_B, valid_B1HW)
     moments = model.moments(noisy_BCHW, restored_BCHW, level_B)
-    risk = risk_of(
+    maps = risk_of(
         lambda moved_BCHW: restore(moved_BCHW, condition),
         noisy_BCHW,
         restored_BCHW,
         moments.variance,
         torch.cat([_direction(case) for case in cases]),
-        valid_B1HW,
         square=moments.square,
         bias=moments.bias,
     )
     if model.gain is not None:
-        return _gathered("sensor", None, noisy_BCHW, valid_B1HW, moments.variance, risk)
-    return _gathered(known, level_B, noisy_BCHW, valid_B1HW, moments.variance, risk)
+        return _gathered("sensor", None, noisy_BCHW, valid_B1HW, maps)
+    return _gathered(known, level_B, noisy_BCHW, valid_B1HW, maps)
 
 
 def _gathered(
@@ -144,9 +145,10 @@ def _gathered(
     level_B: Tensor | None,
     noisy_BCHW: Tensor,
     valid_B1HW: Tensor | None,
-    variance: Tensor,
-    risk: Risk,
+    maps: RiskMaps,
 ) -> list[Evidence]:
+    risk = maps.mean(valid_B1HW)
+    local = local_risk(maps, valid_B1HW, ESTIMATED if known == "estimated" else KNOWN)
     valid = torch.ones_like(noisy_BCHW[:, :1], dtype=torch.bool) if valid_B1HW is None else valid_B1HW
     pixels_B = valid.sum(dim=(1, 2, 3)).double()
 
@@ -156,13 +158,14 @@ def _gathered(
         return found
 
     if level_B is None:
-        levels = [LEVELS * each**0.5 for each in mean(variance.expand_as(noisy_BCHW))]
+        levels = [LEVELS * each**0.5 for each in mean(maps.variance_BCHW)]
     else:
         levels = (LEVELS * level_B.double().expand(len(noisy_BCHW))).tolist()
     ends = mean((noisy_BCHW == 0) | (noisy_BCHW == 1))
     samples = [int(pixels) * noisy_BCHW.shape[1] for pixels in pixels_B.tolist()]
     found = (levels, risk.excess_B.tolist(), risk.spread_B.tolist(), samples, mean(noisy_BCHW), ends)
-    return [Evidence(known, *each) for each in zip(*found, strict=True)]
+    parts = (*found, local.error_B.tolist(), local.chance_B.tolist())
+    return [Evidence(known, *each) for each in zip(*parts, strict=True)]
 
 
 def _direction(case: Case) -> Tensor:

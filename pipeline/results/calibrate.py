@@ -18,7 +18,7 @@ from pipeline.results.conformal import fewest, lower_offset
 from pipeline.results.evidence_rows import evidence_rows, image_numbers
 from pipeline.results.tables import METRIC_TABLE
 from pipeline.trust.calibration import Calibration, Seen, Stratum
-from pipeline.trust.evidence import Evidence
+from pipeline.trust.evidence import LOCAL, Evidence
 from pipeline.trust.noise import NoiseModel
 from pipeline.trust.seen_inputs import seen_of
 from pipeline.version import code_version
@@ -26,7 +26,7 @@ from pipeline.wording import number_of
 
 _SPLITS = 200
 _MOST_STRATA = 8
-_STRATUM, _BLIND_STRATUM = 1.5, 3.0
+_STRATUM, _BLIND_STRATUM = 1.5, 2.0
 """A stratum has so many times the images that the level needs, so that its bound is not the worst image's.
 Estimated levels are off much alike at all of them: more images to a stratum bound that closer."""
 _SMALLEST_STRATUM = 13
@@ -95,6 +95,7 @@ def _floors(run: RunFolder, name: str, level: float) -> Calibration:
         strata=strata_of(rows, level),
         reliability=reliability,
         slack=slack,
+        estimator=rows.evidence[0].estimator,
     )
 
 
@@ -121,6 +122,8 @@ def _without_floors(run: RunFolder, name: str, level: float) -> Calibration:
 def rows_of(records: Sequence[Mapping[str, Any]]) -> Rows:
     """Out of records with ``dataset``, ``key``, ``psnr`` and ``psnr_evidence``."""
     evidence = [Evidence.from_json(each["psnr_evidence"]) for each in records]
+    estimator = min((each.estimator for each in evidence), default=LOCAL)
+    evidence = [each.by(estimator) for each in evidence]
     truth = np.array([each["psnr"] for each in records], float)
     estimate = np.array([each.psnr for each in evidence], float)
     scale = np.array([each.standard_error for each in evidence], float)
@@ -131,12 +134,8 @@ def rows_of(records: Sequence[Mapping[str, Any]]) -> Rows:
 def strata_of(rows: Rows, level: float) -> tuple[Stratum, ...]:
     """Spans of noise levels, as many as have images enough, each with its quantile."""
     order = np.argsort(rows.noise, kind="stable")
-    share = _BLIND_STRATUM if rows.evidence[0].known == "estimated" else _STRATUM
-    size = max(int(share * fewest(level)), _SMALLEST_STRATUM)
-    count = max(1, min(_MOST_STRATA, len(order) // size))
     noise = rows.noise[order]
-    # Equal levels stay together: a cut goes in front of the level that it falls on.
-    cuts = sorted({int(np.searchsorted(noise, noise[len(order) * i // count])) for i in range(count)})
+    cuts = _cuts(noise, _BLIND_STRATUM if rows.evidence[0].known == "estimated" else _STRATUM, level)
     parts = [order[first:last] for first, last in zip(cuts, [*cuts[1:], len(order)], strict=True)]
     parts = _merged(parts, fewest(level))
     return tuple(
@@ -148,6 +147,16 @@ def strata_of(rows: Rows, level: float) -> tuple[Stratum, ...]:
         )
         for part in parts
     )
+
+
+def _cuts(noise: NDArray[np.float64], share: float, level: float) -> list[int]:
+    """Where strata begin, in rising noise levels; equal ones stay together."""
+    each_level: list[int] = np.searchsorted(noise, np.unique(noise)).tolist()
+    if len(each_level) <= _MOST_STRATA:  # given levels, a few of them: no bound is to be of two
+        return each_level
+    size = max(int(share * fewest(level)), _SMALLEST_STRATUM)
+    count = max(1, min(_MOST_STRATA, len(noise) // size))
+    return sorted({int(np.searchsorted(noise, noise[len(noise) * i // count])) for i in range(count)})
 
 
 def reliability_of(rows: Rows, level: float) -> tuple[tuple[tuple[float, float], ...], float]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from pipeline.hashing import canonical_json, sha256_hex
-from pipeline.trust.evidence import Evidence
+from pipeline.trust.evidence import WHOLE, Evidence
 from pipeline.trust.flags import FlagBounds
 from pipeline.trust.intervals import IntervalBounds
 
@@ -85,6 +85,9 @@ class Calibration:
     flags: FlagBounds | None = None
     """``None``: of a benchmark without ``flags``."""
 
+    estimator: int = WHOLE
+    """As ``Evidence.estimator``: of what its quantiles are."""
+
     @property
     def has_floors(self) -> bool:
         """Whether it is of a benchmark with estimates of the PSNR."""
@@ -100,6 +103,7 @@ class Calibration:
         reason = self.refusal(evidence, bands, dtype)
         if reason is not None:
             return None, reason
+        evidence = evidence.by(self.estimator)
         stratum = [each for each in self.strata if each.noise_low <= evidence.noise_level][-1:]
         found = stratum[0] if stratum else self.strata[0]
         return evidence.psnr + found.quantile * evidence.standard_error, None
@@ -166,9 +170,9 @@ class Calibration:
 
 def _plain(calibration: Calibration) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **asdict(calibration)}))
-    # Files of before there were intervals and flags keep their digest.
-    late = ("intervals", "flags")
-    return {name: value for name, value in plain.items() if name not in late or value is not None}
+    # Files of before there were these keep their digest.
+    late = {"intervals": None, "flags": None, "estimator": WHOLE}
+    return {name: value for name, value in plain.items() if name not in late or value != late[name]}
 
 
 def _tuple(value: Any) -> Any:

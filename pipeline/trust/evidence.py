@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 LEVELS = 255.0
 _LEAST_ERROR = 0.1
 """Decibels that an estimate is off by whatever the noise: what one perturbation leaves, and the network."""
 _MOST_ERROR = 3.0
+_LEAST_RISK = 1e-10
+"""Mean squared error of an image that is right: no estimate is beyond 100 dB."""
+WHOLE, LOCAL = 1, 2
+"""How the parts become an estimate: over the whole image, as in calibrations of before, or square by
+square."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,30 @@ class Evidence:
     """Mean of the input."""
     saturated: float
     """Share of the input's samples at the ends of the range, where noise was cut off."""
+    error: float | None = None
+    """See ``models.local_risk.LocalRisk``; ``None`` in rows of before it."""
+    chance: float | None = None
+    """Likewise."""
+
+    @property
+    def estimator(self) -> int:
+        """``WHOLE`` or ``LOCAL``."""
+        return WHOLE if self.error is None else LOCAL
+
+    def by(self, estimator: int) -> Self:
+        """The same with the estimate that a calibration was made of."""
+        return self if estimator == LOCAL else replace(self, error=None, chance=None)
 
     @property
     def risk(self) -> float:
-        """Estimate of the mean squared error: Stein's unbiased one where the noise is known.
+        """Estimate of the mean squared error.
 
-        Where its level is estimated, half-way between Stein's and the posterior one, which minds an error of
-        the level far less (``models.risk.Risk``). Never below what chance alone leaves of it.
+        Over the whole image it is Stein's unbiased one where the noise is known; where its level is
+        estimated, half-way between Stein's and the posterior one, which minds an error of the level far less
+        (``models.risk.Risk``). Never below what chance alone leaves of it.
         """
+        if self.error is not None:
+            return max(self.error, self._chance, _LEAST_RISK)
         share = 0.5 if self.known == "estimated" else 1.0
         return max(share * self.excess + (1 + share) * self.spread, self._chance)
 
@@ -50,8 +71,8 @@ class Evidence:
     def standard_error(self) -> float:
         """Of ``psnr``, in dB: what the noise's own energy, known only on average, adds to it by chance.
 
-        The energy of n samples is off by ``variance sqrt(2 / n)``. Where the level is estimated that is
-        little beside the level's own error, and all images count alike.
+        The energy of n samples is off by ``variance sqrt(2 / n)``; square by square less of it counts. Where
+        the level is estimated that is little beside the level's own error, and all images count alike.
         """
         if self.known == "estimated":
             return 1.0
@@ -60,7 +81,9 @@ class Evidence:
 
     @property
     def _chance(self) -> float:
-        """Standard deviation of the mean energy of the noise."""
+        """Standard deviation of what the noise's own energy adds to the estimate."""
+        if self.chance is not None:
+            return self.chance
         return (self.noise_level / LEVELS) ** 2 * math.sqrt(2 / self.samples)
 
     def to_json(self) -> str:
