@@ -1,8 +1,9 @@
 """Intervals in pixels: what 200 random calibrations miss, and whether they are wide where the error is.
 
 ``python -m benchmarks.trust_intervals FOLDER``: grey crops of 128 x 128, noise of 15, 25 and 50/255 that is
-rounded to 8 bits, ffdnet-grey. Each calibration is of a random half of the crops and tried on the other:
-crops stand for images here, so that halves are exchangeable, which is the condition of every interval.
+rounded to 8 bits, ffdnet-grey (``ffdnet-grey-quantiles`` gives the same images). Each calibration is of a
+random half of the crops and tried on the other: crops stand for images here, so that halves are exchangeable,
+which is the condition of every interval.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ BLOCK = 8
 
 def measured(name: str, crops: Path) -> tuple[IntervalRows, np.ndarray, np.ndarray]:
     """Ratios of each crop x sigma, and its spread and error as (rows, H, W)."""
-    restorer, uncertainty = build("ffdnet-grey"), UNCERTAINTIES[name]
+    restorer, uncertainty = build("ffdnet-grey-quantiles"), UNCERTAINTIES[name]
+    subject = uncertainty.subject(restorer)
     image, ratios, spreads, errors = [], [], [], []
     for number, path in enumerate(sorted(crops.iterdir())):
         truth = torch.from_numpy(np.asarray(Image.open(path), np.float32) / 255)[None, None]
@@ -43,9 +45,9 @@ def measured(name: str, crops: Path) -> tuple[IntervalRows, np.ndarray, np.ndarr
             told = Condition(noise_level_B=torch.tensor([sigma / 255]))
 
             def restore(each: torch.Tensor, condition: Condition) -> torch.Tensor:
-                return restorer(each, condition=condition)
+                return subject(each, condition=condition)
 
-            restored = restore(noisy, told)
+            restored = restorer(noisy, condition=told)
             spread = uncertainty(restore, noisy, told, restored)
             error = ((restored * 255).round().clamp(0, 255) / 255 - truth).abs()
             image.append(number)

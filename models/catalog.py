@@ -246,6 +246,7 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         _restorer("exemplar-inpainting", "exemplar_inpainting"),
         ("ffdnet-colour", partial(_shipped, "ffdnet-colour")),
         ("ffdnet-grey", partial(_shipped, "ffdnet-grey")),
+        ("ffdnet-grey-quantiles", partial(_shipped, "ffdnet-grey-quantiles")),
         ("srvgg-x2", partial(_shipped, "srvgg-x2")),
         ("srvgg-x4", partial(_shipped, "srvgg-x4")),
         ("srgan-x4", partial(_shipped, "srgan-x4")),

@@ -14,8 +14,9 @@ from models.losses.feature_matching import FeatureMatching
 from models.losses.frequency import Frequency
 from models.losses.gradient_penalty import R1, GradientPenalty
 from models.losses.hinge import Hinge
+from models.losses.laplace import Laplace
 from models.losses.least_squares import LeastSquares
-from models.losses.loss import Loss, MaskedLoss
+from models.losses.loss import AnyLoss, Loss, MaskedLoss
 from models.losses.masked import MaskedL1, MaskedMSE
 from models.losses.perceptual import Perceptual
 from models.losses.pixel import L1, MSE, PSNR, Charbonnier
@@ -32,6 +33,7 @@ __all__ = [
     "LOSSES",
     "PENALTIES",
     "Adversarial",
+    "AnyLoss",
     "FeatureMatching",
     "Logits",
     "Loss",
@@ -49,6 +51,7 @@ _LOSSES: dict[str, Callable[..., Any]] = {
     "charbonnier": Charbonnier,
     "frequency": Frequency,
     "l1": L1,
+    "laplace": Laplace,
     "masked_l1": MaskedL1,
     "masked_mse": MaskedMSE,
     "mse": MSE,
@@ -67,7 +70,8 @@ def _accepted(_: str, value: Any) -> Callable[..., Any]:
 
 LOSSES: Parts[Callable[..., Any]] = Parts("losses", _LOSSES, _accepted)
 """Built with keywords, called ``loss(restored_BCHW, target_BCHW)`` with images in [0, 1]; those with
-``needs_mask`` also with the mask (1 known)."""
+``needs_mask`` also with the mask (1 known), those with ``needs_half_width`` with the network's
+half-widths."""
 
 ADVERSARIAL: dict[str, type[Adversarial]] = {
     "began": BEGAN,
@@ -86,9 +90,9 @@ PENALTIES: dict[str, Callable[..., Penalty]] = {
 """Built with keywords, called ``penalty(discriminator, real_BCHW, fake_BCHW, rng)``."""
 
 
-def build_loss(name: str, arguments: Mapping[str, Any]) -> Loss | MaskedLoss:
+def build_loss(name: str, arguments: Mapping[str, Any]) -> AnyLoss:
     """The loss of this name; ``ValueError`` naming what is unknown or wrong."""
-    built: Loss | MaskedLoss = build_named("loss", LOSSES, name, arguments)
+    built: AnyLoss = build_named("loss", LOSSES, name, arguments)
     return built
 
 

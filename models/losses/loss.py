@@ -35,6 +35,20 @@ class MaskedLoss(Protocol):
         ...
 
 
+@runtime_checkable
+class HalfWidthLoss(Protocol):
+    """A loss that judges what a network says of its own errors."""
+
+    needs_half_width: bool
+
+    def __call__(self, restored_BCHW: Tensor, target_BCHW: Tensor, half_width_BCHW: Tensor) -> Tensor:
+        """A scalar, as ``Loss`` gives, but for its least value; half-widths are positive fractions of 1."""
+        ...
+
+
+AnyLoss = Loss | MaskedLoss | HalfWidthLoss
+
+
 def require_number(owner: str, low: float, high: float = math.inf, **values: Any) -> None:
     """``ValueError`` naming the argument unless each value is a finite number in [low, high]."""
     require(owner, Range(low, high), **values)

@@ -20,6 +20,7 @@ from models.networks.dncnn import DnCNN
 from models.networks.drunet import DRUNet
 from models.networks.edsr import EDSR
 from models.networks.ffdnet import FFDNet
+from models.networks.ffdnet_quantiles import FFDNetQuantiles
 from models.networks.frame_fusion import FrameFusion
 from models.networks.gated_unet import GatedUNet
 from models.networks.lama import LaMa
@@ -44,6 +45,7 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "drunet": DRUNet,
     "edsr": EDSR,
     "ffdnet": FFDNet,
+    "ffdnet_quantiles": FFDNetQuantiles,
     "frame_fusion": FrameFusion,
     "gated_unet": GatedUNet,
     "lama": LaMa,
@@ -69,12 +71,14 @@ def _accepted(name: str, value: Any) -> Callable[..., nn.Module]:
 
 
 NETWORKS: Parts[Callable[..., nn.Module]] = Parts("networks", _NETWORKS, _accepted)
-"""Each takes keyword arguments, the ``arguments`` of a card. Its instances are called with an image
-and then whatever their attribute ``conditions`` names, in that order (none, if they have no such
-attribute). They say the radius of their receptive field in input pixels as ``halo`` (``None`` where every
-pixel can matter), and as ``channels``, ``scale`` (1 if absent), ``multiple_of`` and ``minimum_size`` what
-a card calls by these names: ``card_facts`` collects them. One with ``any_channels`` takes others than the
-``channels`` it was trained with."""
+"""Each takes keyword arguments, the ``arguments`` of a card. Its instances are called with an image and then
+whatever their attribute ``conditions`` names, in that order (none, if they have no such attribute). They say
+the radius of their receptive field in input pixels as ``halo`` (``None`` where every pixel can matter), and
+as ``channels``, ``scale`` (1 if absent), ``multiple_of`` and ``minimum_size`` what a card calls by these
+names: ``card_facts`` collects them. One with ``any_channels`` takes others than the ``channels`` it was
+trained with. One with ``half_width``, called alike, says how far each pixel may be off, and gives both while
+it is training; ``new_parts`` are prefixes of parameters that the weights which a training begins with may
+lack."""
 
 GENERATORS: Parts[Callable[..., nn.Module]] = Parts(
     "generators",

@@ -3,7 +3,8 @@
 Zhang, Zuo and Zhang, "FFDNet: Toward a Fast and Flexible Solution for CNN-based Image Denoising",
 IEEE TIP 2018, section III. The form without batch normalisation, as the authors released it later.
 
-Shapes: B batch, C channels, H and W height and width.
+Shapes: B batch, C channels, H and W height and width; F features and S sub-images (4 C), h and w half of H
+and W.
 """
 
 from __future__ import annotations
@@ -80,21 +81,32 @@ class FFDNet(nn.Module):
 
     def forward(self, image_BCHW: Tensor, noise_level_B: Tensor) -> Tensor:
         """The clean image, BCHW; height and width must be even."""
+        level_B111 = self._level(image_BCHW, noise_level_B)
+        features_BFhw = self._features(image_BCHW, level_B111)
+        return self._image(image_BCHW, level_B111, self._layers()[-1](features_BFhw))
+
+    def _level(self, image_BCHW: Tensor, noise_level_B: Tensor) -> Tensor:
         batch, _, height, width = image_BCHW.shape
         assert height % 2 == width % 2 == 0, (height, width)
-        level_B111 = noise_level_B.to(image_BCHW).view(batch, 1, 1, 1)
-        if self.predicts == "image":
-            return self._predict(image_BCHW, level_B111)
-        return image_BCHW - _GAIN * level_B111 * self._predict(2.0 * image_BCHW - 1.0, level_B111)
+        return noise_level_B.to(image_BCHW).view(batch, 1, 1, 1)
 
-    def _predict(self, image_BCHW: Tensor, level_B111: Tensor) -> Tensor:
-        sub_images_BCHW = F.pixel_unshuffle(image_BCHW, 2)
-        map_B1HW = level_B111.expand(-1, -1, *sub_images_BCHW.shape[-2:])
-        features_BCHW = torch.cat((sub_images_BCHW, map_B1HW), dim=1)
-        *inner, last = self._layers()
-        for convolution in inner:
-            features_BCHW = F.relu(convolution(features_BCHW), inplace=True)
-        return F.pixel_shuffle(last(features_BCHW), 2)
+    def _features(self, image_BCHW: Tensor, level_B111: Tensor) -> Tensor:
+        """What the last layer sees, at half the size."""
+        if self.predicts == "noise":
+            image_BCHW = 2.0 * image_BCHW - 1.0
+        sub_images_BShw = F.pixel_unshuffle(image_BCHW, 2)
+        map_B1hw = level_B111.expand(-1, -1, *sub_images_BShw.shape[-2:])
+        features_BFhw = torch.cat((sub_images_BShw, map_B1hw), dim=1)
+        for convolution in self._layers()[:-1]:
+            features_BFhw = F.relu(convolution(features_BFhw), inplace=True)
+        return features_BFhw
+
+    def _image(self, image_BCHW: Tensor, level_B111: Tensor, predicted_BShw: Tensor) -> Tensor:
+        """The clean image out of the last layer's sub-images."""
+        predicted_BCHW = F.pixel_shuffle(predicted_BShw, 2)
+        if self.predicts == "image":
+            return predicted_BCHW
+        return image_BCHW - _GAIN * level_B111 * predicted_BCHW
 
 
 @torch.no_grad()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from models.uncertainties.base import Uncertainty
 from models.uncertainties.posterior import PosteriorSpread
+from models.uncertainties.quantile_head import QuantileHead
 from models.uncertainties.self_ensemble import SelfEnsembleSpread
 
 UNCERTAINTIES: dict[str, Uncertainty] = {
-    each.name: each for each in (SelfEnsembleSpread(), PosteriorSpread())
+    each.name: each for each in (SelfEnsembleSpread(), PosteriorSpread(), QuantileHead())
 }
 """As a restorer's ``uncertainty`` in a job."""

@@ -29,6 +29,7 @@ SHIPPED: dict[str, str] = {
     "despeckle": "despeckle.safetensors",
     "ffdnet-colour": "ffdnet-colour.safetensors",
     "ffdnet-grey": "ffdnet-grey.safetensors",
+    "ffdnet-grey-quantiles": "ffdnet-grey-quantiles.safetensors",
     "inpaint-gated": "inpaint-gated.safetensors",
     "nafnet-jpeg": "nafnet-jpeg.safetensors",
     "nafnet-motion": "nafnet-motion.safetensors",

@@ -24,6 +24,7 @@ SMALL = {
     "drunet": {"features": [4, 6, 8], "blocks": 1},
     "edsr": {"features": 8, "blocks": 2, "scale": 3, "residual_weight": 0.1},
     "ffdnet": {"features": 16, "layers": 4},
+    "ffdnet_quantiles": {"features": 16, "layers": 4, "head_features": 8},
     "frame_fusion": {"features": 4, "layers": 2, "frame_features": 2, "scale": 2},
     "gated_unet": {"features": 4, "levels": 2},
     "lama": {"features": 4, "blocks": 2},
@@ -92,8 +93,9 @@ class TestContract:
 
     def test_gradient_reaches_every_parameter(self, name):
         network, image_BCHW, _, given = network_and_conditions(name)
-        move(network)
-        network(image_BCHW, *given).square().sum().backward()
+        move(network.requires_grad_(True))  # a head may be all that a training moves
+        outputs = [call(image_BCHW, *given) for call in calls_of(network)]
+        sum(each.square().sum() for each in outputs).backward()
         without_effect = biases_before_instance_norm(network)
         still = [
             key
@@ -170,11 +172,16 @@ class TestContract:
             assert restored_BCHW.shape == (2, network.channels, scale * height, scale * width)
 
     def test_wrong_arguments_are_named_with_what_is_allowed(self, name):
-        argument, least = ("layers", 3) if name == "ffdnet" else ("channels", 1)
+        argument, least = ("layers", 3) if name.startswith("ffdnet") else ("channels", 1)
         with pytest.raises(ValueError, match=rf"{argument} must be .*{least} or more, got {least - 1}"):
             build_network(name, {**SMALL[name], argument: least - 1})
         with pytest.raises(ValueError, match=rf'"{name}": unknown argument "nonsense"'):
             build_network(name, {**SMALL[name], "nonsense": 1})
+
+
+def calls_of(network):
+    """What it gives: its image, and half-widths where it has them."""
+    return [network, *([network.half_width] if hasattr(network, "half_width") else [])]
 
 
 def biases_before_instance_norm(network):
@@ -214,7 +221,8 @@ def reach(network, given):
         by_name = {"mask": mask_11HW, "guide": guide_BCHW}
         told = [by_name.get(name, each.double()) for name, each in zip(names, given, strict=True)]
         input_BCHW = image_BCHW.clone().requires_grad_()
-        restored_BCHW = getattr(network, "predict", network)(input_BCHW, *told)
+        farthest = calls_of(network)[-1]
+        restored_BCHW = getattr(network, "predict", farthest)(input_BCHW, *told)
         restored_BCHW[..., scale * place : scale * (place + 1)].sum().backward()
         columns = input_BCHW.grad.abs().sum((0, 1, 2)).nonzero().flatten()
         if len(columns):

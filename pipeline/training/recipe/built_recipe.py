@@ -23,6 +23,7 @@ from pipeline.metrics import METRICS
 from pipeline.metrics.features import NeedsWeights
 from pipeline.recipe.plugins import Plugins, origins
 from pipeline.recipe.weights import fetch
+from pipeline.training.recipe.half_widths import check_half_widths, load_start
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.recipe.sections import Optimizer
 from pipeline.training.recipe.teaching import check_teacher
@@ -67,6 +68,7 @@ class BuiltRecipe:
             raise JobError(
                 "resources.recompute: has no effect on this network, which has no blocks; leave it out"
             )
+        check_half_widths(recipe, network)
         if recipe.teacher is not None:
             check_teacher(recipe.teacher, network, built.scale)
         if recipe.kind == "restoration":
@@ -147,7 +149,7 @@ def optimizer(spec: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
 def _warm(network: nn.Module, content: bytes, url: str | None) -> None:
     try:
         _, state = load_weights(content)
-        network.load_state_dict(state)
+        load_start(network, state)
     except ValueError as error:
         raise JobError(f"network.start: {url}: {error}") from error
     except RuntimeError as error:

@@ -6,11 +6,12 @@ Shapes: B batch, C channels, H and W height and width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from models.losses import Loss, MaskedLoss
+from models.losses import AnyLoss
 from models.networks import CONDITIONS
 from pipeline.training.steps.adversarial_terms import AdversarialTerms
 from pipeline.training.steps.discriminator import DiscriminatorStep, Microbatch
@@ -21,8 +22,16 @@ from pipeline.training.steps.network_update import NetworkUpdate, synchronised, 
 from pipeline.training.steps.precision import autocast, checked
 from pipeline.training.steps.scalars import Scalars
 
-WeightedLoss = tuple[str, float, Loss | MaskedLoss]
+WeightedLoss = tuple[str, float, AnyLoss]
 """Name in the report, weight, loss."""
+
+
+class Output(NamedTuple):
+    """What a network made of a batch, in [0, 1] and float32."""
+
+    image_BCHW: Tensor
+    half_width_BCHW: Tensor | None
+    """Of networks that say how far they may be off."""
 
 
 class RestorationStep:
@@ -85,10 +94,10 @@ class RestorationStep:
         self._generator.begin()
         for number, (share, example) in enumerate(_shared(examples), start=1):
             with synchronised(self._generator.network, wanted=number == len(examples)):
-                restored_BCHW = self._restore(self._generator.network, example)
-                loss = self._loss(restored_BCHW, example, discriminate, share, scalars)
+                output = self._restore(self._generator.network, example)
+                loss = self._loss(output, example, discriminate, share, scalars)
                 (share * loss).backward()  # type: ignore[no-untyped-call]
-            restored.append(restored_BCHW.detach())
+            restored.append(output.image_BCHW.detach())
         norm, finite = self._generator.finish()
         finite = finite & scalars.values["loss"].isfinite()
         return {**scalars.values, "gradient_norm": norm, "finite": finite}, restored
@@ -102,32 +111,36 @@ class RestorationStep:
 
     @torch.no_grad()
     def _restored_now(self, example: Example) -> Tensor:
-        return self._restore(self._generator.inner, example)
+        return self._restore(self._generator.inner, example).image_BCHW
 
-    def _restore(self, network: torch.nn.Module, example: Example) -> Tensor:
-        """The network's output in [0, 1], float32; through the wrapper, all of the batch at once."""
+    def _restore(self, network: torch.nn.Module, example: Example) -> Output:
+        """Through the wrapper, all of the batch at once."""
         low, high = self._range
         degraded_BCHW = example.degraded_BCHW * (high - low) + low
         wanted = getattr(unwrapped(network), "conditions", ())
         given = [CONDITIONS[name](degraded_BCHW, example.condition) for name in wanted]
         with autocast(degraded_BCHW, self._precision):
-            restored_BCHW: Tensor = network(degraded_BCHW, *given)
+            made: Tensor | tuple[Tensor, Tensor] = network(degraded_BCHW, *given)
+        restored_BCHW, half_width_BCHW = made if isinstance(made, tuple) else (made, None)
         if restored_BCHW.shape != example.target_BCHW.shape:
             raise ValueError(
                 f"the network made {tuple(degraded_BCHW.shape)} into {tuple(restored_BCHW.shape)}, but the "
                 f"target is {tuple(example.target_BCHW.shape)}; let degradation and network have one scale"
             )
-        return (restored_BCHW.float() - low) / (high - low)
+        if half_width_BCHW is not None:
+            half_width_BCHW = half_width_BCHW.float() / (high - low)
+        return Output((restored_BCHW.float() - low) / (high - low), half_width_BCHW)
 
     def _loss(
         self,
-        restored_BCHW: Tensor,
+        output: Output,
         example: Example,
         discriminate: DiscriminatorStep | None,
         share: float,
         scalars: Scalars,
     ) -> Tensor:
-        terms = [(name, weight, _term(loss, restored_BCHW, example)) for name, weight, loss in self._losses]
+        restored_BCHW = output.image_BCHW
+        terms = [(name, weight, _term(loss, output, example)) for name, weight, loss in self._losses]
         if self._distillation is not None:
             terms += self._distillation(example, restored_BCHW)
         if discriminate is not None:
@@ -157,10 +170,15 @@ def _shared(examples: Sequence[Example]) -> list[tuple[float, Example]]:
     return list(zip(shares, examples, strict=True))
 
 
-def _term(loss: Loss | MaskedLoss, restored_BCHW: Tensor, example: Example) -> Tensor:
-    if not getattr(loss, "needs_mask", False):
-        return loss(restored_BCHW, example.target_BCHW)  # type: ignore[call-arg]  # needs_mask says which
-    mask_B1HW = example.condition.mask_B1HW
-    if mask_B1HW is None:
-        raise ValueError(f"{type(loss).__name__} needs a mask, but the degradation hides no pixels")
-    return loss(restored_BCHW, example.target_BCHW, mask_B1HW.to(restored_BCHW))  # type: ignore[call-arg]
+def _term(loss: AnyLoss, output: Output, example: Example) -> Tensor:
+    given = [output.image_BCHW, example.target_BCHW]
+    if getattr(loss, "needs_mask", False):
+        mask_B1HW = example.condition.mask_B1HW
+        if mask_B1HW is None:
+            raise ValueError(f"{type(loss).__name__} needs a mask, but the degradation hides no pixels")
+        given.append(mask_B1HW.to(output.image_BCHW))
+    if getattr(loss, "needs_half_width", False):
+        if output.half_width_BCHW is None:
+            raise ValueError(f"{type(loss).__name__} judges half-widths, but the network gives none")
+        given.append(output.half_width_BCHW)
+    return loss(*given)

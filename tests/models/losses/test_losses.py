@@ -14,6 +14,7 @@ CONTRACT = {
     "charbonnier": ({}, 1e-3),
     "frequency": ({}, 0.0),
     "l1": ({}, 0.0),
+    "laplace": ({}, None),
     "masked_l1": ({}, 0.0),
     "masked_mse": ({}, 0.0),
     "mse": ({}, 0.0),
@@ -36,9 +37,16 @@ def mask_for(image_BCHW, seed=3):
     return torch.tensor(mask, dtype=image_BCHW.dtype)
 
 
+def widths_for(image_BCHW, seed=4):
+    width = np.random.default_rng(seed).uniform(0.02, 0.2, image_BCHW[0].shape)
+    return torch.tensor(width, dtype=image_BCHW.dtype).expand_as(image_BCHW)
+
+
 def evaluate(loss, restored_BCHW, target_BCHW):
     if getattr(loss, "needs_mask", False):
         return loss(restored_BCHW, target_BCHW, mask_for(restored_BCHW)[: len(restored_BCHW)])
+    if getattr(loss, "needs_half_width", False):
+        return loss(restored_BCHW, target_BCHW, widths_for(restored_BCHW))
     return loss(restored_BCHW, target_BCHW)
 
 
@@ -88,7 +96,7 @@ class TestContract:
         loss, mask = build_loss(name, CONTRACT[name][0]), mask_for(restored)
         masked = getattr(loss, "needs_mask", False)
         values = [
-            float(loss(restored[s], target[s], *([mask[s]] if masked else [])))
+            float(loss(restored[s], target[s], mask[s]) if masked else evaluate(loss, restored[s], target[s]))
             for s in (slice(0, 4), slice(0, 2), slice(2, 4))
         ]
         assert values[0] == pytest.approx((values[1] + values[2]) / 2, rel=1e-5)

@@ -53,6 +53,8 @@ SHIPPED = [
     "srvgg-x2-small",
     "srvgg-x4-small",
     "ffdnet-grey-small",
+    "ffdnet-grey-quantiles-small",
+    "ffdnet-colour-quantiles-small",
     "restormer-denoise-small",
     "swinir-x2-small",
     "student-colour-small",
@@ -68,6 +70,7 @@ SMALL = {  # what makes each network a matter of milliseconds
     "frame_fusion": ("arguments.features=2", "arguments.layers=1", "arguments.frame_features=1"),
     "dncnn": ("arguments.features=4", "arguments.layers=3"),
     "ffdnet": ("arguments.features=12", "arguments.layers=3"),
+    "ffdnet_quantiles": ("arguments.head_features=4",),  # on shipped weights
     "drunet": ("arguments.features=[4, 4, 8, 8]", "arguments.blocks=1"),
     "nafnet": (
         "arguments.features=2",
@@ -126,7 +129,8 @@ def small(path, folder):
     overrides += [f"data.datasets={dataset}", "length={ steps = 2 }"]
     overrides += ["batch=2", "accumulation=1", "precision=float32"]
     fields = TrainingRecipe.from_toml(path, tuple(overrides)).model_dump()
-    fields["network"]["start"] = None  # weights of a run that comes before it
+    if recipe.network.architecture != "ffdnet_quantiles":
+        fields["network"]["start"] = None  # weights of a run that comes before it
     fields["data"]["attribution"] = None
     return TrainingRecipe.parse(fields)
 
