@@ -15,13 +15,13 @@ MOVED = {
 SCORES = {"still.png": 0.001, "little.png": 0.01, "far.png": 0.2, "middle.png": 0.05}
 
 
-def restore_html(scores=SCORES, names=tuple(MOVED), quarantined=1):
+def restore_html(scores=SCORES, names=tuple(MOVED), quarantined=1, also=lambda table: table):
     rows = [
         row(key, "net", degradation="none", **dict.fromkeys(names, score)) for key, score in scores.items()
     ]
     rows += [row(f"bad{i}.png", "net", degradation="none", reason="TRUNCATED") for i in range(quarantined)]
     protocols = {name: MOVED.get(name) or protocol(name, unit="1") for name in names}
-    table = metric_table(rows, kind="restore", protocols=protocols)
+    table = also(metric_table(rows, kind="restore", protocols=protocols))
     samples = [
         photo_sample(
             ("net",), key=pick.key, degradation="none", rank=pick.rank, reference_HWC=None, scores={}
