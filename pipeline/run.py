@@ -238,13 +238,16 @@ def engine(options: Options) -> Engine:
 def _losses(run: RunFolder, options: Options) -> Losses:
     """What is gone of a run that is retried or repaired; says so."""
     from pipeline.planning.plan_files import is_planned
+    from pipeline.results.finished import Finished
     from pipeline.results.repair import Losses, find_losses
 
     in_ledger = _mended(run) if options.repair else run.ledger.lost()
     wanted = (options.retry or options.repair) and is_planned(run.folder)
     losses = find_losses(run, read_back=options.repair) if wanted else Losses()
-    for line in (*in_ledger, *losses.objects):
+    for line in (*in_ledger, *losses.objects, *losses.descriptions):
         LOG.warning("to be made again: %s", line)
+    if losses.descriptions:
+        Finished.forget(run)
     return losses
 
 

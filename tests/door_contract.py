@@ -11,9 +11,12 @@ from itertools import count
 
 import pytest
 
+from pipeline import run
 from pipeline.doors.archive import Archive
 from pipeline.errors import RunStopped, StorageError
 from pipeline.jobs.job import Job
+from pipeline.ledger.run_folder import open_run
+from pipeline.results.verify import verify
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from tests.helpers import complete, lasting, metric_rows, plan_and_execute
@@ -97,6 +100,33 @@ def check_absent(archive: Callable[[], Archive]) -> None:
 
 class Death(BaseException):
     """The end of the process, as far as the store can see."""
+
+
+def check_losses_are_seen(job: Job) -> None:
+    """Whatever is gone or damaged below the output, ``verify`` says so and ``repair`` makes it again."""
+    complete(job)
+    out = Folder(job.output)
+    keys = [each.key for page in out.pages() for each in page if not each.key.startswith("_restora/")]
+
+    def harm(number: int) -> None:
+        if number % 2:
+            out.delete(keys[number])
+        else:
+            out.put(keys[number], b"x")
+
+    for number, key in enumerate(keys):
+        before = out.read(key)
+        harm(number)
+        assert not verify(open_run(job)).is_whole, key
+        out.put(key, before)
+    assert verify(open_run(job)).is_whole
+    for number in range(len(keys)):
+        harm(number)
+    assert plan_and_execute(job, repair=True)[1].quarantined == 0
+    run.compact(open_run(job))
+    assert verify(open_run(job)).is_whole
+    gone = [key for key in keys if not out.exists(key)]
+    assert not gone, gone
 
 
 def check_kill_safe(

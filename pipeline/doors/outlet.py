@@ -12,6 +12,7 @@ from typing import IO, Any, Protocol
 
 from pipeline.doors.archive import Archive
 from pipeline.storage.folder import Folder
+from pipeline.storage.noting import Written
 from pipeline.units import Source
 
 Row = Mapping[str, Any]
@@ -56,6 +57,10 @@ class Outlet(Protocol):
         """The key of the object that holds a result."""
         ...
 
+    def companion(self, key: str) -> str | None:
+        """Of the JSON document that ``finish`` writes beside a result; ``None`` where it writes none."""
+        ...
+
     def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """A result of a unit that is under way; raises what the store raises.
 
@@ -76,8 +81,11 @@ class Outlet(Protocol):
         """
         ...
 
-    def conclude(self, rows: Iterable[Row]) -> None:
-        """Writes what describes all results, out of the ok rows of the ledger. Derived: can be made again."""
+    def conclude(self, rows: Iterable[Row], written: Written) -> None:
+        """Writes what describes all results, out of the ok rows of the ledger. Derived: can be made again.
+
+        Notes it in ``written`` by its keys below the output: verification looks at it as at results.
+        """
         ...
 
     def results(self) -> Results:
@@ -124,6 +132,10 @@ class FolderOutlet:
         """Itself."""
         return key
 
+    def companion(self, key: str) -> str | None:
+        """The tables say it all."""
+        return None
+
     def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """One PUT."""
         if isinstance(data, Path):
@@ -140,7 +152,7 @@ class FolderOutlet:
         """Everything is there."""
         return {}
 
-    def conclude(self, rows: Iterable[Row]) -> None:
+    def conclude(self, rows: Iterable[Row], written: Written) -> None:
         """The tables say it all."""
 
     def results(self) -> Results:

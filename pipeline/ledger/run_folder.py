@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.doors import outlet_of
-from pipeline.doors.outlet import Results
+from pipeline.doors.outlet import Outlet, Results
 from pipeline.errors import JobError, RestoraError, StorageError, describe
 from pipeline.jobs.job import Job
 from pipeline.ledger.layout import Layout
@@ -76,9 +76,13 @@ class RunFolder:
         """Where the objects are stored; one a process, for its outlet holds what waits for its unit."""
         return Layout.of(self.job, self.recipe_id)
 
+    def outlet(self) -> Outlet:
+        """What the objects of the run were written through, at the place where they are now."""
+        return outlet_of(self.job, self.root)
+
     def results(self) -> Results:
         """The objects of the run, below ``root``, as they are now."""
-        return outlet_of(self.job, self.root).results()
+        return self.outlet().results()
 
     @property
     def root(self) -> Folder:

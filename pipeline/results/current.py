@@ -7,7 +7,7 @@ counts in the first of them in order of name: the rule is the same for tables, v
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +52,12 @@ def current_rows(
     counts = counting or Counting.of(run)
     for table in run.ledger.tables(None if columns is None else list(columns)):
         yield table, table.filter(pa.array(counts(table)))
+
+
+def ok_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
+    """Those of them that are ok, one by one."""
+    for _, table in current_rows(run):
+        yield from table.filter(pc.equal(table["status"], OK)).to_pylist()
 
 
 COUNTED = ("rows", "ok", "superseded", "images", "images_quarantined")

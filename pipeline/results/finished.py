@@ -34,6 +34,11 @@ class Finished:
         """Replaces the record of the run before."""
         run.folder.put(FINISHED, json.dumps(asdict(self), indent=1).encode())
 
+    @staticmethod
+    def forget(run: RunFolder) -> None:
+        """So that tables and report are made again."""
+        run.folder.delete(FINISHED)
+
     @classmethod
     def read(cls, run: RunFolder) -> Finished | None:
         """The record, or ``None`` where it is of another state or its files are gone."""

@@ -16,7 +16,8 @@ from pipeline.ledger.addresses import promised
 from pipeline.ledger.committed import IdArray, ids_of, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.results.current import current_rows
-from pipeline.results.object_check import object_fault
+from pipeline.results.described import description_faults
+from pipeline.results.object_check import object_fault, owed_beside
 from pipeline.results.verify import columns_of
 
 
@@ -28,6 +29,8 @@ class Losses:
     """Sources with a lost or damaged object, sorted."""
     objects: list[str] = field(default_factory=list)
     """What is wrong with each object, one line each."""
+    descriptions: list[str] = field(default_factory=list)
+    """The same of what describes all results, and is written again with the tables."""
 
 
 def find_losses(run: RunFolder, *, read_back: bool, threads: int = 16) -> Losses:
@@ -44,6 +47,7 @@ def find_losses(run: RunFolder, *, read_back: bool, threads: int = 16) -> Losses
                 if fault is not None:
                     lost.add(source_id)
                     losses.objects.append(fault)
+    losses.descriptions = description_faults(run, reads=read_back)
     losses.source_ids = np.sort(ids_of(list(lost)))
     return losses
 
@@ -56,8 +60,11 @@ class _Owed(NamedTuple):
 
 
 def _owed(table: pa.Table, run: RunFolder) -> Iterator[_Owed]:
+    outlet = run.outlet()
     for row, kind, key in promised(table, run):
         yield _Owed(row["source_id"], key, row[f"{kind}_sha256"] or "", row[f"{kind}_bytes"] or 0)
+        if key is not None and (beside := owed_beside(outlet, kind, key)):
+            yield _Owed(row["source_id"], *beside)
 
 
 def _fault(results: Results, read_back: bool, owed: _Owed) -> tuple[str, str | None]:

@@ -6,23 +6,22 @@ import dataclasses
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.distances import DISTANCES
 from pipeline.errors import StorageError
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import FEATURES, OK
+from pipeline.ledger.schema import FEATURES
 from pipeline.ledger.sealing import seal
 from pipeline.metrics import METRICS
 from pipeline.recipe.recipe import SCHEMA_VERSION
 from pipeline.results import parts
 from pipeline.results.current import COUNTED, Counting, as_table, counted, current_rows
+from pipeline.results.described import describe_results
 from pipeline.results.metric_sums import SumTable
 from pipeline.results.report_rows import ReportRows, report_columns
 from pipeline.results.table_columns import with_units
@@ -73,13 +72,8 @@ def compact(run: RunFolder) -> TableSummary:
     buffer = io.BytesIO()
     pq.write_table(summary, buffer, compression="zstd")
     run.folder.put(SUMMARY_TABLE, buffer.getvalue())
-    run.layout.outlet.conclude(_ok_rows(run))
+    describe_results(run)
     return TableSummary(quarantined=counts["rows"] - counts["ok"], **counts)
-
-
-def _ok_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
-    for _, table in current_rows(run):
-        yield from table.filter(pc.equal(table["status"], OK)).to_pylist()
 
 
 def _in_one_file(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table]:

@@ -20,7 +20,8 @@ from pipeline.ledger.committed import ids_of
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.results.current import Counting, current_rows
-from pipeline.results.object_check import ObjectCheck, Owed, Spread, in_portions
+from pipeline.results.described import description_faults
+from pipeline.results.object_check import ObjectCheck, Owed, Spread, in_portions, owed_beside
 from pipeline.results.row_sample import RowSample
 from pipeline.wording import number_of
 
@@ -82,8 +83,9 @@ def verify(
     """Checks the ledger against the plan, and objects against the ledger.
 
     ``since`` looks only at the objects of rows made from then on: what a nightly run added to a large
-    archive; ``sample`` at those of so many ok rows, drawn at random. Without both, every object. It ``reads``
-    also those of which the store keeps a checksum. ``spread`` says where objects are looked at.
+    archive; ``sample`` at those of so many ok rows, drawn at random. Without both, every object. What a door
+    wrote to describe all results is looked at unless there is a ``since``. It ``reads`` also those of which
+    the store keeps a checksum. ``spread`` says where objects are looked at.
     """
     problems = _Problems()
     rows = _Rows(run, problems, since, sample)
@@ -92,6 +94,9 @@ def verify(
     for faults in spread(ObjectCheck(run, reads), rows.owed()):
         for fault in faults:
             problems.add(f"{fault}; restora repair makes it again")
+    if since is None:
+        for fault in description_faults(run, reads=reads):
+            problems.add(f"{fault}; restora repair writes it again")
     _check_counts(rows.per_source, len(run.recipe.combinations), problems)
     covered = rows.per_source > 0
     return Verification(
@@ -112,7 +117,7 @@ class _Rows:
     ) -> None:
         self._run, self._problems, self._since = run, problems, since
         self._drawn = None if sample is None else RowSample(sample)
-        self._counting = Counting.of(run)
+        self._counting, self._outlet = Counting.of(run), run.outlet()
         count = len(self._counting.listed.ids)
         self.per_source, self.bad = np.zeros(count, np.int32), np.zeros(count, bool)
         self.objects = 0
@@ -145,6 +150,8 @@ class _Rows:
                 self._problems.add(f"{row['key']}: an ok row without its {kind} object")
             else:
                 owed.add((key, row[f"{kind}_sha256"], row[f"{kind}_bytes"]))
+                if beside := owed_beside(self._outlet, kind, key):
+                    owed.add(beside)
         self.objects += len(owed)
         yield from in_portions(owed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.errors import StorageError
 from pipeline.jobs.job import Job
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import RUN_FOLDER
+from pipeline.storage.noting import NotingFolder, Written
 from pipeline.units import Source
 from pipeline.version import code_version
 
@@ -58,6 +59,10 @@ class BidsOutlet(FolderOutlet):
                 self._described.add(root)
         return super().put(source, key, data)
 
+    def companion(self, key: str) -> str | None:
+        """Its sidecar."""
+        return _sidecar(key)
+
     def remove(self, source: Source, key: str) -> None:
         """With its sidecar; what else goes along may be of other images too."""
         self.folder.delete(_sidecar(key))
@@ -86,11 +91,20 @@ class BidsOutlet(FolderOutlet):
         fields = _UNSAID | sidecars.of(at) | _derived(at, row)
         self.folder.put(_sidecar(key), json.dumps(fields, indent=1).encode())
 
+    def conclude(self, rows: Iterable[Row], written: Written) -> None:
+        """The description of every dataset of results."""
+        folder = NotingFolder(self.folder, written)
+        for root, name in {in_dataset(result_key(row))[0]: row["dataset"] for row in rows}.items():
+            self._write_description(folder, root, self._addresses[name])
+
     def _describe(self, root: str, address: str) -> None:
         """``StorageError`` where a dataset of another program is there: its description is not ours."""
         key = f"{root}/{DESCRIPTION}" if root else DESCRIPTION
         if self.folder.exists(key) and not _is_ours(self.folder.read(key)):
             raise StorageError(f"{self.folder.uri(key)}: is of another program; choose another place")
+        self._write_description(self.folder, root, address)
+
+    def _write_description(self, folder: Folder, root: str, address: str) -> None:
         url = address if "://" in address else f"file://{address}"
         description = {
             "Name": f"Images {self._word} by {OURS}",
@@ -101,8 +115,10 @@ class BidsOutlet(FolderOutlet):
             "DatasetLinks": {_LINK: url},
         }
         if not root:  # only there it is ours
-            self.folder.put(IGNORED, f"{RUN_FOLDER}\n".encode())
-        self.folder.put(key, json.dumps(description, indent=1).encode())
+            folder.put(IGNORED, f"{RUN_FOLDER}\n".encode())
+        folder.put(
+            f"{root}/{DESCRIPTION}" if root else DESCRIPTION, json.dumps(description, indent=1).encode()
+        )
 
 
 def _is_ours(data: bytes) -> bool:

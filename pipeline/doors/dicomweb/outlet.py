@@ -19,6 +19,7 @@ from pipeline.doors.outlet import Locate, Results, Row
 from pipeline.doors.staging import Staging
 from pipeline.errors import ImageError
 from pipeline.hashing import sha256_hex
+from pipeline.storage.noting import Written
 from pipeline.units import Source
 
 MESSAGE_BYTES = 64 << 20
@@ -52,6 +53,10 @@ class DicomwebOutlet(Staging):
         """Itself."""
         return key
 
+    def companion(self, key: str) -> str | None:
+        """An instance says it all."""
+        return None
+
     def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """A file that waits. ``ImageError`` for what is no DICOM object."""
         content = data if isinstance(data, bytes) else data.read_bytes()
@@ -80,7 +85,7 @@ class DicomwebOutlet(Staging):
             self.waiting(each).unlink(missing_ok=True)
         return _of_whole_groups(told, sources)
 
-    def conclude(self, rows: Iterable[Row]) -> None:
+    def conclude(self, rows: Iterable[Row], written: Written) -> None:
         """The server says what it has."""
 
     def results(self) -> Results:

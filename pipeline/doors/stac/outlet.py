@@ -9,11 +9,16 @@ from pipeline.doors.outlet import FolderOutlet, Locate, Row, result_key, write_b
 from pipeline.doors.stac.catalogue import write_catalogue
 from pipeline.doors.stac.derived import derived_item, item_key
 from pipeline.doors.stac.item import StacImage
+from pipeline.storage.noting import NotingFolder, Written
 from pipeline.units import Source
 
 
 class StacOutlet(FolderOutlet):
     """Items are written with their unit, the catalogue when all is done: it names what is in the ledger."""
+
+    def companion(self, key: str) -> str | None:
+        """Its item."""
+        return item_key(key)
 
     def remove(self, source: Source, key: str) -> None:
         """With its item."""
@@ -30,6 +35,7 @@ class StacOutlet(FolderOutlet):
 
         return write_beside(sources, rows, write)
 
-    def conclude(self, rows: Iterable[Row]) -> None:
+    def conclude(self, rows: Iterable[Row], written: Written) -> None:
         """The catalogue, out of what the ledger holds."""
-        write_catalogue(self.folder, (item_key(result_key(row)) for row in rows if result_key(row)))
+        items = (item_key(result_key(row)) for row in rows if result_key(row))
+        write_catalogue(NotingFolder(self.folder, written), items)

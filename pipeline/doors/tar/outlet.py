@@ -16,6 +16,7 @@ from pipeline.doors.tar.merging import Made, opened_before, parts
 from pipeline.doors.tar.results import TarResults
 from pipeline.doors.tar.shard import ShardWriter
 from pipeline.storage.folder import Folder
+from pipeline.storage.noting import Written
 from pipeline.storage.scratch import scratch
 from pipeline.units import Source
 
@@ -43,6 +44,10 @@ class TarOutlet(Staging):
         """The shard."""
         return split(key)[0]
 
+    def companion(self, key: str) -> str | None:
+        """The shard has all that goes along."""
+        return None
+
     def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """A file that waits."""
         self.waiting(source).write_bytes(data if isinstance(data, bytes) else data.read_bytes())
@@ -69,7 +74,7 @@ class TarOutlet(Staging):
             self.waiting(source).unlink(missing_ok=True)
         return faults
 
-    def conclude(self, rows: Iterable[Row]) -> None:
+    def conclude(self, rows: Iterable[Row], written: Written) -> None:
         """Shards say what is in them."""
 
     def results(self) -> Results:

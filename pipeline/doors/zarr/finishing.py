@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.doors.zarr.blocks import Cut
 from pipeline.doors.zarr.hierarchy import Hierarchy
-from pipeline.doors.zarr.nodes import ALL2, METADATA, V3, Node, axis_names, multiscale_levels
+from pipeline.doors.zarr.nodes import ALL2, V3, Node, axis_names, multiscale_levels
 from pipeline.doors.zarr.scaling import (
     attributes_of,
     document_of,
@@ -28,6 +29,8 @@ from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key
 
 Documents = dict[str, bytes]
+OURS = "restora"
+"""The attribute of an array that this program wrote: which of its axes are those of an image."""
 
 
 def finish_hierarchy(source: Hierarchy, target: Folder, restored: set[str], factor: Fraction) -> None:
@@ -40,7 +43,7 @@ def finish_hierarchy(source: Hierarchy, target: Folder, restored: set[str], fact
         if not node.is_array:
             documents |= _below(path, objects_of(node.version, _group(node), attributes_of(node, factor)))
         elif path in restored:
-            documents |= _written(target, path)
+            documents |= _below(path, restored_metadata(cuts[path], factor))
         elif path in made_of:
             cut = Cut(node, cuts[made_of[path]].axes, 1, 0)
             documents |= _level(target, cut, cuts[made_of[path]], factor)
@@ -51,17 +54,18 @@ def finish_hierarchy(source: Hierarchy, target: Folder, restored: set[str], fact
     _consolidate(source, target, documents)
 
 
+def restored_metadata(cut: Cut, factor: Fraction) -> Documents:
+    """Of an array of results."""
+    attributes = attributes_of(cut.node, factor) | {OURS: {"axes": asdict(cut.axes)}}
+    return objects_of(cut.node.version, document_of(cut, factor), attributes)
+
+
 def _group(node: Node) -> dict[str, Any]:
     return {name: each for name, each in plain(node.document).items() if name != "consolidated_metadata"}
 
 
 def _below(path: str, objects: Documents) -> Documents:
     return {f"{safe_key(path)}/{name}" if path else name: data for name, data in objects.items()}
-
-
-def _written(target: Folder, path: str) -> Documents:
-    keys = (f"{safe_key(path)}/{name}" if path else name for name in METADATA)
-    return {key: target.read(key) for key in keys if target.exists(key)}
 
 
 # Coordinates, flags, scalars.

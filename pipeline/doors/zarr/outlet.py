@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -18,10 +18,9 @@ import numpy as np
 from pipeline.doors.outlet import Locate, Results, Row
 from pipeline.doors.zarr.archive import read_window
 from pipeline.doors.zarr.blocks import Block, Cut
-from pipeline.doors.zarr.finishing import finish_hierarchy
+from pipeline.doors.zarr.finishing import OURS, finish_hierarchy, restored_metadata
 from pipeline.doors.zarr.hierarchy import Hierarchy
 from pipeline.doors.zarr.nodes import Axes, read_array
-from pipeline.doors.zarr.scaling import attributes_of, document_of, objects_of
 from pipeline.doors.zarr.store import FolderStore, open_array
 from pipeline.errors import ImageError
 from pipeline.formats.zarr_container import MAGIC, Header, pack, unpack
@@ -29,10 +28,8 @@ from pipeline.jobs.datasets import Dataset
 from pipeline.jobs.stores import ZarrStore
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key
+from pipeline.storage.noting import NotingFolder, Written
 from pipeline.units import Source
-
-OURS = "restora"
-"""The attribute of an array that this program wrote: which of its axes are those of an image."""
 
 
 class ZarrOutlet:
@@ -56,6 +53,10 @@ class ZarrOutlet:
     def stored_at(self, key: str) -> str:
         """Itself."""
         return key
+
+    def companion(self, key: str) -> str | None:
+        """The array says it all."""
+        return None
 
     def put(self, source: Source, key: str, data: bytes | Path) -> str:
         """One PUT a chunk. What rows call it says its rows and columns in the array that was written."""
@@ -86,8 +87,7 @@ class ZarrOutlet:
         """The array's metadata, unless they are there."""
         if (root, path, factor) in self._made:
             return
-        attributes = attributes_of(cut.node, factor) | {OURS: {"axes": asdict(cut.axes)}}
-        for name, data in objects_of(cut.node.version, document_of(cut, factor), attributes).items():
+        for name, data in restored_metadata(cut, factor).items():
             key = "/".join(filter(None, (root, path, name)))
             if not self.folder.exists(key) or self.folder.read(key) != data:
                 self.folder.put(key, data)
@@ -100,7 +100,7 @@ class ZarrOutlet:
         """Every chunk is there."""
         return {}
 
-    def conclude(self, rows: Iterable[Row]) -> None:
+    def conclude(self, rows: Iterable[Row], written: Written) -> None:
         """Coordinates, attributes, smaller levels and consolidated metadata: what others open it by."""
         factors: dict[str, Fraction] = {}
         arrays: dict[str, set[str]] = {}
@@ -109,7 +109,7 @@ class ZarrOutlet:
             factors[row["dataset"]] = Fraction(made.rows[1] - made.rows[0], block.rows[1] - block.rows[0])
             arrays.setdefault(row["dataset"], set()).add(block.path)
         for name, factor in factors.items():
-            target = self.folder.child(self._root(name))
+            target = NotingFolder(self.folder, written, self._root(name))
             finish_hierarchy(self._input(name), target, arrays[name], factor)
 
     def results(self) -> Results:

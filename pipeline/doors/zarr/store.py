@@ -17,13 +17,15 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from pipeline.doors.zarr.bounded import bounded
+from pipeline.doors.zarr.nodes import METADATA
 from pipeline.storage.folder import Folder
 
 
 class FolderStore(Store):
     """Reads and writes the objects below a folder; ``absent``: keys of chunks that were asked for in vain.
 
-    ``faults``: what the store raised, which zarr may wrap.
+    ``faults``: what the store raised, which zarr may wrap. Chunks and shards are written whole: what stands
+    in their place is not read first: it can be damaged.
     """
 
     def __init__(self, folder: Folder, *, read_only: bool = True) -> None:
@@ -54,6 +56,8 @@ class FolderStore(Store):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """An object or a part of one; ``None`` where there is none."""
+        if not self.read_only and key.rpartition("/")[2] not in METADATA:
+            return None
         try:
             data = await asyncio.to_thread(self._read, key, byte_range)
         except FileNotFoundError:

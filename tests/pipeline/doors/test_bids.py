@@ -16,7 +16,14 @@ from pipeline.storage import folder as storage
 from pipeline.storage.folder import Folder
 from tests.bids_samples import dataset, problems, said, volume
 from tests.canary import CANARY, hits
-from tests.door_contract import check_absent, check_door, check_kill_safe, check_many, listed
+from tests.door_contract import (
+    check_absent,
+    check_door,
+    check_kill_safe,
+    check_losses_are_seen,
+    check_many,
+    listed,
+)
 from tests.helpers import complete, fill, plan_and_execute, restore
 
 NAMES = (
@@ -123,6 +130,11 @@ def test_killed_at_any_write_it_ends_the_same(tmp_path, monkeypatch):
         return {str(each): each.read_bytes() for each in sorted(files) if each.is_file()}
 
     assert check_kill_safe(job_on(tmp_path / "raw", tmp_path / "out"), results, monkeypatch) == 5
+
+
+def test_sidecars_and_descriptions_that_are_lost_are_seen(tmp_path):
+    fill(tmp_path / "raw", {"sub-01/anat/sub-01_T1w.nii": volume(1)})
+    check_losses_are_seen(job_on(tmp_path / "raw", tmp_path / "out"))
 
 
 def test_bad_images_are_rows_and_another_programs_dataset_is_not_touched(tmp_path):

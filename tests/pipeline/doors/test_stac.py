@@ -18,7 +18,7 @@ from pipeline.errors import ImageError, JobError, StorageError
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.key import VARIABLE, make_key
 from tests.canary import CANARY, hits
-from tests.door_contract import check_kill_safe, listed
+from tests.door_contract import check_kill_safe, check_losses_are_seen, listed
 from tests.helpers import complete, plan_and_execute, restore
 from tests.stac_samples import catalogue, entrance, item_of, problems, raster
 
@@ -122,6 +122,10 @@ def test_killed_at_any_write_the_catalogue_is_whole(tmp_path, monkeypatch):
         return {str(each): timeless(each.read_bytes()) for each in files if each.is_file()}
 
     assert check_kill_safe(job_on(url, tmp_path / "out", {"assets": ["red"]}), results, monkeypatch) == 3
+
+
+def test_items_and_catalogues_that_are_lost_are_seen(tmp_path):
+    check_losses_are_seen(job_on(scenes(tmp_path / "in", 2), tmp_path / "out", {"assets": ["red"]}))
 
 
 def timeless(data: bytes) -> bytes:

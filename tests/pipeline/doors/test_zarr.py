@@ -24,7 +24,14 @@ from pipeline.ledger.run_folder import open_run
 from pipeline.results.verify import verify
 from pipeline.storage import folder as storage
 from pipeline.storage.folder import Folder
-from tests.door_contract import check_absent, check_door, check_kill_safe, check_many, listed
+from tests.door_contract import (
+    check_absent,
+    check_door,
+    check_kill_safe,
+    check_losses_are_seen,
+    check_many,
+    listed,
+)
 from tests.helpers import complete, metric_rows, plan_and_execute, restore
 from tests.moto_s3 import new_bucket
 from tests.zarr_samples import cube, pyramid, zarr
@@ -209,6 +216,12 @@ def test_only_what_changed_is_done_again_and_what_is_lost_is_made_again(tmp_path
     assert verify(open_run(job)).problem_count == 1
     plan_and_execute(job, repair=True)
     assert verify(open_run(job)).is_whole
+
+
+@pytest.mark.parametrize(("make", "version"), [(cube, 2), (pyramid, 3)])
+def test_coordinates_levels_and_metadata_are_verified_as_blocks_are(tmp_path, make, version):
+    make(tmp_path / "a.zarr", version)
+    check_losses_are_seen(job_on(tmp_path / "a.zarr", tmp_path / "out", store={"tile": 64}))
 
 
 def reasons_of(archive) -> dict[str, str]:
