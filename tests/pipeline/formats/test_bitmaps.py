@@ -71,7 +71,12 @@ PALETTE = bytes([0, 0, 0, 0, 1, 2, 3, 0, 10, 20, 30, 0]).ljust(64, b"\7")
 def test_runs(bits, runs):
     data = bmp(bits, runs, compression={8: 1, 4: 2}[bits], palette=PALETTE)
     np.testing.assert_array_equal(decode(data).pixels_HWC[..., 0], [[30, 3, 0], [3, 3, 3]])
-    for fault, reason in ((runs[:-2], "TRUNCATED"), (b"\3\1\0\1", "UNREADABLE"), (b"\4\1\0\1", "UNREADABLE")):
+    for fault, reason in (
+        (runs[:-2], "TRUNCATED"),
+        (b"\3\1\0\1", "UNREADABLE"),
+        (b"\4\1\0\1", "UNREADABLE"),
+        (bytes(40), "UNREADABLE"),
+    ):
         with pytest.raises(ImageError) as refusal:
             decode(bmp(bits, fault, compression={8: 1, 4: 2}[bits], palette=PALETTE))
         assert refusal.value.reason == reason
