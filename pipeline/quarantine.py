@@ -9,6 +9,7 @@ import torch
 from models.contract import RestorerError
 from pipeline.errors import REASONS, ImageError, describe
 from pipeline.ledger.schema import QUARANTINED, Row
+from pipeline.starvation import is_starved
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -17,7 +18,9 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, RestorerError) and error.__cause__ is not None:
         return is_out_of_memory(error.__cause__)
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    if isinstance(error, ImageError):
+        return False  # it says itself what is wrong, whatever it came of
+    return is_starved(error) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def reason_and_message(error: BaseException) -> tuple[str, str]:

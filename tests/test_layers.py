@@ -54,7 +54,7 @@ ORDER = (
     ("formats",),
     ("degradation", "imaging"),
     ("metrics", "jobs", "storage", "units", "attached"),
-    ("hashing", "version", "errors"),
+    ("hashing", "version", "errors", "starvation"),
     ("addresses", "wording"),
 )
 """The stations of pipeline/: each may import what stands in a later row, wherever in a file it does so."""

@@ -18,6 +18,8 @@ from typing import TypeVar
 from pipeline.storage.base import CONNECTIONS
 
 T = TypeVar("T")
+_LOOK_SECONDS = 5.0
+"""How long nothing comes until somebody looks whether it still can."""
 
 
 class Turn(IntEnum):
@@ -36,6 +38,11 @@ class Threads:
         self.on_cores = ThreadPoolExecutor(cores, thread_name_prefix="core")
         self.on_network = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="network")
 
+    def check(self) -> None:
+        """``MemoryError`` where one of them has ended: what it was at never comes."""
+        if not all(each.is_alive() for pool in (self.on_cores, self.on_network) for each in pool._threads):
+            raise MemoryError("a thread ended for want of memory")
+
 
 class Tasks:
     """``on_network(work, then)``, ``on_cores(turn, work, then)``: ``then(result)`` runs in ``step``.
@@ -51,7 +58,7 @@ class Tasks:
         self._waiting: list[tuple[Turn, int, Callable[[], None]]] = []
         self._numbers = count()
         self._on_cores = 0
-        self._over = False
+        self._over = self._is_starved = False
         self._writing: set[Future[None]] = set()
 
     def on_network(self, work: Callable[[], T], then: Callable[[T], None], *, outlasts: bool = False) -> None:
@@ -73,11 +80,19 @@ class Tasks:
 
     def step(self, seconds: float | None = None) -> None:
         """Handles one event, waiting for it; raises what it raises. Nothing where none comes in time."""
-        try:
-            event = self._events.get(timeout=seconds)
-        except Empty:
-            return
-        event()
+        if (event := self._next(seconds)) is not None:
+            event()
+
+    def _next(self, seconds: float | None) -> Callable[[], None] | None:
+        while True:
+            try:
+                return self._events.get(timeout=_LOOK_SECONDS if seconds is None else seconds)
+            except Empty:
+                self._threads.check()
+                if self._is_starved:
+                    raise MemoryError("no memory to hand over a result") from None
+                if seconds is not None:
+                    return None
 
     def give_up(self) -> None:
         """What has not begun never will."""
@@ -94,7 +109,10 @@ class Tasks:
             event: Callable[[], None] = partial(then, work())
         except BaseException as error:
             event = partial(_raise, error)
-        self._events.put(partial(self._core_is_free, event) if on_a_core else event)
+        try:
+            self._events.put(partial(self._core_is_free, event) if on_a_core else event)
+        except MemoryError:
+            self._is_starved = True  # which takes none, and is seen by who waits for the event in vain
 
     def _core_is_free(self, event: Callable[[], None]) -> None:
         self._on_cores -= 1

@@ -1,6 +1,7 @@
 """Several units under way in one replica: overlapping, bounded, with the results of one after the other."""
 
 import threading
+from queue import SimpleQueue
 
 import pytest
 
@@ -11,7 +12,7 @@ from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan, plan_files
 from pipeline.processing.processor import Processor
 from pipeline.storage.disk import Disk
-from pipeline.worker import device_queue, loading, reading
+from pipeline.worker import device_queue, loading, reading, tasks
 from pipeline.worker.admission import MOST_UNITS
 from pipeline.worker.worker import Worker
 from tests.helpers import benchmark, complete, lasting, photographs_in
@@ -151,3 +152,21 @@ def test_a_suspect_is_tried_alone_and_the_others_go_on(tmp_path, monkeypatch):
         assert set(order) <= set(done) | set(order[-1:]), "one suspect at a time"
     assert sorted(order) == sorted(each.unit_id for each in units[:3])
     assert sorted(done) == sorted(each.unit_id for each in units)
+
+
+def test_a_thread_that_died_ends_the_wait_for_it(monkeypatch):
+    class Full(SimpleQueue):
+        def put(self, *_):
+            raise MemoryError
+
+    monkeypatch.setattr(tasks, "_LOOK_SECONDS", 0.01)
+    pool = tasks.Threads(1)
+    starved = tasks.Tasks(pool)
+    starved._events = Full()
+    starved.on_cores(tasks.Turn.DECODE, lambda: 1, print)
+    with pytest.raises(MemoryError, match="hand over"):
+        starved.step()
+    pool.on_cores._threads.add(threading.Thread())
+    with pytest.raises(MemoryError, match="ended"):
+        tasks.Tasks(pool).step()
+    pool.on_cores._threads.clear()
