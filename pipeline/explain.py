@@ -10,7 +10,6 @@ import torch
 from models.contract import RestorerError
 from models.insight.targets import Region
 from pipeline import run
-from pipeline.edge.export import write_whole
 from pipeline.errors import JobError, RestoraError
 from pipeline.insight.explanation import Explanation
 from pipeline.jobs.job import Job
@@ -23,7 +22,7 @@ from pipeline.report.environment import css, environment
 from pipeline.report.explained import headline
 from pipeline.report.explained_case import explain_case
 from pipeline.report.explained_image import ExplainedImage
-from pipeline.storage.output_file import check_output_file
+from pipeline.storage.output_file import check_output_file, write_output
 from pipeline.version import code_version
 from pipeline.worker.loading import Loader
 
@@ -58,7 +57,7 @@ def explain_to_page(job: Job, asked: Asked, file: Path, command: str) -> Explana
             )
         except RestorerError as error:
             raise JobError(f"{case.loaded.source.key}: {error}") from error
-    write_whole(file, _page(image, found, command).encode())
+    write_output(file, _page(image, found, command).encode())
     return found
 
 

@@ -1,5 +1,5 @@
 """``python -m flows.cli``."""
 
-from flows.cli.app import main
+from flows.cli.entry import main
 
 main()

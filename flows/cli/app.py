@@ -1,14 +1,11 @@
 """The ``restora`` command.
 
 Exit codes: 0 done; 2 the job or the command line is wrong; 3 done, but the quarantined share is above the
-job's threshold; 1 anything else.
+job's threshold; 130 and 143 stopped by Ctrl-C and by SIGTERM; 1 anything else.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -27,14 +24,9 @@ from flows.cli import (
     training_commands,
     trust_commands,
 )
-from flows.cli.console import ERR, complain, say
-from flows.cli.signals import on_first_signal
-from pipeline.addresses import redacted
-from pipeline.errors import JobError, RestoraError
-
-
-class Interrupted(BaseException):
-    """Ctrl-C or a polite kill. Not an ``Exception``, which the pipeline would put down to an image."""
+from flows.cli.console import ERR, say
+from flows.cli.failures import tell_of_fault, tell_of_stop
+from flows.cli.signals import Interrupted, interrupt, on_first_signal
 
 
 class Commands(TyperGroup):
@@ -42,40 +34,20 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that the context names."""
+        received: list[int] = []
         try:
-            with on_first_signal(_interrupt):
+            with on_first_signal(interrupt) as received:
                 return super().invoke(ctx)
-        except Interrupted:
-            complain(f"stopped; what is committed stays. To continue: {_this_command()}")
-            raise typer.Exit(1) from None
-        except RestoraError as error:
-            if ctx.params.get("debug"):
-                ERR.print_exception()
-            complain(str(error), style="red")
-            raise typer.Exit(2 if isinstance(error, JobError) else 1) from None
+        except Interrupted as stop:
+            raise typer.Exit(tell_of_stop(stop, ctx.invoked_subcommand)) from None
         except Exception as error:
             if type(error).__module__.split(".")[0] in ("click", "typer"):
                 raise  # usage errors and exits, which the library prints and counts itself
-            if isinstance(error, BrokenPipeError) and _reader_has_gone():
-                raise typer.Exit(1) from None
             if ctx.params.get("debug"):
                 ERR.print_exception()
-            if isinstance(error, MemoryError) or "start new thread" in str(error):
-                complain("too little memory is allowed, or too few threads: see ulimit -v and ulimit -u")
-                raise typer.Exit(1) from None
-            complain(f"unexpected {type(error).__name__}: {redacted(str(error))}", style="bold red")
-            complain(f"to see where it came from: {_this_command('--debug')}")
-            raise typer.Exit(1) from None
-
-
-def _reader_has_gone() -> bool:
-    """Whether nobody reads the output any more, such as ``head`` that has enough; then nothing is written."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+            if received:  # a library made something else of it
+                raise typer.Exit(tell_of_stop(Interrupted(received[0]), ctx.invoked_subcommand)) from None
+            raise typer.Exit(tell_of_fault(error)) from None
 
 
 app = typer.Typer(
@@ -177,33 +149,3 @@ def restora(
     ] = False,
 ) -> None:
     """Restores image archives: degrades, restores and scores every image on Ray, a table row for each."""
-
-
-def main() -> None:
-    """The console script.
-
-    Ends without tearing the interpreter down: threads of native libraries that are still there then can
-    abort a process whose work is done, and its exit code with it.
-    """
-    try:
-        app()
-    except SystemExit as ended:
-        code = ended.code
-    else:
-        code = 0
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
-
-
-def _interrupt() -> None:
-    raise Interrupted
-
-
-def _this_command(*options: str) -> str:
-    """As it may be shown: an interrupt can come before credentials in an address are refused."""
-    return shlex.join(["restora", *options, *map(redacted, sys.argv[1:])])
-
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import PIL.Image
 
 from pipeline.errors import RunStopped
 from pipeline.jobs.job import Job
+from pipeline.storage.output_file import write_output
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "ihc.png", "motorcycle_left.png", "rocket.jpg")
 """Colour pictures inside scikit-image's wheel."""
@@ -53,6 +55,6 @@ def _put_middle(picture: Path, copy: Path) -> None:
         width, height = min(image.width, SIDE), min(image.height, SIDE)
         left, top = (image.width - width) // 2, (image.height - height) // 2
         middle = image.convert("RGB").crop((left, top, left + width, top + height))
-    partial = copy.with_suffix(".part")
-    middle.save(partial, format="PNG")
-    partial.replace(copy)
+    content = io.BytesIO()
+    middle.save(content, format="PNG")
+    write_output(copy, content.getvalue())

@@ -130,12 +130,13 @@ def compress(
     is no faster is not written, and the figures say so; a training that was stopped goes on. The file runs as
     others: `restora restore SOURCE DEST --restorer FILE`.
     """
-    import threading
+    from contextlib import nullcontext
 
     from flows.cli.console import say, working
-    from flows.cli.signals import on_first_signal
+    from flows.cli.signals import asked_to_stop
     from flows.cli.training_session import show_progress
     from pipeline.edge.compress import compress as write
+    from pipeline.edge.compress import retrains
     from pipeline.edge.compressed import Images, Limits, retraining_of
 
     retraining = retraining_of(
@@ -147,8 +148,9 @@ def compress(
         device=device,
         threads=threads,
     )
-    asked = threading.Event()
-    with on_first_signal(asked.set), working(f"{weights}: {method}"):
+    # What trains nothing asks nobody, and ends at once.
+    stoppable = asked_to_stop() if retrains(method) else nullcontext(lambda: False)
+    with stoppable as stopping, working(f"{weights}: {method}"):
         done = write(
             weights,
             method,
@@ -157,7 +159,7 @@ def compress(
             Limits(most_loss, least_speedup),
             retraining,
             on_progress=show_progress(),
-            stopping=asked.is_set,
+            stopping=stopping,
         )
     say(f"compressed {done.file}  ({done.size / 1e6:.2f} MB); {done.what}")
     say(f"loss       {done.loss:.3f} dB: PSNR {done.after:.2f}, before {done.before:.2f}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def run_to_file(kind: str, source: str, dest: str, fields: dict[str, Any]) -> in
     from pipeline.errors import JobError
     from pipeline.jobs.job import Job
     from pipeline.results.tables import read_metrics
-    from pipeline.storage.output_file import is_same_file
+    from pipeline.storage.output_file import is_same_file, write_output
     from pipeline.storage.scratch import scratch
 
     target = Path(dest).absolute()
@@ -51,8 +50,7 @@ def run_to_file(kind: str, source: str, dest: str, fields: dict[str, Any]) -> in
         if row["status"] != "ok":
             complain(f"{source}: {row['reason']}: {row['message']}", style="bold yellow")
             return QUARANTINED
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(row["output_uri"], target)
+        write_output(target, Path(row["output_uri"]))
     scores = ", ".join(f"{name} {row[name]:.4g}" for name in job.metrics if row[name] is not None)
     say(f"image    {target}" + (f"  ({scores})" if scores else ""))
     return DONE

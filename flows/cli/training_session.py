@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flows.addresses import profile_for
 from flows.cli.console import OUT, say
-from flows.cli.signals import on_first_signal
+from flows.cli.signals import asked_to_stop
 from flows.training_progress import line
 from pipeline.wording import number_of
 
@@ -32,16 +31,15 @@ def run_training(
     """Trains, says how it goes and where the results are. Raises what ``pipeline.training.run`` raises."""
     from pipeline.training import run
 
-    asked = threading.Event()
     # The step that runs ends, and a checkpoint is written.
-    with on_first_signal(asked.set):
+    with asked_to_stop() as stopping:
         finished = run.train(
             run.absolute(recipe),
             out,
             options,
             profile=profile_for(out, profile),
             on_progress=show_progress(),
-            stopping=asked.is_set,
+            stopping=stopping,
         )
     say(f"{recipe.name}: {finished.steps:,} steps in {finished.seconds / 60:.1f} min", style="bold")
     for name, score in finished.scores.items():

@@ -48,16 +48,15 @@ def calibrate(
     """
     from flows.addresses import open_output
     from flows.cli.console import say
-    from pipeline.edge.export import write_whole
     from pipeline.results.calibrate import calibrate as calibrate_run
-    from pipeline.storage.output_file import check_output_file
+    from pipeline.storage.output_file import check_output_file, write_output
     from pipeline.trust.calibration import CONDITION, ENDING
 
     if file is not None:
         check_output_file(file, ".json")
     found = calibrate_run(open_output(out, profile), restorer, level)
     file = file or Path(f"{found.restorer}{ENDING}")
-    write_whole(file, found.to_json())
+    write_output(file, found.to_json())
     if found.has_floors:
         _say_floors(found, say)
     if found.intervals is not None:

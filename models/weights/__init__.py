@@ -53,12 +53,16 @@ def save_weights(
     path: Path, card: Card, state: dict[str, Tensor], *, dtype: torch.dtype | None = None
 ) -> None:
     """Writes the file, through a temporary one beside it; ``dtype`` is what floats are stored as."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(weights_bytes(card, state, dtype=dtype))
+    partial.replace(path)
+
+
+def weights_bytes(card: Card, state: dict[str, Tensor], *, dtype: torch.dtype | None = None) -> bytes:
+    """What a file of weights holds; ``dtype`` is what floats are stored as."""
     stored = {name: _as_float(tensor.detach().cpu(), dtype).contiguous() for name, tensor in state.items()}
     unsigned = dataclasses.replace(card, weights_sha256="")
-    data = safetensors.torch.save(stored, metadata={"card": unsigned.to_json()})
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    return safetensors.torch.save(stored, metadata={"card": unsigned.to_json()})
 
 
 def load_weights(data: bytes | Path) -> tuple[Card, dict[str, Tensor]]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from models.names import unknown
 from pipeline.edge.compressed import Asked, Compressed, Images, Limits, Method, Retraining
-from pipeline.edge.export import find_restorer, write_whole
+from pipeline.edge.export import find_restorer
 from pipeline.edge.int8 import to_int8
 from pipeline.edge.retraining import distil, prune
 from pipeline.errors import JobError, RestoraError
-from pipeline.storage.output_file import check_output_file
+from pipeline.storage.output_file import check_output_file, write_output
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ _WAYS = {
     "distil": _Way(distil, ".safetensors", "student", 0.2),
 }
 METHODS = tuple(_WAYS)
+
+
+def retrains(method: str) -> bool:
+    """Whether it trains, for minutes, and can be stopped and gone on with."""
+    return method in _WAYS and _WAYS[method].retrains
 
 
 def compress(
@@ -81,5 +86,5 @@ def compress(
         raise
     except ValueError as error:
         raise JobError(f"{restorer.card.name}: {error}") from error
-    write_whole(target, done.content)
+    write_output(target, done.content)
     return done

@@ -13,7 +13,7 @@ from models.names import unknown
 from models.restorer import Restorer
 from pipeline.errors import JobError
 from pipeline.recipe.weights import fetch_part
-from pipeline.storage.output_file import check_output_file
+from pipeline.storage.output_file import check_output_file, write_output
 
 EXPORTS: dict[str, Callable[[Restorer, str], tuple[bytes, float]]] = {"onnx": export_onnx}
 """Format, which is the file's ending too -> of restorer and precision, content and difference."""
@@ -46,9 +46,9 @@ def export(weights: str, to: str, file: Path | None = None, precision: str = "fl
     check_output_file(target, f".{to}", [weights])
     try:
         content, difference = EXPORTS[to](restorer, precision)
-        write_whole(target, content)
     except ValueError as error:
         raise JobError(str(error)) from error
+    write_output(target, content)
     return Exported(target, len(content), difference)
 
 
@@ -61,14 +61,3 @@ def find_restorer(weights: str) -> Restorer:
     if isinstance(part, ImageGenerator):
         raise JobError(f"{weights}: {part.card.name} generates images; give weights that restore them")
     return part
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """The file, through another beside it: nobody ever sees half of it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(file)
-    except OSError as error:
-        raise JobError(f"{file}: cannot be written: {error.strerror or error}") from error

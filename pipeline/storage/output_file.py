@@ -1,4 +1,4 @@
-"""The one file that a command writes: never one that it reads, and of no kind but its own."""
+"""The one file that a command writes: of no kind but its own, never one that it reads, never half of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import JobError
+from pipeline.storage.disk import Disk
+from pipeline.storage.scratch import clear_parts
 
 
 def check_output_file(target: Path, ending: str, given: Iterable[str | Path | None] = ()) -> None:
@@ -20,6 +22,19 @@ def check_output_file(target: Path, ending: str, given: Iterable[str | Path | No
     for each in given:
         if each is not None and is_same_file(target, each):
             raise JobError(f"{target}: is what is read, {each}; give another name")
+
+
+def write_output(target: Path, content: bytes | Path) -> None:
+    """Writes it, or copies that file, through another beside it: nobody ever sees half of it.
+
+    What killed writes left in the same folder goes. ``JobError`` where it cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        clear_parts(str(target.parent), is_deep=False)
+        Disk(str(target.parent)).put(target.name, content)
+    except OSError as error:
+        raise JobError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 def is_same_file(target: Path, other: str | Path) -> bool:

@@ -50,8 +50,8 @@ def clear_scratch() -> int:
     return len(found)
 
 
-def clear_parts(root: str) -> int:
-    """Removes what interrupted writes left in a folder and below; how many."""
+def clear_parts(root: str, *, is_deep: bool = True) -> int:
+    """Removes what interrupted writes left in a folder, and below; how many."""
     count = 0
     for at, _, names in os.walk(root):
         for name in names:
@@ -59,6 +59,8 @@ def clear_parts(root: str) -> int:
             if TEMPORARY.fullmatch(name) and _is_dead(path):
                 path.unlink(missing_ok=True)
                 count += 1
+        if not is_deep:
+            break
     return count
 
 

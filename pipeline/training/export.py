@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from models.card import Card
 from models.networks import card_facts
-from models.weights import load_weights, save_weights
+from models.weights import load_weights, weights_bytes
 from pipeline.addresses import redacted
 from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.storage.folder import Folder
@@ -60,10 +59,7 @@ def stored_state(state: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
 def export(folder: Folder, recipe: TrainingRecipe, card: Card, state: dict[str, Tensor]) -> str:
     """Writes ``<name>.safetensors``; returns its address."""
     key = f"{recipe.name}.safetensors"
-    with tempfile.TemporaryDirectory(prefix="restora-weights-") as place:
-        path = Path(place) / key
-        save_weights(path, card, state, dtype=getattr(torch, recipe.export))
-        folder.put_file(key, path)
+    folder.put(key, weights_bytes(card, state, dtype=getattr(torch, recipe.export)))
     return folder.uri(key)
 
 

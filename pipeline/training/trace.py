@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from pipeline.storage.folder import Folder
+from pipeline.storage.scratch import scratch
 
 TRACE = "trace.json"
 SKIPPED = 5
@@ -47,7 +45,7 @@ class StepTrace:
             return
         self._runs, self._left = False, 0
         self._profile.stop()
-        with tempfile.TemporaryDirectory(prefix="restora-trace-") as place:
-            path = Path(place) / TRACE
+        with scratch("trace") as place:
+            path = place / TRACE
             self._profile.export_chrome_trace(str(path))
             self._folder.put_file(TRACE, path)

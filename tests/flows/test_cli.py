@@ -16,10 +16,15 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import COMMANDS, app
+from flows.cli.failures import tell_of_fault
 from flows.cli.session import run_job
+from flows.cli.signals import Interrupted, interrupt
 from models import catalog
+from pipeline.errors import RunStopped
+from pipeline.formats.base import codec_errors
 from pipeline.jobs.job import Dataset, Job, Quarantine, Resources
 from pipeline.run import Options
+from pipeline.starvation import is_starved
 from tests.flows.command import COMMAND, ENV, ROOT, restora
 from tests.flows.photographs import job_fields, put_job, put_photographs
 from tests.helpers import benchmark, photographs_in
@@ -324,7 +329,7 @@ def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images
         time.sleep(0.05)
     os.kill(process.pid, number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 128 + number
     assert f"To continue: restora benchmark {path}" in errors
     assert "Traceback" not in errors
     committed = len(list(ledger.rglob("*.parquet")))
@@ -333,6 +338,37 @@ def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images
     assert done.exit_code == 0, done.stderr
     assert f"continuing: {committed} of 30 images are done already" in done.stdout
     assert f"{30 - committed} of {30 - committed} images" in done.stdout
+
+
+def test_a_stop_while_the_command_starts_is_no_traceback():
+    code = "import os, signal; from flows.cli import entry; "
+    code += "entry._run = lambda: os.kill(os.getpid(), signal.SIGINT); entry.main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped before it began\n")
+
+
+def test_a_stop_is_no_fault_of_the_image_that_is_being_decoded():
+    with pytest.raises(Interrupted), codec_errors("PNG"):
+        interrupt(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        ImportError("libx.so: failed to map segment from shared object"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_is_said_with_the_cure(error, capsys):
+    wrapped = RunStopped("a store did not answer")
+    wrapped.__cause__ = error
+    for each, said in ((error, ""), (wrapped, "a store did not answer\n")):
+        assert tell_of_fault(each) == 1
+        found = capsys.readouterr().err
+        assert found.startswith(f"{said}too little memory is allowed, or too few threads: raise ulimit -v")
+    assert not is_starved(ValueError("start new thread"))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(place):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "stopped at step " in errors
     assert "The same command goes on" in errors
     step = errors.partition("stopped at step ")[2].partition(";")[0]

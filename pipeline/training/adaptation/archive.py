@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.weights import load_weights, save_weights
+from models.weights import load_weights, weights_bytes
 from pipeline.errors import ImageError, JobError
 from pipeline.formats.base import Limits
 from pipeline.jobs.job import Dataset
 from pipeline.privacy.datasets import describe_dataset
 from pipeline.recipe.weights import weights_file
-from pipeline.storage.output_file import check_output_file
+from pipeline.storage.output_file import check_output_file, write_output
 from pipeline.training.adaptation.adapt import Adapted, OnLook, Settings, adapt
 from pipeline.training.data.pictures import Takes, span_of, usable_pair
 from pipeline.training.data.places import Places
@@ -53,11 +53,7 @@ def adapt_to_archive(
         adapted = adapt(card, state, images, settings, device=device_of(device), on_look=on_look)
     except ValueError as error:
         raise JobError(f"{describe_dataset(dataset)}: {error}") from None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        save_weights(out, adapted.card, adapted.state)
-    except OSError as error:
-        raise JobError(f"{out}: cannot be written: {error.strerror or error}") from error
+    write_output(out, weights_bytes(adapted.card, adapted.state))
     return adapted, len(images)
 
 

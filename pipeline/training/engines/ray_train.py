@@ -7,7 +7,6 @@ a worker, a node or the driver may die at any time.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import torch
 from pipeline.engines.ray_session import SESSION
 from pipeline.errors import JobError, RestoraError, RunStopped, StorageError, describe
 from pipeline.storage.folder import Folder
+from pipeline.storage.scratch import scratch
 from pipeline.training.engines.mailbox import Mailbox
 from pipeline.training.loop import Loop, ProgressCallback, ProgressEvent, TrainingResult
 from pipeline.training.options import TrainingOptions
@@ -58,7 +58,7 @@ def train_on_ray(
         SESSION.wait()
         _check_resources(recipe)
         mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
-        with tempfile.TemporaryDirectory(prefix="restora-train-") as place:
+        with scratch("train") as place:
             trainer = train.torch.TorchTrainer(
                 _work,
                 train_loop_config={
@@ -72,7 +72,7 @@ def train_on_ray(
                     name="restora",
                     # Our checkpoints are in the output; Ray keeps its own files here. Workers elsewhere need
                     # a shared place.
-                    storage_path=place if SESSION.is_local else output.child("ray").url,
+                    storage_path=str(place) if SESSION.is_local else output.child("ray").url,
                     failure_config=train.FailureConfig(max_failures=RESTARTS),
                     logging_config=train.LoggingConfig(log_level="ERROR"),
                 ),

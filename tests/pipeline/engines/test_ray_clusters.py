@@ -13,7 +13,7 @@ from tests.helpers import photographs_in
 from tests.killing import end
 
 ROOT = Path(__file__).parents[3]
-COMMAND = [sys.executable, "-P", "-c", "from flows.cli.app import main; main()"]
+COMMAND = [sys.executable, "-P", "-c", "from flows.cli.entry import main; main()"]
 """As the console script starts: without the folder it is started in on its path."""
 BIN = Path(sys.executable).parent
 
