@@ -26,8 +26,8 @@ inputs.
 Images larger than a tile are cut into tiles. `exact` restorers look no farther than their halo,
 and give the pixels of the whole image. `whole` ones are run on whole images; where one does not fit into the
 device's memory, its tiles are blended, and its row says so (`tiling`). On a CPU, what an image would need is
-measured on tiles first, and may be three quarters of the machine's memory, or of the container's. Those
-that need operators are never cut.
+measured on tiles first, and may be three quarters of the machine's memory, or of the container's, of which
+several replicas have a part each, as of its cores. Those that need operators are never cut.
 
 Who does not want to choose says what is to be done: `restora restore ... --task denoising`, and
 `restorers = [{ task = "denoising" }]` in a job. The restorer is the first of its task in

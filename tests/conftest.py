@@ -1,5 +1,8 @@
 import os
+import tempfile
 
+# What this machine's runs found to fit into its memory, and fetched, is not what the tests are to find.
+os.environ["RESTORA_CACHE"] = tempfile.mkdtemp(prefix="restora-tests-cache-")
 # Two cores, and every Ray or isolation subprocess would take both.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray's workers are nice to all others: a row of tests beside theirs would keep them waiting for minutes.

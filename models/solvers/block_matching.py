@@ -65,6 +65,8 @@ def _match_strip(image_HW: Tensor, tops_S: Tensor, lefts_L: Tensor, most: int) -
         squared_HDW = (shifted_HDW - rows_H1W).square_()
         rows_SDW = _sums_of_eight(squared_HDW, 0)[tops_S]
         distance_DSDL[down] = _sums_of_eight(rows_SDW, 2)[..., lefts]
+    # Where an image is flat all are as alike; without the reference itself there may be pixels of no block.
+    distance_DSDL[REACH, :, REACH] = -1.0
     distance_RD = distance_DSDL.permute(1, 3, 0, 2).reshape(len(tops_S) * len(lefts_L), -1)
     distance_RK, offset_RK = distance_RD.topk(most, dim=1, largest=False)
     down_RK, right_RK = offset_RK // offsets - REACH, offset_RK % offsets - REACH

@@ -33,8 +33,8 @@ CPU_CALL_PIXELS = 1 << 16
 """On a CPU and elsewhere: small images gain from company, larger ones leave the cache."""
 LARGE = 1 << 20
 """Pixels of an image before which it is measured what a restorer needs, where lack of memory is no error."""
-MEASURED_CORES = (LEAST_CORE, 4 * LEAST_CORE)
-"""Of the tiles on which it is."""
+MUCH = 1 << 14
+"""Bytes of memory for each pixel, more than transformers take; where there is less, it is measured sooner."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,11 @@ class AutoTiledRestorer:
     """``tiled(degraded_BCHW, condition)`` restores a batch in pieces that fit the device.
 
     Out of memory: half the pixels of a call, then half the tile, down to ``LEAST_CORE``; then the error is
-    the caller's. On a CPU, where that is a kill and no error, a restorer that takes
-    images whole is measured before the first large one. ``digest`` identifies the restorer; ``compiled`` runs
-    its networks through ``torch.compile``; ``cache`` is where budgets are kept, by default the user's.
+    the caller's. On a CPU, where that is a kill and no error, it is measured before the first large image
+    how many pixels fit: of restorers that take images whole, and of all where memory is short. ``digest``
+    identifies the restorer; ``compiled`` runs its networks through ``torch.compile``; ``cache`` is where
+    budgets are kept, by default the user's; ``memory_share`` is the part of the machine that others leave
+    to this process.
     """
 
     def __init__(
@@ -87,8 +89,9 @@ class AutoTiledRestorer:
         *,
         compiled: bool = False,
         cache: Folder | None = None,
+        memory_share: float = 1.0,
     ) -> None:
-        self.restorer = restorer.to(device)
+        self.restorer, self.memory_share = restorer.to(device), memory_share
         if compiled:
             restorer.compile()
         self._cache = cache or Folder(
@@ -100,14 +103,17 @@ class AutoTiledRestorer:
         first = MemoryBudget(CALL_PIXELS.get(device.type, CPU_CALL_PIXELS))
         remembered = self._remembered()
         self.budget = remembered.at_most(first) if remembered else first
-        self._is_measurable = device.type == "cpu" and not compiled and not restorer.card.tile_exact
-        self._fits: float | None = None
+        self._memory = allowed_memory() * memory_share
+        self._large = min(LARGE, self._memory / MUCH)
+        is_cut = restorer.card.tile_exact and self._large >= CORE * CORE  # into tiles that fit anyway
+        self._is_measurable = device.type == "cpu" and not compiled and not is_cut
+        self._fits = math.inf
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> tuple[Tensor, dict[str, Any]]:
         """The restored batch, on the same device, and the row's ``tiling`` where an image was cut."""
         size, before = _padded_size(self.restorer, degraded_BCHW), self.budget
-        if self._is_measurable and self._fits is None and size[0] * size[1] >= LARGE:
-            self._fits = self._measured(degraded_BCHW, condition)
+        if self._is_measurable and size[0] * size[1] >= self._large:
+            self._fits, self._is_measurable = self._measured(degraded_BCHW, condition), False
         while (restored_BCHW := self._tried(degraded_BCHW, condition, size)) is None:
             # Not before the failed try has returned: its error holds the tensors of the call.
             if degraded_BCHW.is_cuda:
@@ -131,15 +137,23 @@ class AutoTiledRestorer:
 
     def _tiling(self, height: int, width: int) -> Tiling | None:
         card, whole = self.restorer.card, self.budget.whole
-        is_whole = (whole is None or height * width < whole) and height * width <= (self._fits or math.inf)
-        return None if is_whole and not card.tile_exact else Tiling.of(card, self.budget.core)
+        is_whole = (whole is None or height * width < whole) and height * width <= self._fits
+        if is_whole and not card.tile_exact:
+            return None
+        tiling = Tiling.of(card, self.budget.core)
+        for core in _halves(self.budget.core):
+            if tiling is None or _most(tiling, height, width) <= self._fits:
+                break
+            tiling = Tiling.of(card, core)
+        return tiling
 
     def _measured(self, degraded_BCHW: Tensor, condition: Condition) -> float:
         """Pixels of an image that goes whole through the restorer, in the memory that one may take."""
-        small, large = (Tiling.of(self.restorer.card, core) for core in MEASURED_CORES)
-        if small is None or large is None or small == large:
+        small = Tiling.of(self.restorer.card, LEAST_CORE)
+        large = None if small is None else Tiling.of(self.restorer.card, 2 * small.core)
+        if small is None or large is None:
             return math.inf
-        return most_pixels(self.restorer, (small, large), degraded_BCHW, condition, allowed_memory())
+        return most_pixels(self.restorer, (small, large), degraded_BCHW, condition, self._memory)
 
     def _smaller(self, batch: int, height: int, width: int) -> MemoryBudget | None:
         """The next thing to try; nothing where a single tile of the least size is too large."""
@@ -187,6 +201,12 @@ def _device_name(device: torch.device) -> str:
 def _area(tiles: list[tuple[Span, Span]]) -> int:
     rows, columns = tiles[0]
     return (rows.stop - rows.start) * (columns.stop - columns.start)
+
+
+def _most(tiling: Tiling, height: int, width: int) -> int:
+    """Pixels that a tile in the middle of an image reads."""
+    side = tiling.core + 2 * tiling.halo
+    return min(height, side) * min(width, side)
 
 
 def _halves(core: int) -> Iterator[int]:

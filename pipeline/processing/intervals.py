@@ -107,7 +107,9 @@ def intervals_of(
             uncertainty, restorer = UNCERTAINTIES[built.spec.uncertainty], fitted[built.name]
             subject = uncertainty.subject(built.restorer)
             if subject is not built.restorer:
-                restorer = AutoTiledRestorer(subject, identity(subject), device)
+                restorer = AutoTiledRestorer(
+                    subject, identity(subject), device, memory_share=restorer.memory_share
+                )
             restore = partial(_restored, restorer)
             found[built.name] = PixelIntervals(uncertainty, restore, bounds, recipe.job.save_uncertainty)
     return found

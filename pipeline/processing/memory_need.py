@@ -58,16 +58,19 @@ def most_pixels(
     tilings: tuple[Tiling, Tiling],
     degraded_BCHW: Tensor,
     condition: Condition,
-    memory: int,
+    memory: float,
 ) -> float:
     """Pixels of an image that goes through the restorer with so many bytes: a line through two tiles' needs.
 
-    Infinite where it fails on them, or where a larger one needs no more.
+    Infinite where it fails on them, or where a larger one needs no more; nothing where the image, no larger
+    than a tile, needs more already.
     """
     needs = [tile_need(restorer, tiling, degraded_BCHW, condition) for tiling in tilings]
     if None in needs:
         return math.inf
     (small, low), (large, high) = (each for each in needs if each)
+    if small == large:  # both are the image itself
+        return math.inf if high <= memory else 0.0
     slope = (high - low) / (large - small)
     return (memory - low) / slope + small if slope > 0 else math.inf
 

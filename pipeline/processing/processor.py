@@ -49,8 +49,10 @@ def _choose_tf32(job: Job) -> None:
 class Processor:
     """``processor(batch)`` yields an ``Outcome`` for every image and every row it owes."""
 
-    def __init__(self, recipe: Recipe, device: torch.device, *, maps: bool = False) -> None:
-        """``maps``: outcomes have maps for a page."""
+    def __init__(
+        self, recipe: Recipe, device: torch.device, *, maps: bool = False, memory_share: float = 1.0
+    ) -> None:
+        """``maps``: outcomes have maps for a page; ``memory_share``: what others leave of the machine."""
         self.recipe = recipe
         self.device = device
         if device.type == "cuda":
@@ -62,7 +64,11 @@ class Processor:
         self._radiometry = {dataset.name: dataset.radiometry for dataset in recipe.job.datasets}
         self._fitted = {
             built.name: AutoTiledRestorer(
-                built.restorer, built.sha256, device, compiled=recipe.job.resources.compile
+                built.restorer,
+                built.sha256,
+                device,
+                compiled=recipe.job.resources.compile,
+                memory_share=memory_share,
             )
             for built in recipe.restorers
         }

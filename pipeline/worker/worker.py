@@ -39,9 +39,12 @@ class Worker:
     def __init__(self, run: RunFolder, device: str = "cpu", cores: int | None = None) -> None:
         refuse_other_plugins(run.recipe.plugins, run.specification)
         self.recipe, self.layout, self.ledger = run.recipe, run.layout, run.ledger
-        self._run, self._cores = run, cores or os.cpu_count() or 1
+        machine = os.cpu_count() or 1
+        self._run, self._cores = run, cores or machine
         self._locator = SourceLocator(run.job)
-        self._processor = Processor(self.recipe, torch.device(device))
+        # Replicas on one machine share its memory as they share its cores.
+        share = min(1.0, self._cores / machine)
+        self._processor = Processor(self.recipe, torch.device(device), memory_share=share)
         self._rows = Rows(self.recipe, RowBuilder(run, self._locator, _device_name(device)))
         self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
         self._load = Loader(run.job, self._locator)

@@ -87,6 +87,18 @@ def test_blocks_alone_have_the_variance_of_white_noise():
     torch.testing.assert_close(ours, torch.ones(1, 1, 64, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("solver", ["bm3d", "despeckle_bm3d"])
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_what_is_flat_stays_as_it_is(solver, level):
+    """Borders of scans, skies: of equal blocks, the reference is one of its group."""
+    image_BCHW = torch.zeros(1, 3, 40, 70)
+    image_BCHW[..., 30:] = 0.5
+    restored_BCHW = catalog.build_solver(solver)(
+        image_BCHW, condition=Condition(noise_level_B=torch.tensor([level]))
+    )
+    torch.testing.assert_close(restored_BCHW, image_BCHW, atol=0.02, rtol=0)
+
+
 def test_bm3d_beats_non_local_means():
     clean = scene(1, 80, 80)
     noisy = clean + noise_like(clean, 0.1)

@@ -85,6 +85,26 @@ def test_an_image_that_would_not_fit_is_cut_before_it_is_tried(tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == [], "what a machine has is not written down as what a restorer takes"
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(("share", "is_cut"), [(1.0, False), (0.5, True)])
+def test_where_memory_is_short_tiles_are_small(tmp_path, monkeypatch, share, is_cut, exact):
+    monkeypatch.setattr(auto_tiled_restorer, "allowed_memory", lambda: 8_000_000)
+    model = Copies(5)
+    card = Card(name="probe", summary="A probe.", task="general", halo=4 if exact else None, tile_exact=exact)
+    tiled = AutoTiledRestorer(
+        Restorer(card, model), "digest", CPU, cache=Folder(str(tmp_path)), memory_share=share
+    )
+    image_BCHW = torch.rand(
+        1, 3, 190, 500
+    )  # five copies are 5.7 MB, and of a tile of 64 within its blend 3.9
+    restored_BCHW, cut = tiled(image_BCHW, KNOWN)
+    torch.testing.assert_close(restored_BCHW, image_BCHW)
+    assert ("tiling" in cut) == is_cut
+    assert ((1, 3, 190, 500) in model.calls) != is_cut
+    measured = 2
+    assert all(5 * 12 * shape[2] * shape[3] <= share * 8_000_000 for shape in model.calls[measured:])
+
+
 @pytest.mark.parametrize(("said", "limit"), [("1000000\n", 750_000), ("max\n", None), (f"{1 << 62}\n", None)])
 def test_a_container_may_have_less_than_its_machine(tmp_path, monkeypatch, said, limit):
     monkeypatch.setattr(memory_limit, "CONTAINER_LIMITS", (tmp_path / "none",))
