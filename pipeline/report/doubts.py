@@ -35,6 +35,8 @@ class Doubt:
     images: list[dict[str, Any]]
     """Dataset, key and ``texts``, one per column; the most doubtful in front."""
     hidden: int
+    unsaid: str
+    """Title of the images that have none."""
     without: list[tuple[str, int, str]]
     """(Reason code, images, what one of them says)."""
 
@@ -91,6 +93,7 @@ def _intervals(table: pa.Table, header: dict[str, Any]) -> Doubt | None:
         columns=("mean half-width, of 255", "95 % of samples below"),
         images=_named(table, known[np.argsort(-mean_N[known], kind="stable")], (mean_N, high_N), 1),
         hidden=max(len(known) - IMAGES_SHOWN, 0),
+        unsaid="Images without intervals",
         without=_without(table, "uncertainty_mean", "uncertainty_reason"),
     )
 
@@ -116,6 +119,7 @@ def _flags(table: pa.Table, header: dict[str, Any]) -> Doubt | None:
         columns=("flagged patches",),
         images=_named(table, some[np.argsort(-flags_N[some], kind="stable")], (flags_N,), 0),
         hidden=max(len(some) - IMAGES_SHOWN, 0),
+        unsaid="Images whose flags were not counted",
         without=_without(table, "flags", "flags_reason"),
     )
 
