@@ -12,6 +12,8 @@ Shapes: B batch, C channels, H and W height and width; h and w two less.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,7 +30,7 @@ _MARGIN = 2.0
 """Standard deviations from the ends of the range that pixels keep, where there are pixels enough."""
 _ENOUGH = 0.05
 _ROUNDS = 3
-_SOME = 2_500
+_SOME = 1_000
 
 
 def flat_noise_level(
@@ -51,20 +53,34 @@ def _level(noisy_CHW: Tensor, restored_CHW: Tensor, level: Tensor, valid_1HW: Te
     known_hw = _whole(valid_1HW, texture_hw)
     is_cut = float(noisy_CHW.min()) >= 0 and float(noisy_CHW.max()) <= 1
     masks_MChw = _masks(noisy_CHW)
+    some = _some(texture_hw)
+    texture_N, known_N, around_CN = (
+        texture_hw.flatten()[some],
+        known_hw.flatten()[some],
+        around_Chw.flatten(1)[:, some],
+    )
+    if level <= 0 or not bool(known_N.any()):
+        return level
     for _ in range(_ROUNDS):
-        if level <= 0 or not bool(known_hw.any()):
-            return level
-        inside_hw = known_hw & ((around_Chw > _MARGIN * level) & (around_Chw < 1 - _MARGIN * level)).all(
-            dim=0
-        )
-        if inside_hw.double().mean() < _ENOUGH:
-            inside_hw = known_hw
-        least = torch.quantile(_some(texture_hw[inside_hw]), _LEAST)
-        flat_hw = inside_hw & (texture_hw <= torch.maximum((_FLAT * level).square(), least))
-        kept = _kept(_some(around_Chw[:, flat_hw].flatten()), level) if is_cut else 1.0
+        inside_N = known_N & _is_inside(around_CN, level)
+        has_enough = bool(inside_N.double().mean() >= _ENOUGH)
+        if not has_enough:
+            inside_N = known_N
+        least = torch.quantile(texture_N[inside_N], _LEAST)
+        most = torch.maximum((_FLAT * level).square(), least)
+        flat_hw = known_hw & (texture_hw <= most)
+        if has_enough:
+            flat_hw &= _is_inside(around_Chw, level)
+        kept = _kept(around_CN[:, inside_N & (texture_N <= most)].flatten(), level) if is_cut else 1.0
         level = (_energy(masks_MChw[0], flat_hw) / kept).sqrt()
     # Texture that the restorer took for noise adds to some directions more than to others.
     return (torch.stack([_energy(each_Chw, flat_hw) for each_Chw in masks_MChw]).min() / kept).sqrt()
+
+
+def _is_inside(around_C_: Tensor, level: Tensor) -> Tensor:
+    """Far enough from the ends of the range, in all channels; of any further shape."""
+    margin = _MARGIN * level
+    return ((around_C_ > margin) & (around_C_ < 1 - margin)).all(dim=0)
 
 
 def _energy(detail_Chw: Tensor, flat_hw: Tensor) -> Tensor:
@@ -85,9 +101,12 @@ def _masks(image_CHW: Tensor) -> tuple[Tensor, ...]:
     return _detail(image_CHW), *((each_Chw - 2 * middle_Chw) / 6**0.5 for each_Chw in ends)
 
 
-def _some(values_N: Tensor) -> Tensor:
-    """Every so many, which is enough of a large image for a mean or a quantile."""
-    return values_N[:: len(values_N) // _SOME + 1]
+def _some(image_hw: Tensor) -> slice:
+    """Every so many pixels in reading order, which is enough for a mean or a quantile: from all columns."""
+    stride = max(image_hw.numel() // _SOME, 1)
+    while math.gcd(stride, image_hw.shape[-1]) > 1:
+        stride += 1
+    return slice(None, None, stride)
 
 
 def _kept(around_N: Tensor, level: Tensor) -> Tensor:
