@@ -109,3 +109,35 @@ def test_inside_it_the_floor_lies_below_the_estimate():
     floor, said = calibration().floor(GOOD, 1, "uint8")
     assert said is None
     assert GOOD.psnr - 3 < floor < GOOD.psnr
+
+
+def test_a_calibration_of_before_keeps_its_estimate_and_its_digest():
+    before = calibration()
+    assert "estimator" not in json.loads(before.to_json())
+    by_squares = replace(GOOD, error=2e-4, chance=1e-6)
+    assert before.floor(by_squares, 1, "uint8") == before.floor(GOOD, 1, "uint8")
+    now = replace(before, estimator=by_squares.estimator)
+    assert Calibration.from_json(now.to_json()) == now
+    assert now.floor(by_squares, 1, "uint8")[0] > before.floor(GOOD, 1, "uint8")[0]
+
+
+def test_rows_of_before_among_those_of_now_are_all_taken_as_they_were():
+    rng = np.random.default_rng(3)
+    found = records(20, rng)
+    estimates = [Evidence.from_json(each["psnr_evidence"]).psnr for each in found]
+    for each in found[:10]:
+        known = Evidence.from_json(each["psnr_evidence"])
+        each["psnr_evidence"] = replace(known, error=known.spread, chance=1e-7).to_json()
+    assert {each.estimator for each in rows_of(found[:10]).evidence} == {2}
+    mixed = rows_of(found).evidence
+    assert [each.psnr for each in mixed] == estimates
+
+
+def test_a_few_given_levels_have_a_bound_each():
+    rng = np.random.default_rng(4)
+    found = [each for level in (10.0, 25.0, 40.0) for each in records(11, rng, (level, level))]
+    for number, each in enumerate(found):
+        each["key"] = f"{number}.png"
+    strata = strata_of(rows_of(found), 0.9)
+    assert [(each.noise_low, each.images) for each in strata] == [(10.0, 11), (25.0, 11), (40.0, 11)]
+    assert len(strata_of(rows_of(found[:19]), 0.9)) == 1, "eight images warrant nothing"
