@@ -32,7 +32,7 @@ def export(
     """Write a restorer's network for machines without PyTorch, its card and tiling inside.
 
     Batch, height and width stay free. The file is compared with PyTorch before it is written, and runs here
-    too: `restora restore SOURCE DEST --restorer NAME.onnx`. Needs `pip install 'restora[onnx]'`.
+    too: `restora restore SOURCE DEST --restorer NAME.onnx`. Needs the extra onnx (pip).
     """
     from flows.cli.console import say, working
     from pipeline.edge.export import export as write
@@ -125,7 +125,7 @@ def compress(
 ) -> None:
     """Make a restorer smaller and faster, with what that loses and gains on this machine.
 
-    int8: numbers of 8 bits, as ONNX (`pip install 'restora[onnx]'`). prune: the least important channels are
+    int8: numbers of 8 bits, as ONNX, by the extra onnx of pip. prune: the least important channels are
     cut out, what is left is trained on. distil: a smaller network learns from WEIGHTS. What loses too much or
     is no faster is not written, and the figures say so; a training that was stopped goes on. The file runs as
     others: `restora restore SOURCE DEST --restorer FILE`.

@@ -45,4 +45,6 @@ def frames_of(
                 f"{frame.domain.low:g} to {frame.domain.high:g}",
             )
         frames.append(frame)
+    if frames and not any(frames):
+        raise ImageError("FRAMES_MISSING", "all other frames of the scene are damaged or gone")
     return tuple(frames)

@@ -118,5 +118,8 @@ def test_the_pages_of_a_file_are_a_scene(tmp_path):
     assert (told["b.tif/page-0002.tif"]["frames"], told["b.tif/page-0004.tif"]["frames"]) == (3, 2)
     assert [bool(each) for each in told["b.tif/page-0002.tif"]["frame_sha256"]] == [True, False, True]
     assert (told["b.tif/page-0004.tif"]["place"], told["a.tif/page-0004.tif"]["place"]) == (1, 2)
+    rows = run(place.url, tmp_path / "near", {"match": "pages", "around": 1, "damaged": "leave out"})
+    reasons = {key: row["reason"] for key, row in rows.items() if row["status"] != "ok"}
+    assert reasons == {"b.tif/page-0003.tif": "TRUNCATED", "b.tif/page-0004.tif": "FRAMES_MISSING"}
     written = sorted(each.name for each in (tmp_path / "each" / "a.tif").iterdir())
     assert written == [f"page-{n:04d}.tif" for n in range(1, 5)]
