@@ -238,7 +238,6 @@ def engine(options: Options) -> Engine:
 def _losses(run: RunFolder, options: Options) -> Losses:
     """What is gone of a run that is retried or repaired; says so."""
     from pipeline.planning.plan_files import is_planned
-    from pipeline.results.finished import Finished
     from pipeline.results.repair import Losses, find_losses
 
     in_ledger = _mended(run) if options.repair else run.ledger.lost()
@@ -247,6 +246,8 @@ def _losses(run: RunFolder, options: Options) -> Losses:
     for line in (*in_ledger, *losses.objects, *losses.descriptions):
         LOG.warning("to be made again: %s", line)
     if losses.descriptions:
+        from pipeline.results.finished import Finished
+
         Finished.forget(run)
     return losses
 

@@ -27,10 +27,17 @@ from flows.cli import (
 from flows.cli.console import ERR, say
 from flows.cli.failures import tell_of_fault, tell_of_stop
 from flows.cli.signals import Interrupted, interrupt, on_first_signal
+from flows.cli.starvation import refuse_little
 
 
 class Commands(TyperGroup):
     """Turns errors into messages and exit codes, for all commands alike."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As the library does; refuses where libraries could not be loaded."""
+        found = super().resolve_command(ctx, args)
+        refuse_little(found[0], found[2])
+        return found
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that the context names."""

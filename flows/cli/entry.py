@@ -7,13 +7,12 @@ import sys
 from typing import NoReturn
 
 from flows.cli.signals import Interrupted, interrupt, on_first_signal
-from flows.cli.starvation import cure, warn_of_little
+from flows.cli.starvation import cure
 from pipeline.starvation import is_starved
 
 
 def main() -> NoReturn:
     """Runs the command that the process was called with, and ends it."""
-    warn_of_little()
     received: list[int] = []
     try:
         # Once a command runs, it has handlers of its own.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import resource
+from collections.abc import Sequence
 
-ENOUGH = 3 << 30
+from pipeline.errors import JobError
+
+ENOUGH = 11 << 28
 """Bytes of addresses that every command starts in: libraries map far more than they use."""
+LIGHT = ("init", "key", "list", "doctor")
+"""Commands that load none of those."""
 
 
 def cure() -> str:
@@ -23,14 +27,15 @@ def cure() -> str:
     )
 
 
-def warn_of_little() -> None:
-    """A line where libraries may end this process by themselves: then nobody can say why any more."""
+def refuse_little(command: str | None, arguments: Sequence[str]) -> None:
+    """``JobError`` below what libraries load in: there they hang, or end this process themselves."""
     allowed = _allowed()
-    if allowed is not None and allowed < ENOUGH:
-        line = (
-            f"ulimit -v allows {allowed >> 20:,} MiB of addresses; below {ENOUGH >> 20:,} libraries may fail"
+    asks_for_help = any(each in arguments for each in ("--help", "-h"))
+    if allowed is not None and allowed < ENOUGH and command not in LIGHT and not asks_for_help:
+        raise JobError(
+            f"ulimit -v allows {allowed >> 20:,} MiB of addresses, and below {ENOUGH >> 20:,} libraries "
+            "hang or end this process without a word: raise it; it counts what is mapped, not what is used"
         )
-        os.write(2, f"{line}\n".encode())
 
 
 def _allowed() -> int | None:

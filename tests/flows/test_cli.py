@@ -371,6 +371,14 @@ def test_too_little_memory_is_said_with_the_cure(error, capsys):
     assert not is_starved(ValueError("start new thread"))
 
 
+def test_what_cannot_load_its_libraries_is_refused_at_once(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2 << 30, 2 << 30))
+    done = invoke("verify", "out")
+    assert done.exit_code == 2
+    assert "ulimit -v allows 2,048 MiB of addresses, and below 2,816" in done.stderr
+    assert invoke("verify", "--help").exit_code == invoke("list", "metrics").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
