@@ -29,7 +29,7 @@ _LEAST = 0.1
 _MARGIN = 2.0
 """Standard deviations from the ends of the range that pixels keep, where there are pixels enough."""
 _ENOUGH = 0.05
-_ROUNDS = 3
+_ROUNDS = 2
 _SOME = 1_000
 
 
