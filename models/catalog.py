@@ -254,6 +254,7 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         ("nafnet-motion", partial(_shipped, "nafnet-motion")),
         ("nafnet-motion-gan", partial(_shipped, "nafnet-motion-gan")),
         ("pannet-x2", partial(_shipped, "pannet-x2")),
+        ("frame-fusion-x3", partial(_shipped, "frame-fusion-x3")),
         ("despeckle", partial(_shipped, "despeckle")),
         ("inpaint-gated", partial(_shipped, "inpaint-gated")),
         _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),

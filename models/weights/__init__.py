@@ -30,6 +30,7 @@ SHIPPED: dict[str, str] = {
     "ffdnet-colour": "ffdnet-colour.safetensors",
     "ffdnet-grey": "ffdnet-grey.safetensors",
     "ffdnet-grey-quantiles": "ffdnet-grey-quantiles.safetensors",
+    "frame-fusion-x3": "frame-fusion-x3.safetensors",
     "inpaint-gated": "inpaint-gated.safetensors",
     "nafnet-jpeg": "nafnet-jpeg.safetensors",
     "nafnet-motion": "nafnet-motion.safetensors",
