@@ -15,11 +15,11 @@ def clear_litter(run: RunFolder, *, unplanned: set[str], is_whole_plan: bool) ->
     counts of attempts at the units ``unplanned``, which were begun and are not in the plan: where it holds
     all that is left they are committed, or their sources are gone.
     """
+    clear_scratch()  # a run may have been killed before it began anything, in the middle of its planning
     if unplanned:
         Attempts(run.folder).forget(unplanned if is_whole_plan else run.ledger.unit_ids() & unplanned)
     if not run.folder.exists(BEGUN):
         return
-    clear_scratch()
     for folder in (run.folder, run.layout.folder):
         if folder.is_local:
             clear_parts(folder.root)

@@ -22,7 +22,7 @@ from models.restorer import Restorer
 from models.tiled_traversal import TiledTraversal
 from models.tiling import CORE, LEAST_CORE, Span, Tiling, tiles_of
 from pipeline.hashing import short_hash
-from pipeline.processing.memory_limit import allowed_memory
+from pipeline.processing.memory_limit import allowed_memory, held_memory
 from pipeline.processing.memory_need import most_pixels
 from pipeline.quarantine import is_out_of_memory
 from pipeline.storage.folder import Folder
@@ -153,7 +153,9 @@ class AutoTiledRestorer:
         large = None if small is None else Tiling.of(self.restorer.card, 2 * small.core)
         if small is None or large is None:
             return math.inf
-        return most_pixels(self.restorer, (small, large), degraded_BCHW, condition, self._memory)
+        return most_pixels(
+            self.restorer, (small, large), degraded_BCHW, condition, self._memory - held_memory()
+        )
 
     def _smaller(self, batch: int, height: int, width: int) -> MemoryBudget | None:
         """The next thing to try; nothing where a single tile of the least size is too large."""

@@ -21,6 +21,14 @@ def allowed_memory() -> int:
     return int(min(machine, *(_limit(path, machine) for path in CONTAINER_LIMITS)) * MEMORY_SHARE)
 
 
+def held_memory() -> int:
+    """Bytes of this machine's memory that this process holds now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0  # not Linux
+
+
 def _limit(path: Path, otherwise: int) -> int:
     try:
         return int(path.read_text())

@@ -125,6 +125,16 @@ def test_scratch_folders_are_held_while_they_are_used(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_folders_of_a_run_that_was_killed_in_its_planning_go(job, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(scratches, "_SECONDS_TO_LOCK", -1.0)
+    left = tmp_path / "temporary" / "restora-scratch-plans-dead"
+    left.mkdir()
+    plan_and_execute(job)
+    assert not left.exists()
+
+
 def test_a_run_that_was_killed_when_all_was_committed_gets_its_record(job):
     plan_and_execute(job)
     opened = open_run(job)
