@@ -255,6 +255,7 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         ("nafnet-motion-gan", partial(_shipped, "nafnet-motion-gan")),
         ("pannet-x2", partial(_shipped, "pannet-x2")),
         ("frame-fusion-x3", partial(_shipped, "frame-fusion-x3")),
+        ("basicvsr-clip", partial(_shipped, "basicvsr-clip")),
         ("despeckle", partial(_shipped, "despeckle")),
         ("inpaint-gated", partial(_shipped, "inpaint-gated")),
         _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),

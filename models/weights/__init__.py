@@ -25,6 +25,7 @@ from models.plugins import is_module_address
 from models.restorer import Restorer
 
 SHIPPED: dict[str, str] = {
+    "basicvsr-clip": "basicvsr-clip.safetensors",
     "dcgan-photographs": "dcgan-photographs.safetensors",
     "despeckle": "despeckle.safetensors",
     "ffdnet-colour": "ffdnet-colour.safetensors",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli import app
+from flows.cli import failures
 from models.weights import shipped_path
 from tests.flows.command import ENV, restora
 from tests.helpers import encoded, fill, photograph
@@ -100,6 +100,6 @@ def test_no_refusal_repeats_a_signature(server, places, monkeypatch):
 def test_an_interrupted_command_is_repeated_without_the_secret_in_its_address(monkeypatch):
     """The interrupt can come before the address is looked at and refused."""
     address = "s3://KEY:ab/SECRET@bucket/scans"
-    monkeypatch.setattr(app.sys, "argv", ["restora", "score", address, "sharp", "--metric", "psnr"])
-    said = app._this_command("--debug")
+    monkeypatch.setattr(failures.sys, "argv", ["restora", "score", address, "sharp", "--metric", "psnr"])
+    said = failures._this_command("--debug")
     assert said == "restora --debug score 's3://***@bucket/scans' sharp --metric psnr"
