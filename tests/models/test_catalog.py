@@ -14,7 +14,7 @@ from models.weights import shipped_path
     ("call", "message"),
     [
         (lambda: catalog.build("bicubic-x44"), 'unknown restorer "bicubic-x44"; did you mean "bicubic-x4"?'),
-        (lambda: catalog.build("zzz"), "known are bicubic, "),
+        (lambda: catalog.build("zzz"), "known are basicvsr-clip, bicubic, "),
         (lambda: catalog.build_solver("total_variaton"), 'did you mean "total_variation"?'),
         (
             lambda: catalog.build_solver("total_variation", wieght=1),
