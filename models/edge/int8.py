@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from models.edge.slopes import sloped_layers
 
+_WARNINGS, _ERRORS = 2, 3
+"""What onnxruntime says: its own default, and no less."""
+
 Inputs = Mapping[str, NDArray[np.float32]]
 """One call of the graph: input -> array."""
 
@@ -62,6 +65,7 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
 
     Weights have 7 of the 8 bits: on processors without VNNI, sums of products of whole bytes overflow.
     """
+    runtime = importlib.import_module("onnxruntime")
     quantization = importlib.import_module("onnxruntime.quantization")
     before = logging.root.manager.disable
     with tempfile.TemporaryDirectory(prefix="restora-int8-") as folder:
@@ -69,6 +73,7 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
         whole, joined = sloped_layers(content)
         source.write_bytes(_with_inputs_apart(whole))
         logging.disable(logging.WARNING)  # advice to developers of networks
+        runtime.set_default_logger_severity(_ERRORS)
         try:
             quantization.quantize_static(
                 str(source),
@@ -84,6 +89,7 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
             )
         finally:
             logging.disable(before)
+            runtime.set_default_logger_severity(_WARNINGS)
         return target.read_bytes()
 
 
