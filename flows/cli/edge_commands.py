@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.compress_options import Measuring, Relearning
+from flows.cli.option_groups import spread
+
 Weights = Annotated[
     str,
     typer.Argument(
@@ -43,6 +46,7 @@ def export(
     say(f"checked  differs from PyTorch by {done.difference:.1e} at most, of a range of 1")
 
 
+@spread
 def compress(
     weights: Weights,
     data: Annotated[
@@ -64,64 +68,8 @@ def compress(
     method: Annotated[
         str, typer.Option("--method", metavar="METHOD", help="int8, prune or distil; see above.")
     ] = "int8",
-    degradation: Annotated[
-        str | None,
-        typer.Option(
-            "--degradation",
-            metavar="NAME",
-            help="What is done to the images it is measured on; see `restora list degradations`. Without it: "
-            "bicubic for what enlarges, awgn-25 for denoisers.",
-        ),
-    ] = None,
-    validate: Annotated[
-        str | None,
-        typer.Option("--validate", metavar="URL", help="Images to measure on; without it those of DATA."),
-    ] = None,
-    images: Annotated[int, typer.Option("--images", min=1, help="Measured on the first so many.")] = 8,
-    side: Annotated[
-        int, typer.Option("--side", min=32, help="Measured on the middle so many pixels of each.")
-    ] = 256,
-    most_loss: Annotated[
-        float | None,
-        typer.Option(
-            "--most-loss",
-            metavar="DB",
-            help="Most PSNR that may be lost, mean over the images; without it 0.1 for int8, else 0.2.",
-        ),
-    ] = None,
-    least_speedup: Annotated[
-        float, typer.Option("--least-speedup", metavar="X", help="Least gain over float32 on this machine.")
-    ] = 1.05,
-    keep: Annotated[
-        float | None,
-        typer.Option(
-            "--keep", metavar="SHARE", help="prune, distil: of the channels of every layer; without it 0.5."
-        ),
-    ] = None,
-    importance: Annotated[
-        str | None,
-        typer.Option(
-            "--importance", metavar="RULE", help="prune: channels by taylor (the loss) or l1 (size)."
-        ),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option("--minutes", help="prune, distil: of training; without it 20.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="The same in steps.")] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="prune, distil: a value of the recipe, such as network.arguments.layers=6; repeat it.",
-        ),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="prune, distil: cpu, cuda ... to train on; else the best.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="prune, distil: else all cores.")
-    ] = None,
+    measuring: Measuring = Measuring(),  # noqa: B008 - frozen
+    relearning: Relearning = Relearning(),  # noqa: B008 - frozen
 ) -> None:
     """Make a restorer smaller and faster, with what that loses and gains on this machine.
 
@@ -137,26 +85,17 @@ def compress(
     from flows.cli.training_session import show_progress
     from pipeline.edge.compress import compress as write
     from pipeline.edge.compress import retrains
-    from pipeline.edge.compressed import Images, Limits, retraining_of
 
-    retraining = retraining_of(
-        keep=keep,
-        minutes=minutes,
-        steps=steps,
-        importance=importance,
-        sets=tuple(sets or ()) or None,
-        device=device,
-        threads=threads,
-    )
+    retraining = relearning.asked
     # What trains nothing asks nobody, and ends at once.
     stoppable = asked_to_stop() if retrains(method) else nullcontext(lambda: False)
     with stoppable as stopping, working(f"{weights}: {method}"):
         done = write(
             weights,
             method,
-            Images(data, degradation, images, side, validate),
+            measuring.on(data),
             file,
-            Limits(most_loss, least_speedup),
+            measuring.limits,
             retraining,
             on_progress=show_progress(),
             stopping=stopping,
@@ -166,5 +105,5 @@ def compress(
     where = "float32" if done.beside_pytorch is None else "float32 in onnxruntime"
     beside = "" if done.beside_pytorch is None else f", {done.beside_pytorch:.2f} x PyTorch"
     say(f"speed      {done.speedup:.2f} x {where}{beside}, on this machine")
-    if retraining is not None and validate is None:
+    if retraining is not None and measuring.validate is None:
         say("measured   on images that it was trained on; give others with --validate", style="yellow")

@@ -24,12 +24,15 @@ from models.parameters import Checked, choice, number, whole
 Codec = Callable[[NDArray[np.generic]], NDArray[np.generic]]
 
 
+def whole_levels(image_BCHW: Tensor, top: int) -> Tensor:
+    """Fractions of the range as a codec takes them: whole numbers from 0 to ``top``, still floating-point."""
+    return (image_BCHW.detach() * top).round_().clamp_(0, top)
+
+
 def _through(codec: Codec, image_BCHW: Tensor, dtype: str) -> Tensor:
     """Every image of the batch as integers through the codec and back to fractions of the range."""
     top = ROUNDINGS[dtype]
-    whole_BHWC = (
-        (image_BCHW.detach() * top).round_().clamp_(0, top).permute(0, 2, 3, 1).cpu().numpy().astype(dtype)
-    )
+    whole_BHWC = whole_levels(image_BCHW, top).permute(0, 2, 3, 1).cpu().numpy().astype(dtype)
     decoded_BHWC = np.stack([_by_planes(codec, pixels_HWC) for pixels_HWC in whole_BHWC])
     decoded_BCHW = torch.from_numpy(decoded_BHWC.astype(np.float32)).permute(0, 3, 1, 2)
     return (decoded_BCHW / top).contiguous().to(image_BCHW)

@@ -8,6 +8,7 @@ Shapes: B batch, C channels, which are frames, H and W height and width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -26,6 +27,8 @@ _FLOW = (
     "correlation puts the frame; pixels without data are zero for it"
 )
 _LEAST = 32
+_Pair = tuple[Tensor, Tensor]
+"""A frame and the next one, B1HW."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,13 @@ class TemporalError:
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
         """(B,) float64; NaN for a single frame."""
-        if _is_undefined(reference_BCHW):
-            return valid.undefined(reference_BCHW)
-        restored, reference = (_frames(each, valid_B1HW) for each in (restored_BCHW, reference_BCHW))
-        errors = []
-        for (x, x_next), (y, y_next) in zip(pairwise(restored), pairwise(reference), strict=True):
-            flow_B2HW, _ = flow_between(y, y_next)
-            differs_B1HW = warped(x_next, flow_B2HW) - x - (warped(y_next, flow_B2HW) - y)
-            errors.append(valid.mean(differs_B1HW.square(), valid_B1HW))
-        return torch.stack(errors, 1).mean(1).sqrt()
+
+        def flicker(x: _Pair, y: _Pair) -> Tensor:
+            flow_B2HW, _ = flow_between(*y)
+            changes = [warped(later, flow_B2HW) - earlier for earlier, later in (x, y)]
+            return (changes[0] - changes[1]).square()
+
+        return _over_pairs(flicker, restored_BCHW, reference_BCHW, valid_B1HW).sqrt()
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,26 @@ class FlowError:
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
         """(B,) float64; NaN for a single frame."""
-        if _is_undefined(reference_BCHW):
-            return valid.undefined(reference_BCHW)
-        restored, reference = (_frames(each, valid_B1HW) for each in (restored_BCHW, reference_BCHW))
-        distances = []
-        for x, y in zip(pairwise(restored), pairwise(reference), strict=True):
+
+        def distance(x: _Pair, y: _Pair) -> Tensor:
             apart_B2HW = flow_between(*x)[0] - flow_between(*y)[0]
-            distances.append(valid.mean(apart_B2HW.square().sum(1, keepdim=True).sqrt(), valid_B1HW))
-        return torch.stack(distances, 1).mean(1)
+            return apart_B2HW.square().sum(1, keepdim=True).sqrt()
+
+        return _over_pairs(distance, restored_BCHW, reference_BCHW, valid_B1HW)
+
+
+def _over_pairs(
+    differ: Callable[[_Pair, _Pair], Tensor],
+    restored_BCHW: Tensor,
+    reference_BCHW: Tensor,
+    valid_B1HW: Tensor | None,
+) -> Tensor:
+    """(B,) float64: the mean over frames that follow each other and over valid pixels; NaN without a pair."""
+    if _is_undefined(reference_BCHW):
+        return valid.undefined(reference_BCHW)
+    restored, reference = (_frames(each, valid_B1HW) for each in (restored_BCHW, reference_BCHW))
+    pairs = zip(pairwise(restored), pairwise(reference), strict=True)
+    return torch.stack([valid.mean(differ(x, y), valid_B1HW) for x, y in pairs], 1).mean(1)
 
 
 def _is_undefined(reference_BCHW: Tensor) -> bool:

@@ -26,7 +26,7 @@ from pipeline.imaging import nodata
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import begin_to_store, in_units, quantised, to_tensor
 from pipeline.imaging.transfer import beside_other_work, hand_over
-from pipeline.jobs.job import NO_RESTORER, Job
+from pipeline.jobs.job import NO_RESTORER
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
@@ -35,15 +35,10 @@ from pipeline.processing.cases import Case, Failure, Loaded, Outcome, Restored
 from pipeline.processing.estimates import PsnrEstimates
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.processing.pairs import found_case, found_input, in_reference_range, on_device
+from pipeline.processing.tf32 import choose_tf32
 from pipeline.processing.told import described, refuse_other_scale, shared_condition
 from pipeline.processing.trust_columns import TrustColumns
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
-
-
-def _choose_tf32(job: Job) -> None:
-    """For this process: PyTorch would use it in every convolution, those of degradations too."""
-    chosen = job.resources.tf32
-    torch.backends.cudnn.allow_tf32 = job.kind == "restore" if chosen is None else chosen
 
 
 class Processor:
@@ -56,7 +51,7 @@ class Processor:
         self.recipe = recipe
         self.device = device
         if device.type == "cuda":
-            _choose_tf32(recipe.job)
+            choose_tf32(recipe.job)
         self._features = FeatureColumns(device) if recipe.job.distances else None
         bounds = recipe.calibration
         floors = bounds if bounds is not None and bounds.has_floors else None

@@ -12,6 +12,7 @@ from models.operators.baseline_jpeg import through_baseline_jpeg
 from models.operators.batched.batch import Batch, fields
 from models.operators.batched.draws import Draws
 from models.operators.batched.whole import on_host
+from models.operators.compression import whole_levels
 from models.operators.differentiable_jpeg import coded
 
 
@@ -30,7 +31,7 @@ def code_exactly(operators: Sequence[Any], batch: Batch, draws: Draws) -> Batch:
 
 def code_in_whole_numbers(operators: Sequence[Any], batch: Batch) -> Batch:
     """On any device."""
-    whole_BCHW = (batch.image_BCHW.detach() * 255).round_().clamp_(0, 255).int()
+    whole_BCHW = whole_levels(batch.image_BCHW, 255).int()
     qualities = [int(each.quality) for each in operators]
     decoded_BCHW = through_baseline_jpeg(whole_BCHW, batch.sizes, qualities, operators[0].subsampling)
     return batch.with_pixels(decoded_BCHW.to(batch.image_BCHW) / 255)
