@@ -58,9 +58,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument(
-        "--seconds", type=float, default=100.0, help="after which no further network is begun"
-    )
+    parser.add_argument("--seconds", type=float, default=100.0, help="after which no further way is begun")
     parser.add_argument("--full-size", nargs="*", default=list(FULL_SIZE), metavar="NETWORK")
     chosen = parser.parse_args()
     device, ends = torch.device(chosen.device), time.perf_counter() + chosen.seconds
@@ -76,7 +74,7 @@ def main() -> None:
         if time.perf_counter() > ends:
             print(f"| {name} | not begun: the time is over | | | | |")
             continue
-        for line in lines(name, *build(), device):
+        for line in lines(name, *build(), device, ends):
             print(line, flush=True)
 
 
@@ -110,12 +108,20 @@ def full_size(name: str, clean_BCHW: Tensor) -> tuple[nn.Module, tuple[Tensor, .
 
 
 def lines(
-    name: str, network: nn.Module, given: tuple[Tensor, ...], wanted: Tensor | None, device: torch.device
+    name: str,
+    network: nn.Module,
+    given: tuple[Tensor, ...],
+    wanted: Tensor | None,
+    device: torch.device,
+    ends: float,
 ) -> Iterator[str]:
     """A line of the table for each way; a way that this device cannot go says so."""
     network = network.to(device).eval()
     first: tuple[float, Tensor] | None = None
     for way in WAYS:
+        if time.perf_counter() > ends:
+            yield f"| {name} | {way.name} | not begun: the time is over | | | |"
+            return
         try:
             rate, restored_BCHW = measured(network, given, way, device)
         except Exception as error:

@@ -83,6 +83,11 @@ class Restorer:
             inner.to(device)
         return self
 
+    @property
+    def is_reentrant(self) -> bool:
+        """Whether several threads may call it at a time: a network only reads its weights."""
+        return isinstance(self.model, nn.Module) and not any(inner_parts(self.model))
+
     def compile(self) -> None:
         """Has ``torch.compile`` translate the networks at their first call; solvers stay as they are.
 

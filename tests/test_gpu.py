@@ -128,6 +128,33 @@ def test_recipes_take_steps(path, folder, precision):
     assert any(not tensor.equal(before[name]) for name, tensor in training.network.named_parameters())
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_steps_that_are_played_again_are_those_of_before(path, folder, caplog):
+    if "perceptual" in path.read_text(encoding="utf-8") and not HAS_FEATURES:
+        pytest.skip("the extra perceptual is not installed")
+    recipe = small(path, folder)
+    played, plain = (losses_of(recipe, cuda_graphs=each) for each in (True, False))
+    for step, (values, expected) in enumerate(zip(played, plain, strict=True)):
+        assert values.keys() == expected.keys()
+        for name, value in expected.items():
+            assert values[name] == pytest.approx(value, rel=0.02, abs=2e-3), (step, name)
+    assert "not recorded" not in caplog.text
+
+
+def losses_of(recipe, **resources):
+    """What each of six steps reports; the last ones are played where they can be."""
+    resources = recipe.resources.model_copy(update=resources)
+    built = BuiltRecipe.of(recipe.model_copy(update={"resources": resources}))
+    data = recipe.data
+    collection = read_collection(
+        data.datasets, channels=built.channels, smallest=data.crop, most_bytes=1e9, most_pixels=10**6
+    )
+    training = Trainer(built, collection, World(device=GPU))
+    found = [{name: float(value) for name, value in training.step()[0].items()} for _ in range(6)]
+    training.close()
+    return found
+
+
 def test_a_run_goes_on_from_its_checkpoint(folder, tmp_path):
     output, options = Folder(str(tmp_path)), TrainingOptions(device="cuda")
     validation = {"datasets": [{"name": "photos", "uri": str(folder.url)}], "metrics": ["psnr"]}

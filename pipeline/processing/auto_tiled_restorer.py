@@ -114,20 +114,23 @@ class AutoTiledRestorer:
         size, before = _padded_size(self.restorer, degraded_BCHW), self.budget
         if self._is_measurable and size[0] * size[1] >= self._large:
             self._fits, self._is_measurable = self._measured(degraded_BCHW, condition), False
-        while (restored_BCHW := self._tried(degraded_BCHW, condition, size)) is None:
+        while (restored := self._tried(degraded_BCHW, condition, size)) is None:
             # Not before the failed try has returned: its error holds the tensors of the call.
             if degraded_BCHW.is_cuda:
                 torch.cuda.empty_cache()
         if self.budget != before:
             self._remember()
-        tiling = self._tiling(*size)
+        restored_BCHW, tiling = restored
         return restored_BCHW, {"tiling": tiling.described()} if tiling and tiling.cuts(*size) else {}
 
-    def _tried(self, degraded_BCHW: Tensor, condition: Condition, size: tuple[int, int]) -> Tensor | None:
-        """The restored batch; nothing where it did not fit, and then the budget is smaller."""
-        traversal = TiledTraversal(self._tiling(*size), self.budget.pixels)
+    def _tried(
+        self, degraded_BCHW: Tensor, condition: Condition, size: tuple[int, int]
+    ) -> tuple[Tensor, Tiling | None] | None:
+        """The restored batch and how it was cut; nothing where it did not fit: then the budget is smaller."""
+        tiling = self._tiling(*size)  # now: another thread may find that less fits
+        traversal = TiledTraversal(tiling, self.budget.pixels)
         try:
-            return self.restorer(degraded_BCHW, condition=condition, traversal=traversal)
+            return self.restorer(degraded_BCHW, condition=condition, traversal=traversal), tiling
         except Exception as error:
             smaller = self._smaller(len(degraded_BCHW), *size) if is_out_of_memory(error) else None
             if smaller is None:

@@ -30,6 +30,7 @@ from pipeline.training.steps.growth import ProgressiveGrowth
 from pipeline.training.steps.moving_average import MovingAverage
 from pipeline.training.steps.network_update import NetworkUpdate
 from pipeline.training.steps.recomputed import recompute_blocks
+from pipeline.training.steps.replay import Replay
 from pipeline.training.steps.restoration import RestorationStep
 from pipeline.training.steps.schedules import build_schedule
 from pipeline.training.world import World
@@ -60,8 +61,8 @@ class Trainer:
         recipe, device = self.recipe, self.world.device
         self.position = Position()
         self.network = started(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.ema = MovingAverage(self.network, recipe.ema_decay) if recipe.ema_decay is not None else None
         self._network_update = self._update_of(self.network, recipe.optimizer)
+        self.ema = MovingAverage(self.network, recipe.ema_decay) if recipe.ema_decay is not None else None
         self.adversary = self._adversary(recipe.discriminator) if recipe.discriminator else None
         self.samples = Samples(
             recipe, collection, built.degradations, device, rank=self.world.rank, size=self.world.size
@@ -92,10 +93,10 @@ class Trainer:
         step = self.position.step
         # Of one worker among several: its own noise, another one at every step.
         seed = seed_of(str(self.recipe.seed), "step", str(step), str(self.world.rank))
-        torch.manual_seed(seed)
+        _seed_draws(seed, self.world.device)
         scalars: Mapping[str, Tensor] = self._take_step(batch, step, Generator().manual_seed(seed))
         if self.ema is not None:
-            self.ema.update(self.network, step)
+            self.ema.update(step)
         self.position.step += 1
         self.position.seconds += time.perf_counter() - begun
         return scalars, waited
@@ -180,6 +181,7 @@ class Trainer:
             value_range=recipe.network.value_range,
             precision=self._precision,
             distillation=self._distillation(recipe.teacher) if recipe.teacher is not None else None,
+            replay=self._replay,
         )
 
     def _distillation(self, spec: Teacher) -> Distillation:
@@ -211,11 +213,26 @@ class Trainer:
             growth=sizes,
             value_range=recipe.network.value_range,
             precision=self._precision,
+            replay=self._replay,
         )
+
+    @property
+    def _replay(self) -> Replay:
+        resources, world = self.recipe.resources, self.world
+        changes_code = resources.compile or resources.recompute
+        alone_on_a_gpu = world.device.type == "cuda" and world.size == 1
+        return Replay(wanted=resources.cuda_graphs and alone_on_a_gpu and not changes_code)
 
     @property
     def _precision(self) -> torch.dtype | None:
         return torch.bfloat16 if self.recipe.precision == "bfloat16" else None
+
+
+def _seed_draws(seed: int, device: torch.device) -> None:
+    """Of steps on this device. Torch's own function takes a millisecond to seed GPUs that are not there."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.manual_seed(seed)
 
 
 def _moved(loss: Any, device: torch.device) -> Any:

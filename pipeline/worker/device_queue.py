@@ -17,7 +17,7 @@ LOOKAHEAD = 2
 """Batches that are degraded, or being degraded, while the device works on another; more where they hold fewer
 images than there are cores to degrade them."""
 LOOKAHEAD_PIXELS = 1 << 23
-"""Pixels of the batches on the device and ahead of it; larger images go one at a time."""
+"""Pixels of the batches on the device and ahead of it, for each of its places; larger images go alone."""
 
 
 @dataclass
@@ -49,8 +49,8 @@ class Batch:
 class DeviceQueue:
     """``add`` images; ``begin(batch)`` hands over the next one once the device is free; then call ``done``.
 
-    A batch goes when it is full, or when the device would otherwise have nothing to do. ``starved`` is
-    called where it has nothing to do all the same.
+    ``places`` batches are there at a time. A batch goes when it is full, or when the device would otherwise
+    have nothing to do. ``starved`` is called where it has nothing to do all the same.
     """
 
     def __init__(
@@ -60,25 +60,27 @@ class DeviceQueue:
         batch_pixels: int,
         begin: Callable[[Batch], None],
         starved: Callable[[], None],
+        places: int = 1,
     ) -> None:
+        self._places = places
         self._tasks, self._processor, self._begin, self._starved = tasks, processor, begin, starved
         self._degradations = processor.recipe.degradations or (None,)
         self._batches = Batches(batch_pixels=batch_pixels)
         self._under_more: deque[Batch] = deque()
         """The last images again, under further degradations."""
         self._ahead: deque[Batch] = deque()
-        self._on_device: Batch | None = None
+        self._on_device: list[Batch] = []
 
     def add(self, loaded: Loaded) -> None:
         """An image that waits for the device from now on."""
         self._batches.add(loaded)
         self._go_on()
 
-    def done(self) -> None:
-        """The device is free again."""
-        self._on_device = None
+    def done(self, batch: Batch) -> None:
+        """The device has a place free again."""
+        self._on_device = [each for each in self._on_device if each is not batch]
         self._go_on()
-        if self._on_device is None and not self._ahead:
+        if not self._on_device and not self._ahead:
             self._starved()
 
     def _go_on(self) -> None:
@@ -90,9 +92,10 @@ class DeviceQueue:
                     partial(self._processor.degraded, loaded, batch.degradation),
                     partial(self._on_degraded, batch, place),
                 )
-        if self._on_device is None and self._ahead and self._ahead[0].is_ready:
-            self._on_device = self._ahead.popleft()
-            self._begin(self._on_device)
+        if len(self._on_device) < self._places and self._ahead and self._ahead[0].is_ready:
+            batch = self._ahead.popleft()
+            self._on_device.append(batch)
+            self._begin(batch)
             self._go_on()
 
     def _on_degraded(self, batch: Batch, place: int, degraded: Case | Failure) -> None:
@@ -110,10 +113,10 @@ class DeviceQueue:
         return self._under_more.popleft() if self._under_more else None
 
     def _has_room(self) -> bool:
-        held = [*self._ahead, self._on_device] if self._on_device else list(self._ahead)
+        held = [*self._ahead, *self._on_device]
         return not held or (
             (len(self._ahead) < LOOKAHEAD or self._cores_are_free)
-            and sum(each.pixels for each in held) < LOOKAHEAD_PIXELS
+            and sum(each.pixels for each in held) < self._places * LOOKAHEAD_PIXELS
         )
 
     @property

@@ -73,7 +73,12 @@ class Stream:
         self._reader = Reader(self._tasks, stations.load, stations.outputs, self._read)
         self._saver = Saver(self._tasks, ObjectWriter(stations.outputs), self._saved)
         self._queue = DeviceQueue(
-            self._tasks, stations.processor, stations.batch_pixels, self._on_device, self._device_waits
+            self._tasks,
+            stations.processor,
+            stations.batch_pixels,
+            self._on_device,
+            self._device_waits,
+            self._tasks.places,
         )
 
     def run(self, units: Iterable[Unit | None]) -> Generator[Finished]:
@@ -205,7 +210,10 @@ class Stream:
             for each in batch.images:
                 self._of_source[each.source.source_id].images_ahead -= 1
             self._reader.taken(batch.images)
-        self._calls.put(partial(self._work, batch))
+        if self._tasks.places > 1:
+            self._tasks.on_device(partial(self._work, batch))
+        else:
+            self._calls.put(partial(self._work, batch))
 
     def _device_waits(self) -> None:
         self._admission.read_further_ahead()
@@ -215,7 +223,7 @@ class Stream:
         under_way.rows.append(row)
         self._complete(under_way)
 
-    # On the iterating thread.
+    # On the iterating thread; batches on others where the device has more than one place.
 
     def _scene(self, under_way: UnitUnderWay) -> None:
         rows = _named(under_way.unit, self._stations.scenes, under_way.unit)
@@ -236,7 +244,7 @@ class Stream:
             self._saver.budget.take(pixels.bytes)
             # Without the tensors.
             self._tasks.post(partial(self._save, replace(outcome, case=None, uncertainty=None), pixels))
-        self._tasks.post(self._queue.done)
+        self._tasks.post(partial(self._queue.done, batch))
 
     def _save(self, outcome: Outcome, pixels: Pixels) -> None:
         loaded = outcome.loaded

@@ -33,8 +33,10 @@ class Turn(IntEnum):
 class Threads:
     """The threads of a replica, kept from unit to unit."""
 
-    def __init__(self, cores: int) -> None:
-        self.cores = cores
+    def __init__(self, cores: int, places: int = 1) -> None:
+        """``places``: how many batches may be on the device at a time."""
+        self.cores, self.places = cores, places
+        self.on_device = ThreadPoolExecutor(places, thread_name_prefix="device")
         self.on_cores = ThreadPoolExecutor(cores, thread_name_prefix="core")
         self.on_network = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="network")
 
@@ -52,8 +54,8 @@ class Tasks:
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
-        self.cores = threads.cores
-        """Threads for work that takes a core."""
+        self.cores, self.places = threads.cores, threads.places
+        """Threads for work that takes a core, and for batches on the device."""
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waiting: list[tuple[Turn, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -67,6 +69,12 @@ class Tasks:
         if not outlasts:
             self._writing.add(future)
             future.add_done_callback(self._writing.discard)
+
+    def on_device(self, work: Callable[[], None]) -> None:
+        """Work that waits for the device. What it raises is raised by ``step``."""
+        future = self._threads.on_device.submit(self._run, work, _nothing)
+        self._writing.add(future)
+        future.add_done_callback(self._writing.discard)
 
     def on_cores(self, turn: Turn, work: Callable[[], T], then: Callable[[T], None]) -> None:
         """Work that takes a core. To be called in ``step`` alone, or before the first."""
@@ -128,3 +136,7 @@ class Tasks:
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+def _nothing(result: None) -> None:
+    """Comes of work that posts what comes of it."""

@@ -34,9 +34,12 @@ class Worker:
     """``worker.stream(units)`` degrades, restores, scores and stores the units' images, and commits them.
 
     ``cores``: how many threads decode, degrade and encode; ``None``: as many as this machine has cores.
+    ``places``: batches on the device at a time; ``None``: as many as it gains from.
     """
 
-    def __init__(self, run: RunFolder, device: str = "cpu", cores: int | None = None) -> None:
+    def __init__(
+        self, run: RunFolder, device: str = "cpu", cores: int | None = None, places: int | None = None
+    ) -> None:
         refuse_other_plugins(run.recipe.plugins, run.specification)
         self.recipe, self.layout, self.ledger = run.recipe, run.layout, run.ledger
         machine = os.cpu_count() or 1
@@ -48,7 +51,7 @@ class Worker:
         self._rows = Rows(self.recipe, RowBuilder(run, self._locator, _device_name(device)))
         self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
         self._load = Loader(run.job, self._locator)
-        self._threads = Threads(self._cores)
+        self._threads = Threads(self._cores, places or self._processor.places)
 
     def stream(self, units: Iterable[Unit | None]) -> Generator[Finished]:
         """Every unit with its rows, as it is committed; several are under way at a time.

@@ -56,6 +56,8 @@ def without_effect(recipe: BaseModel) -> Iterator[str]:
         yield from _given(recipe, ("resources.sync_batch_norm",), "is for workers with GPUs")
     if _at(recipe, "resources.compile") and _at(recipe, "teacher.feature_weight"):
         yield "teacher.feature_weight: has no effect with resources.compile; leave out one of them"
+    if any(_at(recipe, f"resources.{each}") for each in ("compile", "recompute")):
+        yield from _given(recipe, ("resources.cuda_graphs",), "has no effect with compile or recompute")
     if not _at(recipe, "has_private_data"):
         of_private = ("validation.show_private", "tracks_private")
         yield from _given(recipe, of_private, "has no effect without a private dataset")

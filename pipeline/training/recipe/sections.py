@@ -290,6 +290,8 @@ class Resources(Frozen):
     """Blocks' inner values are made again for the gradient: less memory, about a third more time."""
     compile: bool = False
     """Networks through ``torch.compile``."""
+    cuda_graphs: bool = False
+    """Steps of a single worker on a GPU are recorded once and played again, where nothing in them changes."""
 
 
 class Guard(Frozen):

@@ -5,7 +5,7 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from pipeline.training.steps.adversarial_terms import AdversarialTerms
 from pipeline.training.steps.augmentation import augmented
 from pipeline.training.steps.network_update import NetworkUpdate, frozen, synchronised, unwrapped
 from pipeline.training.steps.precision import autocast
+from pipeline.training.steps.replay import NEVER, Made, Replay
 from pipeline.training.steps.scalars import Scalars, mean_over_ranks
 
 Microbatch = tuple[float, Tensor, Tensor]
@@ -31,9 +32,13 @@ class DiscriminatorStep:
     """
 
     def __init__(
-        self, update: NetworkUpdate, terms: AdversarialTerms, precision: torch.dtype | None = None
+        self,
+        update: NetworkUpdate,
+        terms: AdversarialTerms,
+        precision: torch.dtype | None = None,
+        replay: Replay = NEVER,
     ) -> None:
-        self.update, self.terms, self.precision = update, terms, precision
+        self.update, self.terms, self.precision, self._replay = update, terms, precision, replay
 
     def generator_losses(
         self, real_BCHW: Tensor, fake_BCHW: Tensor, arguments: Mapping[str, Any]
@@ -63,7 +68,34 @@ class DiscriminatorStep:
     ) -> dict[str, Tensor]:
         """One step of the optimizer over ``count`` microbatches, whose shares add up to one."""
         terms, penalised = self.terms, self.terms.penalises(step)
-        scalars = Scalars()
+        parts = list(microbatches)
+        shares = [share for share, _, _ in parts]
+
+        def learn(tensors: Sequence[Tensor]) -> Made:
+            images = iter(tensors)
+            given = [(share, next(images), next(images)) for share in shares]
+            return self._learn(given, count, penalised, rng, arguments), []
+
+        # A penalty's draws are the host's, and what is remembered or handed over changes from step to step.
+        is_same = not (penalised or terms.loss.remembers or arguments)
+        kind = ("discriminator", *shares) if is_same else None
+        tensors = [image_BCHW for _, *pair in parts for image_BCHW in pair]
+        values, _ = self._replay(kind, tensors, learn, self.update.inner)
+        self.update.move()
+        if terms.loss.remembers:
+            terms.loss.update(mean_over_ranks(values["d_real"]), mean_over_ranks(values["d_fake"]))
+        return values
+
+    def _learn(
+        self,
+        microbatches: Sequence[Microbatch],
+        count: int,
+        penalised: bool,
+        rng: Generator,
+        arguments: Mapping[str, Any],
+    ) -> dict[str, Tensor]:
+        """The gradient, judged; what there is to report."""
+        terms, scalars = self.terms, Scalars()
         self.update.begin()
         for number, (share, real_BCHW, fake_BCHW) in enumerate(microbatches, start=1):
             with synchronised(self.update.network, wanted=number == count):
@@ -74,10 +106,8 @@ class DiscriminatorStep:
                     scalars.add(share, penalty=penalty)
                     loss = loss + terms.penalty_weight * terms.penalty_every * penalty
                 (share * loss).backward()  # type: ignore[no-untyped-call]
-        norm, finite = self.update.finish()
+        norm, finite = self.update.judge()
         values = scalars.values
-        if self.terms.loss.remembers:
-            self.terms.loss.update(mean_over_ranks(values["d_real"]), mean_over_ranks(values["d_fake"]))
         finite = finite & values["loss_discriminator"].isfinite()
         return {**values, "gradient_norm_discriminator": norm, "finite": finite}
 

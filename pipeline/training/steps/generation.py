@@ -16,6 +16,7 @@ from pipeline.training.steps.groups import groups_of, shares_of
 from pipeline.training.steps.growth import FullSize, Growth, Stage
 from pipeline.training.steps.network_update import NetworkUpdate, synchronised
 from pipeline.training.steps.precision import autocast, checked
+from pipeline.training.steps.replay import NEVER, Made, Replay
 from pipeline.training.steps.scalars import Scalars
 
 DISTRIBUTIONS = ("normal", "uniform")
@@ -40,6 +41,7 @@ class GenerationStep:
         growth: Growth | None = None,
         precision: torch.dtype | None = None,
         value_range: tuple[float, float] = (-1.0, 1.0),
+        replay: Replay = NEVER,
     ) -> None:
         if latent < 1:
             raise ValueError(f"latent must be 1 or more, got {latent}")
@@ -49,7 +51,8 @@ class GenerationStep:
         self._generator, self._latent, self._distribution = generator, latent, latent_distribution
         self._steps, self._growth = adversarial.discriminator_steps, growth or FullSize()
         self._precision, self._range = checked(precision), value_range
-        self._discriminate = DiscriminatorStep(discriminator, adversarial, self._precision)
+        self._discriminate = DiscriminatorStep(discriminator, adversarial, self._precision, replay)
+        self._replay = replay
 
     def __call__(self, batches: Sequence[Tensor], step: int, rng: Generator) -> dict[str, Tensor]:
         """Real images BCNN in [0, 1], shared out among the discriminator's steps in order.
@@ -80,11 +83,25 @@ class GenerationStep:
         self, real: Sequence[Tensor], stage: Stage, rng: Generator
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
         """The generator's step; what it reports, and the fakes the discriminator saw."""
+        latents = [self.draw(len(each), rng).to(each.device, non_blocking=True) for each in real]
+
+        def learn(tensors: Sequence[Tensor]) -> Made:
+            return self._learn(tensors[: len(real)], tensors[len(real) :], stage)
+
+        # What is handed over while images grow changes from step to step.
+        kind = None if stage.generator_arguments or stage.discriminator_arguments else "generator"
+        report, fakes = self._replay(kind, [*real, *latents], learn, self._generator.inner)
+        self._generator.move()
+        return report, fakes
+
+    def _learn(self, real: Sequence[Tensor], latents: Sequence[Tensor], stage: Stage) -> Made:
+        """The gradient, judged."""
         scalars, fakes = Scalars(), list[Tensor]()
         self._generator.begin()
-        for number, (share, real_BCNN) in enumerate(_shared(real), start=1):
+        for number, ((share, real_BCNN), latent_BZ) in enumerate(
+            zip(_shared(real), latents, strict=True), start=1
+        ):
             with synchronised(self._generator.network, wanted=number == len(real)):
-                latent_BZ = self.draw(len(real_BCNN), rng).to(real_BCNN.device, non_blocking=True)
                 with autocast(latent_BZ, self._precision):
                     fake_BCNN: Tensor = self._generator.network(latent_BZ, **stage.generator_arguments)
                 fake_BCNN = fake_BCNN.float()
@@ -95,7 +112,7 @@ class GenerationStep:
                 (share * loss).backward()  # type: ignore[no-untyped-call]
             scalars.add(share, loss=loss, loss_generator_adversarial=loss)
             fakes.append(fake_BCNN.detach())
-        norm, finite = self._generator.finish()
+        norm, finite = self._generator.judge()
         finite = finite & scalars.values["loss"].isfinite()
         return {**scalars.values, "gradient_norm": norm, "finite": finite}, fakes
 

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.training.steps.replay import Replay
+
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of Jordan's quintic iteration: singular values end between about 0.7 and 1.2."""
 
@@ -33,6 +35,8 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         defaults = {"momentum": momentum, "vector_share": vector_share, "vector_betas": vector_betas}
         super().__init__(parameters, {"lr": lr, **defaults})
+        # Forty small calls for each shape of kernel otherwise.
+        self._replay = Replay(wanted=all(each.is_cuda for each in self.param_groups[0]["params"]))
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -60,10 +64,16 @@ class Muon(torch.optim.Optimizer):
         rate: float = group["lr"] * max(1.0, rows / columns) ** 0.5
         # A GPU wants few large launches; a CPU is twice as fast with one after the other.
         groups = torch.split(direction_NRC, 1) if direction_NRC.device.type == "cpu" else (direction_NRC,)
-        moves = [move for each_NRC in groups for move in (rate * orthogonalise(each_NRC)).unbind()]
+        moves = [move for each_NRC in groups for move in (rate * self._orthogonal(each_NRC)).unbind()]
         torch._foreach_sub_(
             parameters, [move.reshape(each.shape) for move, each in zip(moves, parameters, strict=True)]
         )
+
+    def _orthogonal(self, matrix_NRC: Tensor) -> Tensor:
+        _, (made_NRC,) = self._replay(
+            "orthogonal", [matrix_NRC], lambda given: ({}, [orthogonalise(given[0])])
+        )
+        return made_NRC
 
     def _move_by_adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         first, second = group["vector_betas"]

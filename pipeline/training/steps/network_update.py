@@ -38,8 +38,8 @@ class NetworkUpdate:
         """Forgets the gradients of the step before."""
         self.optimizer.zero_grad(set_to_none=True)
 
-    def finish(self) -> tuple[Tensor, Tensor]:
-        """Moves the network; gives the gradient's norm before clipping, and whether it was finite.
+    def judge(self) -> tuple[Tensor, Tensor]:
+        """Clips the gradient; gives its norm before, and whether it was finite.
 
         A gradient that is not finite is taken for zero: it would make all weights NaN for good. All ranks
         decide alike, since their gradients are one sum. Nothing waits for the device.
@@ -56,8 +56,11 @@ class NetworkUpdate:
         torch._foreach_mul_(gradients, finite.to(norm.dtype))
         for gradient in gradients:
             gradient.nan_to_num_(0.0)
-        self.optimizer.step()
         return norm, finite
+
+    def move(self) -> None:
+        """Moves the network down the gradient."""
+        self.optimizer.step()
 
 
 def unwrapped(network: nn.Module) -> nn.Module:

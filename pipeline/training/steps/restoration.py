@@ -16,10 +16,11 @@ from models.networks import CONDITIONS
 from pipeline.training.steps.adversarial_terms import AdversarialTerms
 from pipeline.training.steps.discriminator import DiscriminatorStep, Microbatch
 from pipeline.training.steps.distillation import Distillation
-from pipeline.training.steps.example import Example
+from pipeline.training.steps.example import Example, kind_of
 from pipeline.training.steps.groups import groups_of, shares_of
 from pipeline.training.steps.network_update import NetworkUpdate, synchronised, unwrapped
 from pipeline.training.steps.precision import autocast, checked
+from pipeline.training.steps.replay import NEVER, Made, Replay
 from pipeline.training.steps.scalars import Scalars
 
 WeightedLoss = tuple[str, float, AnyLoss]
@@ -53,6 +54,7 @@ class RestorationStep:
         precision: torch.dtype | None = None,
         value_range: tuple[float, float] = (0.0, 1.0),
         distillation: Distillation | None = None,
+        replay: Replay = NEVER,
     ) -> None:
         if not losses and discriminator is None:
             raise ValueError("a restorer needs losses or a discriminator to learn from")
@@ -61,9 +63,9 @@ class RestorationStep:
         self._generator, self._losses = generator, tuple(losses)
         self._precision, self._range, self._terms = checked(precision), value_range, adversarial
         self._discriminate: DiscriminatorStep | None = None
-        self._distillation = distillation
+        self._distillation, self._replay = distillation, replay
         if discriminator is not None and adversarial is not None:
-            self._discriminate = DiscriminatorStep(discriminator, adversarial, self._precision)
+            self._discriminate = DiscriminatorStep(discriminator, adversarial, self._precision, replay)
 
     def __call__(self, examples: Sequence[Example], step: int, rng: Generator) -> dict[str, Tensor]:
         """Detached scalars on the device; nothing waits for it.
@@ -89,7 +91,20 @@ class RestorationStep:
     def _update_generator(
         self, examples: Sequence[Example], discriminate: DiscriminatorStep | None
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The generator's step; what it reports, and the images it made."""
+        """The generator's step; what it reports, and the images it made for the discriminator."""
+
+        def learn(tensors: Sequence[Tensor]) -> Made:
+            given = iter(tensors)
+            return self._learn([each.of_tensors(given) for each in examples], discriminate)
+
+        tensors = [tensor for each in examples for tensor in each.tensors()]
+        kind = ("generator", discriminate is not None, known) if (known := kind_of(examples)) else None
+        report, restored = self._replay(kind, tensors, learn, self._generator.inner)
+        self._generator.move()
+        return report, restored
+
+    def _learn(self, examples: Sequence[Example], discriminate: DiscriminatorStep | None) -> Made:
+        """The gradient, judged."""
         scalars, restored = Scalars(), list[Tensor]()
         self._generator.begin()
         for number, (share, example) in enumerate(_shared(examples), start=1):
@@ -97,8 +112,9 @@ class RestorationStep:
                 output = self._restore(self._generator.network, example)
                 loss = self._loss(output, example, discriminate, share, scalars)
                 (share * loss).backward()  # type: ignore[no-untyped-call]
-            restored.append(output.image_BCHW.detach())
-        norm, finite = self._generator.finish()
+            if discriminate is not None:
+                restored.append(output.image_BCHW.detach())
+        norm, finite = self._generator.judge()
         finite = finite & scalars.values["loss"].isfinite()
         return {**scalars.values, "gradient_norm": norm, "finite": finite}, restored
 

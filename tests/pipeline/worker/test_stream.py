@@ -12,7 +12,7 @@ from pipeline.ledger.run_folder import open_run
 from pipeline.planning import plan, plan_files
 from pipeline.processing.processor import Processor
 from pipeline.storage.disk import Disk
-from pipeline.worker import device_queue, loading, reading, tasks
+from pipeline.worker import device_queue, loading, reading, tasks, worker
 from pipeline.worker.admission import MOST_UNITS
 from pipeline.worker.worker import Worker
 from tests.helpers import benchmark, complete, lasting, photographs_in
@@ -81,8 +81,8 @@ def test_no_more_units_are_begun_than_a_kill_may_repeat(tmp_path, monkeypatch):
     assert 2 <= max(open_ones) <= MOST_UNITS
 
 
-@pytest.mark.parametrize("cores", [1, 3])
-def test_rows_and_objects_do_not_depend_on_units_or_threads(tmp_path, cores):
+@pytest.mark.parametrize(("cores", "places"), [(1, 1), (3, 1), (3, 3)])
+def test_rows_and_objects_do_not_depend_on_units_or_threads(tmp_path, cores, places):
     photographs_in(tmp_path / "in", 9)
     found = []
     for size in (1, 4, 9):
@@ -90,12 +90,36 @@ def test_rows_and_objects_do_not_depend_on_units_or_threads(tmp_path, cores):
         job = benchmark(tmp_path / "in", out, save="all", resources={"unit_images": size})
         opened = open_run(job)
         plan.make_plan(opened, workers=1)
-        for _ in Worker(opened, cores=cores).stream(plan_files.read_units(opened.folder)):
+        for _ in Worker(opened, cores=cores, places=places).stream(plan_files.read_units(opened.folder)):
             pass
         objects = {str(path.relative_to(out)): path.read_bytes() for path in (out / "objects").rglob("*.png")}
         assert len(objects) == 27
         found.append((objects, lasting(complete(job), also=("output_uri", "degraded_uri"))))
     assert found[0] == found[1] == found[2]
+
+
+def test_batches_are_on_a_device_at_a_time_where_it_has_places(tmp_path, monkeypatch):
+    together, restore = threading.Barrier(3), Median.__call__
+
+    def on_device(self, *arguments):
+        together.wait(PATIENCE)
+        return restore(self, *arguments)
+
+    monkeypatch.setattr(Median, "__call__", on_device)
+    monkeypatch.setattr(worker, "CPU_BATCH_PIXELS", 1)
+    opened, units = planned(tmp_path, images=6, unit_images=3)
+    rows = [row for _, found in Worker(opened, cores=2, places=3).stream(units) for row in found]
+    assert [row["status"] for row in rows] == ["ok"] * 6
+
+
+def test_what_fails_on_a_place_of_the_device_ends_the_stream(tmp_path, monkeypatch):
+    def broken(self, *arguments):
+        raise SystemError("the device is gone")
+
+    monkeypatch.setattr(Processor, "restored", broken)
+    opened, units = planned(tmp_path)
+    with pytest.raises(SystemError, match="the device is gone"):
+        list(Worker(opened, cores=2, places=3).stream(units))
 
 
 def test_memory_for_one_image_is_enough(tmp_path, monkeypatch):

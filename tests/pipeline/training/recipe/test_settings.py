@@ -159,6 +159,7 @@ ELSEWHERE = {
     "resources.workers": f"{TESTS}/engines/test_workers.py::test_two_workers_on_ray_train",
     "resources.cpus_per_worker": f"{TESTS}/engines/test_workers.py::test_more_workers_than_resources_says",
     "resources.gpus_per_worker": f"{TESTS}/test_shipped_recipes.py::test_",
+    "resources.cuda_graphs": "tests/test_gpu.py::test_steps_that_are_played_again_are_those_of_before",
     "resources.sync_batch_norm": f"{TESTS}/steps/test_distillation.py::test_gradient_descent_is_torchs",
 }
 """Path -> the test that shows what it does."""

@@ -62,7 +62,7 @@ def restore(rows, wrap):
     average = MovingAverage(network, 0.9)
     for number in range(STEPS):
         assert bool(step(examples(number, rows), number, rng())["finite"])
-        average.update(wrap(network) if number == 0 else network, number)
+        average.update(number)
     return {
         **{f"network.{name}": tensor for name, tensor in network.state_dict().items()},
         **{f"discriminator.{name}": tensor for name, tensor in discriminator.state_dict().items()},

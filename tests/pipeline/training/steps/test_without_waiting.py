@@ -64,7 +64,7 @@ def test_restoration(fake, name, precision):
     average = MovingAverage(network, 0.9)
     for number in range(2):
         report = step([given, given], number, torch.Generator())
-        average.update(network, number)
+        average.update(number)
     assert all(value.shape == () for value in report.values())
 
 
