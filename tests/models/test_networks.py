@@ -14,6 +14,7 @@ from models.contract import Condition, RestorerError
 from models.networks import CONDITIONS, NETWORKS, NetworkModel, build_network, card_facts
 from models.networks.ffdnet import FFDNet
 from models.restorer import Restorer
+from models.weights import build_restorer
 
 # Adding a network: one line, with arguments small enough to be fast.
 SMALL = {
@@ -34,6 +35,7 @@ SMALL = {
     "pix2pix_unet": {"features": 4, "levels": 3},
     "restormer": {"features": 4, "blocks": [1, 2, 1, 1], "refinement": 1, "heads": [1, 2, 2, 4]},
     "rrdbnet": {"features": 8, "growth": 4, "blocks": 1, "scale": 2},
+    "span": {"features": 8, "scale": 2},
     "srresnet": {"features": 8, "blocks": 2, "scale": 2},
     "srvgg": {"features": 8, "layers": 3, "scale": 4},
     "swinir": {"features": 8, "blocks": [2, 3], "heads": 2, "window": 4, "scale": 2},
@@ -125,6 +127,10 @@ class TestContract:
         other = build_network(name, json.loads(json.dumps(SMALL[name]))).eval()
         other.load_state_dict(copy.deepcopy(network.state_dict()), strict=True)
         assert torch.equal(other(image_BCHW, *given), network(image_BCHW, *given))
+        card = Card(name=name, summary="x", task="general", architecture=name, arguments=SMALL[name])
+        restorer = build_restorer(card, network.state_dict())
+        restored = restorer.model.network.eval()(image_BCHW, *given)  # laid out otherwise in memory
+        torch.testing.assert_close(restored, network(image_BCHW, *given), rtol=1e-5, atol=1e-5)
 
     def test_bfloat16_autocast_stays_near_float32(self, name):
         network, image_BCHW, _, given = network_and_conditions(name)

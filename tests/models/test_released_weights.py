@@ -19,6 +19,9 @@ NAME = "real-esrgan-video-x4"
 def write_ncnn(stem, network):
     """The network in ncnn's two files, as ncnn's own converter writes them: kernels in half precision."""
     lines, data = ["Input in 0 1 data"], b""
+    for index, buffer in enumerate(network.buffers()):
+        lines.append(f"MemoryData m{index} 0 1 a 0=1 1=1 2={buffer.numel()}")
+        data += buffer.numpy().astype("<f4").tobytes()
     for index, layer in enumerate(
         each for each in network.modules() if isinstance(each, nn.Conv2d | nn.PReLU)
     ):
@@ -78,6 +81,23 @@ def test_damaged_files_are_refused(package):
     stem.with_suffix(".param").write_text("no graph")
     with pytest.raises(ValueError, match="no graph of ncnn"):
         build_released(NAME)
+
+
+def test_constants_of_a_graph_must_be_the_networks(tmp_path):
+    torch.manual_seed(0)
+    network, stem = build_network("span", {"features": 4, "scale": 2}), tmp_path / "span"
+    files = stem.with_suffix(".param"), stem.with_suffix(".bin")
+    write_ncnn(stem, network)
+    found = build_network("span", {"features": 4, "scale": 2})
+    fill_from_ncnn(found, *files)
+    image_BCHW = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(found(image_BCHW), network(image_BCHW), rtol=0, atol=1e-3)
+    network.mean_C11 += 0.01
+    write_ncnn(stem, network)
+    with pytest.raises(ValueError, match=r"span\.bin: m0 is another constant than the network's"):
+        fill_from_ncnn(found, *files)
+    with pytest.raises(ValueError, match=r"span\.bin: 1 constants, the network has 0"):
+        fill_from_ncnn(nn.Conv2d(3, 3, 3), *files)
 
 
 @pytest.mark.parametrize("name", RELEASED)

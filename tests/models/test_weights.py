@@ -9,10 +9,11 @@ import pytest
 import safetensors.torch
 import torch
 from PIL import Image
+from torch import nn
 
 from models.card import Card
 from models.contract import Condition
-from models.networks import build_network
+from models.networks import NETWORKS, build_network
 from models.restorer import Restorer
 from models.weights import SHIPPED, build_part, build_restorer, load_weights, save_weights, shipped_path
 
@@ -134,6 +135,28 @@ def test_missing_and_additional_tensors_are_named(file):
     del state["convolutions.1.weight"]
     with pytest.raises(ValueError, match=r"expected convolutions\.1\.weight .*, found none"):
         build_restorer(card, state)
+
+
+class Constants(nn.Module):
+    """As networks of others are: constants that no state holds, some computed in tensors."""
+
+    def __init__(self, computed: bool = True) -> None:
+        super().__init__()
+        self.rates = [rate.item() for rate in torch.linspace(1, 2, 3)] if computed else [2.0]
+        self.plain_1 = torch.full((1,), 3.0)
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, image_BCHW):
+        return image_BCHW * self.gain * self.rates[-1] * self.plain_1
+
+
+@pytest.mark.parametrize("computed", [True, False])
+def test_constants_that_are_not_stored_are_those_of_the_network(monkeypatch, computed):
+    monkeypatch.setitem(NETWORKS, "constants", Constants)
+    arguments = {"computed": computed}
+    card = Card(name="c", summary="x", task="general", architecture="constants", arguments=arguments)
+    restorer = build_restorer(card, {"gain": torch.full((1,), 0.1)})
+    assert restorer.model.network(torch.ones(1)).item() == pytest.approx(0.6)
 
 
 def test_unknown_shipped_name_is_refused():
