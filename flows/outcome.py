@@ -5,6 +5,7 @@ Imports for types alone, or inside functions, keep torch out of the start-up of 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def too_many_quarantined(job: Job, table: TableSummary) -> str | None:
         f"{table.images_quarantined:,} of {table.images:,} images ({table.quarantined_share:.1%}) are "
         f"quarantined, more than quarantine.threshold of the job allows ({job.quarantine.threshold:.1%}); "
         f"all others are done. The reasons are in the report; when the cause is gone: "
-        f"restora retry {job.output}"
+        f"restora retry {shlex.quote(job.output)}"
     )
 
 

@@ -29,7 +29,7 @@ def live_progress(planned: PlanSummary) -> Iterator[OnProgress]:
             yield update
     else:
         images, units = number_of(planned.left, "image"), number_of(planned.units, "unit")
-        say(f"{images} to do in {units}; starting workers")
+        say(f"{images} to do in {units}; starting workers" if planned.units else "no images to do")
         yield at_intervals(lambda progress: say(line(progress)), SECONDS_BETWEEN_LINES)
 
 

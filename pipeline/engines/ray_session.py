@@ -101,9 +101,11 @@ def _explained(error: Exception, address: str | None) -> JobError:
 def _connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Else every run prints a line of Ray's own about the arguments that Ray Data hands its actors.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     with (
-        # What Ray's libraries print of a log level that we set and of a token that we ask for.
-        without_lines(b"logging.cc", b"gcs_client.cc"),
+        # What Ray prints of a log level that we set, of a token that we ask for, and of our thread.
+        without_lines(b"logging.cc", b"gcs_client.cc", b"SIGTERM handler is not set"),
         scratch("empty") as empty,
     ):
         if address is None:
@@ -113,8 +115,6 @@ def _connect(address: str | None) -> None:
 
 
 def _start(empty: str) -> None:
-    # Else every run prints a line of Ray's own about the arguments that Ray Data hands its actors.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     # Four idle processes coming up beside the workers' own imports cost a second on two cores.
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     ray.init(

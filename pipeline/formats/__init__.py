@@ -12,6 +12,7 @@ from pipeline.formats.avif import Avif
 from pipeline.formats.base import Format, Limits
 from pipeline.formats.bmp import Bmp
 from pipeline.formats.dicom.format import Dicom
+from pipeline.formats.foreign import description_of
 from pipeline.formats.geotiff.format import GeoTiff
 from pipeline.formats.gif import Gif
 from pipeline.formats.jpeg import Jpeg
@@ -73,6 +74,8 @@ def format_of(data: bytes) -> Format:
     for candidate in FORMATS.values():
         if candidate.recognises(data):
             return candidate
+    if known := description_of(data):
+        raise ImageError("UNREADABLE", known)
     raise ImageError(
         "UNREADABLE", f"none of the known formats: {', '.join(FORMATS)}; convert it to one of them"
     )

@@ -8,6 +8,8 @@ _NAMES = {".ds_store", "thumbs.db", "desktop.ini", ".directory", ".picasa.ini", 
 _ENDINGS = (
     ".txt", ".md", ".html", ".htm", ".log", ".csv", ".tsv",  # words and tables
     ".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".xmp", ".aae", ".pp3",  # descriptions and edits
+    ".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".3gp", ".mts",  # films
+    ".mp3", ".wav", ".m4a", ".aac",  # sound
     ".md5", ".sha1", ".sha256", ".tfw", ".jgw", ".pgw", ".wld", ".prj",  # checksums and map frames
 )  # fmt: skip
 

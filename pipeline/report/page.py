@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.report import notation
-from pipeline.report.attention import attention, sheet_labels
+from pipeline.report.attention import MOVEMENT, attention, sheet_labels
 from pipeline.report.doubt_picture import DoubtPicture
 from pipeline.report.doubts import doubts_of
 from pipeline.report.drawings import distribution_figures, gain_figures, input_scores
@@ -68,6 +68,7 @@ def build_page(
             floors=floors,
             doubts=doubts,
             attention=found,
+            movement=MOVEMENT,
             sheet_labels=sheet_labels(found) if facts.kind == "restore" else {},
             rankings=ranked[:RANKINGS_SHOWN],
             restorers=by_place(ranked),

@@ -113,19 +113,19 @@ def test_a_run_can_be_read_from_another_folder(tmp_path, images, monkeypatch):
 
 def test_too_many_quarantined_images_end_with_3_and_retry_takes_only_them(tmp_path, images):
     (images / "bad.png").touch()
-    path = job_file(tmp_path, images)
+    path = put_job(tmp_path / "job.toml", job_fields(images, tmp_path / "my results"))
     done = invoke("benchmark", path, "--engine", "local")
     assert done.exit_code == 3
     assert "EMPTY" in done.stdout
     assert "1 of 4 images (25.0%) are quarantined" in done.stderr
-    assert "restora retry" in done.stderr
+    assert f"restora retry '{tmp_path}/my results'" in done.stderr
 
     again = invoke("benchmark", path, "--engine", "local")
     assert again.exit_code == 3, "the second run does nothing and still says that images are missing"
     assert "nothing to do: 4 of 4 images are done, 1 of them quarantined" in again.stdout
 
     status = (images / "bad.png").stat()
-    retried = invoke("retry", tmp_path / "out", "--engine", "local")
+    retried = invoke("retry", tmp_path / "my results", "--engine", "local")
     assert retried.exit_code == 3
     assert "1 of 1 images" in retried.stdout, "only what was quarantined"
     assert (images / "bad.png").stat().st_mtime_ns == status.st_mtime_ns
@@ -225,12 +225,12 @@ def test_one_file_into_one_file(tmp_path, images, monkeypatch):
 
 
 def test_files_that_are_no_images_are_left_out_and_do_not_count(tmp_path, images):
-    for name in (".DS_Store", "Thumbs.db", "001.json", "notes.TXT", "._001.png"):
+    for name in (".DS_Store", "Thumbs.db", "001.json", "notes.TXT", "._001.png", "IMG_1.MOV"):
         (images / name).write_bytes(b"none")
     arguments = ("restore", images, tmp_path / "clean", "--restorer", "median", "--engine", "local")
     done = invoke(*arguments, "--limit", "2")
     assert done.exit_code == 0, done.output
-    assert "left out: 5 files, by name no image" in done.stdout
+    assert "left out: 6 files, by name no image" in done.stdout
     assert "2 of 2 images" in done.stdout
     assert sorted(path.name for path in (tmp_path / "clean").glob("*.png")) == ["000.png", "001.png"]
 

@@ -118,7 +118,7 @@ def test_runs_join_as_documented_or_start_their_own_ray(machine, folder, restore
     for command in (make_token, f"{head}{size} --include-dashboard=false", other + size):
         machine.shell(f"{export}; {command.replace('6379', str(port)).replace('HEAD', '127.0.0.1')}")
     joined = machine.restora(*restore, tmp_path / "joined", "--ray-address", f"127.0.0.1:{port}", cwd=folder)
-    assert joined.returncode == 0, joined.stderr
+    assert (joined.returncode, joined.stderr) == (0, "")
     next((tmp_path / "joined").glob("*.png")).write_bytes(b"damaged")
     for sample in ((), ("--sample", "2")):
         verified = machine.restora(

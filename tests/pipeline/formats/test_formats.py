@@ -309,6 +309,24 @@ def test_any_bytes_give_an_image_or_an_image_error(seed, changes, in_header):
     check_survives(bytes(data))
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC image, .* export it as JPEG"),
+        (b"\0\0\0\x14ftypqt  ", "a film; take its frames out"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a film; take its frames out"),
+        (b"\0\0\0\x18ftypcrx ", r"a camera raw \(CR3\); develop it"),
+        (b"%PDF-1.7", "a PDF; take its images out"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", "none of the known formats: png, jpeg"),
+        (b"\0\0\0", "none of the known formats: png, jpeg"),
+    ],
+)
+def test_what_no_format_reads_is_called_by_its_name_with_the_cure(data, message):
+    with pytest.raises(ImageError, match=message) as refusal:
+        format_of(data)
+    assert refusal.value.reason == "UNREADABLE"
+
+
 def test_the_limit_counts_pixels():
     data = saved(PHOTO, "PNG")
     assert decode(data, Limits(max_pixels=64 * 80)).size == (64, 80, 3)

@@ -47,6 +47,8 @@ def test_it_leads_with_what_was_done_and_what_moved_most():
 def test_nothing_is_called_best_and_one_restorer_is_no_ranking():
     page = restore_page()
     assert "Ranking" not in page.text
+    assert "lower is better" not in page.text
+    assert "how far from the input" in page.text
     assert "best" not in page.text.partition("Protocols")[0].split()
     assert not any("best" in (each.get("class") or "").split() for _, each in page.elements)
     assert {"moved most", "moved least"} <= {text.strip() for text in page.texts}

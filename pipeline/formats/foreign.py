@@ -1,0 +1,38 @@
+"""What a file is that no format here reads, told by how it begins, for a message with the cure.
+
+Signatures are those of the formats' specifications; containers of ISO 14496-12 name themselves by a brand.
+"""
+
+from __future__ import annotations
+
+_CONVERT = "convert it to PNG or TIFF"
+_BRANDS = {
+    **dict.fromkeys(
+        (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"),
+        "a HEIC image, whose decoders are under copyleft licences; export it as JPEG, or " + _CONVERT,
+    ),
+    b"crx ": "a camera raw (CR3); develop it to TIFF or PNG",
+}
+_FILM = "a film; take its frames out as images"
+_BEGINNINGS = (
+    (b"\xff\x0a", f"a JPEG XL image; {_CONVERT}"),
+    (b"\0\0\0\x0cJXL ", f"a JPEG XL image; {_CONVERT}"),
+    (b"FUJIFILMCCD-RAW", "a camera raw (RAF); develop it to TIFF or PNG"),
+    (b"8BPS", f"a Photoshop document; {_CONVERT}"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR image; convert it to TIFF of floating point"),
+    (b"SIMPLE  =", "a FITS file; convert its images to TIFF of floating point"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file; take its images out as GeoTIFF, TIFF or Zarr"),
+    (b"CDF\x01", "a netCDF file; take its images out as GeoTIFF, TIFF or Zarr"),
+    (b"%PDF", "a PDF; take its images out, as pdfimages does"),
+    (b"\x1a\x45\xdf\xa3", _FILM),
+    (b"PK\x03\x04", "a ZIP archive; unpack it, or make it a tar archive"),
+)
+
+
+def description_of(data: bytes) -> str | None:
+    """Of what is known by its first bytes, with what to do; ``None`` for anything else."""
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], _FILM)
+    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
+        return _FILM
+    return next((words for beginning, words in _BEGINNINGS if data.startswith(beginning)), None)
