@@ -1,14 +1,16 @@
-"""Files that hold several images: TIFF of several pages; animated GIF, PNG and WebP. How many, and each.
+"""Files that hold several images: how many, and each as a file of its own.
 
-A page of a TIFF stands alone: one that is damaged costs no other. A frame of an animation is painted over
-those before it, so that all after a damaged one are lost with it.
+A page of a TIFF and a frame of a DICOM object stand alone: one that is damaged costs no other. A frame of an
+animation is painted over those before it, so that all after a damaged one are lost with it.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import IO, Any, Protocol
 
 import numpy as np
@@ -17,6 +19,7 @@ import PIL.ImageSequence
 import tifffile
 
 from pipeline.errors import ImageError
+from pipeline.formats import FORMATS
 from pipeline.formats.base import ALPHA_PLACE, ASSOCIATED_ALPHA, ICC_PROFILE, Limits, codec_errors
 from pipeline.formats.tiff.format import decode_page
 from pipeline.formats.tiff.page import is_smaller_version
@@ -30,41 +33,94 @@ _KEPT = (ICC_PROFILE, ASSOCIATED_ALPHA, ALPHA_PLACE)
 
 
 class Pages(Protocol):
-    """The images of one file."""
+    """The images of one file, each as a file."""
 
-    def __getitem__(self, index: int) -> Image:
+    def __getitem__(self, index: int) -> bytes:
         """``ImageError`` where it is damaged, as a file of this image alone would be."""
         ...
 
 
-def count_pages(file: IO[bytes]) -> int:
-    """How many images there are, by headers; 1 for what is no such file, or cannot be read at all.
+@dataclass(frozen=True)
+class PagedFormat:
+    """One kind of files that may hold several images."""
 
-    ``ImageError`` with ``TOO_LARGE`` for more than ``MOST_PAGES``.
+    recognises: Callable[[bytes], bool]
+    """By the first bytes."""
+    count: Callable[[IO[bytes]], int]
+    pages: Callable[[bytes, Limits], Pages]
+    ending: str
+    """Of a page's name."""
+
+
+HEAD_BYTES = 4096
+
+
+def paged_format_of(head: bytes) -> PagedFormat | None:
+    """By the first ``HEAD_BYTES``; ``None`` for what is one image."""
+    return next((each for each in PAGED_FORMATS if each.recognises(head)), None)
+
+
+def count_pages(file: IO[bytes]) -> tuple[int, str]:
+    """How many images there are, by headers, and the ending of each one's name.
+
+    1 for what is no such file, or cannot be read at all. ``ImageError`` with ``TOO_LARGE`` for more than
+    ``MOST_PAGES``.
     """
-    head = file.read(4)
+    found = paged_format_of(file.read(HEAD_BYTES))
     file.seek(0)
+    if found is None:
+        return 1, ""
     try:
-        if head in _TIFF:
-            with tifffile.TiffFile(file) as tiff:
-                count = len(_whole(tiff))
-        elif head.startswith(_ANIMATED):
-            with PIL.Image.open(file, formats=("GIF", "PNG", "WEBP")) as opened:
-                count = int(getattr(opened, "n_frames", 1))
-        else:
-            return 1
-    except ImageError:
-        raise
+        count = found.count(file)
+    except ImageError as error:
+        if error.reason == "TOO_LARGE":
+            raise
+        count = 1
     except Exception:  # what cannot be counted has its reason when it is decoded
-        return 1
+        count = 1
     if count > MOST_PAGES:
         raise _too_many()
-    return count
+    return count, found.ending
 
 
 def read_pages(data: bytes, limits: Limits) -> Pages:
     """Those of a file that ``count_pages`` counts more than one of."""
-    return _TiffPages(data, limits) if data[:4] in _TIFF else _Frames(_frames_of(data, limits))
+    found = paged_format_of(data[:HEAD_BYTES])
+    assert found is not None, "it was counted"
+    return found.pages(data, limits)
+
+
+def _count_tiff(file: IO[bytes]) -> int:
+    with tifffile.TiffFile(file) as tiff:
+        return len(_whole(tiff))
+
+
+def _count_animation(file: IO[bytes]) -> int:
+    with PIL.Image.open(file, formats=("GIF", "PNG", "WEBP")) as opened:
+        return int(getattr(opened, "n_frames", 1))
+
+
+def _count_dicom(file: IO[bytes]) -> int:
+    return int(_part("dicom").count_frames(file))
+
+
+def _dicom_pages(data: bytes, _: Limits) -> Pages:
+    pages: Pages = _part("dicom").DicomPages(data)
+    return pages
+
+
+def _count_nifti(file: IO[bytes]) -> int:
+    return int(_part("nifti").count_times(file))
+
+
+def _nifti_pages(data: bytes, limits: Limits) -> Pages:
+    pages: Pages = _part("nifti").NiftiPages(data, limits)
+    return pages
+
+
+def _part(name: str) -> ModuleType:
+    """Of a format whose library is an extra: without it nothing is counted, and reading says what lacks."""
+    return importlib.import_module(f"pipeline.formats.{name}.paging")
 
 
 class _TiffPages:
@@ -73,22 +129,23 @@ class _TiffPages:
     def __init__(self, data: bytes, limits: Limits) -> None:
         self._data, self._limits = data, limits
 
-    def __getitem__(self, index: int) -> Image:
+    def __getitem__(self, index: int) -> bytes:
         with codec_errors("TIFF"), tifffile.TiffFile(io.BytesIO(self._data)) as tiff:
-            return _plain(decode_page(_whole(tiff)[index], self._data, self._limits))
+            page = _plain(decode_page(_whole(tiff)[index], self._data, self._limits))
+        return FORMATS["tiff"].encode(page)
 
 
 class _Frames:
     """All of them, decoded one after the other."""
 
-    def __init__(self, frames: Sequence[Image | ImageError]) -> None:
-        self._frames = frames
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self._frames = _frames_of(data, limits)
 
-    def __getitem__(self, index: int) -> Image:
+    def __getitem__(self, index: int) -> bytes:
         frame = self._frames[min(index, len(self._frames) - 1)]
         if isinstance(frame, ImageError):
             raise frame
-        return frame
+        return FORMATS["tiff"].encode(frame)
 
 
 def _whole(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
@@ -149,3 +206,12 @@ def _ended() -> ImageError:
 
 def _too_many() -> ImageError:
     return ImageError("TOO_LARGE", f"more than {MOST_PAGES:,} pages in one file; split it")
+
+
+PAGED_FORMATS = (
+    PagedFormat(FORMATS["dicom"].recognises, _count_dicom, _dicom_pages, ".dcm"),
+    PagedFormat(FORMATS["nifti"].recognises, _count_nifti, _nifti_pages, ".nii"),
+    PagedFormat(lambda head: head.startswith(_TIFF), _count_tiff, _TiffPages, ".tif"),
+    PagedFormat(lambda head: head.startswith(_ANIMATED), _count_animation, _Frames, ".tif"),
+)
+"""Every kind. DICOM comes first: its preamble may be the header of a TIFF (PS3.10, 7.1)."""

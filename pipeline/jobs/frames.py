@@ -12,7 +12,9 @@ from pipeline.jobs.key_rules import SEALED
 
 PAGES = "pages"
 """What a rule says for: the pages of one file. Also the store that such files are read through."""
-PAGES_MATCH = r"(?P<scene>.+)/page-(?P<t>\d+)\.tif"
+PAGES_MATCH = r"(?P<scene>.+)/page-(?P<t>\d+)\.(?:tif|dcm|nii)"
+_OLDER_MATCHES = (r"(?P<scene>.+)/page-(?P<t>\d+)\.tif",)
+"""Of jobs that stand in plans."""
 
 
 class FrameRule(Frozen):
@@ -77,4 +79,4 @@ Group = Annotated[FrameRule, BeforeValidator(_rule, json_schema_input_type=str |
 def is_of_pages(group: Any) -> bool:
     """Whether what a job says as ``group`` asks for the pages of files."""
     match = group.get("match") if isinstance(group, dict) else getattr(group, "match", group)
-    return match in (PAGES, PAGES_MATCH)
+    return match in (PAGES, PAGES_MATCH, *_OLDER_MATCHES)

@@ -46,7 +46,8 @@ class SeriesIndex:
 
     def with_groups(self, dataset: Dataset, page: pa.Table) -> pa.Table:
         """The sources of a page, each with its group. ``StorageError`` where one cannot be looked into."""
-        if dataset.private is None or dataset.series == "single":
+        # Frames of one file have their scene.
+        if dataset.private is None or dataset.series == "single" or dataset.is_of_pages:
             return page
         alone = pa.array([*map(_named_alone, page["key"].to_pylist(), page["at"].to_pylist())], pa.bool_())
         if pc.all(alone).as_py():  # by column: of ten million photographs nobody is to be made an object

@@ -1,7 +1,7 @@
 """A folder whose files may hold several images: each page is one, under the key of its file.
 
-A page is handed over as a TIFF of its own, without loss. The file is fetched once for pages that are read one
-after the other.
+A page is handed over as a file of its own, without loss: a frame of a DICOM object as DICOM, a time of a
+NIfTI file as NIfTI, any other as TIFF. The file is fetched once for pages that are read one after the other.
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ from pipeline.formats.paged import Pages, count_pages, read_pages
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 
-ENDINGS = (".tif", ".tiff", ".gif", ".png", ".apng", ".webp")
-"""Of files that are looked into; others are one image."""
+_MAY_HOLD_SEVERAL = ("tiff", "geotiff", "gif", "png", "webp", "dicom", "nifti")
+ENDINGS = tuple(
+    ending
+    for name, each in FORMATS.items()
+    if name not in _MAY_HOLD_SEVERAL
+    for ending in (*each.extensions, "/")
+)
+"""Of files that are one image; all others are looked into, since DICOM objects have names of any kind."""
 _READERS = 16
 """Files that are looked into at a time."""
 _KEPT = 2
@@ -38,6 +44,8 @@ class _Place(NamedTuple):
     """Of the page; -1 where the file is the image."""
     fault: str = ""
     """Why the file has no pages."""
+    ending: str = ".tif"
+    """Of the page's name."""
 
     @classmethod
     def of(cls, at: str) -> _Place:
@@ -45,7 +53,7 @@ class _Place(NamedTuple):
 
     def entry(self) -> Entry:
         whole = self.number < 0
-        key = self.key if whole else f"{self.key}/page-{self.number + 1:04d}.tif"
+        key = self.key if whole else f"{self.key}/page-{self.number + 1:04d}{self.ending}"
         size = self.size if whole else -1
         return Entry(key, size, self.version, at=json.dumps(self, ensure_ascii=False))
 
@@ -74,34 +82,34 @@ class PagesArchive:
             return [file]
         place = _Place(file.key, file.size, file.version, -1)
         try:
-            count = self._count(file.key) if file.key.lower().endswith(ENDINGS) else 1
+            count, ending = (1, "") if file.key.lower().endswith(ENDINGS) else self._count(file.key)
         except ImageError as error:
             return [place._replace(fault=str(error)).entry()]
         if count < 2:
             return [place.entry()]
-        return [place._replace(number=number).entry() for number in range(count)]
+        return [place._replace(number=number, ending=ending).entry() for number in range(count)]
 
-    def _count(self, key: str) -> int:
+    def _count(self, key: str) -> tuple[int, str]:
         try:
             with self._folder.open(key) as file:
                 return count_pages(file)
         except ImageError:
             raise
         except Exception:  # it has its reason when it is read
-            return 1
+            return 1, ""
 
     def uri(self, at: str) -> str:
         """The file, and the page behind it."""
         return self._folder.uri(_Place.of(at).entry().key)
 
     def read(self, at: str) -> bytes:
-        """The file, or its page as a TIFF."""
+        """The file, or its page as one."""
         place = _Place.of(at)
         if place.fault:
             raise ImageError("TOO_LARGE", place.fault)
         if place.number < 0:
             return self._folder.read(place.key)
-        return FORMATS["tiff"].encode(self._pages(place)[place.number])
+        return self._pages(place)[place.number]
 
     def _pages(self, place: _Place) -> Pages:
         name = place.key, place.version

@@ -1,4 +1,4 @@
-"""Files of several frames: pages of a TIFF, frames of an animation, each an image."""
+"""Files of several frames: pages of a TIFF, frames of an animation or a DICOM object, each an image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _open(dataset: Dataset, url: str) -> Archive:
 
 PAGES = Door(
     name="pages",
-    summary="a folder whose TIFF, GIF, PNG and WebP files hold several images; results are a file a page",
+    summary="a folder whose TIFF, GIF, PNG, WebP, DICOM, NIfTI hold several images; each result is a file",
     claims=lambda url: False,
     open=_open,
 )

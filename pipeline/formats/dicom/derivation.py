@@ -54,7 +54,7 @@ def derive(dataset: Dataset, grid: Grid, provenance: Provenance | None, pixels_s
     object; without a provenance, from the pixels.
     """
     source_class, source_instance = text(dataset, "SOPClassUID"), text(dataset, "SOPInstanceUID")
-    made = _fingerprint(provenance, pixels_sha256)
+    made, extracted = _fingerprint(provenance, pixels_sha256), _taken_extraction(dataset)
     for keyword in STALE:
         if keyword in dataset:
             delattr(dataset, keyword)
@@ -69,7 +69,7 @@ def derive(dataset: Dataset, grid: Grid, provenance: Provenance | None, pixels_s
     dataset.DerivationCodeSequence = Sequence(
         [*_items(dataset, "DerivationCodeSequence"), *_steps(grid, provenance)]
     )
-    dataset.SourceImageSequence = Sequence([_source(source_class, source_instance, grid)])
+    dataset.SourceImageSequence = Sequence([_source(source_class, source_instance, extracted, grid)])
     dataset.ContributingEquipmentSequence = Sequence(
         [*_items(dataset, "ContributingEquipmentSequence"), _equipment(provenance)]
     )
@@ -78,6 +78,28 @@ def derive(dataset: Dataset, grid: Grid, provenance: Provenance | None, pixels_s
 def derived_uid(*parts: str) -> str:
     """A UID that is the same for the same parts (PS3.5 B.2, a name-based UUID)."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, '|'.join(parts)).int}"
+
+
+def frame_uid(instance: str, number: int) -> str:
+    """Of one frame, from 1, that is read as an object of its own."""
+    return derived_uid("frame", instance, str(number))
+
+
+def _taken_extraction(dataset: Dataset) -> tuple[str, int] | None:
+    """The object of several frames that this was a frame of, and its number; taken out of the header.
+
+    ``None`` for what is an object in its own right, also where a server made it out of frames.
+    """
+    items = _items(dataset, "FrameExtractionSequence")
+    if not items:
+        return None
+    whole, number = text(items[-1], "MultiFrameSourceSOPInstanceUID"), items[-1].get("SimpleFrameList")
+    if not isinstance(number, int) or text(dataset, "SOPInstanceUID") != frame_uid(whole, number):
+        return None
+    dataset.FrameExtractionSequence = Sequence(items[:-1])
+    if len(items) == 1:
+        del dataset.FrameExtractionSequence
+    return whole, number
 
 
 def _is_restored(provenance: Provenance | None) -> bool:
@@ -136,10 +158,14 @@ def _steps(grid: Grid, provenance: Provenance | None) -> list[Dataset]:
     return steps if grid.is_same else [*steps, _code("113085", "DCM", "Spatial resampling")]
 
 
-def _source(source_class: str, source_instance: str, grid: Grid) -> Dataset:
+def _source(
+    source_class: str, source_instance: str, extracted: tuple[str, int] | None, grid: Grid
+) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = source_class
     item.ReferencedSOPInstanceUID = source_instance
+    if extracted is not None:
+        item.ReferencedSOPInstanceUID, item.ReferencedFrameNumber = extracted
     item.SpatialLocationsPreserved = "YES" if grid.is_same else "NO"
     item.PurposeOfReferenceCodeSequence = Sequence(
         [_code("121322", "DCM", "Source image for image processing operation")]
