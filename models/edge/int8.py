@@ -27,7 +27,7 @@ Inputs = Mapping[str, NDArray[np.float32]]
 
 QUANTISED = ("Conv", "Gemm", "MatMul")
 """Operators that onnxruntime has in int8 on a CPU."""
-_JOINED = ("Relu", "Concat")
+_JOINED = ("Relu", "Concat", "LeakyRelu")
 """What puts slopes into the layer after them (``models.edge.slopes``): int8 there, and nowhere else."""
 _WITHOUT = ("ConvTranspose", "DFT", "GRU", "LSTM")
 """Operators that do much of a network's work and have no int8 there."""

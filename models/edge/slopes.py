@@ -1,8 +1,8 @@
 """PReLU in the operators that onnxruntime is quick at: its own goes number by number.
 
-Where no slope is above 1, PReLU(x) = max(x, slope x), bit for bit. In int8 there is neither; there the next
-convolution, which is linear, takes relu(x) and x side by side:
-W PReLU(x) = W (1 - slope) relu(x) + W slope x.
+Where no slope is above 1, PReLU(x) = max(x, slope x), bit for bit. In int8 there is neither. A slope that all
+channels share is a table there (LeakyRelu); else the next convolution, which is linear, takes relu(x) and x
+side by side: W PReLU(x) = W (1 - slope) relu(x) + W slope x.
 """
 
 from __future__ import annotations
@@ -44,10 +44,27 @@ def quick_slopes(content: bytes) -> bytes:
     return written
 
 
+def with_one_slope(content: bytes) -> bytes:
+    """The graph with the mean slope of an activation for all its channels: near where they differ little."""
+    onnx = importlib.import_module("onnx")
+    proto = onnx.load_from_string(content)
+    found = list(_activations(onnx, proto.graph))
+    for each in found:
+        slope, name = float(each.slopes.mean()), f"{each.nodes[0].name}_shared"
+        leaky = onnx.helper.make_node("LeakyRelu", [each.before], [each.after], name, alpha=slope)
+        _replace(proto.graph, each, [leaky])
+    if not found:
+        return content
+    del proto.graph.value_info[:]
+    written: bytes = proto.SerializeToString(deterministic=True)
+    return written
+
+
 def sloped_layers(content: bytes) -> tuple[bytes, dict[str, list[str]]]:
     """The graph with slopes inside the convolutions that follow, and for each of these the nodes before it.
 
     Twice the channels to read for a convolution, but nothing between it and the one before that is not int8.
+    A slope that all channels share stays where it is: it has a table.
     """
     onnx = importlib.import_module("onnx")
     proto = onnx.load_from_string(content)
@@ -70,6 +87,10 @@ def sloped_layers(content: bytes) -> tuple[bytes, dict[str, list[str]]]:
         ]
         _replace(graph, each, pair)
         added[readers[0].name] = [node.name for node in pair]
+    for node in graph.node:
+        readers = [each for each in graph.node if node.output[0] in each.input]
+        if node.op_type == "LeakyRelu" and len(readers) == 1 and readers[0].op_type == "Conv":
+            added[readers[0].name] = [node.name]
     del graph.value_info[:]
     written: bytes = proto.SerializeToString(deterministic=True)
     return written, added

@@ -15,10 +15,13 @@ from models.contract import Condition
 from models.edge.int8 import Inputs, int8_layers, quantised, with_metadata
 from models.edge.onnx_export import export_onnx
 from models.edge.onnx_model import OnnxModel, build_from_onnx
+from models.edge.slopes import with_one_slope
 from models.restorer import Restorer
 from pipeline.edge.compressed import Asked, Compressed, usual_degradation
 from pipeline.edge.measures import measured_speedup, scorer_of
 
+_SHARE_OF_SLOPES = 0.2
+"""Of what int8 may lose, how much one slope for all channels of an activation may; it halves the work."""
 CALIBRATED_SIDE = 96
 """Side of what ranges are taken from, in the middle of each image."""
 
@@ -30,6 +33,10 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
     plain, layers = build_from_onnx(content), int8_layers(content)
     score, recorder = scorer_of(asked.images, plain.card), _Recorder(content, plain.card)
     before = score(Restorer(plain.card, recorder))
+    one_slope = with_one_slope(content)
+    if one_slope != content:
+        lost = before - score(build_from_onnx(one_slope))
+        content = one_slope if lost <= _SHARE_OF_SLOPES * asked.most_loss else content
     tried: list[str] = []
     for keep in _kept(layers):
         light = quantised(content, recorder.calibration, keep)

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.edge.int8 import quantised
 from models.edge.onnx_model import build_from_onnx
-from models.edge.slopes import quick_slopes, sloped_layers
+from models.edge.slopes import quick_slopes, sloped_layers, with_one_slope
 from tests.pipeline.edge.test_compress import CARD
 from tests.restorer_contract import scene
 
@@ -73,6 +73,26 @@ def test_slopes_are_taken_into_the_next_layer(first):
     assert float((restored(light) - restored(content)).norm() / restored(content).norm()) < 0.05
     kept = quantised(first(content), [{"image": image().numpy()}], keep=["layer_1"])
     assert float((restored(kept) - restored(content)).norm() / restored(content).norm()) < 0.05
+
+
+@pytest.mark.parametrize("first", [lambda content: content, quick_slopes], ids=["prelu", "max"])
+def test_one_slope_is_a_table_between_two_layers_of_int8(first):
+    content = first(graph_with((0.25,) * 4))
+    shared = with_one_slope(content)
+    assert kinds(shared) == ["Conv", "LeakyRelu", "Conv"]
+    assert float((restored(shared) - restored(content)).abs().max()) < 1e-6
+    assert with_one_slope(shared) == shared
+    light = quantised(shared, [{"image": image().numpy()}])
+    between = kinds(light)[kinds(light).index("Conv") + 1 : -1 - kinds(light)[::-1].index("Conv")]
+    assert set(between) == {"QuantizeLinear", "DequantizeLinear", "LeakyRelu"}
+    assert float((restored(light) - restored(content)).norm() / restored(content).norm()) < 0.05
+    kept = quantised(shared, [{"image": image().numpy()}], keep=["layer_0", "layer_1"])
+    assert restored(kept).equal(restored(shared))
+    assert float(with_mean(SLOPES).sub(restored(with_one_slope(graph_with(SLOPES)))).abs().max()) < 1e-6
+
+
+def with_mean(slopes):
+    return restored(graph_with([float(np.mean(slopes))] * 4))
 
 
 def test_slopes_that_others_read_too_stay_where_they_are():
