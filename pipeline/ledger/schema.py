@@ -103,6 +103,16 @@ FLAG_COLUMNS = pa.schema(
 )
 """Patches that hold what the input does not support, why they were not counted, and the scores behind it."""
 
+TRUST_REASONS = {
+    "psnr_floor": "psnr_reason",
+    "uncertainty_mean": "uncertainty_reason",
+    "flags": "flags_reason",
+}
+"""Columns of how far an image can be trusted, each with the one that says why it is null."""
+
+IN_STRIPS = "STRIPS: a scene that is restored in strips is never looked at as a whole"
+"""Such a reason, of scenes; rows of before have none at all."""
+
 FEATURES = ("features", "features_degraded", "features_reference")
 """Columns of the ledger, not of the tables, where a job asks for distances: see ``pipeline.distances``."""
 

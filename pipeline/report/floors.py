@@ -6,8 +6,7 @@ Every number stands beside its condition: calibration and archive must be exchan
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +16,9 @@ from markupsafe import Markup
 
 from pipeline.report.figures import Distribution, distributions
 from pipeline.results.statistics import scores_of
+from pipeline.results.trust_counts import LADDER, below, counts_of, known, reasons_without
 from pipeline.wording import number_of
 
-_LADDER = (20.0, 25.0, 28.0, 30.0, 32.0, 35.0, 40.0)
 IMAGES_SHOWN = 10
 
 
@@ -65,48 +64,33 @@ def floors_of(table: pa.Table) -> Floors | None:
         return None
     needed = float(header["job"]["psnr_needed"])
     floor_N, estimate_N = scores_of(table, "psnr_floor"), scores_of(table, "psnr_estimate")
-    known = np.flatnonzero(np.isfinite(floor_N))
-    order = known[np.argsort(floor_N[known], kind="stable")]
+    counts, drawn = counts_of(table), np.flatnonzero(np.isfinite(floor_N))
+    images = counts[known("psnr_floor")]
+    order = drawn[np.argsort(floor_N[drawn], kind="stable")]
     names = table.select(["dataset", "key"]).take(pa.array(order[:IMAGES_SHOWN])).to_pylist()
     return Floors(
         level=protocol["level"],
         needed=needed,
-        images=len(known),
-        below=int((floor_N[known] < needed).sum()),
-        ladder=_ladder(floor_N[known], needed),
+        images=images,
+        below=counts[below(needed)],
+        ladder=_ladder(counts, needed),
         lowest=[
             name | {"floor": f"{floor_N[row]:.1f}", "estimate": f"{estimate_N[row]:.1f}"}
             for name, row in zip(names, order, strict=False)
         ],
-        hidden=max(len(order) - IMAGES_SHOWN, 0),
-        without=_without(table),
+        hidden=max(images - IMAGES_SHOWN, 0),
+        without=reasons_without(table, "psnr_floor"),
         condition=protocol["condition"],
         calibration=_calibration(protocol),
-        distribution=_distribution(floor_N[known], estimate_N[known]),
+        distribution=_distribution(floor_N[drawn], estimate_N[drawn]),
         reliability=reliability_drawing(protocol["reliability"]),
     )
 
 
-def _ladder(floor_N: Any, needed: float) -> list[tuple[str, int, str]]:
-    rows = []
-    for decibels in sorted({*_LADDER, needed}):
-        below = int((floor_N < decibels).sum())
-        rows.append((f"{decibels:g}", below, f"{below / max(len(floor_N), 1):.1%}"))
-    return rows
-
-
-def _without(table: pa.Table) -> list[tuple[str, int, str]]:
-    rows = zip(
-        table["status"].to_pylist(),
-        table["psnr_floor"].to_pylist(),
-        table["psnr_reason"].to_pylist(),
-        strict=True,
-    )
-    said = [reason or "STRIPS: restored in strips" for status, floor, reason in rows
-            if status == "ok" and floor is None]  # fmt: skip
-    counts = Counter(text.partition(":")[0] for text in said)
-    example = {text.partition(":")[0]: text.partition(":")[2].strip() for text in reversed(said)}
-    return [(code, number, example[code]) for code, number in counts.most_common()]
+def _ladder(counts: Mapping[str, int], needed: float) -> list[tuple[str, int, str]]:
+    images = max(counts[known("psnr_floor")], 1)
+    rows = [(decibels, counts[below(decibels)]) for decibels in sorted({*LADDER, needed})]
+    return [(f"{decibels:g}", number, f"{number / images:.1%}") for decibels, number in rows]
 
 
 def _calibration(protocol: dict[str, Any]) -> str:

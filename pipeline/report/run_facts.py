@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pipeline.errors import REASONS
 from pipeline.report.notation import duration
 from pipeline.report.run_provenance import RunProvenance
+from pipeline.results.trust_counts import TOTALS
 from pipeline.wording import number_of
 
 QUARANTINE_SHOWN = 50
@@ -77,7 +78,7 @@ def run_facts(table: pa.Table) -> RunFacts:
 
 def _totals(table: pa.Table) -> dict[str, Any]:
     """Counts of the whole, where the table is drawn from a larger one."""
-    found: dict[str, Any] = json.loads((table.schema.metadata or {}).get(b"restora_totals", b"{}"))
+    found: dict[str, Any] = json.loads((table.schema.metadata or {}).get(TOTALS, b"{}"))
     return found
 
 

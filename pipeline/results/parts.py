@@ -29,9 +29,11 @@ from pipeline.hashing import sha256_hex
 from pipeline.ledger.committed import COLUMNS
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.ledger.schema import TRUST_REASONS
 from pipeline.results.current import Counting, as_table, counted, counted_reasons
 from pipeline.results.metric_sums import SumTable, groups_of
 from pipeline.results.report_rows import ReportRows
+from pipeline.results.trust_counts import trust_counts
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key
 
@@ -60,6 +62,8 @@ class Part:
     counts: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     """Quarantined rows by their reason."""
+    trust: dict[str, int] = field(default_factory=dict)
+    """As ``trust_counts``, of restore runs."""
 
     def side(self, name: str) -> str:
         """Key of what is kept beside: ``sums`` or ``report``."""
@@ -131,7 +135,8 @@ class PartWriter:
     def part(self, source: LedgerPart) -> Part:
         """The rows of a part of the ledger in the tables."""
         counts, digest = self._counts(source)
-        described = (source.name, digest, self.run.root.url, str(self.schema), str(self.schema.metadata))
+        described = [source.name, digest, self.run.root.url, str(self.schema), str(self.schema.metadata)]
+        described += ["trust is counted"] * self._trust_counts
         state = sha256_hex("\n".join(described).encode())
         return self.known[state] if state in self.known else self._written(source, counts, state)
 
@@ -153,9 +158,13 @@ class PartWriter:
         same = np.array_equal(listed.ids, committed.done)
         return same or bool(listed.contains(committed.done).all())
 
+    @cached_property
+    def _trust_counts(self) -> bool:
+        return self.run.job.kind == "restore" and any(name in self.schema.names for name in TRUST_REASONS)
+
     def _written(self, source: LedgerPart, counts: Iterator[NDArray[np.bool_]] | None, state: str) -> Part:
         sums, shown = SumTable(self.directions), ReportRows(self.run.job)
-        total, reasons = Counter[str](), Counter[str]()
+        total, reasons, trust = Counter[str](), Counter[str](), Counter[str]()
         with _Files(self.place, self.schema, state) as files:
             for table in source.tables(None):
                 kept = table if counts is None else table.filter(pa.array(next(counts)))
@@ -166,8 +175,10 @@ class PartWriter:
                     files.write(rows)
                     sums.add(rows)
                     shown.add(rows)
+                    if self._trust_counts:
+                        trust.update(trust_counts(rows, self.run.job.psnr_needed))
         self.new.update(files.stored)
-        part = Part(state, list(files.stored), dict(total), dict(reasons))
+        part = Part(state, list(files.stored), dict(total), dict(reasons), dict(trust))
         _put(self.run.folder, part.side("sums"), sums.stored())
         _put(self.run.folder, part.side("report"), shown.table(self.schema))
         return part
@@ -226,17 +237,23 @@ def _put(folder: Folder, key: str, table: pa.Table) -> None:
 
 def totals_of(parts: Iterable[Part]) -> dict[str, int]:
     """The counts of all parts."""
-    totals: Counter[str] = Counter()
-    for part in parts:
-        totals.update(part.counts)
-    return dict(totals)
+    return _added(part.counts for part in parts)
 
 
 def reasons_of(parts: Iterable[Part]) -> dict[str, int]:
     """Quarantined rows of all parts, by their reason."""
+    return _added(part.reasons for part in parts)
+
+
+def trust_of(parts: Iterable[Part]) -> dict[str, int]:
+    """What ``trust_counts`` says of all parts."""
+    return _added(part.trust for part in parts)
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     totals: Counter[str] = Counter()
-    for part in parts:
-        totals.update(part.reasons)
+    for each in counts:
+        totals.update(each)
     return dict(totals)
 
 

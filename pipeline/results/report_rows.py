@@ -14,10 +14,11 @@ from pipeline.jobs.job import Job
 from pipeline.ledger.committed import ids_of
 from pipeline.ledger.schema import OK, carried_names
 from pipeline.results.metric_sums import groups_of
+from pipeline.results.trust_counts import DOUBTFUL
 
 IMAGES = 20_000
 EXTREMES = 10
-"""Best and worst of each dataset x degradation x restorer, by each metric."""
+"""Best and worst of each dataset x degradation x restorer, by each metric and by each column of doubt."""
 QUARANTINED = 2_000
 COLUMNS = (
     *("dataset", "key", "source_id", "degradation", "restorer", "status", "reason", "stage", "message"),
@@ -61,7 +62,7 @@ class ReportRows:
         chosen = ok & (ids <= distinct[:IMAGES][-1]) if len(distinct) else np.zeros(len(ids), np.bool_)
         held = np.flatnonzero(~ok)
         chosen[held[np.argsort(ids[held], kind="stable")[:QUARANTINED]]] = True
-        for name in self._metrics:
+        for name in (*self._metrics, *(each for each in DOUBTFUL if each in table.column_names)):
             score = table[name].to_numpy(zero_copy_only=False).astype(np.float64)
             for _, rows in groups_of(table):
                 known = rows[ok[rows] & ~np.isnan(score[rows])]

@@ -25,6 +25,7 @@ from pipeline.results.described import describe_results
 from pipeline.results.metric_sums import SumTable
 from pipeline.results.report_rows import ReportRows, report_columns
 from pipeline.results.table_columns import with_units
+from pipeline.results.trust_counts import TOTALS
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
 from pipeline.trust.protocol import estimate_protocol, flag_protocol, interval_protocol
@@ -33,7 +34,6 @@ METRIC_TABLE = parts.TABLE
 """A file; with more than ``ONE_FILE_ROWS`` a folder of files, which readers of Parquet take likewise."""
 SUMMARY_TABLE = "tables/summary.parquet"
 METADATA_KEY = b"restora"
-TOTALS_KEY = b"restora_totals"
 
 ROW_GROUP = 50_000
 ONE_FILE_ROWS = 1_000_000
@@ -157,7 +157,7 @@ def read_metrics(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
 def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
     """What the report shows of the metric table: all rows, or of a table in parts those that were drawn.
 
-    Then the counts of the whole table are in the metadata, under ``TOTALS_KEY``.
+    Then the counts of the whole table are in the metadata, under ``TOTALS``.
     """
     in_parts = table_parts(run)
     if not in_parts:
@@ -169,8 +169,9 @@ def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Tab
     table = drawn.table(rows.schema)
     table = table.select(columns) if columns else table
     counts = parts.totals_of(in_parts) | {"reasons": parts.reasons_of(in_parts)}
+    counts |= {"trust": parts.trust_of(in_parts)}
     totals = json.dumps(counts).encode()
-    return table.replace_schema_metadata((table.schema.metadata or {}) | {TOTALS_KEY: totals})
+    return table.replace_schema_metadata((table.schema.metadata or {}) | {TOTALS: totals})
 
 
 def read_summary(run: RunFolder) -> pa.Table:

@@ -21,7 +21,7 @@ from pipeline.imaging.image import Provenance
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.row_builder import RowBuilder
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import OK, Row
+from pipeline.ledger.schema import IN_STRIPS, OK, TRUST_REASONS, Row, schema_of
 from pipeline.quarantine import StagedError, quarantine_columns
 from pipeline.recipe.recipe import BuiltRestorer
 from pipeline.scenes.block_codec import BlockCodec
@@ -68,7 +68,7 @@ class Assembly:
         except Exception as error:
             return row | quarantine_columns(error)
         seconds = sum(strip["seconds"] for strip in strips) + time.perf_counter() - started
-        return row | {"status": OK, "seconds": seconds, "message": self._unscored()}
+        return row | self._untrusted() | {"status": OK, "seconds": seconds, "message": self._unscored()}
 
     def base(self, unit: Unit) -> Row:
         """The columns that are known before."""
@@ -82,6 +82,11 @@ class Assembly:
         names += ["uncertainty"] if self.run.job.has_uncertainty else []
         names += ["flags"] if self.run.job.flags else []
         return f"no {' and no '.join(names)}: not available for a scene in strips" if names else None
+
+    def _untrusted(self) -> Row:
+        """Why the row has no floor, intervals and flags, where the job wants them."""
+        schema = schema_of(self.run.job)
+        return {reason: IN_STRIPS for reason in TRUST_REASONS.values() if reason in schema.names}
 
     def _described(self, unit: Unit, scene: Scene, strips: Sequence[Row]) -> Row:
         """What the pixels were and what was done to them; raises what makes the scene fail as a whole."""

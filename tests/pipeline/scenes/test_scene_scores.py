@@ -178,6 +178,14 @@ def test_a_metric_that_cannot_be_had_of_strips_is_empty_and_named(tmp_path, monk
     assert not isinstance(METRICS["median_value"], Accumulating)
 
 
+def test_a_scene_in_strips_has_a_reason_in_place_of_a_floor(tmp_path):
+    data = geotiff(ground(1, "uint8", 130, 150), **TILED)
+    row, _ = Archive.of(tmp_path, data, "strips", metrics=[], psnr_estimate=True).in_strips(0, 50, 130)
+    assert row["psnr_reason"].startswith("STRIPS: ")
+    assert row.get("psnr_floor") is None
+    assert "uncertainty_reason" not in row
+
+
 def test_a_scene_is_never_held_as_a_whole(tmp_path, monkeypatch):
     """Memory grows neither with the height nor, but for rows as they are stored, with the width."""
     samples = ground(1, "uint8", 4000, 600)
