@@ -67,23 +67,40 @@ def benchmarked(
 
 
 def table(rows: Rows, sigmas: list[int], level: float = 0.9) -> str:
-    """Coverage and slack at each sigma, over random halves of the images."""
-    sigma = np.array(sigmas)
+    """Coverage with its standard error, and slack, at each sigma, over random halves of the images."""
+    sigma, cells, slacks = np.array(sigmas), [], []
+    covered, slack, inside = _splits(rows, level)
+    for each in np.unique(sigma):
+        chosen = sigma == each
+        held_out = ~inside & chosen
+        by_image = [
+            covered[:, mine][held_out[:, mine]].mean()
+            for image in np.unique(rows.image)
+            if (mine := (rows.image == image) & chosen).any()
+        ]
+        # Splits share their images, so that those are what is counted.
+        error = np.std(by_image) / len(by_image) ** 0.5
+        by_split = [np.mean(one[out]) for one, out in zip(covered, held_out, strict=True) if out.any()]
+        slacks.append(
+            np.mean([np.mean(one[out]) for one, out in zip(slack, held_out, strict=True) if out.any()])
+        )
+        cells.append(f"{np.mean(by_split):.3f} +- {error:.3f}, {slacks[-1]:.2f} dB")
+    return " | ".join([*cells, f"{np.mean(slacks):.2f} dB"])
+
+
+def _splits(rows: Rows, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split by split and row by row: whether it was covered, its slack in dB, whether it calibrated."""
     scale = np.array([each.standard_error for each in rows.evidence])
-    rng, found = np.random.default_rng(0), {int(each): ([], []) for each in np.unique(sigma)}
+    rng, found = np.random.default_rng(0), []
     for _ in range(SPLITS):
         inside = np.isin(rows.image, rng.permutation(rows.images)[: rows.images // 2])
         strata = strata_of(rows.of(inside), level)
         lows = np.array([each.noise_low for each in strata])
         place = np.clip(np.searchsorted(lows, rows.noise, side="right") - 1, 0, None)
         quantile = np.array([each.quantile for each in strata])[place]
-        for each, (covered, slack) in found.items():
-            chosen = ~inside & (sigma == each)
-            covered.append((rows.margin >= quantile)[chosen].mean())
-            slack.append(((rows.margin - quantile) * scale)[chosen].mean())
-    cells = [f"{np.mean(covered):.3f}, {np.mean(slack):.2f} dB" for covered, slack in found.values()]
-    overall = np.mean([np.mean(slack) for _, slack in found.values()])
-    return " | ".join([*cells, f"{overall:.2f} dB"])
+        found.append((rows.margin >= quantile, (rows.margin - quantile) * scale, inside))
+    covered, slack, insides = (np.array(each) for each in zip(*found, strict=True))
+    return covered, slack, insides
 
 
 def main() -> None:

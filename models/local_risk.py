@@ -30,9 +30,9 @@ class Shrinkage:
     """How many variances of chance a deviation must have before it counts at all."""
 
 
-KNOWN = Shrinkage(side=16, doubt=1.0)
+KNOWN = Shrinkage(side=32, doubt=2.0)
 """Where the noise level is given, and deviations are chance or bias."""
-ESTIMATED = Shrinkage(side=8, doubt=2.0)
+ESTIMATED = Shrinkage(side=16, doubt=2.0)
 """Where it was estimated: an error of the level deviates everywhere, and flat squares must not count."""
 
 
@@ -49,7 +49,10 @@ class LocalRisk:
 def local_risk(maps: RiskMaps, valid_B1HW: Tensor | None, shrinkage: Shrinkage) -> LocalRisk:
     """Over valid pixels; NaN where none is."""
     channels = maps.excess_BCHW.shape[1]
-    parts = (maps.excess_BCHW + maps.spread_BCHW, maps.spread_BCHW, maps.variance_BCHW)
+    excess_BCHW = maps.excess_BCHW if maps.clear_BCHW is None else maps.clear_BCHW
+    chance_BCHW = maps.clear_chance_BCHW
+    chance_BCHW = 2 * maps.variance_BCHW.square() if chance_BCHW is None else chance_BCHW
+    parts = (excess_BCHW + maps.spread_BCHW, maps.spread_BCHW, chance_BCHW)
     sums_B4HW = torch.cat(
         [each.expand_as(maps.excess_BCHW).sum(dim=1, keepdim=True) for each in parts], dim=1
     )
@@ -59,10 +62,10 @@ def local_risk(maps: RiskMaps, valid_B1HW: Tensor | None, shrinkage: Shrinkage) 
         sums_B4HW = torch.where(valid_B1HW, sums_B4HW, 0.0)
     sums_B4hw = _squares(sums_B4HW, shrinkage.side)
     around_B4hw = 9 * F.avg_pool2d(F.pad(sums_B4hw, (1, 1, 1, 1)), 3, stride=1)
-    bias_Bhw, spread_Bhw, variance_Bhw, count_Bhw = sums_B4hw.unbind(dim=1)
+    bias_Bhw, spread_Bhw, chance_sum_Bhw, count_Bhw = sums_B4hw.unbind(dim=1)
     bias_around, spread_around, _, count_around = around_B4hw.unbind(dim=1)
     # Squares without data divide by one: their sums are zero.
-    chance_Bhw = 2 * (variance_Bhw / count_Bhw.clamp_min(1)).square() / count_Bhw.clamp_min(1)
+    chance_Bhw = chance_sum_Bhw / count_Bhw.clamp_min(1).square()
     near_Bhw = chance_Bhw * count_Bhw / count_around.clamp_min(1)
     likely_Bhw = (spread_around / count_around.clamp_min(1)).clamp_min(0).square()
     bias_square_Bhw = (bias_around / count_around.clamp_min(1)).clamp_min(0).square()

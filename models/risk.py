@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from models.uncensored import Uncensored
+
 STEP = 0.1
 """Length of the perturbation in standard deviations of the noise: shorter ones drown in float32's rounding,
 longer ones leave what the network does near the image."""
@@ -56,6 +58,10 @@ class RiskMaps:
     excess_BCHW: Tensor
     spread_BCHW: Tensor
     variance_BCHW: Tensor
+    clear_BCHW: Tensor | None = None
+    """The first part where the noise was cut off, without a guess of the truth (``models.uncensored``)."""
+    clear_chance_BCHW: Tensor | None = None
+    """Its variance by chance."""
 
     def mean(self, valid_B1HW: Tensor | None = None) -> Risk:
         """Over valid pixels; NaN where none is."""
@@ -71,6 +77,7 @@ def risk_of(
     *,
     square: Tensor | None = None,
     bias: Tensor | None = None,
+    truth: Uncensored | None = None,
     step: float = STEP,
 ) -> RiskMaps:
     """Of ``restored_BCHW = restore(noisy_BCHW)``.
@@ -78,7 +85,8 @@ def risk_of(
     ``variance`` is that of the noise, independent from sample to sample: B111 where it is the same
     everywhere, or BCHW; ``square`` the mean of its square about the truth where that is more, and ``bias``
     how far its mean is off zero there, which a restorer leaves as it is. Independent numbers of mean 0 and
-    variance 1 are in ``direction_BCHW``. Costs one more call of ``restore``.
+    variance 1 are in ``direction_BCHW``; what ``uncensored`` gives is ``truth``. Costs one more call of
+    ``restore``.
     """
     noisy, restored = noisy_BCHW.double(), restored_BCHW.double()
     variance_BCHW = variance.double().expand_as(noisy)
@@ -87,11 +95,17 @@ def risk_of(
     moved = restore((noisy + length_B111 * direction).to(noisy_BCHW)).double()
     slope = direction * (moved - restored) / length_B111
     # Without noise the input is the truth, and nothing is to be estimated.
-    spread = torch.where(length_B111 == 0, torch.zeros_like(slope), variance_BCHW * slope)
+    slope = torch.where(length_B111 == 0, torch.zeros_like(slope), slope)
+    spread = variance_BCHW * slope
     if bias is not None:
         spread = spread + bias.double().square()
     excess = (restored - noisy).square() - (variance_BCHW if square is None else square.double())
-    return RiskMaps(excess, spread, variance_BCHW)
+    if truth is None:
+        return RiskMaps(excess, spread, variance_BCHW)
+    clear = restored.square() - 2 * restored * truth.value_BCHW + truth.square_BCHW
+    # Twice the spread is added to it, in which there are a bias and a variance that are not its own.
+    clear = clear + 2 * (truth.covariance_BCHW * slope - spread)
+    return RiskMaps(excess, spread, variance_BCHW, clear, truth.chance_BCHW)
 
 
 def estimate_risk(

@@ -23,7 +23,7 @@ from pipeline.processing.cases import Case
 from pipeline.processing.metric_inputs import valid_mask
 from pipeline.quarantine import is_out_of_memory
 from pipeline.trust.calibration import Calibration
-from pipeline.trust.evidence import LEVELS, Evidence
+from pipeline.trust.evidence import LEVELS, LOCAL, Evidence
 from pipeline.trust.noise import NoiseModel
 
 _FAR = 1.5
@@ -125,7 +125,7 @@ def _evidence(
     level_B = level_B.to(noisy_BCHW.device)
     if known == "estimated" and model.gain is None:
         level_B = flat_noise_level(noisy_BCHW, restored_BCHW, level_B, valid_B1HW)
-    moments = model.moments(noisy_BCHW, restored_BCHW, level_B)
+    moments = model.moments(noisy_BCHW, restored_BCHW, level_B, given=known == "given")
     maps = risk_of(
         lambda moved_BCHW: restore(moved_BCHW, condition),
         noisy_BCHW,
@@ -134,6 +134,7 @@ def _evidence(
         torch.cat([_direction(case) for case in cases]),
         square=moments.square,
         bias=moments.bias,
+        truth=moments.truth,
     )
     if model.gain is not None:
         return _gathered("sensor", None, noisy_BCHW, valid_B1HW, maps)
@@ -164,7 +165,7 @@ def _gathered(
     ends = mean((noisy_BCHW == 0) | (noisy_BCHW == 1))
     samples = [int(pixels) * noisy_BCHW.shape[1] for pixels in pixels_B.tolist()]
     found = (levels, risk.excess_B.tolist(), risk.spread_B.tolist(), samples, mean(noisy_BCHW), ends)
-    parts = (*found, local.error_B.tolist(), local.chance_B.tolist())
+    parts = (*found, local.error_B.tolist(), local.chance_B.tolist(), [LOCAL] * len(samples))
     return [Evidence(known, *each) for each in zip(*parts, strict=True)]
 
 

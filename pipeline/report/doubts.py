@@ -82,8 +82,8 @@ def _intervals(table: pa.Table, header: dict[str, Any]) -> Doubt | None:
     images, drawn = counts_of(table)[known("uncertainty_mean")], np.flatnonzero(np.isfinite(mean_N))
     sentence = "No image has intervals about its pixels: all lie outside the calibration."
     if images:
-        middle = f"±{np.median(mean_N[drawn]):.1f} of 255"
-        sentence = f"Intervals about the pixels of {number_of(images, 'image')} are {middle} wide at the median image."
+        some, middle = number_of(images, "image"), f"±{np.median(mean_N[drawn]):.1f} of 255"
+        sentence = f"Intervals about the pixels of {some} are {middle} wide at the median image."
     return Doubt(
         title="Widest intervals",
         anchor="widest",

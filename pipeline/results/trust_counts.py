@@ -1,7 +1,7 @@
 """How many images have a floor, one below what is needed, intervals or flags, and why others have none.
 
-Counts of parts of a table add up, so that a page on millions of images says how many of all of them there are,
-not of those that it shows.
+Counts of parts of a table add up, so that a page on millions of images counts all of them, not those that it
+shows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOTALS = b"restora_totals"
 
 
 def trust_counts(table: pa.Table, needed: float) -> Counter[str]:
-    """Of the rows of a metric table, by name: those that are known, below or above something, or have a reason.
+    """Of the rows of a metric table, by name: what is known, below or above something, or has a reason.
 
     ``needed`` in dB. Names are of ``known``, ``below``, ``flagged`` and ``without``.
     """

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from pipeline.hashing import canonical_json, sha256_hex
-from pipeline.trust.evidence import WHOLE, Evidence
+from pipeline.trust.evidence import LOCAL, WHOLE, Evidence
 from pipeline.trust.flags import FlagBounds
 from pipeline.trust.intervals import IntervalBounds
 
@@ -156,11 +156,16 @@ class Calibration:
                     "flags": flags and FlagBounds.from_record(flags),
                 }
             )
-            same = found.digest == digest
+            same, is_known = found.digest == digest, found.estimator in (WHOLE, LOCAL)
         except (AttributeError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
             raise ValueError("it is no calibration; write one with restora calibrate") from None
         if not same:
             raise ValueError("it was changed or damaged since it was written; calibrate again")
+        if not is_known:
+            raise ValueError(
+                "it is of estimates that this version makes in another way; run its benchmark and restora "
+                "calibrate again"
+            )
         return found
 
     def named(self, restorer: str) -> Self:

@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 LEVELS = 255.0
-_LEAST_ERROR = 0.1
+_LEAST_ERROR = 0.3
 """Decibels that an estimate is off by whatever the noise: what one perturbation leaves, and the network."""
+_LEAST_ERROR_WHOLE = 0.1
 _MOST_ERROR = 3.0
 _LEAST_RISK = 1e-10
 """Mean squared error of an image that is right: no estimate is beyond 100 dB."""
-WHOLE, LOCAL = 1, 2
-"""How the parts become an estimate: over the whole image, as in calibrations of before, or square by
-square."""
+WHOLE, LOCAL = 1, 3
+"""How the parts become an estimate: over the whole image, as in calibrations of before, or square by square;
+2 was other squares."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,17 @@ class Evidence:
     """See ``models.local_risk.LocalRisk``; ``None`` in rows of before it."""
     chance: float | None = None
     """Likewise."""
+    local: int | None = None
+    """``LOCAL`` where the two are of its squares; ``None``, or of others, in rows of before."""
 
     @property
     def estimator(self) -> int:
         """``WHOLE`` or ``LOCAL``."""
-        return WHOLE if self.error is None else LOCAL
+        return LOCAL if self.local == LOCAL else WHOLE
 
     def by(self, estimator: int) -> Self:
         """The same with the estimate that a calibration was made of."""
-        return self if estimator == LOCAL else replace(self, error=None, chance=None)
+        return self if estimator == LOCAL else replace(self, error=None, chance=None, local=None)
 
     @property
     def risk(self) -> float:
@@ -57,7 +60,7 @@ class Evidence:
         estimated, half-way between Stein's and the posterior one, which minds an error of the level far less
         (``models.risk.Risk``). Never below what chance alone leaves of it.
         """
-        if self.error is not None:
+        if self.error is not None and self.estimator == LOCAL:
             return max(self.error, self._chance, _LEAST_RISK)
         share = 0.5 if self.known == "estimated" else 1.0
         return max(share * self.excess + (1 + share) * self.spread, self._chance)
@@ -77,12 +80,13 @@ class Evidence:
         if self.known == "estimated":
             return 1.0
         decibels = 10 / math.log(10) * self._chance / self.risk
-        return min(math.hypot(_LEAST_ERROR, decibels), _MOST_ERROR)
+        least = _LEAST_ERROR if self.estimator == LOCAL else _LEAST_ERROR_WHOLE
+        return min(math.hypot(least, decibels), _MOST_ERROR)
 
     @property
     def _chance(self) -> float:
         """Standard deviation of what the noise's own energy adds to the estimate."""
-        if self.chance is not None:
+        if self.chance is not None and self.estimator == LOCAL:
             return self.chance
         return (self.noise_level / LEVELS) ** 2 * math.sqrt(2 / self.samples)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.risk import cut_moments, sensor_variance, uncut
+from models.uncensored import Uncensored, uncensored
 from pipeline.trust.evidence import LEVELS
 
 Bands = float | tuple[float, ...]
@@ -29,6 +30,8 @@ class NoiseMoments:
     """Mean of the square about the truth: more than the variance where the range cuts the noise off."""
     bias: Tensor | None = None
     """Mean of the noise about the truth, which a restorer takes for the image; ``None``: zero."""
+    truth: Uncensored | None = None
+    """Of noise that the range cuts off, at a level that was given: see ``models.uncensored``."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,13 @@ class NoiseModel:
             return {"model": "gaussian"}
         return {"model": "poisson-gaussian", "gain": self.gain, "sigma": self.sigma}
 
-    def moments(self, noisy_BCHW: Tensor, restored_BCHW: Tensor, level_B: Tensor) -> NoiseMoments:
-        """Of the noise about the truth. ``level_B`` counts for Gaussian noise alone."""
+    def moments(
+        self, noisy_BCHW: Tensor, restored_BCHW: Tensor, level_B: Tensor, *, given: bool = False
+    ) -> NoiseMoments:
+        """Of the noise about the truth. ``level_B`` counts for Gaussian noise alone.
+
+        Where the level is ``given`` there is a truth as well: an error of an estimated level would be in it.
+        """
         if self.gain is not None:
             gain, sigma = (_per_band(each, noisy_BCHW) for each in (self.gain, self.sigma))
             variance = sensor_variance(noisy_BCHW.double(), gain, sigma / LEVELS)
@@ -78,8 +86,12 @@ class NoiseModel:
         steps_B11N = torch.linspace(0, 1, _STEPS).to(level_B111).expand(len(noisy_BCHW), 1, 1, _STEPS)
         truth_B11N = uncut(steps_B11N, level_B111)
         index_BK = (restored_BCHW.clamp(0, 1) * (_STEPS - 1)).round().long().flatten(1)
-        tables = (*cut_moments(truth_B11N, level_B111), steps_B11N - truth_B11N)
-        return NoiseMoments(*(each.flatten(1).gather(1, index_BK).view_as(noisy_BCHW) for each in tables))
+        tables = (*cut_moments(truth_B11N, level_B111), steps_B11N - truth_B11N, truth_B11N)
+        variance, square, bias, guess = (
+            each.flatten(1).gather(1, index_BK).view_as(noisy_BCHW) for each in tables
+        )
+        truth = uncensored(noisy_BCHW, guess, level_B) if given else None
+        return NoiseMoments(variance, square, bias, truth)
 
 
 def _bands(value: Any) -> Any:

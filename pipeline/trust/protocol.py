@@ -6,16 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.trust.calibration import CONDITION, Calibration
+from pipeline.trust.evidence import LOCAL, WHOLE
 from pipeline.trust.flags import PROMISE as FLAG_PROMISE
 from pipeline.trust.intervals import PROMISE
 
-FORMULA = (
+_FORMULA = (
     "-10 log10 of the mean squared error over valid samples of the restored image, before it is rounded, as "
-    "estimated from the input: Stein's unbiased risk, the divergence from one random perturbation of a tenth "
-    "of the noise level; where the noise level is itself estimated, half-way between that and noise level "
-    "squared times divergence; where all samples lie in the range, noise counts as cut off at its ends"
+    "estimated from the input: {way}; the divergence is that of one random perturbation of a tenth of the "
+    "noise level; where all samples lie in the range, noise counts as cut off at its ends"
 )
-SOURCE = "Stein 1981; Ramani, Blu and Unser 2008; Efron 2011 (Tweedie's formula)"
+FORMULAS = {
+    WHOLE: _FORMULA.format(
+        way="Stein's unbiased risk; where the noise level is itself estimated, half-way between that and "
+        "noise level squared times divergence"
+    ),
+    LOCAL: _FORMULA.format(
+        way="in squares of 32 pixels, of 16 where the noise level is itself estimated, Stein's unbiased risk "
+        "as far as it stands out of chance, or is the smaller part, and noise level squared times "
+        "divergence for the rest"
+    ),
+}
+"""By ``Evidence.estimator``."""
+SOURCE = "Stein 1981; Ramani, Blu and Unser 2008; Efron 2011 (Tweedie's formula); James and Stein 1961"
 FLOOR = (
     "psnr_estimate plus quantile times standard error; the quantile is that of (PSNR - estimate) / standard "
     "error over the calibration's images of like noise, rank floor((1 - level) (n + 1))"
@@ -24,7 +36,8 @@ FLOOR = (
 
 def estimate_protocol(calibration: Calibration | None) -> dict[str, Any]:
     """Plain values; those of the floor where there is a calibration."""
-    estimate = {"formula": FORMULA, "source": SOURCE, "unit": "dB"}
+    way = LOCAL if calibration is None or not calibration.has_floors else calibration.estimator
+    estimate = {"formula": FORMULAS[way], "source": SOURCE, "unit": "dB"}
     if calibration is None or not calibration.has_floors:
         return {"psnr_estimate": estimate}
     floor = {

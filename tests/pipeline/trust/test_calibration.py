@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.results.calibrate import reliability_of, rows_of, strata_of
 from pipeline.trust.calibration import Calibration, Seen
-from pipeline.trust.evidence import Evidence
+from pipeline.trust.evidence import LOCAL, WHOLE, Evidence
 
 SIDE = 64
 
@@ -114,11 +114,21 @@ def test_inside_it_the_floor_lies_below_the_estimate():
 def test_a_calibration_of_before_keeps_its_estimate_and_its_digest():
     before = calibration()
     assert "estimator" not in json.loads(before.to_json())
-    by_squares = replace(GOOD, error=2e-4, chance=1e-6)
+    by_squares = replace(GOOD, error=2e-4, chance=1e-6, local=LOCAL)
     assert before.floor(by_squares, 1, "uint8") == before.floor(GOOD, 1, "uint8")
     now = replace(before, estimator=by_squares.estimator)
     assert Calibration.from_json(now.to_json()) == now
     assert now.floor(by_squares, 1, "uint8")[0] > before.floor(GOOD, 1, "uint8")[0]
+
+
+def test_what_rests_on_other_squares_is_told_apart():
+    """Rows of an earlier version count as a whole, and a calibration by its squares is refused."""
+    row = replace(GOOD, error=2e-4, chance=1e-6)
+    assert row.estimator == WHOLE
+    assert (row.psnr, row.standard_error) == (GOOD.psnr, GOOD.standard_error)
+    data = replace(calibration(), estimator=2).to_json()
+    with pytest.raises(ValueError, match="in another way; run its benchmark"):
+        Calibration.from_json(data)
 
 
 def test_rows_of_before_among_those_of_now_are_all_taken_as_they_were():
@@ -127,8 +137,8 @@ def test_rows_of_before_among_those_of_now_are_all_taken_as_they_were():
     estimates = [Evidence.from_json(each["psnr_evidence"]).psnr for each in found]
     for each in found[:10]:
         known = Evidence.from_json(each["psnr_evidence"])
-        each["psnr_evidence"] = replace(known, error=known.spread, chance=1e-7).to_json()
-    assert {each.estimator for each in rows_of(found[:10]).evidence} == {2}
+        each["psnr_evidence"] = replace(known, error=known.spread, chance=1e-7, local=LOCAL).to_json()
+    assert {each.estimator for each in rows_of(found[:10]).evidence} == {LOCAL}
     mixed = rows_of(found).evidence
     assert [each.psnr for each in mixed] == estimates
 
