@@ -1,10 +1,11 @@
-"""Kills nights at random moments: ``python benchmarks/nights.py --rows 100000 --nights 200``.
+"""Kills nights at random moments: ``python -m benchmarks.nights --rows 100000 --kills 200``.
 
 Beneath lies a synthetic ledger of so many rows, written as segments through the product's own code. Every
 night ten objects are added to the listing and the same job runs: planned, ten rows committed unit by unit (no
 image is restored), sealed and compacted into a table in parts. A process is killed with SIGKILL at a moment
-drawn from the time that a night takes; the next night goes on. At the end nothing may be missing or doubled,
-neither in the ledger nor for who reads the bare folder of the table.
+drawn from the time that a night takes; the next night goes on. After every ``--prove-every`` nights one may
+finish, and nothing may be missing or doubled, neither in the ledger nor for who reads the bare folder of the
+table: a line says so, and a benchmark that is stopped has shown what stands in its last line.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ ADDED = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--nights", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--prove-every", type=int, default=20, help="nights between two proofs")
+    parser.add_argument("--scratch", help="where the run folder goes; some 200 bytes a row are needed")
     parser.add_argument("--night", type=int, help="one night alone, in --folder: what the script calls")
     parser.add_argument("--folder")
     chosen = parser.parse_args()
@@ -46,32 +49,43 @@ def main() -> None:
     if chosen.night is not None:
         night(chosen.folder, chosen.rows + ADDED * chosen.night, is_first=chosen.night == 0)
         return
-    with tempfile.TemporaryDirectory(prefix="restora-nights-") as folder:
-        killed = nights(folder, chosen.rows, chosen.nights)
-        prove(folder, chosen.rows + ADDED * chosen.nights)
-        over = f"{chosen.nights} nights over {chosen.rows:,} rows, {killed} of them killed"
-        print(f"{over}: nothing lost or doubled")
+    with tempfile.TemporaryDirectory(prefix="restora-nights-", dir=chosen.scratch) as folder:
+        run_nights(folder, chosen.rows, chosen.kills, chosen.prove_every)
 
 
-def nights(folder: str, rows: int, count: int) -> int:
-    """How many were killed before their end; the last one may finish."""
-    assert begin(folder, rows, 0).wait() == 0
+def run_nights(folder: str, rows: int, kills: int, prove_every: int) -> None:
+    """Nights until so many were killed before their end, with a proof after every few and at the end."""
+    finish(folder, rows, 0)
+    takes, killed, number, rng = 0.0, 0, 0, random.Random(1)
+    while killed < kills:
+        number += 1
+        if number == 1 or number % prove_every == 0:
+            takes = max(finish(folder, rows, number), finish(folder, rows, number))
+            prove(folder, rows + ADDED * number)
+            print(f"{number} nights over {rows:,} rows, {killed} killed: nothing lost or doubled", flush=True)
+        else:
+            killed += is_killed(begin(folder, rows, number), rng.uniform(0.2, 1.0) * takes)
+    finish(folder, rows, number)
+    prove(folder, rows + ADDED * number)
+    print(f"{number} nights over {rows:,} rows, {killed} killed: nothing lost or doubled, at the end")
+
+
+def finish(folder: str, rows: int, number: int) -> float:
+    """The seconds that the night takes when nobody kills it."""
     started = time.monotonic()
-    for _ in range(2):  # the second is what later ones are like
-        started = time.monotonic()
-        assert begin(folder, rows, 1).wait() == 0
-    takes, killed, rng = time.monotonic() - started, 0, random.Random(1)
-    for number in range(2, count + 1):
-        process = begin(folder, rows, number)
-        if number < count:
-            try:
-                process.wait(rng.uniform(0.2, 1.0) * takes)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        ended = process.wait()
-        assert ended in (0, -signal.SIGKILL), f"night {number}: ended by {ended}"
-        killed += ended != 0
-    return killed
+    assert begin(folder, rows, number).wait() == 0
+    return time.monotonic() - started
+
+
+def is_killed(process: subprocess.Popen[bytes], after: float) -> bool:
+    """Whether it was still running after so many seconds."""
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    ended = process.wait()
+    assert ended in (0, -signal.SIGKILL), f"a night ended by {ended}"
+    return ended != 0
 
 
 def begin(folder: str, rows: int, number: int) -> subprocess.Popen[bytes]:
