@@ -122,7 +122,7 @@ def open_run(job: Job, options: Options) -> Iterator[RunFolder]:
 
 def plan(run: RunFolder, options: Options) -> PlanSummary:
     """Lists the job's stores and writes what is left to do."""
-    from pipeline.ledger.committed import no_ids
+    from pipeline.ledger.identities import no_ids
     from pipeline.planning.plan import make_plan
 
     with _engine_stopped_on_failure(options):

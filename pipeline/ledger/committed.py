@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.ledger.identities import (
+    IdArray,
+    contains,
+    ids_of,
+    no_ids,
+    order_of,
+    places_of,
+    ranges_of,
+)
 from pipeline.ledger.schema import OK
-
-Ids: TypeAlias = Sequence[str] | Any
-"""Identities of 32 hex digits: texts, or a column of Arrow."""
-IdArray: TypeAlias = NDArray[np.bytes_]
-"""The same as 16 bytes each, ``S16``; NumPy pads with zeros, so that ids which end in zeros compare right."""
 
 COLUMNS = ["source_id", "unit_id", "attempt", "status"]
 """Of the ledger: what it takes to know what is done."""
@@ -23,77 +26,6 @@ COLUMNS = ["source_id", "unit_id", "attempt", "status"]
 
 _MANY = 1 << 21
 """Identities that fill an array which goes back to the system as soon as it is freed."""
-
-
-def no_ids() -> IdArray:
-    """None at all."""
-    return np.empty(0, "S16")
-
-
-def ids_of(ids: Ids) -> IdArray:
-    """Identities as bytes, in their order."""
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.combine_chunks()
-    if isinstance(ids, pa.Array):
-        _, _, data = ids.cast(pa.large_string()).buffers()
-        start = ids.offset * 32
-        text = b"" if data is None else data.to_pybytes()[start : start + 32 * len(ids)]
-    else:
-        text = "".join(ids).encode()
-    assert len(text) == 32 * len(ids), "identities are 32 hex digits"
-    return np.frombuffer(bytes.fromhex(text.decode()), "S16")
-
-
-def _heads(ids: IdArray) -> NDArray[np.uint64]:
-    """Their first 8 bytes as numbers, in the same order: they sort, and are found, many times quicker."""
-    return np.ascontiguousarray(ids).view(">u8")[::2].astype(np.uint64)
-
-
-def order_of(ids: IdArray) -> NDArray[np.intp]:
-    """What sorts them, equal ones as they stand."""
-    order = np.argsort(_heads(ids), kind="stable")
-    there = ids[order]
-    # Two hashes hardly ever begin alike; where they do, their heads do not tell their order.
-    return np.argsort(ids, kind="stable") if (there[1:] < there[:-1]).any() else order
-
-
-class IdIndex:
-    """Sorted identities, each once, to look millions of others up in; 8 bytes each on top."""
-
-    def __init__(self, sorted_ids: IdArray) -> None:
-        self.ids = sorted_ids
-        self._heads = _heads(sorted_ids)
-        self._is_told = not (self._heads[1:] == self._heads[:-1]).any()
-
-    def places(self, wanted: IdArray) -> NDArray[np.intp]:
-        """Where each id is among them, if it is there."""
-        if not self._is_told or not len(self.ids):
-            return places_of(self.ids, wanted)
-        heads = _heads(wanted)
-        order = np.argsort(heads)  # one after the other they are found in the same cache lines
-        places = np.empty(len(wanted), np.intp)
-        places[order] = np.searchsorted(self._heads, heads[order])
-        return np.minimum(places, len(self.ids) - 1)
-
-    def contains(self, ids: Ids | IdArray) -> NDArray[np.bool_]:
-        """For each id whether it is among them."""
-        wanted = ids if isinstance(ids, np.ndarray) else ids_of(ids)
-        if not len(self.ids):
-            return np.zeros(len(wanted), bool)
-        return np.asarray(self.ids[self.places(wanted)] == wanted)
-
-
-def contains(sorted_ids: IdArray, ids: Ids | IdArray) -> NDArray[np.bool_]:
-    """For each id whether it is among the sorted ones."""
-    wanted = ids if isinstance(ids, np.ndarray) else ids_of(ids)
-    if not len(sorted_ids):
-        return np.zeros(len(wanted), bool)
-    return np.asarray(sorted_ids[places_of(sorted_ids, wanted)] == wanted)
-
-
-def places_of(sorted_ids: IdArray, wanted: IdArray) -> NDArray[np.intp]:
-    """Where each id is among the sorted ones, if it is there."""
-    return np.minimum(np.searchsorted(sorted_ids, wanted), max(len(sorted_ids) - 1, 0))
 
 
 @dataclass(frozen=True)
@@ -195,12 +127,26 @@ class CommittedBuilder:
         bad, attempts = np.concatenate(self._bad), np.concatenate(self._attempts)
         units = np.concatenate(self._units)
         self._bad, self._attempts, self._units = [], [], []
+        done, count, parts = np.empty_like(ids), 0, []
+        for places in ranges_of(ids):
+            part = self._settle(ids[places], bad[places], attempts[places], units[places])
+            done[count : count + len(part.done)] = part.done
+            count += len(part.done)
+            parts.append(replace(part, done=no_ids()))
+        others = [each.name for each in fields(Committed) if each.name != "done"]
+        joined = {name: np.concatenate([getattr(each, name) for each in parts]) for name in others}
+        return Committed(done[:count], **joined)
+
+    def _settle(
+        self, ids: IdArray, bad: NDArray[np.bool_], attempts: NDArray[np.int32], units: NDArray[np.int32]
+    ) -> Committed:
+        """Of all entries of some sources."""
         order = order_of(ids)
         ids = ids[order]
         same = np.zeros(len(ids) + 1, bool)  # whether an entry is of the same source as the one before
         same[1:-1] = ids[1:] == ids[:-1]
         crowd = np.flatnonzero(same[1:] | same[:-1])
-        names = np.array(pa.chunked_array(self._names).take(pa.array(units[order[crowd]])).to_pylist(), "U32")
+        names = self._names_of(units[order[crowd]])
         winners, losers = _settled(ids[crowd], attempts[order[crowd]], names)
         keep = np.ones(len(ids), bool)
         keep[crowd[losers]] = False
@@ -218,6 +164,11 @@ class CommittedBuilder:
             retried=done[retried],
             attempts=attempts[order][retried],
         )
+
+    def _names_of(self, units: NDArray[np.int32]) -> NDArray[np.str_]:
+        if not len(units):
+            return np.empty(0, "U32")
+        return np.array(pa.chunked_array(self._names).take(pa.array(units)).to_pylist(), "U32")
 
 
 def _join_last(parts: list[Any], start: int) -> None:

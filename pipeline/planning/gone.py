@@ -21,7 +21,7 @@ from pipeline.doors.outlet import FolderOutlet
 from pipeline.formats import FORMATS
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.addresses import ADDRESSES, key_of
-from pipeline.ledger.committed import IdIndex
+from pipeline.ledger.identities import IdIndex
 from pipeline.ledger.lease import SECONDS_BETWEEN_BEATS
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import BEGUN

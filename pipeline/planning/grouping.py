@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.ledger.committed import Committed, IdArray, IdIndex, contains, ids_of
+from pipeline.ledger.committed import Committed
+from pipeline.ledger.identities import IdArray, IdIndex, contains, ids_of
 from pipeline.planning.cutting import Rows
 from pipeline.planning.plan_files import table_of
 from pipeline.privacy.naming import columns_of

@@ -27,6 +27,7 @@ from pipeline.planning.plan_files import (
     SOURCES_SCHEMA,
     TOKEN_KEY,
     read_batches,
+    read_pages,
     read_source_ids,
 )
 from pipeline.privacy.naming import SourceLocator
@@ -115,7 +116,7 @@ class LastPlan:
         self.count = metadata.num_rows
         token, note = (metadata.metadata or {}).get(TOKEN_KEY, b"").decode(), read_note(self._run.folder)
         if note is not None and (note.token, note.state) == (token, self.state):
-            self.note, self._believed = note, self.batches()
+            self.note, self._believed = note, read_pages(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -171,19 +172,22 @@ class KnownSources:
             return SOURCES_SCHEMA.empty_table(), np.arange(len(entries))
         listed = _as_columns(entries)
         places = self._places(listed["key"].combine_chunks())
-        rows = self._window.take(pa.array(np.maximum(places, 0))) if len(self._window) else None
+        rows = _taken(self._window, places) if len(self._window) else None
         known = np.zeros(len(entries), bool) if rows is None else _same(listed, rows) & (places >= 0)
         if rows is None or not known.any() or not self._is_named_so(entries, rows, known):
             return SOURCES_SCHEMA.empty_table(), np.arange(len(entries))
         self._window = self._window.slice(int(places.max()) + 1)
-        return rows.filter(pa.array(known)), np.flatnonzero(~known)
+        return rows if known.all() else rows.filter(pa.array(known)), np.flatnonzero(~known)
 
     def _places(self, keys: pa.Array) -> NDArray[np.int64]:
         """Where each key is in the window, which is moved on as far as it has to be; -1 where it is not."""
-        self._window = self._window.filter(pc.greater_equal(self._window["key"], keys[0]))
+        if len(self._window) and self._window["key"][0] != keys[0]:
+            self._window = self._window.filter(pc.greater_equal(self._window["key"], keys[0]))
         while True:
             while len(self._window) < len(keys) and self._read_on():
                 pass
+            if self._window["key"].slice(0, len(keys)).equals(pa.chunked_array([keys])):
+                return np.arange(len(keys), dtype=np.int64)  # as in most pages
             places = pc.index_in(keys, self._window["key"].combine_chunks()).fill_null(-1).to_numpy()
             seen = len(self._window) and self._window["key"][-1].as_py() >= keys[-1].as_py()
             if (places >= 0).all() or seen or len(self._window) >= WINDOW or not self._read_on():
@@ -200,6 +204,13 @@ class KnownSources:
         place = int(np.flatnonzero(known)[0])
         named: str = rows["source_id"][place].as_py()
         return self._locator.identify(self._dataset, entries[place]).source_id == named
+
+
+def _taken(rows: pa.Table, places: NDArray[np.int64]) -> pa.Table:
+    """Rows at these places, and any for a place that is -1."""
+    if np.array_equal(places, np.arange(len(places))):
+        return rows.slice(0, len(places))
+    return rows.take(pa.array(np.maximum(places, 0)))
 
 
 def merged(known: pa.Table, places: NDArray[np.intp], new: pa.Table) -> Page:

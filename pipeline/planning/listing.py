@@ -77,7 +77,7 @@ def write_sources(run: RunFolder, last: LastPlan, limit: int | None) -> Listing:
             if found.sources == limit:
                 break
     if last.note and not found.new and found.sources == last.count:
-        found.note = last.note
+        found.note, found.token = last.note, last.note.token  # of the file that stays
         return found
     if last.note:
         run.folder.delete(NOTE)

@@ -16,7 +16,8 @@ from pipeline.doors.outlet import FolderOutlet
 from pipeline.errors import JobError, StorageError
 from pipeline.formats import FORMATS
 from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
-from pipeline.ledger.committed import Committed, contains
+from pipeline.ledger.committed import Committed
+from pipeline.ledger.identities import contains
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.known import LastPlan
 from pipeline.planning.plan_files import read_batches, sources_of

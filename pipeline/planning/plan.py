@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from pipeline.errors import JobError
 from pipeline.ledger.attempts import Attempts
-from pipeline.ledger.committed import Committed, IdArray, no_ids
+from pipeline.ledger.committed import Committed
+from pipeline.ledger.identities import IdArray, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.cutting import Cutter, Rows
 from pipeline.planning.gone import remove_gone

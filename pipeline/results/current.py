@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.ledger.addresses import with_addresses
-from pipeline.ledger.committed import Committed, IdIndex
+from pipeline.ledger.committed import Committed
+from pipeline.ledger.identities import IdIndex
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.planning.plan_files import read_source_ids

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.ledger.committed import ids_of
+from pipeline.ledger.identities import ids_of
 from pipeline.results.bootstrap import BLOCKS, Floats, bootstrap_interval, interval_of_blocks
 
 SAMPLE = 65_536

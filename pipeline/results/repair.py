@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.doors.outlet import Results
 from pipeline.ledger.addresses import promised
-from pipeline.ledger.committed import IdArray, ids_of, no_ids
+from pipeline.ledger.identities import IdArray, ids_of, no_ids
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.results.current import current_rows
 from pipeline.results.described import description_faults

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.jobs.job import Job
-from pipeline.ledger.committed import ids_of
+from pipeline.ledger.identities import ids_of
 from pipeline.ledger.schema import OK, carried_names
 from pipeline.results.metric_sums import groups_of
 from pipeline.results.trust_counts import DOUBTFUL

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.ledger.addresses import promised
-from pipeline.ledger.committed import ids_of
+from pipeline.ledger.identities import ids_of
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
 from pipeline.results.current import Counting, current_rows

@@ -21,7 +21,8 @@ from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.directory import BYTE_ORDERS
 from pipeline.formats.geotiff.format import GeoTiff
 from pipeline.formats.raster import MAGIC_BYTES, Raster, driver_of
-from pipeline.ledger.committed import Committed, contains
+from pipeline.ledger.committed import Committed
+from pipeline.ledger.identities import contains
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.strips import StripLedger
 from pipeline.privacy.naming import SourceLocator

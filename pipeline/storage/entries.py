@@ -77,7 +77,8 @@ class Entries(Sequence[Entry]):
         Few pages have many, so that what goes by endings need not look at every key.
         """
         ending = self.keys[0][self.keys[0].rfind(".") :] if self.keys else ""
-        if ending.startswith(".") and all([key.endswith(ending) for key in self.keys]):
+        text = "\n".join([*self.keys, ""])  # two counts by the processor's own means, not a look at each key
+        if ending.startswith(".") and text.count(f"{ending}\n") == text.count("\n") == len(self):
             return frozenset([ending.lower()])
         return frozenset(each.lower() for each in {key[key.rfind(".") :] for key in self.keys})
 

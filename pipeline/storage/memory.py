@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from pipeline.storage.details import version_of
 from pipeline.storage.entries import Entries
-from pipeline.storage.remote import Remote, version_of
+from pipeline.storage.remote import Remote
 
 
 class Memory(Remote):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from glob import has_magic
 from inspect import signature
-from operator import gt
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ import fsspec
 
 from pipeline.errors import StorageError
 from pipeline.storage.base import Entry
+from pipeline.storage.details import Level, etag_of, size_of
 from pipeline.storage.entries import Entries
 from pipeline.storage.retrying import (
     CONTACT_SECONDS,
@@ -89,29 +89,17 @@ class Remote:
         yield from self._below(self.root)
 
     def _below(self, path: str) -> Iterator[Entries]:
-        own = path.rstrip("/")
-        # Some stores list the folder's own marker object.
-        found = [
-            each
-            for each in self._tried(lambda: self._fs.ls(path, detail=True))
-            if str(each["name"]).rstrip("/") != own
-        ]
-        _sort(found)
-        start = 0
-        for place in [place for place, each in enumerate(found) if each["type"] == "directory"]:
-            yield self._files(found[start:place])
+        level = Level(self._tried(lambda: self._fs.ls(path, detail=True)), path.rstrip("/"))
+        start, below = 0, len(self.root) + 1
+        for place in level.folders:
+            yield level.entries(start, place, below)
             start = place + 1
-            name = str(found[place]["name"])
+            name = level.names[place]
             try:
                 yield from self._below(name)
             except PermissionError:
                 yield Entries.of([Entry.unreadable(self._key(name))])
-        yield self._files(found[start:])
-
-    def _files(self, found: list[dict[str, Any]]) -> Entries:
-        below = len(self.root) + 1
-        keys = [str(each["name"])[below:] for each in found]
-        return Entries(keys, _sizes(found), _versions(found))
+        yield level.entries(start, None, below)
 
     def read(self, key: str) -> bytes:
         """The whole object, in one request."""
@@ -139,7 +127,7 @@ class Remote:
     def entry(self, key: str) -> Entry:
         """Without a version in stores that have no ETags: they tell times in many ways."""
         found = self._tried(lambda: self._fs.info(self._path(key)))
-        return Entry(key, _size(found), etag_of(found))
+        return Entry(key, size_of(found), etag_of(found))
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -214,50 +202,3 @@ def _check_profile(url: str, profile: str) -> None:
             f"{url}: no profile {profile!r} in the credentials and configuration files of this host "
             f"(AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE); there are: {', '.join(known) or 'none'}"
         )
-
-
-def _place(details: dict[str, Any]) -> str:
-    """Sorts a folder where its objects' keys belong."""
-    return str(details["name"]) + ("/" if details["type"] == "directory" else "")
-
-
-def _sort(found: list[dict[str, Any]]) -> None:
-    """Most stores list in order: then no more is done than to look."""
-    are_files = all([each["type"] != "directory" for each in found])
-    places = [str(each["name"]) for each in found] if are_files else list(map(_place, found))
-    if any(map(gt, places, places[1:])):
-        found.sort(key=_place)
-
-
-def _versions(found: list[dict[str, Any]]) -> list[str]:
-    """``version_of`` each."""
-    tags = [each.get("ETag") for each in found]
-    if all(tags) and set(map(type, tags)) == {str}:
-        return [tag.strip('"') for tag in tags if tag]
-    return list(map(version_of, found))
-
-
-def _sizes(found: list[dict[str, Any]]) -> list[int]:
-    sizes = [each.get("size") for each in found]
-    return [-1 if size is None else int(size) for size in sizes]
-
-
-def _size(details: dict[str, Any]) -> int:
-    size = details.get("size")
-    return -1 if size is None else int(size)
-
-
-def etag_of(details: dict[str, Any]) -> str:
-    """The store's mark of an object's content; empty where it has none."""
-    for name in ("ETag", "etag", "md5Hash", "content_md5"):
-        if details.get(name):
-            return str(details[name]).strip('"')
-    return ""
-
-
-def version_of(details: dict[str, Any]) -> str:
-    """What changes with an object's content, as far as its store tells."""
-    if etag := etag_of(details):
-        return etag
-    modified = details.get("LastModified") or details.get("last_modified") or details.get("created") or ""
-    return f"{details.get('size')}-{modified}"

@@ -23,10 +23,11 @@ from s3fs import S3FileSystem
 
 from pipeline.hashing import sha256_hex, sha256_of
 from pipeline.storage.base import CONNECTIONS, MARKER, Entry
+from pipeline.storage.details import etag_of
 from pipeline.storage.entries import Entries, Listed, in_pages
 from pipeline.storage.ordering import in_order
 from pipeline.storage.ranged import RangedFile
-from pipeline.storage.remote import Remote, etag_of
+from pipeline.storage.remote import Remote
 from pipeline.storage.retrying import silence_seconds, transfer_seconds
 from pipeline.storage.s3_listing import list_pages, list_prefix
 from pipeline.storage.store import Kept

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.ledger.attempts import ATTEMPTS, Attempts
-from pipeline.ledger.committed import IdIndex, contains, ids_of, no_ids, order_of
+from pipeline.ledger.identities import IdIndex, contains, ids_of, no_ids, order_of
 from pipeline.ledger.ledger import Ledger, prefix_of
 from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, schema
 from pipeline.storage.folder import Folder
