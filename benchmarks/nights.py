@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scale import OPTIONS, Arithmetic, commit_units, job_of, seal_units
+from synthetic import OPTIONS, Arithmetic, commit_units, job_of, seal_units
 
 from pipeline import run
 from pipeline.ledger import sealing

@@ -14,8 +14,9 @@ again some log(N) times, up to ``MOST_UNITS`` units. What a manifest replaces st
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from heapq import merge
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _WEIGHED = 16
 """One unit of so many: weighing one takes a third of a millisecond, as long as writing it."""
 _STATISTICS = ["unit_id", "attempt", "status", "finished_at"]
 _THREADS = 8
+_TOGETHER = 16
+"""Files that a thread reads one after the other: handing over each takes a tenth as long as reading it."""
 _DELETED_AT_ONCE = 1000
 
 UnitRows = tuple[str, int, pa.Table]
@@ -99,10 +102,14 @@ def _to_merge(segments: Iterable[Segment], units: int) -> list[Segment]:
 
 
 def _of_files(ledger: Ledger, keys: list[str]) -> Iterator[UnitRows]:
+    """Read ahead while others are written."""
+    waiting: deque[Future[list[pa.Table]]] = deque()
+    tasks = [keys[start : start + _TOGETHER] for start in range(0, len(keys), _TOGETHER)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(keys), AT_ONCE):
-            chunk = keys[start : start + AT_ONCE]
-            for key, table in zip(chunk, pool.map(ledger.whole, chunk), strict=True):
+        for place in range(len(tasks)):
+            for task in tasks[place + len(waiting) : place + AT_ONCE // _TOGETHER]:
+                waiting.append(pool.submit(lambda some: list(map(ledger.whole, some)), task))
+            for key, table in zip(tasks[place], waiting.popleft().result(), strict=True):
                 yield unit_of(key), -1, table
 
 

@@ -7,12 +7,15 @@ import uuid
 
 import numpy as np
 import pandas
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import StorageError
+from pipeline.ledger import identities
 from pipeline.ledger.attempts import ATTEMPTS, Attempts
-from pipeline.ledger.identities import IdIndex, contains, ids_of, no_ids, order_of
+from pipeline.ledger.committed import CommittedBuilder
+from pipeline.ledger.identities import IdIndex, contains, ids_of, no_ids, order_of, sorted_ids
 from pipeline.ledger.ledger import Ledger, prefix_of
 from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, schema
 from pipeline.storage.folder import Folder
@@ -156,3 +159,34 @@ def test_identities_are_found_by_their_heads_also_where_two_begin_alike(alike):
     assert (index.contains(ids) == contains(held, ids)).all()
     assert (held[index.places(held)] == held).all()
     assert not IdIndex(no_ids()).contains(names).any()
+
+
+def test_what_is_sorted_range_by_range_is_what_is_sorted_at_once(monkeypatch):
+    rng = np.random.default_rng(1)
+    names = [rng.bytes(16).hex() for _ in range(80)] + ["0" * 32, "f" * 32]
+    count = 300
+    rows = pa.table(
+        {
+            "source_id": [names[place] for place in rng.integers(0, len(names), count)],
+            "unit_id": [f"u{place}" for place in rng.integers(0, 40, count)],
+            "attempt": pa.array(rng.integers(0, 3, count), pa.int32()),
+            "status": [OK if good else QUARANTINED for good in rng.random(count) < 0.7],
+        }
+    )
+
+    def settled():
+        builder = CommittedBuilder()
+        for start in range(0, count, 70):
+            builder.add(rows.slice(start, 70))
+        return builder.build()
+
+    ids = ids_of(names * 2)
+    at_once, sorted_at_once = settled(), sorted_ids(ids)
+    monkeypatch.setattr(identities, "_FEW", 1)
+    in_ranges = settled()
+    assert (sorted_ids(ids) == sorted_at_once).all()
+    assert (sorted_at_once == np.unique(ids)).all()
+    assert len(sorted_ids(no_ids())) == 0
+    for name, column in vars(at_once).items():
+        assert len(column), name
+        assert (getattr(in_ranges, name) == column).all(), name

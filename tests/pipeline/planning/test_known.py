@@ -75,10 +75,11 @@ def test_an_unchanged_listing_names_one_source_a_page(tmp_path, monkeypatch, nam
         fill(tmp_path / name, {f"{key:02d}.png": bytes(key + 1) for key in range(10)})
     first = planned(job_in(tmp_path))
     written = (tmp_path / "out" / plan_files.SOURCES).stat()
-    named.clear()
-    assert planned(job_in(tmp_path)) == first
-    assert len(named) == 6
-    assert (tmp_path / "out" / plan_files.SOURCES).stat() == written
+    for _ in range(2):  # also after a plan that found the same, and more to do
+        named.clear()
+        assert planned(job_in(tmp_path)) == first
+        assert len(named) == 6
+        assert (tmp_path / "out" / plan_files.SOURCES).stat() == written
 
 
 @pytest.mark.parametrize("harm", ["no note", "damaged note", "another job", "damaged sources"])
