@@ -5,7 +5,7 @@ The store answers from arithmetic, and no image is restored; what is planned is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -25,6 +25,7 @@ from pipeline.units import Source, Unit
 
 OPTIONS = run.Options(engine="local")
 PER_FOLDER = 1000
+Altered = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Arithmetic(fsspec.AbstractFileSystem):
@@ -72,10 +73,10 @@ def job_of(folder: str) -> Any:
     )
 
 
-def commit_units(opened: RunFolder, most_files: int = 5000) -> Any:
-    """Rows of every planned unit, as a worker commits them: not a stage of a run, but of this script.
+def commit_units(opened: RunFolder, most_files: int = 5000, altered: Altered = lambda row: row) -> Any:
+    """Rows of every planned unit, as a worker commits them: not a stage of a run, but of a benchmark.
 
-    More units than ``most_files`` are written as segments at once.
+    More units than ``most_files`` are written as segments at once; ``altered`` changes a row before.
     """
     if planned_units(opened) > most_files:
         return seal_units(opened)
@@ -98,7 +99,7 @@ def commit_units(opened: RunFolder, most_files: int = 5000) -> Any:
             }
             for source, score in zip(unit.sources, scores, strict=True)
         ]
-        opened.ledger.commit(unit.unit_id, rows)
+        opened.ledger.commit(unit.unit_id, list(map(altered, rows)))
         count += 1
     return {"units": count}
 
