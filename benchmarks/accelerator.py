@@ -1,10 +1,11 @@
 """How close one replica comes to its bound, on a simulated device: ``python benchmarks/accelerator.py``.
 
 The product's own worker restores small images while every stage takes a known time: the restorer sleeps on
-the "device", decoding, conversion and encoding sleep under a semaphore of so many cores, and every request to
-the store sleeps its latency. The bound is what no order of the work can beat: the longer of the device's time
-and the host's time divided by the cores. ``bound / wall`` is printed for each setting, and then where the
-rest went: before the first call of the device, between its calls, after the last.
+the "device", one batch after the other, with as many asked for ahead as on a GPU; decoding, conversion and
+encoding sleep under a semaphore of so many cores, and every request to the store its latency. The bound is
+what no order of the work can beat: the longer of the device's time and the host's time divided by the cores.
+``bound / wall`` is printed for each setting, and then where the rest went: before the first call of the
+device, between its calls, after the last.
 
 Times are stretched until the images of a setting take ``--seconds`` at the bound, so that what this machine
 itself adds (Python, other users) stays small beside what is simulated. There are so many images that filling
@@ -149,7 +150,7 @@ class Simulated:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._cores = threading.Semaphore(setting.cores)
-        self._lock = threading.Lock()
+        self._lock, self._device = threading.Lock(), threading.Lock()
         self.host = self.device = 0.0
         self.first = self.last = 0.0
         """When the device began its first call, and ended its last."""
@@ -187,11 +188,12 @@ class Simulated:
 
     def _on_the_device(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def slow(solver: Any, degraded_BCHW: Any, condition: Any) -> Any:
-            started = time.perf_counter()
-            time.sleep(self._setting.device * len(degraded_BCHW) * self._setting.stretch)
-            self.last = time.perf_counter()
-            self.first = self.first or started
-            self.device += self.last - started
+            with self._device:  # one batch after the other, whoever asks
+                started = time.perf_counter()
+                time.sleep(self._setting.device * len(degraded_BCHW) * self._setting.stretch)
+                self.last = time.perf_counter()
+                self.first = self.first or started
+                self.device += self.last - started
             return real(solver, degraded_BCHW, condition)
 
         return slow
@@ -213,6 +215,7 @@ def measured(setting: Setting) -> dict[str, float]:
     from pipeline.ledger.run_folder import open_run
     from pipeline.planning.plan import make_plan
     from pipeline.planning.plan_files import read_units
+    from pipeline.processing.processor import PLACES
     from pipeline.worker.worker import Worker
 
     torch.set_num_threads(1)
@@ -220,7 +223,7 @@ def measured(setting: Setting) -> dict[str, float]:
         write_images(Path(folder) / "in", setting)
         run = open_run(job_of(Path(folder), setting))
         make_plan(run, workers=1)
-        units, worker = list(read_units(run.folder)), Worker(run, cores=setting.cores)
+        units, worker = list(read_units(run.folder)), Worker(run, cores=setting.cores, places=PLACES)
         simulated = Simulated(setting)
         simulated.install()
         started = time.perf_counter()

@@ -9,11 +9,14 @@ that steps waited for their samples.
 Then, processes with one core each and the same number of samples per worker: one alone; two that know nothing
 of each other, which is what two cores that share memory and clock allow; two that only wait for each other
 after every step, which is what any two that share gradients must; two that share gradients by gloo.
+
+Between them, where ``tensorboardX`` is installed, a step with TensorBoard's tracker beside one without.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import multiprocessing
 import os
 import platform
@@ -32,10 +35,13 @@ import torch.distributed as dist
 import torch.nn.functional as F
 
 from models.discriminators import build_discriminator
+from pipeline.storage.folder import Folder
 from pipeline.training.data.collection import read_collection
 from pipeline.training.recipe.built_recipe import BuiltRecipe, started
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.step_meter import StepMeter
+from pipeline.training.trackers import open_trackers
+from pipeline.training.trackers.base import Tracker
 from pipeline.training.trainer import Trainer
 from pipeline.training.world import World
 
@@ -55,6 +61,8 @@ def main() -> None:
         write_photographs(Path(folder) / "in", 16, 256)
         for name, make in RECIPES.items():
             beside_bare(name, make(folder, 1), chosen)
+        if importlib.util.find_spec("tensorboardX") is not None:
+            tracked(folder, chosen)
         if chosen.device == "cpu" and not chosen.one_process:
             beside_one_worker(folder, chosen)
 
@@ -132,6 +140,21 @@ def beside_bare(name: str, parsed: TrainingRecipe, chosen: argparse.Namespace) -
     )
 
 
+def tracked(folder: str, chosen: argparse.Namespace) -> None:
+    """One trainer's blocks of steps in turn, with what the tracker does at every row and without."""
+    parsed = dcgan(folder, 1)
+    training = training_of(parsed, World(device=torch.device(chosen.device)))
+    (tracker,) = open_trackers(["tensorboard"], Folder(folder), parsed.name, parsed.model_dump(mode="json"))
+    ways = OurSteps(training, tracker), OurSteps(training)
+    for way in ways:
+        way(WARM_UP)
+    rounds = [[timed(way, chosen.steps)[0] for way in ways] for _ in range(3 * chosen.rounds)]
+    training.close()
+    tracker.close()
+    ratio = statistics.median(first / second for first, second in rounds)
+    print(f"dcgan with TensorBoard: {ratio:.3f} of without, a row every {READ_EVERY} steps", flush=True)
+
+
 def timed(contestant: Callable[[int], None], steps: int) -> tuple[float, float]:
     """Seconds per step by the clock, and of the processor, which other work on the machine moves less."""
     clock, cpu = time.perf_counter(), time.thread_time()
@@ -144,15 +167,18 @@ def timed(contestant: Callable[[int], None], steps: int) -> tuple[float, float]:
 class OurSteps:
     """``ours(steps)``, with what the run's loop does around each."""
 
-    def __init__(self, training: Trainer) -> None:
-        self._training, self.waits = training, list[float]()
+    def __init__(self, training: Trainer, tracker: Tracker | None = None) -> None:
+        self._training, self._tracker, self.waits = training, tracker, list[float]()
 
     def __call__(self, steps: int) -> None:
         meter = StepMeter(self._training.world)
         for number in range(1, steps + 1):
             meter.add(*self._training.step())
             if number % READ_EVERY == 0 or number == steps:
-                self.waits.append(meter.read()["input_wait_share"])
+                row = meter.read()
+                self.waits.append(row["input_wait_share"])
+                if self._tracker is not None:
+                    self._tracker.log(self._training.position.step, row)
 
 
 class BareRestoration:
