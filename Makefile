@@ -38,11 +38,14 @@ slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that
 
 quick: quick-pipeline quick-others  ## All other tests; two rows of them, for as many cores.
 
+TRAINING := tests/pipeline/training
+OTHERS := $(wildcard tests/test_*.py) $(filter-out tests/pipeline/ tests/__pycache__/,$(wildcard tests/*/))
+
 quick-pipeline: setup
-	$(BIN)/python -m pytest -m "not slow and not long" tests/pipeline
+	$(BIN)/python -m pytest -m "not slow and not long" tests/pipeline --ignore $(TRAINING)
 
 quick-others: setup
-	$(BIN)/python -m pytest -m "not slow and not long" tests --ignore tests/pipeline
+	$(BIN)/python -m pytest -m "not slow and not long" $(OTHERS) $(TRAINING)
 
 long: setup  ## What is not part of make test: minutes each, once before a release.
 	$(BIN)/python -m pytest -m long
