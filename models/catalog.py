@@ -259,11 +259,13 @@ _RESTORERS: dict[str, Callable[[], Restorer]] = dict(
         ("despeckle", partial(_shipped, "despeckle")),
         ("inpaint-gated", partial(_shipped, "inpaint-gated")),
         _restorer("ffdnet-colour-per-band", "per_band", restorer="ffdnet-colour"),
+        _restorer("ffdnet-grey-per-band", "per_band", restorer="ffdnet-grey"),
         _restorer("ffdnet-colour-x8", "self_ensemble", restorer="ffdnet-colour"),
         _restorer("srvgg-x2-consistent", "consistent", restorer="srvgg-x2", degradation="bicubic"),
         _restorer("srvgg-x4-consistent", "consistent", restorer="srvgg-x4", degradation="bicubic"),
         _restorer("srgan-x4-consistent", "consistent", restorer="srgan-x4", degradation="bicubic"),
         _restorer("plug-and-play", "plug_and_play", denoiser="ffdnet-colour"),
+        _restorer("plug-and-play-per-band", "plug_and_play", denoiser="ffdnet-grey-per-band"),
         _restorer("plug-and-play-bm3d", "plug_and_play", denoiser="bm3d"),
         _restorer("regularisation-by-denoising", "regularisation_by_denoising", denoiser="ffdnet-colour"),
     ]

@@ -1,4 +1,4 @@
-"""A network of three channels on images of any number of bands: each band on its own, as grey.
+"""A network of one or three channels on images of any number of bands: each band on its own, as grey.
 
 Shapes: B batch, N bands, C channels of the wrapped restorer, H and W height and width.
 """
@@ -32,7 +32,8 @@ class PerBand(Wrapper):
         batch, bands = degraded_BNHW.shape[:2]
         channels = self.restorer.card.channels or 1
         single_BCHW = degraded_BNHW.flatten(0, 1).unsqueeze(1).expand(-1, channels, -1, -1)
-        restored_BCHW = self.restorer(single_BCHW, condition=_repeated(condition, batch, bands))
+        # Unguarded: what comes out in the end is judged as every result, and priors see flat images on their way.
+        restored_BCHW = self.restorer.differentiable(single_BCHW, _repeated(condition, batch, bands))
         return restored_BCHW.mean(dim=1).reshape(batch, bands, *restored_BCHW.shape[-2:])
 
 
