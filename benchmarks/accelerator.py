@@ -215,7 +215,7 @@ def measured(setting: Setting) -> dict[str, float]:
     from pipeline.ledger.run_folder import open_run
     from pipeline.planning.plan import make_plan
     from pipeline.planning.plan_files import read_units
-    from pipeline.processing.processor import PLACES
+    from pipeline.worker.device_queue import PLACES
     from pipeline.worker.worker import Worker
 
     torch.set_num_threads(1)

@@ -294,8 +294,8 @@ busy machine. scikit-image's Wiener filter is told the best of seven balances fo
 one, which nobody has. The intervals are wide, for photographs differ; contestants differ less, since all have
 the same ones. The best of each task is its default in the catalog: `restora list restorers` shows how far
 each is above the best of all others, as the mean over the tables of its task (`models/standings.json`,
-written by `--standings`). `plug-and-play-bm3d` takes part in none: it took 19 s an image, and was 0.3 dB above
-`plug-and-play-per-band` on the one of camera shake at sigma 2.55 that it was tried on.
+written by `--standings`). `plug-and-play-bm3d` takes part in none: it took 19 s an image, and was 0.3 dB
+above `plug-and-play-per-band` on the one of camera shake at sigma 2.55 that it was tried on.
 """
 
 

@@ -32,7 +32,7 @@ class PerBand(Wrapper):
         batch, bands = degraded_BNHW.shape[:2]
         channels = self.restorer.card.channels or 1
         single_BCHW = degraded_BNHW.flatten(0, 1).unsqueeze(1).expand(-1, channels, -1, -1)
-        # Unguarded: what comes out in the end is judged as every result, and priors see flat images on their way.
+        # Unguarded: what comes out is judged as every result, and priors see flat images on their way.
         restored_BCHW = self.restorer.differentiable(single_BCHW, _repeated(condition, batch, bands))
         return restored_BCHW.mean(dim=1).reshape(batch, bands, *restored_BCHW.shape[-2:])
 

@@ -40,10 +40,6 @@ from pipeline.processing.told import described, refuse_other_scale, shared_condi
 from pipeline.processing.trust_columns import TrustColumns
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 
-PLACES = 3
-"""Batches that are on a GPU at a time: one that it computes, one whose results are read, and one that is
-being asked for. All in one stream: they share memory, and nothing is read before it is computed."""
-
 
 class Processor:
     """``processor(batch)`` yields an ``Outcome`` for every image and every row it owes."""
@@ -72,12 +68,6 @@ class Processor:
             for built in recipe.restorers
         }
         self._trust = TrustColumns(recipe, self._fitted, device, maps=maps)
-
-    @property
-    def places(self) -> int:
-        """Batches that may be restored at a time, each on a thread of its own."""
-        alone = not all(each.restorer.is_reentrant for each in self.recipe.restorers)
-        return 1 if self.device.type != "cuda" or alone or self.recipe.job.resources.compile else PLACES
 
     def fitted(self, restorer: str) -> AutoTiledRestorer:
         """One of the recipe's restorers on this device, by its name."""

@@ -7,17 +7,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import torch
+
 from pipeline.degradation.degradation import Degradation
 from pipeline.processing.batches import Batches
 from pipeline.processing.cases import Case, Failure, Loaded
 from pipeline.processing.processor import Processor
+from pipeline.recipe.recipe import Recipe
 from pipeline.worker.tasks import Tasks, Turn
 
+PLACES = 3
+"""Batches that are on a GPU at a time: one that it computes, one whose results are read, and one that is
+being asked for. All in one stream: they share memory, and nothing is read before it is computed."""
 LOOKAHEAD = 2
 """Batches that are degraded, or being degraded, while the device works on another; more where they hold fewer
 images than there are cores to degrade them."""
 LOOKAHEAD_PIXELS = 1 << 23
 """Pixels of the batches on the device and ahead of it, for each of its places; larger images go alone."""
+
+
+def places_on(device: torch.device, recipe: Recipe) -> int:
+    """Batches that this device gains from having at a time, each on a thread of its own."""
+    alone = recipe.job.resources.compile or not all(each.restorer.is_reentrant for each in recipe.restorers)
+    return PLACES if device.type == "cuda" and not alone else 1
 
 
 @dataclass

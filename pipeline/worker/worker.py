@@ -22,6 +22,7 @@ from pipeline.scenes.opener import SceneOpener
 from pipeline.scenes.scene_units import Scenes
 from pipeline.scenes.strip_work import StripWork
 from pipeline.units import Unit
+from pipeline.worker.device_queue import places_on
 from pipeline.worker.encoding import OutputEncoder
 from pipeline.worker.loading import Loader
 from pipeline.worker.recorder import NoRecorder, Recorder, RunRecorder
@@ -51,7 +52,7 @@ class Worker:
         self._rows = Rows(self.recipe, RowBuilder(run, self._locator, _device_name(device)))
         self._batch_pixels = BATCH_PIXELS if device.startswith("cuda") else CPU_BATCH_PIXELS
         self._load = Loader(run.job, self._locator)
-        self._threads = Threads(self._cores, places or self._processor.places)
+        self._threads = Threads(self._cores, places or places_on(self._processor.device, self.recipe))
 
     def stream(self, units: Iterable[Unit | None]) -> Generator[Finished]:
         """Every unit with its rows, as it is committed; several are under way at a time.
