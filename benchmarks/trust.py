@@ -2,11 +2,13 @@
 
 ``python -m benchmarks.trust FOLDER`` takes grey crops of 256 x 256 (images below that whole), noise of 15, 25
 and 50/255, ffdnet-grey with the level given and estimated. No crop of an image is on both sides of a split.
-The condition of every floor: calibration and archive are exchangeable.
+The condition of every floor: calibration and archive are exchangeable. With ``--all`` the other benchmarks of
+trust follow.
 """
 
 from __future__ import annotations
 
+import runpy
 import sys
 import tempfile
 import time
@@ -22,6 +24,8 @@ from pipeline.results.tables import read_metrics
 
 SIDE = 256
 SPLITS = 500
+OTHERS = ("unsure", "trust_intervals", "trust_flags", "trust_consistent")
+"""Each by itself: ``python -m benchmarks.NAME FOLDER``."""
 
 
 def cut(source: Path, destination: Path, side: int = SIDE) -> None:
@@ -104,11 +108,19 @@ def _splits(rows: Rows, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def main() -> None:
+    """Prints the table of floors; with ``--all`` those of the other benchmarks of trust behind it."""
+    floors(Path(sys.argv[1]))
+    for name in OTHERS if "--all" in sys.argv[2:] else ():
+        print(f"\n{name}", flush=True)
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+
+
+def floors(folder: Path) -> None:
     """Prints one table."""
     with tempfile.TemporaryDirectory() as scratch:
         crops = Path(scratch, "crops")
         crops.mkdir()
-        cut(Path(sys.argv[1]), crops)
+        cut(folder, crops)
         print("| noise level | noise | sigma 15 | sigma 25 | sigma 50 | mean slack |")
         print("|---|---|---|---|---|---|")
         for blind, known in ((False, "given"), (True, "estimated")):

@@ -30,7 +30,7 @@ from pipeline.metrics.psnr import PSNR, PSNRY
 from pipeline.metrics.ratio_bias import RatioBias
 from pipeline.metrics.sam import SAM
 from pipeline.metrics.scc import SCC
-from pipeline.metrics.sfrc import SFRC, SFRCFlagged
+from pipeline.metrics.sfrc import MRI, SFRC, SFRCFlagged
 from pipeline.metrics.sharpness import Sharpness
 from pipeline.metrics.ssim import SSIM, SSIMY
 from pipeline.metrics.temporal import FlowError, TemporalError, WorstFramePSNR
@@ -68,6 +68,8 @@ _ALL: tuple[Metric, ...] = (
     Hallucination(),
     SFRC(),
     SFRCFlagged(),
+    SFRC(MRI),
+    SFRCFlagged(MRI),
     Sharpness(),
     Niqe(),
     ENL(),

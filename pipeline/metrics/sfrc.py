@@ -10,9 +10,8 @@ Shapes: B batch, C channels, H and W height and width, P patches, S side of a pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,43 +19,88 @@ from torch import Tensor
 from pipeline.metrics import valid
 from pipeline.metrics.base import ALL_CHANNELS, FULL_RANGE, MetricProtocol
 
-_SIDE = 64
-_THRESHOLD = 0.5
-_HALLUCINATED = 0.16
-"""Cycles per pixel: a third of the way to Nyquist, where the authors' CT example draws the line."""
-_FORMULA = (
-    "each patch scaled to 0..1 and weighted by a Hann window; ring correlation |sum F G*| / sqrt(sum |F|^2 "
-    f"sum |G|^2) of the two spectra; the lowest frequency, in cycles per pixel, where it meets {_THRESHOLD}, "
-    "between rings by straight lines; 0.5 where it never does"
-)
 _SOURCE = "KC et al. 2026, arXiv 2603.04673; numbers of the authors' code (MIT)"
-_WINDOW = (
-    f"patches of {_SIDE} x {_SIDE}, side by side, the last ones moved inside; only those wholly inside the "
-    "valid mask"
-)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the authors set for a kind of image."""
+
+    ending: str
+    """Of the metrics' names."""
+    side: int
+    """Of a patch, in pixels."""
+    threshold: float
+    """Correlation below which patches part."""
+    hallucinated: float
+    """Cycles per pixel: patches that part there or before are flagged."""
+
+    @property
+    def formula(self) -> str:
+        """How a patch's frequency is found."""
+        return (
+            "each patch scaled to 0..1 and weighted by a Hann window; ring correlation |sum F G*| / "
+            "sqrt(sum |F|^2 sum |G|^2) of the two spectra; the lowest frequency, in cycles per pixel, where "
+            f"it meets {self.threshold}, between rings by straight lines; 0.5 where it never does"
+        )
+
+    @property
+    def window(self) -> str:
+        """Which patches."""
+        return (
+            f"patches of {self.side} x {self.side}, side by side, the last ones moved inside; only those "
+            "wholly inside the valid mask"
+        )
+
+    def protocol(self) -> MetricProtocol:
+        """Of the mean frequency."""
+        return MetricProtocol(
+            name=f"sfrc{self.ending}",
+            formula=f"mean over patches and channels; {self.formula}",
+            colour=ALL_CHANNELS,
+            border="scale",
+            data_range=FULL_RANGE,
+            unit="cycles per pixel",
+            higher_is_better=True,
+            best=0.5,
+            source=_SOURCE,
+            minimum_size=self.side,
+            window=self.window,
+        )
+
+    def flagged_protocol(self) -> MetricProtocol:
+        """Of the share of patches that part early."""
+        share = f"share of patches and channels that agree up to {self.hallucinated} cycles per pixel at most"
+        return replace(
+            self.protocol(),
+            name=f"sfrc{self.ending}_flagged",
+            formula=f"{share}; {self.formula}",
+            unit="1",
+            higher_is_better=False,
+            best=0.0,
+        )
+
+
+CT = Task("", 64, 0.5, 0.16)
+"""Enlarged CT, and other images: a third of the way to Nyquist, where the authors' example draws the line."""
+MRI = Task("_mri", 48, 0.75, 0.16)
+"""MRI from a third of its samples, as the authors set it for their U-Net."""
 
 
 @dataclass(frozen=True)
 class SFRC:
-    """Mean frequency up to which patches agree; NaN under 64 x 64."""
+    """Mean frequency up to which patches agree; NaN where the image is smaller than a patch."""
 
-    protocol: ClassVar[MetricProtocol] = MetricProtocol(
-        name="sfrc",
-        formula=f"mean over patches and channels; {_FORMULA}",
-        colour=ALL_CHANNELS,
-        border="scale",
-        data_range=FULL_RANGE,
-        unit="cycles per pixel",
-        higher_is_better=True,
-        best=0.5,
-        source=_SOURCE,
-        minimum_size=_SIDE,
-        window=_WINDOW,
-    )
+    task: Task = CT
+
+    @property
+    def protocol(self) -> MetricProtocol:
+        """The task's."""
+        return self.task.protocol()
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
         """(B,) float64."""
-        frequency_BCP, whole_BP = agreement(restored_BCHW, reference_BCHW, valid_B1HW)
+        frequency_BCP, whole_BP = agreement(restored_BCHW, reference_BCHW, valid_B1HW, self.task)
         return _mean(frequency_BCP, whole_BP)
 
 
@@ -64,45 +108,35 @@ class SFRC:
 class SFRCFlagged:
     """Share of patches that part from the reference at coarse detail: candidates for hallucination."""
 
-    protocol: ClassVar[MetricProtocol] = MetricProtocol(
-        name="sfrc_flagged",
-        formula=(
-            f"share of patches and channels that agree up to {_HALLUCINATED} cycles per pixel at most; "
-            f"{_FORMULA}"
-        ),
-        colour=ALL_CHANNELS,
-        border="scale",
-        data_range=FULL_RANGE,
-        unit="1",
-        higher_is_better=False,
-        best=0.0,
-        source=_SOURCE,
-        minimum_size=_SIDE,
-        window=_WINDOW,
-    )
+    task: Task = CT
+
+    @property
+    def protocol(self) -> MetricProtocol:
+        """The task's."""
+        return self.task.flagged_protocol()
 
     def __call__(self, restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None) -> Tensor:
         """(B,) float64."""
-        frequency_BCP, whole_BP = agreement(restored_BCHW, reference_BCHW, valid_B1HW)
-        return _mean((frequency_BCP <= _HALLUCINATED).double(), whole_BP)
+        frequency_BCP, whole_BP = agreement(restored_BCHW, reference_BCHW, valid_B1HW, self.task)
+        return _mean((frequency_BCP <= self.task.hallucinated).double(), whole_BP)
 
 
 def agreement(
-    restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None
+    restored_BCHW: Tensor, reference_BCHW: Tensor, valid_B1HW: Tensor | None, task: Task = CT
 ) -> tuple[Tensor, Tensor]:
     """(B, C, P) frequencies up to which patches agree, and (B, P) which of them are wholly valid."""
     batch, channels, height, width = reference_BCHW.shape
-    if min(height, width) < _SIDE:
+    if min(height, width) < task.side:
         nothing = reference_BCHW.new_zeros(batch, 0, dtype=torch.bool)
         return reference_BCHW.new_zeros(batch, channels, 0, dtype=torch.float64), nothing
     correlation_BCPR = ring_correlation(
-        *(_patches(valid.blanked(image, valid_B1HW)) for image in (restored_BCHW, reference_BCHW))
+        *(_patches(valid.blanked(image, valid_B1HW), task.side) for image in (restored_BCHW, reference_BCHW))
     )
     if valid_B1HW is None:
         whole_BP = torch.ones_like(correlation_BCPR[:, 0, :, 0], dtype=torch.bool)
     else:
-        whole_BP = _patches(valid_B1HW.bool())[:, 0].flatten(-2).all(dim=-1)
-    return _meeting(correlation_BCPR), whole_BP
+        whole_BP = _patches(valid_B1HW.bool(), task.side)[:, 0].flatten(-2).all(dim=-1)
+    return _meeting(correlation_BCPR, task.threshold), whole_BP
 
 
 def ring_correlation(first_BCPSS: Tensor, second_BCPSS: Tensor) -> Tensor:
@@ -141,10 +175,10 @@ def _rings(side: int) -> Tensor:
     return rings
 
 
-def _meeting(correlation_BCPR: Tensor) -> Tensor:
+def _meeting(correlation_BCPR: Tensor, threshold: float) -> Tensor:
     """Cycles per pixel; the last ring does not count, as in the authors' code."""
     side = 2 * correlation_BCPR.shape[-1]
-    above = correlation_BCPR[..., :-1] - _THRESHOLD
+    above = correlation_BCPR[..., :-1] - threshold
     before, after = above[..., :-1], above[..., 1:]
     meets = before * after <= 0
     place = torch.arange(before.shape[-1], device=above.device) + torch.where(
@@ -153,17 +187,17 @@ def _meeting(correlation_BCPR: Tensor) -> Tensor:
     return torch.where(meets, place / side, 0.5).amin(dim=-1)
 
 
-def _patches(image_BCHW: Tensor) -> Tensor:
+def _patches(image_BCHW: Tensor, side: int) -> Tensor:
     """(B, C, P, S, S)."""
     for dim in (-2, -1):
         length = image_BCHW.shape[dim]
-        start = torch.arange(0, length, _SIDE, device=image_BCHW.device).clamp_max(length - _SIDE)
-        index = start[:, None] + torch.arange(_SIDE, device=image_BCHW.device)
+        start = torch.arange(0, length, side, device=image_BCHW.device).clamp_max(length - side)
+        index = start[:, None] + torch.arange(side, device=image_BCHW.device)
         image_BCHW = image_BCHW.index_select(dim, index.flatten())
     batch, channels, height, width = image_BCHW.shape
-    rows, columns = height // _SIDE, width // _SIDE
-    cut = image_BCHW.reshape(batch, channels, rows, _SIDE, columns, _SIDE).transpose(3, 4)
-    return cut.reshape(batch, channels, rows * columns, _SIDE, _SIDE)
+    rows, columns = height // side, width // side
+    cut = image_BCHW.reshape(batch, channels, rows, side, columns, side).transpose(3, 4)
+    return cut.reshape(batch, channels, rows * columns, side, side)
 
 
 def _mean(score_BCP: Tensor, whole_BP: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ def test_contract_ladder(metric):
             ladder = [reference_BCHW + offset for offset in (0.01, 0.03, 0.1)]
         case "ratio_bias":  # radiometry that was moved, and no speckle
             ladder = [reference_BCHW * gain for gain in (1.05, 1.2, 1.5)]
-        case "sfrc_flagged":  # a share of few patches
+        case "sfrc_flagged" | "sfrc_mri_flagged":  # a share of few patches
             ladder = [noisy(reference_BCHW, sigma) for sigma in (0.05, 0.2, 0.6)]
         case "omission":  # nearer and nearer the input
             ladder = [blurred(reference_BCHW, sigma) for sigma in (0.5, 1.0, 2.0)]

@@ -58,6 +58,15 @@ def test_ring_correlation_is_that_of_the_authors_code():
     assert METRICS["sfrc_flagged"](*pair, None).item() == 0.0
 
 
+def test_the_ring_correlation_of_mri_has_its_own_patches_and_threshold():
+    """The authors' rings on 48 x 48 pixels, where they meet 0.75."""
+    reference = data.camera()[128:176, 200:248] / 255.0
+    restored = reference + 0.15 * np.random.RandomState(0).randn(48, 48)
+    pair = [torch.from_numpy(image)[None, None] for image in (restored, reference)]
+    assert METRICS["sfrc_mri"](*pair, None).item() == pytest.approx(0.11957321341423463, abs=1e-7)
+    assert METRICS["sfrc_mri_flagged"](*pair, None).item() == 1.0
+
+
 @pytest.mark.parametrize(
     ("seed", "gold"),
     [(3, (0.0337284, 0.028524762, 0.937746839)), (8, (0.030275552, 0.028108495, 0.941615953))],
