@@ -5,8 +5,9 @@ import tomllib
 
 import duckdb
 import pytest
+import typer.main
 
-from flows.cli.app import COMMANDS
+from flows.cli.app import COMMANDS, app
 from flows.cli.demo import copy_photographs
 from tests.flows.command import ROOT, restora
 
@@ -51,6 +52,31 @@ def test_every_link_to_a_file_leads_to_one(page):
 def test_every_command_is_in_the_table():
     table = README.partition("## Commands")[2].partition("\n## ")[0]
     assert not [name for name, *_ in COMMANDS if f"`restora {name}" not in table]
+
+
+def printed_commands() -> list[tuple[str, list[str]]]:
+    """Each ``restora ...`` of the pages, in blocks and in sentences, as words, with its page."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        lines = re.findall(r"^(?:    )?restora ([^\n`]+)$", text, re.M) + re.findall(
+            r"`restora ([^`\n]+)`", text
+        )
+        for line in lines:
+            line = re.split(r" #| && | \| |\\$", line)[0]
+            found.append((page.name, [each.strip("'") for each in line.split()]))
+    return found
+
+
+def test_every_printed_command_is_one_with_options_that_it_has():
+    commands = typer.main.get_command(app).commands
+    printed = [(page, words) for page, words in printed_commands() if words and words[0].isalpha()]
+    assert len(printed) > 150
+    for page, (name, *words) in printed:
+        assert name in commands, f"{page}: restora {name}"
+        known = {option for each in commands[name].params for option in (*each.opts, *each.secondary_opts)}
+        used = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert used <= known | {"--help"}, f"{page}: restora {name} {' '.join(words)}"
 
 
 def test_snippet_of_adding_a_network_runs_as_it_stands(tmp_path, monkeypatch):
