@@ -21,7 +21,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,22 @@ class Services:
     def placed(self, text: str) -> str:
         """A text of the file as it is meant on this machine."""
         text = re.sub(r"\$\{(\w+)[^}]*\}", lambda found: SECRETS[found[1]], text)
-        text = re.sub(r"postgresql\+asyncpg://\S+", self.database, text)
-        text = re.sub(r"\b(4200)\b", str(self.prefect), re.sub(r"\b(6379)\b", str(self.ray), text))
-        return re.sub(r"(?<=//)prefect\b|\bray(?=:\d)|0\.0\.0\.0", "127.0.0.1", text).replace(
-            "http://store:9000", self.store
-        )
+        if text.startswith("postgresql"):
+            return self.database
+        text = re.sub(r"\b4200\b", str(self.prefect), re.sub(r"\b6379\b", str(self.ray), text))
+        text = re.sub(r"(?<=//)prefect\b|\bray(?=:\d)|0\.0\.0\.0", "127.0.0.1", text)
+        return text.replace("http://store:9000", self.store)
 
     def environment(self, name: str) -> dict[str, str]:
         """Of a service: what the file gives it, and where programs are."""
         given = {each: self.placed(str(value)) for each, value in SERVICES[name]["environment"].items()}
-        kept = {each: os.environ[each] for each in ("PATH", "LANG") if each in os.environ}
-        own = {"HOME": str(self.folder), "RAY_TMPDIR": str(self.folder), "PYTHONPATH": str(ROOT)}
+        kept = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        own = {
+            "HOME": str(self.folder),
+            "RAY_TMPDIR": str(self.folder),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PYTHONPATH": str(ROOT),
+        }
         return (
             kept
             | own
@@ -73,18 +79,29 @@ class Services:
         return [*words, f"--port={self.prefect}"] if name == "prefect" else words
 
 
+@dataclass(frozen=True)
+class Service:
+    """One of them, running."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
 @contextmanager
-def started(services: Services, name: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(services: Services, name: str) -> Iterator[Service]:
     """The service, from the project's folder; ended by its process group."""
-    with (services.folder / f"{name}.log").open("wb") as log:
+    path = services.folder / f"{name}.log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
             services.command(name), cwd=ROOT, env=services.environment(name),
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
-            yield process
+            yield Service(name, process, path)
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             try:
                 process.wait(SECONDS_TO_END)
             except subprocess.TimeoutExpired:
@@ -92,16 +109,16 @@ def started(services: Services, name: str) -> Iterator[subprocess.Popen[bytes]]:
                 process.wait()
 
 
-def wait_for(what: str, holds: Callable[[], bool], *processes: subprocess.Popen[bytes]) -> None:
-    """Until it holds; ends the script where a process ended before."""
+def wait_for(service: Service, holds: Callable[[], bool]) -> None:
+    """Until it holds; ends the script with the service's last lines where it ended, or takes too long."""
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if any(process.poll() is not None for process in processes):
-            raise SystemExit(f"{what}: the service has ended")
+    while time.monotonic() < end and service.process.poll() is None:
         if holds():
             return
         time.sleep(0.5)
-    raise SystemExit(f"{what}: not within {PATIENCE:.0f} s")
+    raise SystemExit(
+        f"{service.name}: not within {PATIENCE:.0f} s, or ended\n{service.log.read_text()[-3000:]}"
+    )
 
 
 def answers(address: str) -> bool:
@@ -147,11 +164,10 @@ def main() -> int:
         services = Services(folder, database, store)
         prefect, ray = (stack.enter_context(started(services, name)) for name in ("prefect", "ray"))
         health = f"http://127.0.0.1:{services.prefect}/api/health"
-        wait_for("prefect on PostgreSQL", lambda: answers(health), prefect)
-        wait_for("ray", lambda: listens(services.ray), ray)
+        wait_for(prefect, lambda: answers(health))
+        wait_for(ray, lambda: listens(services.ray))
         worker = stack.enter_context(started(services, "worker"))
-        log = services.folder / "worker.log"
-        wait_for("worker", lambda: "started" in log.read_text(), worker)
+        wait_for(worker, lambda: "started" in worker.log.read_text())
         use(services, services.environment("worker"))
     return 0
 

@@ -145,9 +145,8 @@ def cluster(address: str | None) -> Iterator[Finding]:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
     except JobError as error:
-        yield Finding(
-            "bad", "ray", str(error), "check the address, or leave it out and Ray starts on this machine"
-        )
+        cure = "check the address, or leave it out and Ray starts on this machine"
+        yield Finding("bad", "ray", str(error), cure if address else "--engine local works without Ray")
         return
     finally:
         SESSION.stop()

@@ -20,6 +20,8 @@ LOCAL_CPUS = 4
 """Fewest logical CPUs of a Ray started here: Ray Data can wait for ever for a slot on one or two."""
 _PATIENCE = 10.0
 """Seconds for a cluster's head to take a connection: where nobody listens, Ray itself tries for ever."""
+_SLOW = "timed out during startup"
+"""Of what Ray says where its node was not up in half a minute, as where other work has the machine."""
 _LAST_WAIT = 30.0
 """Seconds that an end waits for a connection that is still coming up."""
 
@@ -88,7 +90,12 @@ class RaySession:
 
 def _explained(error: Exception, address: str | None) -> JobError:
     if address is None:
-        return JobError(f"cannot start Ray on this machine: {describe(error)}")
+        cure = (
+            "; other work has the machine: run it again, or with --engine local"
+            if _SLOW in str(error)
+            else ""
+        )
+        return JobError(f"cannot start Ray on this machine: {describe(error)}{cure}")
     given = "RAY_ADDRESS" if os.environ.get("RAY_ADDRESS") == address else "--ray-address"
     if isinstance(error, JobError):
         return JobError(f"{given} {address}: {error}")
@@ -117,6 +124,15 @@ def _connect(address: str | None) -> None:
 def _start(empty: str) -> None:
     # Four idle processes coming up beside the workers' own imports cost a second on two cores.
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    try:
+        _start_node(empty)
+    except Exception as error:
+        if _SLOW not in str(error):
+            raise
+        _start_node(empty)  # what the first try started ends with this thread
+
+
+def _start_node(empty: str) -> None:
     ray.init(
         "local",  # a cluster that runs here already, or that left its address here, is none of this run's
         num_cpus=max(LOCAL_CPUS, os.cpu_count() or 1),
