@@ -10,6 +10,7 @@ minutes; ends with 1 where a step fails.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -155,6 +156,7 @@ def step(
 
 
 def main() -> int:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # every request of the store
     folder = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))  # sockets of Ray lie below: a short path
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
