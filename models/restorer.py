@@ -129,7 +129,7 @@ class Restorer:
 
     def _guide(self, degraded_BCHW: Tensor, guide_BPHW: Tensor, scale: int) -> Tensor:
         """As the model sees it. A network gets one for each band, whole images decide which: tiles agree."""
-        if isinstance(self.model, nn.Module):
+        if isinstance(self.model, nn.Module) or getattr(self.model, "is_network", False):
             guide_BPHW = matched(guide_BPHW.to(degraded_BCHW), degraded_BCHW, scale)
         bottom, right = self.padding(*degraded_BCHW.shape[-2:])
         low, high = self.card.value_range

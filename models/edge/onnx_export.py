@@ -1,7 +1,8 @@
 """A restorer's network as an ONNX file that carries its card: for machines without PyTorch.
 
 The graph takes ``image`` (BCHW in [0, 1], sides multiples of the card's) and whatever the card needs,
-``noise_level`` (B) or ``mask`` (B1HW); it gives ``restored``, not clipped. Batch, height and width are free.
+``noise_level`` (B), ``mask`` (B1HW) or ``guide`` (BCHW in [0, 1], as large as the restored image); it gives
+``restored``, not clipped. Batch, height and width are free, and bands where the card names no number of them.
 
 Shapes: B batch, C channels, H and W height and width.
 """
@@ -15,7 +16,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -37,9 +38,9 @@ TOLERANCE = 1e-4
 """Most by which the exported graph may differ from PyTorch's on the CPU, in [0, 1]."""
 TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2}
 """The same for each precision."""
-_AXES = {"image": (0, 2, 3), "noise_level": (0,), "mask": (0, 2, 3)}
+_AXES = {"image": (0, 2, 3), "noise_level": (0,), "mask": (0, 2, 3), "guide": (0, 2, 3)}
 """Input -> the axes of it that are free."""
-_NAMES = {0: "batch", 2: "height", 3: "width"}
+_NAMES = {0: "batch", 1: "bands", 2: "height", 3: "width"}
 
 
 def export_onnx(restorer: Restorer, precision: str = "float32") -> tuple[bytes, float]:
@@ -51,7 +52,8 @@ def export_onnx(restorer: Restorer, precision: str = "float32") -> tuple[bytes, 
     where onnxruntime computes something else than PyTorch.
     """
     network = _network_of(restorer)
-    program = _captured(_InUnitRange(network, restorer.card.value_range), restorer.card)
+    inputs = _inputs_of(restorer.card)
+    program = _captured(_InUnitRange(network, restorer.card.value_range, inputs[1:]), restorer.card)
     content = quick_slopes(_translated(program, restorer.card))
     if precision == "float16":
         content = in_half(content)
@@ -81,9 +83,13 @@ def probe(card: Card, batch: int, height: int, width: int, seed: int) -> tuple[T
     grid_BChw = torch.rand(batch, card.channels or 3, 5, 5, generator=rng)
     smooth_BCHW = nn.functional.interpolate(grid_BChw, (height, width), mode="bicubic").clamp(0, 1)
     mask_B1HW = (torch.rand(batch, 1, height, width, generator=rng) > 0.3).float()
+    larger = [side * (card.scale or 1) for side in (height, width)]
     condition = Condition(
         noise_level_B=torch.linspace(0.02, 0.2, batch),
         mask_B1HW=mask_B1HW if "mask" in card.needs else None,
+        guide_BPHW=nn.functional.interpolate(grid_BChw, larger, mode="bicubic").clamp(0, 1)
+        if "guide" in card.needs
+        else None,
     )
     return smooth_BCHW + 0.05 * torch.randn(smooth_BCHW.shape, generator=rng), condition
 
@@ -91,16 +97,20 @@ def probe(card: Card, batch: int, height: int, width: int, seed: int) -> tuple[T
 class _InUnitRange(nn.Module):
     """The network with its value range inside, so that its callers know of [0, 1] alone."""
 
-    def __init__(self, network: nn.Module, value_range: tuple[float, float]) -> None:
+    def __init__(self, network: nn.Module, value_range: tuple[float, float], given: Sequence[str]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._images = network, [name == "guide" for name in given]
         self._low, self._span = value_range[0], value_range[1] - value_range[0]
 
     def forward(self, image_BCHW: Tensor, *given: Tensor) -> Tensor:
         if (self._low, self._span) == (0.0, 1.0):
             restored_BCHW: Tensor = self.network(image_BCHW, *given)
             return restored_BCHW
-        restored_BCHW = self.network(image_BCHW * self._span + self._low, *given)
+        ranged = [
+            each * self._span + self._low if is_image else each
+            for each, is_image in zip(given, self._images, strict=True)
+        ]
+        restored_BCHW = self.network(image_BCHW * self._span + self._low, *ranged)
         return (restored_BCHW - self._low) / self._span
 
 
@@ -124,18 +134,28 @@ def _network_of(restorer: Restorer) -> nn.Module:
     return restorer.model.network
 
 
+def _inputs_of(card: Card) -> list[str]:
+    return ["image", *(each for each in card.needs if each in _AXES)]
+
+
+def _free_axes(name: str, card: Card) -> tuple[int, ...]:
+    has_bands = card.channels is None and name in ("image", "guide")
+    return (*_AXES[name], 1) if has_bands else _AXES[name]
+
+
 def _captured(network: nn.Module, card: Card) -> Any:
     """The network's operations, for free batch and sides; ``ValueError`` names the layer that has none."""
-    inputs = ("image", *(each for each in card.needs if each in _AXES))
+    inputs = _inputs_of(card)
     side = -(-max(card.minimum_size, 16) // card.multiple_of) * card.multiple_of
     height, width = side + card.multiple_of, side + 2 * card.multiple_of
     examples = {
         "image": torch.rand(2, card.channels or 3, height, width),
         "noise_level": torch.full((2,), 0.1),
         "mask": torch.ones(2, 1, height, width),
+        "guide": torch.rand(2, card.channels or 3, *(side * (card.scale or 1) for side in (height, width))),
     }
     free = torch.export.Dim.DYNAMIC
-    first, *others = ({axis: free for axis in _AXES[name]} for name in inputs)
+    first, *others = ({axis: free for axis in _free_axes(name, card)} for name in inputs)
     shapes = (first, tuple(others)) if others else (first,)
     entered = EnteredModules(network)
     try:
@@ -147,7 +167,7 @@ def _captured(network: nn.Module, card: Card) -> Any:
 
 
 def _translated(program: Any, card: Card) -> bytes:
-    inputs = ["image", *(each for each in card.needs if each in _AXES)]
+    inputs = _inputs_of(card)
     try:
         with _quiet():
             exported = torch.onnx.export(
@@ -188,10 +208,13 @@ def _name_axes(proto: Any) -> None:
     for value in proto.graph.input:
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
             if dimension.dim_param:
-                dimension.dim_param = _NAMES[axis]
+                own = f"{value.name}_" if value.name == "guide" and axis > 1 else ""
+                dimension.dim_param = own + _NAMES[axis]
     for value in proto.graph.output:
-        for axis in _NAMES:
-            value.type.tensor_type.shape.dim[axis].dim_param = f"restored_{_NAMES[axis]}" if axis else "batch"
+        for axis, name in _NAMES.items():
+            if axis != 1:
+                dimension = value.type.tensor_type.shape.dim[axis]
+                dimension.dim_param = f"restored_{name}" if axis else name
     # What lies between has the exporter's symbols; onnxruntime works these shapes out by itself.
     del proto.graph.value_info[:]
 

@@ -31,6 +31,9 @@ class OnnxModel:
     device. What fails inside is a ``RestorerError`` with its words.
     """
 
+    is_network = True
+    """A guide comes to it as to any network: one for each band."""
+
     def __init__(self, content: bytes) -> None:
         self.content = content
         self._session = _session(content)

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import skimage.data
 import torch
+from onnx import TensorProto, helper
 from PIL import Image
 from torch import nn
 
@@ -21,6 +22,7 @@ from models.contract import Condition, RestorerError
 from models.edge.half import in_half
 from models.edge.onnx_export import TOLERANCE, TOLERANCES, export_onnx, largest_difference
 from models.edge.onnx_model import build_from_onnx
+from models.guides.matching import matched
 from models.networks import NetworkModel, build_network, card_facts
 from models.restorer import Restorer
 from models.weights import SHIPPED, save_weights
@@ -81,6 +83,22 @@ def test_the_page_says_how_near_every_shipped_network_is():
     }
     assert found.keys() == SHIPPED.keys() - told_elsewhere
     assert all(float(each) <= TOLERANCE for each in found.values())
+
+
+# Capturing a network that takes a guide costs half a minute: `python -m benchmarks.edge --only pannet-x2`.
+def test_a_guide_comes_to_a_graph_as_to_a_network():
+    tensors = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", "bands", f"{name}_h", f"{name}_w"])
+        for name in ("image", "guide", "restored")
+    ]
+    node = helper.make_node("Identity", ["guide"], ["restored"])
+    proto = helper.make_model(helper.make_graph([node], "guided", tensors[:2], tensors[2:]), ir_version=10)
+    facts = {"scale": 2, "channels": None, "needs": ("guide",), "value_range": (0.0, 1.0)}
+    card = Card(name="guided", summary="Small.", task="general", architecture="pannet", **facts)
+    proto.metadata_props.add(key="card", value=card.to_json())
+    image, guide = scene(4, 30, 44, batch=2), scene(1, 60, 88, batch=2)
+    found = build_from_onnx(proto.SerializeToString())(image, condition=Condition(guide_BPHW=guide))
+    assert torch.equal(found, matched(guide, image, 2))
 
 
 def test_onnxruntime_gives_the_pixels_of_pytorch(ffdnet, exported):
@@ -192,6 +210,7 @@ def test_what_has_no_twin_in_onnx_is_refused_by_the_layers_name(layer, capfd):
     ("weights", "to", "message"),
     [
         ("bicubic", "onnx", r"bicubic is no network of ours \(interpolation\); give a restorer with weights"),
+        ("frame-fusion-x3", "onnx", "needs frames, which exported graphs are not told"),
         ("dcgan-photographs", "onnx", "generates images; give weights that restore them"),
         ("ffdnet-blue", "onnx", 'did you mean "ffdnet-colour"'),
         ("ffdnet-grey", "onxx", 'unknown format "onxx"; did you mean "onnx"'),
