@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from pipeline.errors import RunStopped
@@ -173,10 +173,12 @@ def _alive(folder: Folder, number: int, patience: float) -> Holder | None:
 
 
 def _holder(folder: Folder, number: int) -> Holder | None:
-    """Who holds a number; ``None`` where it was released, or its file is damaged."""
+    """Who holds a number; ``None`` where it was released, or its file is damaged. A newer restora may have
+    written more."""
     try:
-        return Holder(**json.loads(folder.read(_key(number))))
-    except (FileNotFoundError, ValueError, TypeError):
+        found = json.loads(folder.read(_key(number)))
+        return Holder(**{each.name: found[each.name] for each in fields(Holder)})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
 
 

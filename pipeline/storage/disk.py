@@ -51,8 +51,13 @@ class Disk:
 
     def _below(self, prefix: str, above: tuple[Place, ...], left_out: Counter[str]) -> Iterator[Listed]:
         path = located(self.root, prefix) if prefix else self.root
-        above = (*above, _place(os.stat(path)))
-        with os.scandir(path) as listing:
+        try:
+            above, opened = (*above, _place(os.stat(path))), os.scandir(path)
+        except FileNotFoundError:
+            if prefix:
+                return  # removed since the folder above it was listed
+            raise
+        with opened as listing:
             there = _Names(path)
             seen = (_seen(prefix + escaped(each.name, there), each, above) for each in listing)
             # A million files in one folder are sorted on this machine's disk.
@@ -245,7 +250,7 @@ def _no_object(
     if isinstance(status, OSError):
         return LOOP if status.errno == errno.ELOOP else None
     if stat.S_ISDIR(status.st_mode):
-        return LOOP if found.is_symlink() and _place(os.stat(found.path)) in above else None
+        return LOOP if found.is_symlink() and _place(status) in above else None
     if not stat.S_ISREG(status.st_mode):
         return NO_FILE
     return UNFINISHED if TEMPORARY.fullmatch(found.name) else None

@@ -89,7 +89,13 @@ class Remote:
         yield from self._below(self.root)
 
     def _below(self, path: str) -> Iterator[Entries]:
-        level = Level(self._tried(lambda: self._fs.ls(path, detail=True)), path.rstrip("/"))
+        try:
+            found = self._tried(lambda: self._fs.ls(path, detail=True))
+        except FileNotFoundError:
+            if path != self.root:
+                return  # removed since the folder above it was listed
+            raise
+        level = Level(found, path.rstrip("/"))
         start, below = 0, len(self.root) + 1
         for place in level.folders:
             yield level.entries(start, place, below)

@@ -151,6 +151,15 @@ def test_a_lease_counted_anew_is_seen(folder, monkeypatch):
     assert leases(folder) == [f"{LEASE}/000001.json"]
 
 
+def test_a_lease_of_a_newer_version_keeps_others_out(folder):
+    with held(folder):
+        (key,) = leases(folder)
+        folder.put(key, json.dumps(json.loads(folder.read(key)) | {"more": "that nobody knew of"}).encode())
+        with pytest.raises(RunStopped, match="wait for its end, or stop it"):
+            take(folder)
+    assert leases(folder) == []
+
+
 def test_a_damaged_lease_keeps_nobody_out(folder):
     folder.put(f"{LEASE}/000003.json", b"{ torn")
     with held(folder):

@@ -1,11 +1,15 @@
 """What lies in a folder and is no image of it: pipes, sockets, devices, loops of links, unfinished files."""
 
 import os
+import shutil
 import socket
 from collections import Counter
 
+import fsspec
 import pytest
 
+from pipeline.errors import FolderNotFound
+from pipeline.storage import disk
 from pipeline.storage.base import LOOP, NO_FILE, UNFINISHED
 from pipeline.storage.folder import Folder
 from tests.helpers import complete, encoded, photograph, plan_and_execute, restore
@@ -86,3 +90,36 @@ def test_a_run_goes_on_and_says_what_it_left_out(folder, tmp_path):
     planned, _ = plan_and_execute(job)
     assert (planned.sources, planned.skipped) == (2, {NO_FILE: 1, LOOP: 1})
     assert {row["key"]: row["status"] for row in complete(job)} == {"good.png": "ok", "sub/other.png": "ok"}
+
+
+def test_a_folder_that_goes_while_the_one_above_is_listed_holds_nothing(folder, tmp_path, monkeypatch):
+    in_order = disk.in_order
+
+    def meanwhile(items, key):
+        found = list(items)
+        shutil.rmtree(tmp_path / "in" / "sub", ignore_errors=True)
+        return in_order(iter(found), key)
+
+    monkeypatch.setattr(disk, "in_order", meanwhile)
+    assert listed(folder) == (["good.png"], {})
+    with pytest.raises(FolderNotFound):
+        listed(Folder(str(tmp_path / "in" / "sub")))
+
+
+class Vanishing(fsspec.AbstractFileSystem):
+    """A store in which a folder goes as soon as the one above it was listed."""
+
+    protocol = "vanishing"
+
+    def ls(self, path, detail=True, **_):
+        if path.rpartition("/")[2] != "in":
+            raise FileNotFoundError(path)
+        kinds = {"a": "directory", "b.png": "file"}
+        return [{"name": f"{path}/{name}", "size": 1, "type": kind} for name, kind in kinds.items()]
+
+
+def test_so_it_is_in_other_stores():
+    fsspec.register_implementation("vanishing", Vanishing, clobber=True)
+    assert listed(Folder("vanishing://bucket/in")) == (["b.png"], {})
+    with pytest.raises(FolderNotFound):
+        listed(Folder("vanishing://bucket/elsewhere"))
