@@ -18,7 +18,7 @@ from pipeline.ledger.identities import (
     places_of,
     ranges_of,
 )
-from pipeline.ledger.schema import OK
+from pipeline.ledger.schema import is_ok
 
 COLUMNS = ["source_id", "unit_id", "attempt", "status"]
 """Of the ledger: what it takes to know what is done."""
@@ -100,7 +100,7 @@ class CommittedBuilder:
         first = np.ones(len(ids), bool)
         first[1:] = (ids[1:] != ids[:-1]) | (units[1:] != units[:-1]) | (attempts[1:] != attempts[:-1])
         starts = np.flatnonzero(first)
-        bad = np.asarray(table["status"].to_numpy() != OK, bool)
+        bad = ~is_ok(table)
         self._ids.append(ids[starts])
         self._bad.append(np.logical_or.reduceat(bad, starts))
         self._attempts.append(attempts[starts])

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
@@ -151,3 +154,9 @@ def schema(metrics: Iterable[str], features: bool = False, per_band: Iterable[st
     if features:
         fields += [pa.field(name, pa.binary()) for name in FEATURES]
     return pa.schema([*COLUMNS, *fields])
+
+
+def is_ok(table: pa.Table) -> NDArray[np.bool_]:
+    """For each row whether it is ok; no object of Python is made for any."""
+    found = pc.equal(table["status"], OK).fill_null(False)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)

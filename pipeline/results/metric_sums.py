@@ -21,6 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.ledger.identities import ids_of
+from pipeline.ledger.schema import is_ok
 from pipeline.results.bootstrap import BLOCKS, Floats, bootstrap_interval, interval_of_blocks
 
 SAMPLE = 65_536
@@ -144,7 +145,7 @@ class SumTable:
     def add(self, table: pa.Table) -> None:
         """Rows of the metric table."""
         ids = ids_of(table["source_id"]).view(">u8")[::2].astype(np.uint64)
-        ok = np.asarray(table["status"].to_numpy(zero_copy_only=False) == "ok", np.bool_)
+        ok = is_ok(table)
         for metric, direction in self._directions.items():
             score, degraded = _scores(table, metric, ok), _scores(table, f"{metric}_degraded", ok)
             with np.errstate(invalid="ignore"):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.jobs.job import Job
 from pipeline.ledger.identities import ids_of
-from pipeline.ledger.schema import OK, carried_names
+from pipeline.ledger.schema import carried_names, is_ok
 from pipeline.results.metric_sums import groups_of
 from pipeline.results.trust_counts import DOUBTFUL
 
@@ -57,7 +57,7 @@ class ReportRows:
 
     def _chosen(self, table: pa.Table) -> NDArray[np.bool_]:
         ids = ids_of(table["source_id"]).view(">u8")[::2].astype(np.uint64)
-        ok = np.asarray(table["status"].to_numpy(zero_copy_only=False) == OK, np.bool_)
+        ok = is_ok(table)
         distinct = np.unique(ids[ok])
         chosen = ok & (ids <= distinct[:IMAGES][-1]) if len(distinct) else np.zeros(len(ids), np.bool_)
         held = np.flatnonzero(~ok)

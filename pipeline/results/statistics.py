@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.ledger.schema import is_ok
 from pipeline.results.bootstrap import Floats, bootstrap_interval
 
 SUMMARY_SCHEMA = pa.schema(
@@ -80,11 +82,10 @@ def cells(table: pa.Table) -> Iterator[Cell]:
 def _encoded(table: pa.Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
     """Sorted distinct values of a text column, and each row's place among them."""
     encoded = table[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
-    values = encoded.dictionary.to_pylist()
-    order = sorted(range(len(values)), key=values.__getitem__)
-    place = np.empty(len(values), dtype=np.int64)
-    place[order] = np.arange(len(values))
-    return [values[i] for i in order], place[encoded.indices.to_numpy(zero_copy_only=False)]
+    order = pc.sort_indices(encoded.dictionary)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order.to_numpy()] = np.arange(len(order))
+    return encoded.dictionary.take(order).to_pylist(), place[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
 def protocols(table: pa.Table) -> dict[str, dict[str, Any]]:
@@ -106,11 +107,7 @@ def direction_of(table: pa.Table, metric: str) -> float:
 def scores_of(table: pa.Table, column: str) -> Floats:
     """A score column as float64, NaN where it is null or the row is quarantined."""
     score_ = table[column].cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return np.where(_ok(table), score_, np.nan)
-
-
-def _ok(table: pa.Table) -> NDArray[np.bool_]:
-    return np.asarray(table["status"].to_numpy(zero_copy_only=False) == "ok", dtype=np.bool_)
+    return np.where(is_ok(table), score_, np.nan)
 
 
 def summarise(table: pa.Table) -> pa.Table:
@@ -124,7 +121,7 @@ def summarise(table: pa.Table) -> pa.Table:
     known = protocols(table)
     directions = {metric: direction_of(table, metric) for metric in known}
     columns = {name: scores_of(table, name) for metric in known for name in (metric, f"{metric}_degraded")}
-    ok = _ok(table)
+    ok = is_ok(table)
     rows: list[dict[str, Any]] = []
     for cell in cells(table):
         ok_NR = (cell.rows >= 0) & ok[cell.rows]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.ledger.addresses import promised
 from pipeline.ledger.identities import ids_of
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import OK
+from pipeline.ledger.schema import OK, is_ok
 from pipeline.results.current import Counting, current_rows
 from pipeline.results.described import description_faults
 from pipeline.results.object_check import ObjectCheck, Owed, Spread, in_portions, owed_beside
@@ -141,7 +141,7 @@ class _Rows:
     def _note(self, current: pa.Table) -> None:
         places = self._counting.listed.places(ids_of(current["source_id"]))
         np.add.at(self.per_source, places, 1)
-        self.bad[places[current["status"].to_numpy() != OK]] = True
+        self.bad[places[~is_ok(current)]] = True
 
     def _owed_by(self, table: pa.Table) -> Iterator[list[Owed]]:
         owed: set[Owed] = set()

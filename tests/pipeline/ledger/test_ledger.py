@@ -17,7 +17,7 @@ from pipeline.ledger.attempts import ATTEMPTS, Attempts
 from pipeline.ledger.committed import CommittedBuilder
 from pipeline.ledger.identities import IdIndex, contains, ids_of, no_ids, order_of, sorted_ids
 from pipeline.ledger.ledger import Ledger, prefix_of
-from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, schema
+from pipeline.ledger.schema import COLUMNS, OK, QUARANTINED, is_ok, schema
 from pipeline.storage.folder import Folder
 
 
@@ -65,6 +65,12 @@ def test_committed_tells_done_failed_and_tried_again(ledger):
     assert [each.hex()[0] for each in committed.done] == list("abcd")
     assert [each.hex()[0] for each in committed.failed] == ["a", "d"]
     assert [committed.attempt(each * 32) for each in "abcd"] == [0, 0, 1, 2]
+
+
+def test_a_row_without_a_status_is_not_ok():
+    table = pa.table({"status": pa.chunked_array([[OK, None], [QUARANTINED, OK]])})
+    assert is_ok(table).tolist() == [True, False, False, True]
+    assert is_ok(table.slice(1, 2)).tolist() == [False, False]
 
 
 def test_an_empty_ledger_has_nothing_done(ledger):
