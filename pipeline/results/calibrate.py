@@ -137,7 +137,7 @@ def strata_of(rows: Rows, level: float) -> tuple[Stratum, ...]:
     noise = rows.noise[order]
     cuts = _cuts(noise, _BLIND_STRATUM if rows.evidence[0].known == "estimated" else _STRATUM, level)
     parts = [order[first:last] for first, last in zip(cuts, [*cuts[1:], len(order)], strict=True)]
-    parts = _merged(parts, fewest(level))
+    parts = _merged(parts, rows.image, fewest(level))
     return tuple(
         Stratum(
             float(rows.noise[part].min()),
@@ -189,11 +189,11 @@ def _quantiles(strata: Sequence[Stratum], noise: NDArray[np.float64]) -> NDArray
     return np.array([each.quantile for each in strata])[place]
 
 
-def _merged(parts: list[NDArray[np.int64]], least: int) -> list[NDArray[np.int64]]:
-    """Parts that are too small go with the one before."""
+def _merged(parts: list[NDArray[np.int64]], image: NDArray[np.int64], least: int) -> list[NDArray[np.int64]]:
+    """Parts of fewer different images go with the one before: rows of one image err alike."""
     merged: list[NDArray[np.int64]] = []
     for part in parts:
-        if merged and min(len(part), len(merged[-1])) < least:
+        if merged and min(len(np.unique(image[each])) for each in (part, merged[-1])) < least:
             merged[-1] = np.concatenate([merged[-1], part])
         else:
             merged.append(part)

@@ -151,3 +151,6 @@ def test_a_few_given_levels_have_a_bound_each():
     strata = strata_of(rows_of(found), 0.9)
     assert [(each.noise_low, each.images) for each in strata] == [(10.0, 11), (25.0, 11), (40.0, 11)]
     assert len(strata_of(rows_of(found[:19]), 0.9)) == 1, "eight images warrant nothing"
+    for number, each in enumerate(found):
+        each["key"] = f"{number % 8}.png" if number < 11 else f"{number}.png"
+    assert [each.images for each in strata_of(rows_of(found), 0.9)] == [22, 11], "nor eleven rows of eight"
