@@ -14,9 +14,9 @@ _LEAST_ERROR_WHOLE = 0.1
 _MOST_ERROR = 3.0
 _LEAST_RISK = 1e-10
 """Mean squared error of an image that is right: no estimate is beyond 100 dB."""
-WHOLE, LOCAL = 1, 3
+WHOLE, LOCAL = 1, 4
 """How the parts become an estimate: over the whole image, as in calibrations of before, or square by square;
-2 was other squares."""
+2 and 3 were other ways to do that."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,11 @@ class Evidence:
 
         Over the whole image it is Stein's unbiased one where the noise is known; where its level is
         estimated, half-way between Stein's and the posterior one, which minds an error of the level far less
-        (``models.risk.Risk``). Never below what chance alone leaves of it.
+        (``models.risk.Risk``). Never below what chance alone leaves of it: of a smooth image with little
+        error the squares may say nothing or less, and the whole says how little anybody can know.
         """
         if self.error is not None and self.estimator == LOCAL:
-            return max(self.error, self._chance, _LEAST_RISK)
+            return max(self.error, self._chance, self._whole_chance, _LEAST_RISK)
         share = 0.5 if self.known == "estimated" else 1.0
         return max(share * self.excess + (1 + share) * self.spread, self._chance)
 
@@ -88,6 +89,11 @@ class Evidence:
         """Standard deviation of what the noise's own energy adds to the estimate."""
         if self.chance is not None and self.estimator == LOCAL:
             return self.chance
+        return self._whole_chance
+
+    @property
+    def _whole_chance(self) -> float:
+        """Likewise, where all squares count in full."""
         return (self.noise_level / LEVELS) ** 2 * math.sqrt(2 / self.samples)
 
     def to_json(self) -> str:

@@ -131,6 +131,12 @@ def test_what_rests_on_other_squares_is_told_apart():
         Calibration.from_json(data)
 
 
+def test_a_smooth_image_is_not_said_to_be_better_than_anybody_can_tell():
+    nothing_found = replace(GOOD, error=-1e-5, chance=1e-8, local=LOCAL)
+    energy = (GOOD.noise_level / 255) ** 2 * math.sqrt(2 / GOOD.samples)
+    assert nothing_found.psnr == pytest.approx(-10 * math.log10(energy))
+
+
 def test_rows_of_before_among_those_of_now_are_all_taken_as_they_were():
     rng = np.random.default_rng(3)
     found = records(20, rng)
