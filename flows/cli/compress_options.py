@@ -75,7 +75,7 @@ class Relearning:
         ),
     ] = None
     minutes: Annotated[
-        float | None, typer.Option("--minutes", help="prune, distil: of training; without it 20.")
+        float | None, typer.Option("--minutes", help="Of training; without it 20, for int8 none.")
     ] = None
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="The same in steps.")] = None
     sets: Annotated[
@@ -83,14 +83,14 @@ class Relearning:
         typer.Option(
             "--set",
             metavar="PATH=VALUE",
-            help="prune, distil: a value of the recipe, such as network.arguments.layers=6; repeat it.",
+            help="A value of the recipe, such as network.arguments.layers=6; repeat it.",
         ),
     ] = None
     device: Annotated[
-        str | None, typer.Option("--device", help="prune, distil: cpu, cuda ... to train on; else the best.")
+        str | None, typer.Option("--device", help="cpu, cuda ... to train on; else the best.")
     ] = None
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="prune, distil: else all cores.")
+        int | None, typer.Option("--threads", min=1, help="To train with; else all cores.")
     ] = None
 
     @property

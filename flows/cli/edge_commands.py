@@ -73,10 +73,10 @@ def compress(
 ) -> None:
     """Make a restorer smaller and faster, with what that loses and gains on this machine.
 
-    int8: numbers of 8 bits, as ONNX, by the extra onnx of pip. prune: the least important channels are
-    cut out, what is left is trained on. distil: a smaller network learns from WEIGHTS. What loses too much or
-    is no faster is not written, and the figures say so; a training that was stopped goes on. The file runs as
-    others: `restora restore SOURCE DEST --restorer FILE`.
+    int8: numbers of 8 bits, as ONNX, by the extra onnx of pip; with --minutes it learns to bear them. prune:
+    the least important channels are cut out, what is left is trained on. distil: a smaller network learns
+    from WEIGHTS. What loses too much or is no faster is not written, and the figures say so; a training that
+    was stopped goes on. The file runs as others: `restora restore SOURCE DEST --restorer FILE`.
     """
     from contextlib import nullcontext
 
@@ -88,7 +88,7 @@ def compress(
 
     retraining = relearning.asked
     # What trains nothing asks nobody, and ends at once.
-    stoppable = asked_to_stop() if retrains(method) else nullcontext(lambda: False)
+    stoppable = asked_to_stop() if retrains(method, retraining) else nullcontext(lambda: False)
     with stoppable as stopping, working(f"{weights}: {method}"):
         done = write(
             weights,

@@ -27,20 +27,31 @@ class _Way:
     """Of its name."""
     most_loss: float
     """In dB, where nothing else is said."""
-    retrains: bool = True
+    cuts: bool = True
+    """Whether the network becomes smaller, and always trains; else it does for a length that was given."""
 
 
 _WAYS = {
-    "int8": _Way(to_int8, ".onnx", "int8", 0.1, retrains=False),
+    "int8": _Way(to_int8, ".onnx", "int8", 0.1, cuts=False),
     "prune": _Way(prune, ".safetensors", "pruned", 0.2),
     "distil": _Way(distil, ".safetensors", "student", 0.2),
 }
 METHODS = tuple(_WAYS)
 
 
-def retrains(method: str) -> bool:
+def retrains(method: str, retraining: Retraining | None) -> bool:
     """Whether it trains, for minutes, and can be stopped and gone on with."""
-    return method in _WAYS and _WAYS[method].retrains
+    return method in _WAYS and (_WAYS[method].cuts or retraining is not None)
+
+
+def _check_rounding(retraining: Retraining) -> None:
+    """``JobError`` where int8 was given what is for cutting channels, or a training without a length."""
+    if (retraining.keep, retraining.importance) != (Retraining.keep, Retraining.importance):
+        raise JobError("--method int8 cuts no channels: leave out --keep and --importance")
+    if not retraining.has_length:
+        raise JobError(
+            "--method int8 trains only for a length: give --minutes or --steps, or leave out the others"
+        )
 
 
 def compress(
@@ -64,8 +75,8 @@ def compress(
     if method not in _WAYS:
         raise JobError(f"--method: {unknown('method', method, METHODS)}")
     way, limits = _WAYS[method], limits or Limits()
-    if retraining is not None and not way.retrains:
-        raise JobError(f"--method {method} trains nothing: leave out the options of prune and distil")
+    if retraining is not None and not way.cuts:
+        _check_rounding(retraining)
     restorer = find_restorer(weights)
     target = file or Path(f"{restorer.card.name}-{way.suffix}{way.ending}")
     check_output_file(target, way.ending, [weights])

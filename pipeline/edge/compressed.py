@@ -53,6 +53,11 @@ class Retraining:
     device: str | None = None
     threads: int | None = None
 
+    @property
+    def has_length(self) -> bool:
+        """Whether minutes or steps were given."""
+        return self.minutes is not None or self.steps is not None
+
 
 def retraining_of(**given: Any) -> Retraining | None:
     """Of what was given, leaving out what is ``None``; ``JobError`` for what cannot be."""

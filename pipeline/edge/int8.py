@@ -19,6 +19,7 @@ from models.edge.slopes import with_one_slope
 from models.restorer import Restorer
 from pipeline.edge.compressed import Asked, Compressed, usual_degradation
 from pipeline.edge.measures import measured_speedup, scorer_of
+from pipeline.edge.retraining import learn_rounding
 
 _SHARE_OF_SLOPES = 0.2
 """Of what int8 may lose, how much one slope for all channels of an activation may; it halves the work."""
@@ -33,6 +34,8 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
     plain, layers = build_from_onnx(content), int8_layers(content)
     score, recorder = scorer_of(asked.images, plain.card), _Recorder(content, plain.card)
     before = score(Restorer(plain.card, recorder))
+    if asked.retraining.has_length:
+        content = export_onnx(learn_rounding(given, asked))[0]
     one_slope = with_one_slope(content)
     if one_slope != content:
         lost = before - score(build_from_onnx(one_slope))

@@ -63,6 +63,18 @@ def distil(given: Restorer, asked: Asked) -> Compressed:
     return _taught(given, recipe, asked, "distil", folder)
 
 
+def learn_rounding(given: Restorer, asked: Asked) -> Restorer:
+    """The network trained on with convolutions that round as int8 will, with ``given`` as teacher."""
+    network_of(given)
+    card, folder = given.card, _folder(asked)
+    teacher = _teacher(given, folder)
+    network = {"architecture": card.architecture, "arguments": card.arguments}
+    network |= {"start": str(teacher), "rounding": "int8"}
+    recipe = light_recipe(card, asked, f"{card.name}-rounded", network, teacher)
+    _, state = _trained(recipe, asked, folder)
+    return build_restorer(card, state)
+
+
 def network_of(given: Restorer) -> nn.Module:
     """Its network; ``ValueError`` where it is none of ours."""
     if not isinstance(given.model, NetworkModel) or given.card.architecture not in NETWORKS:
@@ -89,14 +101,18 @@ def _teacher(given: Restorer, folder: Path) -> Path:
     return file
 
 
-def _taught(given: Restorer, recipe: TrainingRecipe, asked: Asked, method: str, folder: Path) -> Compressed:
+def _trained(recipe: TrainingRecipe, asked: Asked, folder: Path) -> tuple[Card, dict[str, Tensor]]:
     how = asked.retraining
-    score = scorer_of(asked.images, given.card)
-    before = score(given)
     options = TrainingOptions(engine="local", device=how.device, threads=how.threads)
     train_here(recipe, Folder(str(folder)), options, asked.on_progress, asked.stopping)
+    return load_weights(folder / f"{recipe.name}.safetensors")
+
+
+def _taught(given: Restorer, recipe: TrainingRecipe, asked: Asked, method: str, folder: Path) -> Compressed:
+    score = scorer_of(asked.images, given.card)
+    before = score(given)
     file = folder / f"{recipe.name}.safetensors"
-    card, state = load_weights(file)
+    card, state = _trained(recipe, asked, folder)
     light = build_restorer(card, state)
     after, speedup = score(light), measured_speedup(given, light)
     _check(before - after, speedup, asked, file)

@@ -11,6 +11,7 @@ from torch import nn
 
 from models.card import TASKS
 from models.discriminators import build_discriminator
+from models.edge.rounding import round_layers
 from models.losses import LOSSES, build_adversarial, build_loss, build_penalty
 from models.names import unknown
 from models.networks import GENERATORS, NETWORKS, build_generator, build_network, card_facts
@@ -98,7 +99,12 @@ class BuiltRecipe:
 def build_trained(recipe: TrainingRecipe) -> nn.Module:
     """The network or generator, with weights drawn from torch's global generator."""
     build = build_network if recipe.kind == "restoration" else build_generator
-    return _try(lambda: build(recipe.network.architecture, recipe.network.arguments), "network")
+    network = _try(lambda: build(recipe.network.architecture, recipe.network.arguments), "network")
+    if recipe.network.rounding is not None and not round_layers(network):
+        raise JobError(
+            "network.rounding: has no effect on this network, which has no convolution; leave it out"
+        )
+    return network
 
 
 def started(recipe: TrainingRecipe) -> nn.Module:

@@ -50,6 +50,8 @@ def _without_later_defaults(values: dict[str, Any]) -> None:
     """Takes out what recipes of before had no word for, where it says what they meant."""
     if values["teacher"] is None:
         del values["teacher"]
+    if values["network"]["rounding"] is None:
+        del values["network"]["rounding"]
     if not values["data"]["cut_blur"]:
         del values["data"]["cut_blur"]
     if values["discriminator"] and not values["discriminator"]["augmentations"]:

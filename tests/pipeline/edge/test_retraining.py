@@ -8,10 +8,11 @@ from PIL import Image
 
 from models.card import Card
 from models.networks import build_network, card_facts
-from models.weights import save_weights
+from models.weights import load_weights, save_weights
 from pipeline.edge.compress import compress
-from pipeline.edge.compressed import Images, Limits, Retraining, retraining_of
+from pipeline.edge.compressed import Asked, Images, Limits, Retraining, retraining_of
 from pipeline.edge.measures import scorer_of
+from pipeline.edge.retraining import learn_rounding
 from pipeline.errors import JobError, RunStopped
 from pipeline.recipe.weights import fetch_restorer
 
@@ -85,13 +86,32 @@ def test_what_is_written_is_what_was_measured(place, method, how, arguments):
         ({"importance": "l2"}, r'--importance: unknown importance "l2"'),
         ({"weights": "wiener"}, r"wiener: it is no network of ours .*restora train wrote"),
         ({"sets": ("data.crop=16", "batchh=3")}, r"the recipe of large-pruned: batchh"),
-        ({"method": "int8"}, r"--method int8 trains nothing: leave out the options"),
+        ({"method": "int8", "keep": 0.75}, r"--method int8 cuts no channels: leave out --keep"),
+        ({"method": "int8", "steps": None}, r"--method int8 trains only for a length: give --minutes"),
     ],
 )
 def test_what_is_no_gain_or_cannot_be_is_said_and_not_written(place, changed, message):
     with pytest.raises(JobError, match=message):
         made_light(place, **{"method": "prune"} | changed)
     assert not (place / "light.safetensors").exists()
+
+
+def test_what_learns_to_be_rounded_is_the_same_network_with_other_weights(place):
+    asked = Asked(
+        "large", Images(str(place / "photos")), place / "light.onnx", 0.1, 1.0, Retraining(steps=2, sets=SETS)
+    )
+    given = fetch_restorer(str(place / "large.safetensors"))
+    learnt = learn_rounding(given, asked)
+    assert (learnt.card, kinds(learnt)) == (given.card, kinds(given))
+    before, after = given.model.state_dict(), learnt.model.state_dict()
+    assert before.keys() == after.keys()
+    assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
+    recipe = load_weights(place / "light.training" / "large-rounded.safetensors")[0].training["recipe"]
+    assert recipe["network"]["rounding"] == "int8"
+
+
+def kinds(restorer):
+    return [type(each) for each in restorer.model.modules()]
 
 
 def test_a_training_that_was_stopped_goes_on_and_another_one_is_refused(place):

@@ -64,6 +64,7 @@ LEARNT: dict[str, tuple[str, dict[str, Any], Any]] = {
     "network.architecture": ("restorer", {"network.arguments": {"features": 6}}, "ffdnet"),
     "network.arguments": ("restorer", {}, {"features": 6, "layers": 4, "batch_norm": False}),
     "network.value_range": ("restorer", {}, [-1.0, 1.0]),
+    "network.rounding": ("restorer", {}, "int8"),
     "losses": ("restorer", {}, [{"name": "mse"}]),
     "teacher": ("restorer", {}, "ffdnet-colour"),
     "teacher.weight": ("restorer", TAUGHT, 5.0),
