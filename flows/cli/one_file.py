@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 from flows.addresses import absolute
 from flows.cli.console import complain, say, working
 from flows.cli.session import DONE, QUARANTINED
+from pipeline.errors import JobError
 from pipeline.jobs.datasets import SEALED
+
+_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
+"""What the end of a file's name looks like, as opposed to a folder called v1.0."""
+
+
+def check_source(source: str) -> None:
+    """``JobError`` where it is nothing on this disk, and no address of a store."""
+    if not any(sign in source for sign in ("://", "::", SEALED)) and not os.path.lexists(source):
+        raise JobError("SOURCE: no such file or folder; check the address")
+
+
+def check_ending(source: str, dest: str) -> None:
+    """``JobError`` where SOURCE is one image, and DEST a new file's name by an ending that no format has."""
+    is_new = "://" not in dest and not dest.endswith("/") and not os.path.lexists(dest)
+    ending = _ENDING.fullmatch(Path(dest).suffix)
+    if is_new and ending and Path(source).is_file() and _format_of(dest) is None:
+        raise JobError(
+            f"DEST: no format here writes {ending[0]}; end it with .png, .tif, .jpg or another of "
+            f"`restora list formats`, or a folder's name with a slash: {dest}/"
+        )
 
 
 def names_a_file(source: str, dest: str) -> bool:
@@ -27,7 +50,6 @@ def names_a_file(source: str, dest: str) -> bool:
 def run_to_file(kind: str, source: str, dest: str, fields: dict[str, Any]) -> int:
     """Runs the job of ``fields`` on the one image; writes DEST, or says why there is none."""
     from pipeline import run
-    from pipeline.errors import JobError
     from pipeline.jobs.job import Job
     from pipeline.results.tables import read_metrics
     from pipeline.storage.output_file import is_same_file, write_output

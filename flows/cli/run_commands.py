@@ -199,10 +199,11 @@ def _run(
 ) -> None:
     """Runs the job of one SOURCE and one DEST that a command line describes."""
     from flows.addresses import dataset_of, profile_for
-    from flows.cli.one_file import names_a_file, run_to_file
+    from flows.cli.one_file import check_ending, check_source, names_a_file, run_to_file
     from flows.cli.session import run_job
     from pipeline.jobs.job import Job
 
+    check_ending(source, dest)
     described = {
         "name": kind,
         "kind": kind,
@@ -214,4 +215,6 @@ def _run(
     }
     if names_a_file(source, dest):
         raise typer.Exit(run_to_file(kind, source, dest, described | fields))
-    raise typer.Exit(run_job(Job.parse(described | fields, where=kind), running.options(limit=limit)))
+    job = Job.parse(described | fields, where=kind)
+    check_source(source)
+    raise typer.Exit(run_job(job, running.options(limit=limit)))

@@ -214,6 +214,13 @@ def test_one_file_into_one_file(tmp_path, images, monkeypatch):
         assert (itself.exit_code, "is SOURCE itself" in itself.stderr) == (2, True)
     other = invoke("restore", "000.png", "001.png", "--restorer", "median")
     assert (other.exit_code, "or --overwrite" in other.stderr) == (2, True)
+    for source, dest, message in (
+        ("absent.png", "clean.png", "SOURCE: no such file or folder"),
+        ("absent", "out", "SOURCE: no such file or folder"),
+        ("000.png", "clean.heic", "DEST: no format here writes .heic; end it with .png"),
+    ):
+        wrong = invoke("restore", source, dest, "--restorer", "median")
+        assert (wrong.exit_code, message in wrong.stderr) == (2, True)
     (images / "a[").mkdir()  # what a console might take for markup
     (images / "a[/b].png").write_bytes((images / "000.png").read_bytes())
     odd = invoke("restore", "a[/b].png", "clean/odd.png", "--restorer", "median")
