@@ -15,6 +15,7 @@ import s3fs
 from pipeline import run
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import open_existing
+from pipeline.ledger.sealing import seal
 from pipeline.planning.whois import resolve_ids
 from pipeline.privacy.key import VARIABLE
 from pipeline.results.tables import METRIC_TABLE
@@ -77,6 +78,11 @@ def test_a_run_that_stopped_after_two_images_goes_on(before, name):
     assert again == left, "not a value of the old rows has changed"
     assert [now[source]["host"] for source in left] == [None, None], "a column of later"
     assert older.job.name in page
+    assert run.plan(opened, run.Options(engine="local")).left == 0
+    seal(opened.ledger, lambda: None, at_least=1)
+    assert opened.ledger.unit_keys() == [], "the units of then are in a segment"
+    run.compact(opened)
+    assert {row["source_id"]: row for row in rows_of(opened)} == now
     assert run.plan(opened, run.Options(engine="local")).left == 0
 
 

@@ -104,13 +104,29 @@ class Ledger:
 
     def whole(self, key: str) -> pa.Table:
         """All that one unit's file holds, in the columns of today. ``StorageError`` where it is damaged."""
-        table = self.read(key)
+        table = self.conformed(self.read(key))
+        if table is None:
+            raise self._damaged(key)
+        return table
+
+    def conformed(self, table: pa.Table) -> pa.Table | None:
+        """The same in the columns of today: those that an older version did not have are null.
+
+        ``None`` where it has others, or lacks one that always was: then a name in its schema is damaged.
+        """
         if table.schema.equals(self.schema):
             return table
+        names = set(table.column_names)
+        if len(names) < len(table.column_names) or not set(COLUMNS) <= names <= set(self.schema.names):
+            return None
+        columns = [
+            table[each.name] if each.name in names else pa.nulls(len(table), each.type)
+            for each in self.schema
+        ]
         try:
-            return table.select(self.schema.names).cast(self.schema)
-        except (KeyError, pa.ArrowException) as error:
-            raise self._damaged(key) from error
+            return pa.table(columns, self.schema.names).cast(self.schema)
+        except pa.ArrowException:
+            return None
 
     def _damaged(self, key: str) -> StorageError:
         return StorageError(

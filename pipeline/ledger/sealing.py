@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.errors import StorageError
 from pipeline.ledger.ledger import AT_ONCE, Ledger, unit_of
 from pipeline.ledger.manifest import Manifest, Segment, write_manifest
 from pipeline.ledger.sealed import Sealed
@@ -70,7 +71,10 @@ def _with_segments(
 ) -> Manifest | None:
     merged = _to_merge(sealed.segments, len(new))
     # Strays too: a manifest that is gone must not take its segments with it.
-    holders = [*map(sealed.tables_of, merged), *map(sealed.readable_tables, sealed.strays)]
+    holders = [
+        *(_of_today(ledger, sealed.tables_of(each), each.key) for each in merged),
+        *(_of_today(ledger, sealed.readable_tables(each), each.key) for each in sealed.strays),
+    ]
     units = merge(_of_files(ledger, new), *(units_of(tables, i) for i, tables in enumerate(holders)))
     written = tuple(write_segments(ledger, sealed.place, each_once(units)))
     kept = tuple(each for each in sealed.segments if each not in merged)
@@ -111,6 +115,18 @@ def _of_files(ledger: Ledger, keys: list[str]) -> Iterator[UnitRows]:
                 waiting.append(pool.submit(lambda some: list(map(ledger.whole, some)), task))
             for key, table in zip(tasks[place], waiting.popleft().result(), strict=True):
                 yield unit_of(key), -1, table
+
+
+def _of_today(ledger: Ledger, tables: Iterator[pa.Table], key: str) -> Iterator[pa.Table]:
+    """Rows of a segment, which an older version may have sealed."""
+    for table in tables:
+        conformed = ledger.conformed(table)
+        if conformed is None:
+            raise StorageError(
+                f"{ledger.folder.uri(key)}: a segment of the ledger with columns that this restora does not "
+                "know; a newer one sealed it, or it is damaged: update restora, or bring it back from a copy"
+            )
+        yield conformed
 
 
 def units_of(tables: Iterator[pa.Table], place: int) -> Iterator[UnitRows]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 
 from pipeline.errors import StorageError
@@ -32,6 +33,23 @@ def test_a_sealed_ledger_reads_as_it_did(ledger):
     assert len(after.failed) == 3
     assert [row["psnr"] for row in ledger.rows(f"{7:032x}")] == [1.5] * 3
     assert ledger.rows("f" * 32) is None
+
+
+def test_units_and_segments_of_an_older_version_are_merged_with_what_they_lack_as_nulls(ledger):
+    older = pa.schema([each for each in ledger.schema if each.name != "host"])
+    before = Ledger(ledger.folder, ledger.prefix, older)
+    commit(before, 1, 2)
+    sealed(before)
+    commit(before, 3)
+    commit(ledger, 4)
+    expected = rows_of(ledger)
+    (segment,) = sealed(ledger).segments
+    assert segment.units == 4
+    assert rows_of(ledger) == expected
+    assert {row["host"] for row in ledger.rows(f"{1:032x}")} == {None}
+    commit(before, 5, 6)
+    with pytest.raises(StorageError, match="update restora"):
+        sealed(before)
 
 
 def test_few_units_stay_as_they_are(ledger):
