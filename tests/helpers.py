@@ -132,3 +132,12 @@ def lasting(rows: list[dict], also: tuple[str, ...] = ()) -> list[dict]:
     dropped = VOLATILE | set(also)
     kept = [{name: value for name, value in row.items() if name not in dropped} for row in rows]
     return sorted(kept, key=lambda row: (row["dataset"], row["key"], row["degradation"], row["restorer"]))
+
+
+def folder_of_somebody(place: Path) -> Path:
+    """A project of someone else's, with modules called as ours are, never to be imported."""
+    for name in ("models", "pipeline"):
+        (place / name).mkdir(parents=True)
+        (place / name / "__init__.py").write_text("raise ImportError('not ours')\n")
+    (place / "flows.py").write_text("raise ImportError('not ours')\n")
+    return place

@@ -12,6 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.helpers import folder_of_somebody
 from tests.postgres import BINARIES, running_postgres
 
 ROOT = Path(__file__).parents[2]
@@ -96,16 +97,17 @@ def _served(service: Service):
         _wait_until_healthy(service, server)
         service("work-pool", "create", "--type", "process", "restora")
         service("--no-prompt", "deploy", "--all")
-        with _process(service, "worker", "start", "--pool", "restora"):
+        elsewhere = folder_of_somebody(service.home / "project")
+        with _process(service, "worker", "start", "--pool", "restora", folder=elsewhere):
             yield service
 
 
 @contextmanager
-def _process(service: Service, *arguments: str):
+def _process(service: Service, *arguments: str, folder: Path = ROOT):
     log = (service.home / f"{arguments[0]}.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "prefect", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env=service.env,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.helpers import photographs_in
+from tests.helpers import folder_of_somebody, photographs_in
 from tests.killing import end
 
 ROOT = Path(__file__).parents[3]
@@ -67,14 +67,9 @@ def machine(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A project of someone else's, with a package or a module for each of ours, and an image."""
-    here = tmp_path / "project"
-    for name in ("models", "pipeline"):
-        (here / name).mkdir(parents=True)
-        (here / name / "__init__.py").write_text("raise ImportError('not ours')\n")
-    (here / "flows.py").write_text("raise ImportError('not ours')\n")
+    """Where packages are called as ours are; beside it are images."""
     photographs_in(tmp_path / "images", 2)
-    return here
+    return folder_of_somebody(tmp_path / "project")
 
 
 def documented() -> list[str]:

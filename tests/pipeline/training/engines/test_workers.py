@@ -1,5 +1,10 @@
 """Several workers: the batch of one, shared out; another number of them goes on from the same checkpoint."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from models.weights import build_restorer, load_weights
@@ -9,6 +14,7 @@ from pipeline.training.recipe.sections import Length, Named
 from pipeline.training.run import train
 from pipeline.training.validation.restorer import RestorerValidation
 from pipeline.training.world import World
+from tests.helpers import folder_of_somebody
 from tests.pipeline.training.training_data import denoiser, generator, photographs, super_resolver_gan
 from tests.pipeline.training.training_process import (
     HERE,
@@ -19,6 +25,7 @@ from tests.pipeline.training.training_process import (
 )
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[4]
 
 
 def assert_close_weights(first, second, start):
@@ -80,13 +87,33 @@ def _without_means_over_images(recipe):
     return recipe.model_copy(update={"discriminator": discriminator})
 
 
+TRAIN = """
+import sys
+from pipeline.training.options import TrainingOptions
+from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.run import train
+
+recipe, output, address = sys.argv[1:]
+options = TrainingOptions(engine="ray", ray_address=address)
+train(TrainingRecipe.model_validate_json(recipe), output, options)
+"""
+
+
 def test_two_workers_on_ray_train_an_unpaired_recipe_as_two_processes_do(tmp_path, on_ray):
+    """Started from a folder whose packages are called as ours are."""
     photographs(tmp_path / "photos", 3)
     recipe = generator(tmp_path / "photos", length={"steps": 20}, resources={"workers": 2})
-    run = Process(recipe, tmp_path / "ray", on_ray)
-    run.start()
-    two_workers(recipe, tmp_path / "out")
-    run.finish()
+    given = recipe.model_dump_json(), str(tmp_path / "ray"), on_ray.ray_address
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", TRAIN, *given],
+        cwd=folder_of_somebody(tmp_path / "project"),
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        two_workers(recipe, tmp_path / "out")
+        _, errors = run.communicate(timeout=300)
+    assert run.returncode == 0, errors[-3000:]
     name = "tiny-gan.safetensors"
     assert_equal_weights(weights_of(tmp_path / "ray", name), weights_of(tmp_path / "out", name))
 
