@@ -169,4 +169,4 @@ def test_norm_of_an_empty_side_is_told():
     network = nn.Linear(1, 1).requires_grad_(False)
     side = NetworkUpdate(network, torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1))
     with pytest.raises(ValueError, match="no parameter of Linear has a gradient"):
-        side.finish()
+        side.judge()
