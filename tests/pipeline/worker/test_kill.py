@@ -103,7 +103,7 @@ def test_the_local_driver_is_killed(archive, undisturbed, output):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("output", ["s3"], indirect=True)  # on disk: the node that is killed, below
+@pytest.mark.parametrize("output", ["s3"], indirect=True)  # on disk: the node that is killed
 def test_an_actor_then_rays_server_and_then_the_driver_are_killed(archive, undisturbed, output):
     """The run goes on in this process, and from there over to Ray as soon as that is up."""
     job = job_on(archive, output)
@@ -125,7 +125,7 @@ def test_an_actor_then_rays_server_and_then_the_driver_are_killed(archive, undis
         prove(job, undisturbed, watched, kills=3, in_flight=2 * MOST_UNITS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_node_joins_and_is_killed(archive, undisturbed, output, tmp_path, monkeypatch):
     """Two workers share what Ray takes for a GPU; nobody says how many: the pool grows with the nodes."""
     from ray.cluster_utils import Cluster
@@ -207,7 +207,7 @@ def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path)
     assert open_run(job).folder.keys(ATTEMPTS) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_image_that_kills_its_actor_is_found_out_within_one_run(tmp_path):
     job, poison = poisoned(tmp_path)
     with watching(job, "ray", workers=1, **poison) as watched:
@@ -238,7 +238,7 @@ def test_every_point_of_a_run_may_be_its_last(tmp_path):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_request_that_changes_a_bucket_may_be_the_last(tmp_path):
     """One of every kind, each in another stretch of its run; ``python -m tests.crash_points`` takes all."""
     kinds = ("benchmark", "restore", "retry", "scene", "private", "tables")
