@@ -154,7 +154,8 @@ class Trainer:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         if self.recipe.resources.compile:
             network.compile()
-        return NetworkUpdate(self.world.wrapped(network), optimizer(spec, network), spec.clip_gradient)
+        moved = optimizer(spec, network, self._replay)
+        return NetworkUpdate(self.world.wrapped(network), moved, spec.clip_gradient)
 
     def _schedule(self) -> None:
         steps = self.recipe.length.steps

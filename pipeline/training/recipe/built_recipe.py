@@ -30,6 +30,7 @@ from pipeline.training.recipe.sections import Optimizer
 from pipeline.training.recipe.teaching import check_teacher
 from pipeline.training.steps.muon import Muon
 from pipeline.training.steps.recomputed import has_blocks
+from pipeline.training.steps.replay import NEVER, Replay
 from pipeline.training.steps.schedules import build_schedule
 
 T = TypeVar("T")
@@ -129,10 +130,10 @@ def start_of(recipe: TrainingRecipe) -> bytes | None:
         ) from error
 
 
-def optimizer(spec: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
+def optimizer(spec: Optimizer, network: nn.Module, replay: Replay = NEVER) -> torch.optim.Optimizer:
     """The optimizer of one network."""
     if spec.name == "muon":
-        return Muon(network.parameters(), lr=spec.learning_rate)
+        return Muon(network.parameters(), lr=spec.learning_rate, replay=replay)
     # One kernel for all parameters where there is one; a CPU keeps the sums of before, bit for bit.
     fused = True if all(each.is_cuda for each in network.parameters()) else None
     rate, betas = spec.learning_rate, spec.betas

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.training.steps.replay import Replay
+from pipeline.training.steps.replay import NEVER, Replay
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of Jordan's quintic iteration: singular values end between about 0.7 and 1.2."""
@@ -32,11 +32,11 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         vector_share: float = 0.05,
         vector_betas: tuple[float, float] = (0.9, 0.99),
+        replay: Replay = NEVER,
     ) -> None:
         defaults = {"momentum": momentum, "vector_share": vector_share, "vector_betas": vector_betas}
         super().__init__(parameters, {"lr": lr, **defaults})
-        # Forty small calls for each shape of kernel otherwise.
-        self._replay = Replay(wanted=all(each.is_cuda for each in self.param_groups[0]["params"]))
+        self._replay = replay  # forty small calls for each shape of kernel otherwise
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.training import trainer
 from pipeline.training.recipe.built_recipe import BuiltRecipe
-from pipeline.training.steps import muon, replay
+from pipeline.training.steps import replay
 from pipeline.training.steps.replay import WARM_UP, Replay
 from tests.pipeline.training.test_training_state import (
     BEGAN,
@@ -66,8 +66,7 @@ def trained(recipe, monkeypatch, *, played):
 
     with monkeypatch.context() as patched:
         patched.setattr(replay, "_recorded", run_again)
-        for place in (trainer, muon):
-            patched.setattr(place, "Replay", lambda wanted: Replay(wanted=played))
+        patched.setattr(trainer, "Replay", lambda wanted: Replay(wanted=played))
         training = trainer.Trainer(BuiltRecipe.of(recipe), PICTURES)
         scalars = [training.step()[0] for _ in range(STEPS)]
     training.close()
