@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
@@ -21,13 +20,12 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
-from pipeline.errors import ImageError
 from pipeline.formats.base import codec_errors
 from pipeline.formats.dicom.dataset import check_whole, header_bytes, read_dataset, text, transfer_syntax
 from pipeline.formats.dicom.derivation import frame_uid
 from pipeline.formats.dicom.frames import frame_ended_early
 from pipeline.formats.dicom.pixels import PixelLayout
-from pipeline.formats.dicom.silence import silence
+from pipeline.formats.dicom.silence import silence, written_or_refused
 
 _OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _OF_ALL = ("RepresentativeFrameNumber", "StartTrim", "StopTrim", *_OFFSETS)
@@ -71,7 +69,7 @@ class DicomPages:
         """``ImageError`` where the object ends before this frame."""
         if number >= len(self._frames):
             raise frame_ended_early()
-        with _refusals():
+        with written_or_refused("UNREADABLE", "for one frame", 'leave out store = "pages"'):
             dataset = read_dataset(self._header)
             _set_identity(dataset, number + 1)
             _take_values(dataset, number, self._layout.frames)
@@ -145,18 +143,3 @@ def _take_values(dataset: Dataset, number: int, count: int) -> None:
 def _is_of_frames(dataset: Dataset, group: int) -> bool:
     """Whether a group is an overlay of several frames."""
     return group in _OVERLAYS and (group, _FRAMES_IN_OVERLAY) in dataset
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    with silence():
-        try:
-            yield
-        except ImageError:
-            raise
-        except Exception as error:  # pydicom's own errors quote what they cannot write
-            raise ImageError(
-                "UNREADABLE",
-                f"the DICOM header cannot be written for one frame ({type(error).__name__} in pydicom); "
-                'leave out store = "pages"',
-            ) from None

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from pipeline.errors import ImageError
+
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 with suppress(ImportError):
@@ -51,3 +53,16 @@ def silence() -> Iterator[None]:
         yield
     finally:
         _SILENCE.leave()
+
+
+@contextmanager
+def written_or_refused(reason: str, cannot: str, cure: str) -> Iterator[None]:
+    """In silence; what pydicom cannot write is an ``ImageError`` without the values that its errors quote."""
+    with silence():
+        try:
+            yield
+        except ImageError:
+            raise
+        except Exception as error:
+            what = f"the DICOM header cannot be written {cannot} ({type(error).__name__} in pydicom)"
+            raise ImageError(reason, f"{what}; {cure}") from None

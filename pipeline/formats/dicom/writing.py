@@ -30,7 +30,7 @@ from pipeline.formats.dicom.derivation import derive
 from pipeline.formats.dicom.entries import DICOM_HEADER, PADDING, READ_ONLY
 from pipeline.formats.dicom.geometry import move_geometry
 from pipeline.formats.dicom.pixels import PixelLayout
-from pipeline.formats.dicom.silence import silence
+from pipeline.formats.dicom.silence import written_or_refused
 from pipeline.formats.gaps import put_back_gaps
 from pipeline.formats.grid import Grid
 from pipeline.imaging.image import Image
@@ -63,17 +63,8 @@ def _refusals(image: Image) -> Iterator[None]:
         )
     if READ_ONLY in entries:
         raise ImageError(*entries[READ_ONLY])
-    with silence():
-        try:
-            yield
-        except ImageError:
-            raise
-        except Exception as error:  # pydicom's own errors quote what they cannot write
-            raise ImageError(
-                "UNENCODABLE",
-                f"the DICOM header cannot be written again ({type(error).__name__} in pydicom); "
-                "choose output_format tiff",
-            ) from None
+    with written_or_refused("UNENCODABLE", "again", "choose output_format tiff"):
+        yield
 
 
 def _opened(image: Image) -> tuple[FileDataset, PixelLayout, Grid]:
