@@ -6,7 +6,8 @@ Imports for types alone, or inside functions, keep torch out of the start-up of 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline.errors import REASONS
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pipeline.jobs.job import Job
     from pipeline.results.tables import TableSummary
     from pipeline.results.verify import Verification
+
+NO_EXAMPLES: Mapping[str, str] = MappingProxyType({})
 
 
 def counts_of(verification: Verification) -> str:
@@ -39,7 +42,12 @@ def too_many_quarantined(job: Job, table: TableSummary) -> str | None:
     )
 
 
-def explained(reasons: Counter[str]) -> Iterator[str]:
-    """A line for each quarantine reason, the most frequent first."""
+def explained(reasons: Counter[str], examples: Mapping[str, str] = NO_EXAMPLES) -> Iterator[str]:
+    """A line for each quarantine reason, the most frequent first, with the key of an image that is given.
+
+    Logs of a scheduler get none, and no key is told of what turned out to be medical: it may name a patient.
+    """
     for reason, count in reasons.most_common():
-        yield f"{count:>7,} x {reason}: {REASONS.get(reason, 'unknown reason')}"
+        is_told = reason in examples and reason != "NOT_PRIVATE"
+        such = f" ({'for example ' if count > 1 else ''}{examples[reason]})" if is_told else ""
+        yield f"{count:>7,} x {reason}: {REASONS.get(reason, 'unknown reason')}{such}"

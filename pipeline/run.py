@@ -60,6 +60,8 @@ class Progress:
     units: int = 0
     quarantined: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    """By reason the key of the first image that was quarantined for it."""
     started: float = field(default_factory=time.monotonic)
     first_commit: float | None = None
     """Seconds from the start to the first committed unit."""
@@ -74,6 +76,7 @@ class Progress:
         self.units += 1
         self.quarantined += report.quarantined
         self.reasons.update(report.reasons)
+        self.examples = report.examples | self.examples
 
     @property
     def seconds(self) -> float:

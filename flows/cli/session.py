@@ -54,7 +54,7 @@ def _take_steps(opened: RunFolder, options: Options, planned: PlanSummary) -> in
     _announce(planned)
     with live_progress(planned) as on_progress:
         progress = run.execute(opened, options, planned, _preparing(on_progress))
-    for reason in explained(progress.reasons):
+    for reason in explained(progress.reasons, progress.examples):
         say(f"  quarantined  {reason}", style="yellow")
     with OUT.status("writing tables, verification and report"):
         table, verification, address = run.compact(opened), run.verify(opened), run.report(opened)

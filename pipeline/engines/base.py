@@ -32,16 +32,17 @@ class UnitReport:
     """Images with at least one quarantined row."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Quarantined images by reason code; one with two reasons counts under both."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """By reason code the key of such an image, as its row has it: an opaque id where the data are private."""
 
     @classmethod
     def of(cls, unit: Unit, rows: list[Row]) -> UnitReport:
         """Counts over a unit's rows; a strip of a scene has none, unless the scene was complete with it."""
         images = len(unit.sources) if unit.strip is None else len({row["source_id"] for row in rows})
-        bad = {row["source_id"] for row in rows if row["status"] != OK}
-        reasons = Counter(
-            reason for _, reason in {(row["source_id"], row["reason"]) for row in rows if row["status"] != OK}
-        )
-        return cls(unit.unit_id, images, len(bad), dict(reasons))
+        bad = [row for row in rows if row["status"] != OK]
+        reasons = Counter(reason for _, reason in {(row["source_id"], row["reason"]) for row in bad})
+        examples = {row["reason"]: row["key"] for row in reversed(bad)}  # the first row's stays
+        return cls(unit.unit_id, images, len({row["source_id"] for row in bad}), dict(reasons), examples)
 
     def to_json(self) -> str:
         """One line of JSON."""

@@ -20,7 +20,7 @@ from flows.cli.failures import tell_of_fault
 from flows.cli.session import run_job
 from flows.cli.signals import Interrupted, interrupt
 from models import catalog
-from pipeline.errors import RunStopped
+from pipeline.errors import REASONS, RunStopped
 from pipeline.formats.base import codec_errors
 from pipeline.jobs.job import Dataset, Job, Quarantine, Resources
 from pipeline.run import Options
@@ -116,7 +116,7 @@ def test_too_many_quarantined_images_end_with_3_and_retry_takes_only_them(tmp_pa
     path = put_job(tmp_path / "job.toml", job_fields(images, tmp_path / "my results"))
     done = invoke("benchmark", path, "--engine", "local")
     assert done.exit_code == 3
-    assert "EMPTY" in done.stdout
+    assert f"1 x EMPTY: {REASONS['EMPTY']} (bad.png)" in done.stdout
     assert "1 of 4 images (25.0%) are quarantined" in done.stderr
     assert f"restora retry '{tmp_path}/my results'" in done.stderr
 

@@ -254,11 +254,11 @@ def test_progress_counts_and_estimates():
 
     progress = run.Progress(images_total=100, units_total=10)
     assert (progress.images_per_second, progress.seconds_left, progress.quarantined_share) == (0, None, 0)
-    for _ in range(4):
-        progress.add(UnitReport("u", 10, 1, {"EMPTY": 2}))
+    for number in range(4):
+        progress.add(UnitReport("u", 10, 1, {"EMPTY": 2}, {"EMPTY": f"{number}.png"}))
     progress.started -= 8.0
     assert (progress.images, progress.units, progress.quarantined_share) == (40, 4, 0.1)
-    assert progress.reasons == {"EMPTY": 8}
+    assert (progress.reasons, progress.examples) == ({"EMPTY": 8}, {"EMPTY": "0.png"})
     assert progress.seconds_left == pytest.approx(60 / progress.images_per_second, rel=0.05)
 
 
