@@ -76,11 +76,15 @@ def open_run(job: Job, options: Options, stack: ExitStack) -> RunFolder:
 @task(**RETRIED)
 def plan(opened: RunFolder, options: Options) -> PlanSummary:
     """Lists the stores and subtracts what is done."""
+    from pipeline.planning.no_images import described
+
     planned = run.plan(opened, options)
     get_run_logger().info(
-        "%d sources, %d done already, %d to do in %d units; %d changed or deleted; %d no images",
-        *(planned.sources, planned.done, planned.left, planned.units, planned.removed, planned.left_out),
+        "%d sources, %d done already, %d to do in %d units; %d changed or deleted",
+        *(planned.sources, planned.done, planned.left, planned.units, planned.removed),
     )
+    if planned.left_out:
+        get_run_logger().info("left out: %s", described(planned.left_out))
     for reason, count in planned.skipped.items():
         get_run_logger().warning("left out: %d %s", count, reason)
     return planned

@@ -116,9 +116,10 @@ def show_ranking(run_folder: RunFolder) -> None:
 
 
 def _announce(planned: PlanSummary) -> None:
+    from pipeline.planning.no_images import described
+
     if planned.left_out:
-        files = number_of(planned.left_out, "file")
-        say(f"left out: {files}, by name no image, such as .txt and .json")
+        say(f"left out: {described(planned.left_out)}")
     for reason, count in planned.skipped.items():
         say(f"left out: {count:,} {reason}")
     if planned.done and planned.left:

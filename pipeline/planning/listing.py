@@ -48,7 +48,7 @@ class Listing:
     new: int = 0
     """Sources that the last plan did not know."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """Files that are no images by their name, by dataset."""
+    """Files that are no images by their name, by ending."""
     skipped: Counter[str] = field(default_factory=Counter)
     """What else is no source, by reason."""
 
@@ -114,7 +114,6 @@ def _images(dataset: Dataset, index: int, found: Listing) -> Iterator[Entries]:
         entries = page
         if f"{RUN_FOLDER}/" in "\n".join(page.keys):
             entries = page.chosen([not key.startswith(f"{RUN_FOLDER}/") for key in page.keys])
-        images = images_of(entries)
+        images = images_of(entries, found.left_out)
         require_extras(images, f"datasets[{index}]")
-        found.left_out[dataset.name] += len(entries) - len(images)
         yield images

@@ -23,6 +23,7 @@ from pipeline.planning.gone import remove_gone
 from pipeline.planning.grouping import Left, unit_sizes, wanted_of
 from pipeline.planning.known import LastPlan, Note, write_note
 from pipeline.planning.listing import Listing, write_sources
+from pipeline.planning.no_images import described
 from pipeline.planning.overwriting import PlannedBefore, refuse_overwriting
 from pipeline.planning.plan_files import (
     UNITS,
@@ -39,7 +40,6 @@ from pipeline.privacy.datasets import describe_dataset
 from pipeline.scenes.cutting import ScenePlan
 from pipeline.storage.folder import Folder
 from pipeline.units import unit_of
-from pipeline.wording import number_of
 
 _ROWS = 1 << 16
 """Sources that are looked at together: units are written so many at once, which is quicker."""
@@ -57,8 +57,8 @@ class PlanSummary:
     units: int
     removed: int
     """Committed sources that the stores no longer hold in that version: changed or deleted."""
-    left_out: int = 0
-    """Files that are no images by their name; neither sources nor quarantined."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Files that are no images by their name, counted by ending; neither sources nor quarantined."""
     skipped: dict[str, int] = field(default_factory=dict)
     """What else in the stores is no source, counted by reason: pipes, loops of links, markers of folders."""
 
@@ -104,7 +104,7 @@ def make_plan(
 
 
 def _summary(listing: Listing, done: int, removed: int, left: int = 0, units: int = 0) -> PlanSummary:
-    left_out, skipped = listing.left_out.total(), dict(listing.skipped)
+    left_out, skipped = dict(listing.left_out), dict(listing.skipped)
     return PlanSummary(listing.sources, done, left, units, removed, left_out, skipped)
 
 
@@ -118,11 +118,7 @@ def _left(listed: Folder, left: Left) -> Left:
 
 def _nothing_found(run: RunFolder, listing: Listing) -> str:
     shown = ", ".join(describe_dataset(each) for each in run.job.datasets)
-    others = (
-        f"; left out: {number_of(listing.left_out.total(), 'file')}, by name no image"
-        if listing.left_out
-        else ""
-    )
+    others = f"; left out: {described(listing.left_out)}" if listing.left_out else ""
     others += "".join(f"; {count:,} {reason}" for reason, count in listing.skipped.items())
     return f"datasets: no image found in {shown}; check the address and the pattern{others}"
 

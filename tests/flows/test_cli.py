@@ -248,7 +248,7 @@ def test_files_that_are_no_images_are_left_out_and_do_not_count(tmp_path, images
     arguments = ("restore", images, tmp_path / "clean", "--restorer", "median", "--engine", "local")
     done = invoke(*arguments, "--limit", "2")
     assert done.exit_code == 0, done.output
-    assert "left out: 6 files, by name no image" in done.stdout
+    assert "left out: 6 files, by name no image: 3 of a system, 1 .json, 1 .mov, 1 .txt\n" in done.stdout
     assert "2 of 2 images" in done.stdout
     assert sorted(path.name for path in (tmp_path / "clean").glob("*.png")) == ["000.png", "001.png"]
 
