@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.edge.fitting import Fit, fitted_layers, put_weights
 from models.edge.slopes import sloped_layers
 
 _WARNINGS, _ERRORS = 2, 3
@@ -60,10 +61,23 @@ def layer_of(node: Any) -> str:
     return str(node.name)
 
 
-def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str] = ()) -> bytes:
+def fits_of(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str] = ()) -> dict[str, Fit]:
+    """For ``quantised``: the convolutions fitted to int8 on these calls, by node; none of ``keep``."""
+    names = [each for each in int8_layers(content) if each not in keep]
+    return fitted_layers(sloped_layers(content)[0], calibration, names)
+
+
+def quantised(
+    content: bytes,
+    calibration: Sequence[Inputs],
+    keep: Sequence[str] = (),
+    fits: Mapping[str, Fit] | None = None,
+) -> bytes:
     """The network in int8 but for the nodes in ``keep``; its metadata are those of ``content``.
 
     Weights have 7 of the 8 bits: on processors without VNNI, sums of products of whole bytes overflow.
+    Layers without one of ``fits`` have the range that they show in ``calibration``, and weights rounded each
+    by itself.
     """
     runtime = importlib.import_module("onnxruntime")
     quantization = importlib.import_module("onnxruntime.quantization")
@@ -71,7 +85,9 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
     with tempfile.TemporaryDirectory(prefix="restora-int8-") as folder:
         source, target = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
         whole, joined = sloped_layers(content)
-        source.write_bytes(_with_inputs_apart(whole))
+        used = {name: fit for name, fit in (fits or {}).items() if name not in keep}
+        fitted, overrides = _with_fits(_with_inputs_apart(whole), used)
+        source.write_bytes(fitted)
         logging.disable(logging.WARNING)  # advice to developers of networks
         runtime.set_default_logger_severity(_ERRORS)
         try:
@@ -86,6 +102,7 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
                 weight_type=quantization.QuantType.QInt8,
                 op_types_to_quantize=[*QUANTISED, *_JOINED],
                 nodes_to_exclude=[*keep, *_others(whole, joined, keep)],
+                extra_options={"TensorQuantOverrides": overrides},
             )
         finally:
             logging.disable(before)
@@ -93,10 +110,36 @@ def quantised(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str]
         return target.read_bytes()
 
 
+def _with_fits(content: bytes, fits: Mapping[str, Fit]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
+    """The graph with weights of whole steps, and what onnxruntime is told of ranges and steps, by tensor."""
+    onnx = importlib.import_module("onnx")
+    proto = onnx.load_from_string(content)
+    overrides: dict[str, list[dict[str, Any]]] = {}
+    for node in proto.graph.node:
+        if node.name in fits:
+            fit, zero = fits[node.name], np.array(0, np.int8)
+            put_weights(onnx, proto.graph, node, fit)
+            overrides[node.input[0]] = [{"scale": fit.step, "zero_point": fit.zero}]
+            weights = [{"scale": np.array(each), "zero_point": zero} for each in fit.steps_O]
+            overrides[node.input[1]] = [{"axis": 0} | weights[0], *weights[1:]]
+    written: bytes = proto.SerializeToString()
+    return written, overrides
+
+
 def _others(content: bytes, joined: Mapping[str, Sequence[str]], keep: Sequence[str]) -> list[str]:
-    """The nodes of the kinds that join slopes to a layer, but for those of layers in int8."""
+    """The nodes of the kinds that go with layers, but for those of layers in int8.
+
+    A ReLU after such a layer goes with it: a range that begins at zero does the same, and nothing is rounded
+    between the two.
+    """
     inside = {name for layer, names in joined.items() if layer not in keep for name in names}
     nodes = importlib.import_module("onnx").load_from_string(content).graph.node
+    makers = {name: node for node in nodes for name in node.output}
+    read = [name for node in nodes for name in node.input]
+    for node in nodes:
+        maker = makers.get(node.input[0]) if node.op_type == "Relu" else None
+        if maker is not None and maker.op_type in QUANTISED and maker.name not in keep:
+            inside |= {node.name} if read.count(node.input[0]) == 1 else set()
     return [each.name for each in nodes if each.op_type in _JOINED and each.name not in inside]
 
 

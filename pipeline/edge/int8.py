@@ -1,4 +1,4 @@
-"""The method int8: static, by onnxruntime, with layers left in float32 while too much is lost."""
+"""The method int8: static, by onnxruntime; where too much is lost layers are fitted, and left in float32."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from torch import Tensor
 
 from models.card import Card
 from models.contract import Condition
-from models.edge.int8 import Inputs, int8_layers, quantised, with_metadata
+from models.edge.int8 import Inputs, fits_of, int8_layers, quantised, with_metadata
 from models.edge.onnx_export import export_onnx
 from models.edge.onnx_model import OnnxModel, build_from_onnx
 from models.edge.slopes import with_one_slope
 from models.restorer import Restorer
-from pipeline.edge.compressed import Asked, Compressed, usual_degradation
+from pipeline.edge.compressed import Asked, Compressed, Images, usual_degradation
 from pipeline.edge.measures import measured_speedup, scorer_of
 from pipeline.edge.retraining import learn_rounding
 
 _SHARE_OF_SLOPES = 0.2
 """Of what int8 may lose, how much one slope for all channels of an activation may; it halves the work."""
+CALIBRATED_ON = ("awgn-15", "awgn-25", "awgn-50")
+"""Of restorers that are told the noise, where no degradation is said: ranges grow with it."""
 CALIBRATED_SIDE = 96
 """Side of what ranges are taken from, in the middle of each image."""
 
@@ -32,8 +34,11 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
     model = given.model
     content = model.content if isinstance(model, OnnxModel) else export_onnx(given)[0]
     plain, layers = build_from_onnx(content), int8_layers(content)
-    score, recorder = scorer_of(asked.images, plain.card), _Recorder(content, plain.card)
-    before = score(Restorer(plain.card, recorder))
+    score, calibration = (
+        scorer_of(asked.images, plain.card),
+        calibration_of(content, plain.card, asked.images),
+    )
+    before = score(plain)
     if asked.retraining.has_length:
         content = export_onnx(learn_rounding(given, asked))[0]
     one_slope = with_one_slope(content)
@@ -41,10 +46,13 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
         lost = before - score(build_from_onnx(one_slope))
         content = one_slope if lost <= _SHARE_OF_SLOPES * asked.most_loss else content
     tried: list[str] = []
-    for keep in _kept(layers):
-        light = quantised(content, recorder.calibration, keep)
+    for keep, is_fitted in _tries(layers):
+        fits = fits_of(content, calibration, keep) if is_fitted else {}
+        if is_fitted and not fits and not keep:
+            continue
+        light = quantised(content, calibration, keep, fits)
         after, count = score(build_from_onnx(light)), len(layers) - len(keep)
-        tried.append(f"{count} of {len(layers)} layers {before - after:.2f} dB")
+        tried.append(f"{count} of {len(layers)} layers{' fitted' if fits else ''} {before - after:.2f} dB")
         if before - after > asked.most_loss:
             continue
         speedup = measured_speedup(plain, build_from_onnx(light))
@@ -55,18 +63,11 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
                 "--method prune"
             )
         other = None if isinstance(model, OnnxModel) else measured_speedup(given, build_from_onnx(light))
+        what = f"{count} layers int8{', fitted' if fits else ''}, {len(keep)} float32"
         done = Compressed(
-            asked.file,
-            light,
-            before,
-            after,
-            speedup,
-            f"{count} layers int8, {len(keep)} float32",
-            other,
-            layers=count,
-            kept=len(keep),
+            asked.file, light, before, after, speedup, what, other, layers=count, kept=len(keep)
         )
-        card = _card(plain.card, done, asked)
+        card = _card(plain.card, done, asked, len(fits))
         return dataclasses.replace(done, content=with_metadata(light, {"card": card.to_json()}))
     raise ValueError(
         f"int8 loses more than {asked.most_loss:g} dB: {'; '.join(tried)}; nothing is written. Allow more "
@@ -74,10 +75,25 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
     )
 
 
-def _kept(layers: list[str]) -> Iterator[list[str]]:
-    """None, then the outermost layers of both ends, more and more: those change pixels the most."""
+def _tries(layers: list[str]) -> Iterator[tuple[list[str], bool]]:
+    """What is left in float32, and whether the rest is fitted.
+
+    All as they are, which costs nothing; then fitted, and the outermost layers of both ends left out, more
+    and more: those change pixels the most.
+    """
+    yield [], False
     for ends in range((len(layers) + 1) // 2):
-        yield [*layers[:ends], *layers[len(layers) - ends :]]
+        yield [*layers[:ends], *layers[len(layers) - ends :]], True
+
+
+def calibration_of(content: bytes, card: Card, images: Images) -> list[Inputs]:
+    """What the graph is called with for the images of ``--data``: their middles."""
+    recorder = _Recorder(content, card)
+    told = images.degradation is None and "noise_level" in card.needs
+    for degradation in CALIBRATED_ON if told else (images.degradation,):
+        seen = dataclasses.replace(images, degradation=degradation, validate=None)
+        scorer_of(seen, card)(Restorer(card, recorder))
+    return recorder.calibration
 
 
 class _Recorder(OnnxModel):
@@ -100,11 +116,12 @@ class _Recorder(OnnxModel):
         return array[:, :, top : top + self._side, left : left + self._side]
 
 
-def _card(card: Card, done: Compressed, asked: Asked) -> Card:
+def _card(card: Card, done: Compressed, asked: Asked, fitted: int) -> Card:
     facts: dict[str, Any] = {
         "method": "int8",
         "layers": done.layers,
         "layers_in_float32": done.kept,
+        "layers_fitted": fitted,
         "degradation": asked.images.degradation or usual_degradation(card),
         "psnr_float32": round(done.before, 3),
         "psnr": round(done.after, 3),

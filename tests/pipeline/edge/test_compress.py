@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from models.card import Card
-from models.edge.int8 import int8_layers, quantised
+from models.edge.int8 import fits_of, int8_layers, quantised
 from models.edge.onnx_model import build_from_onnx
 from pipeline.edge.compress import compress
 from pipeline.edge.compressed import Images, Limits
@@ -21,7 +21,7 @@ from tests.restorer_contract import scene
 CARD = Card(name="small", summary="Small.", task="denoising", channels=3, halo=3)
 
 
-def graph_of(*layers):
+def graph_of(*layers, biased=False):
     """ONNX by hand, which costs nothing: convolutions of 3 x 3, then what is added to the image."""
     rng = np.random.default_rng(3)
     nodes, weights, name, inner = [], [], "image", 3
@@ -32,7 +32,12 @@ def graph_of(*layers):
         weights.append(numpy_helper.from_array(kernel, f"kernel_{index}"))
         last = index == len(layers) - 1
         made = f"layer_{index}"
-        nodes.append(helper.make_node(kind, [name, f"kernel_{index}"], [made], made, pads=[1, 1, 1, 1]))
+        read = [name, f"kernel_{index}"]
+        if biased:
+            bias = rng.normal(0, 0.1, outer).astype(np.float32)
+            weights.append(numpy_helper.from_array(bias, f"bias_{index}"))
+            read.append(f"bias_{index}")
+        nodes.append(helper.make_node(kind, read, [made], made, pads=[1, 1, 1, 1]))
         if not last:
             nodes.append(helper.make_node("Relu", [made], [f"relu_{index}"], f"relu_{index}"))
         name, inner = made if last else f"relu_{index}", outer
@@ -50,6 +55,7 @@ def graph_of(*layers):
 
 
 SMALL = graph_of(("Conv", 8), ("Conv", 8), ("Conv", 3))
+BIASED = graph_of(("Conv", 16), ("Conv", 16), ("Conv", 16), ("Conv", 3), biased=True)
 
 
 @pytest.fixture
@@ -100,6 +106,41 @@ def test_weights_have_a_scale_for_each_channel_and_named_layers_stay_float():
     assert kinds["kernel_1_quantized"] == TensorProto.INT8
     (bits,) = [numpy_helper.to_array(e) for e in proto.graph.initializer if e.name == "kernel_1_quantized"]
     assert np.abs(bits).max() <= 64, "a bit is left for sums on processors that would overflow"
+
+
+def test_fitted_layers_lose_less_than_rounded_ones_on_other_images():
+    calibration = [{"image": each[None].numpy()} for each in scene(3, 64, 64, batch=4)]
+    layers = int8_layers(BIASED)
+    fits = fits_of(BIASED, calibration, keep=layers[-1:])
+    assert list(fits) == layers[:-1]
+    image_BCHW = scene(3, 96, 96, batch=6)[4:].flip(3)
+    expected = build_from_onnx(BIASED)(image_BCHW)
+    lost = {}
+    for name, used in (("rounded", None), ("fitted", fits)):
+        light = build_from_onnx(quantised(BIASED, calibration, layers[-1:], used))
+        lost[name] = float((light(image_BCHW) - expected).square().mean())
+    assert 0 < lost["fitted"] < 0.6 * lost["rounded"]
+
+
+def test_fitted_weights_are_in_the_file_to_the_last_step():
+    calibration = [{"image": scene(3, 64, 64).numpy()}]
+    fits = fits_of(BIASED, calibration)
+    proto = onnx.load_from_string(quantised(BIASED, calibration, (), fits))
+    found = {each.name: numpy_helper.to_array(each) for each in proto.graph.initializer}
+    for index, fit in enumerate(fits.values()):
+        whole = found[f"kernel_{index}_quantized"]
+        assert np.abs(whole).max() <= 64, "a bit is left for sums on processors that would overflow"
+        np.testing.assert_array_equal(found[f"kernel_{index}_scale"], fit.steps_O)
+        np.testing.assert_allclose(whole * fit.steps_O[:, None, None, None], fit.weights_OIhw, rtol=1e-6)
+
+
+def test_nothing_is_rounded_between_a_layer_and_its_relu():
+    proto = onnx.load_from_string(quantised(SMALL, [{"image": scene(3, 48, 48).numpy()}]))
+    rounding = [each for each in proto.graph.node if each.op_type == "QuantizeLinear"]
+    assert len(rounding) == 4, "what each of three layers reads, and what the last one makes"
+    assert "Relu" not in {each.op_type for each in proto.graph.node}
+    kept = onnx.load_from_string(quantised(SMALL, [{"image": scene(3, 48, 48).numpy()}], int8_layers(SMALL)))
+    assert [each.op_type for each in kept.graph.node].count("Relu") == 2, "those of float32 layers stay"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,259 @@
+"""Weights of whole numbers whose errors cancel on what their layer sees, and the range that serves it best.
+
+A layer's weights are fitted by least squares to give, from rounded features, what the layer gives from exact
+ones; then they are rounded one by one, each error made good by those that are left (Frantar et al., "GPTQ:
+Accurate Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023). Features beyond the
+range are cut where that costs less than larger steps would. Nothing is trained.
+
+Shapes: O filters, K weights of a filter, P places; I inputs, h and w sides of a kernel.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+STEPS, WEIGHT_STEPS = 255, 64
+"""Of features over their range, and of weights on each side of zero: 7 of the 8 bits."""
+MOST_WEIGHTS = 2500
+"""Of a filter that is fitted: of more, the matrices of a layer would take minutes and gigabytes."""
+_DAMPING, _RIDGE = 3e-3, 1e-3
+"""Of the mean square of what a weight sees: keeps the fit near the weights where the images say little."""
+_SAMPLED = 20_000
+"""Values of a layer's features that its range is looked for among, of each calibration image."""
+_BLOCK = 96
+
+
+Call = Mapping[str, NDArray[np.float32]]
+"""One call of the graph: input -> array."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One convolution as int8 will have it."""
+
+    weights_OIhw: NDArray[np.float32]
+    """Whole multiples of the filter's step, 64 at most."""
+    steps_O: NDArray[np.float32]
+    bias_O: NDArray[np.float32]
+    low: float
+    high: float
+    """Range of what it reads; zero is within."""
+
+    @property
+    def step(self) -> NDArray[np.float32]:
+        """Of what it reads."""
+        return np.array((self.high - self.low) / STEPS, np.float32)
+
+    @property
+    def zero(self) -> NDArray[np.uint8]:
+        """The whole number that stands for zero."""
+        return np.array(round(float(-self.low / self.step)), np.uint8)
+
+
+@dataclass
+class _Layer:
+    """A convolution that can be fitted, and what was seen of it."""
+
+    node: Any
+    weights_OIhw: Tensor
+    bias_O: Tensor
+    how: dict[str, Any]
+    """Stride, padding and dilation as PyTorch names them."""
+    low: float = 0.0
+    high: float = 0.0
+    gram_KK: Tensor | None = None
+    target_OK: Tensor | None = None
+
+    def find_range(self, values: Tensor) -> None:
+        """Cut where the mean square error of rounding these is least."""
+        low, high = values.amin().clamp(max=0), values.amax().clamp(min=1e-6)
+        shares = torch.linspace(0.3, 1, 29).tolist()
+        errors = [float((_rounded(values, low * s, high * s) - values).square().mean()) for s in shares]
+        best = shares[int(np.argmin(errors))]
+        self.low, self.high = float(low * best), float(high * best)
+
+    def see(self, features_1IHW: Tensor, light_1IHW: Tensor) -> None:
+        """Adds up the products that the fit needs, of exact features and of those of layers in int8.
+
+        The last of K is the bias.
+        """
+        exact_1OP = F.conv2d(features_1IHW, self.weights_OIhw, self.bias_O, **self.how).flatten(2)
+        rounded = _rounded(light_1IHW, torch.tensor(self.low), torch.tensor(self.high))
+        columns_KP = F.unfold(rounded, self.weights_OIhw.shape[2:], **self.how)[0]
+        columns_KP = torch.cat([columns_KP, torch.ones_like(columns_KP[:1])])
+        gram_KK, target_OK = columns_KP @ columns_KP.mT, exact_1OP[0] @ columns_KP.mT
+        if self.gram_KK is None or self.target_OK is None:
+            self.gram_KK, self.target_OK = gram_KK.double(), target_OK.double()
+        else:
+            self.gram_KK += gram_KK
+            self.target_OK += target_OK
+
+    def fit(self) -> Fit:
+        """Least squares, whole numbers, and the bias that suits them."""
+        assert self.gram_KK is not None
+        assert self.target_OK is not None
+        gram_KK = self.gram_KK
+        given_OK = torch.cat([self.weights_OIhw.flatten(1), self.bias_O[:, None]], 1).double()
+        ridge_KK = torch.eye(len(gram_KK), dtype=torch.float64) * (_RIDGE * gram_KK.diagonal().mean())
+        fitted_OK = torch.linalg.solve(gram_KK + ridge_KK, (self.target_OK + given_OK @ ridge_KK).mT).mT
+        weights_OK, bias_O = fitted_OK[:, :-1], fitted_OK[:, -1]
+        means_K, count = gram_KK[:-1, -1], gram_KK[-1, -1]
+        # A bias makes good whatever the mean of the features says.
+        spread_KK = gram_KK[:-1, :-1] - torch.outer(means_K, means_K) / count
+        steps_O = _least_error_steps(weights_OK)
+        whole_OK = _cancelling(weights_OK, spread_KK, steps_O)
+        bias_O = bias_O + (weights_OK - whole_OK) @ means_K / count
+        arrays = (whole_OK.view(self.weights_OIhw.shape), steps_O, bias_O)
+        weights, steps, bias = (each.float().numpy() for each in arrays)
+        return Fit(weights, steps, bias, self.low, self.high)
+
+
+def fitted_layers(content: bytes, calibration: Sequence[Call], names: Iterable[str]) -> dict[str, Fit]:
+    """For the convolutions among the nodes ``names``: how int8 serves them best on these calls of the graph.
+
+    One after the other, each on what those before it make of the images once they are rounded, so that it
+    makes good what they miss. Left out are what has groups, shared weights, no bias or uneven padding, and
+    filters of more than ``MOST_WEIGHTS``.
+    """
+    onnx = importlib.import_module("onnx")
+    exact, light = onnx.load_from_string(content), onnx.load_from_string(content)
+    fits: dict[str, Fit] = {}
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for layer in _layers(onnx, exact.graph, set(names)):
+            read = layer.node.input[0]
+            # The nodes that round come between, so that the layer reads what they make of the same name.
+            pairs = zip(
+                _read(onnx, exact, read, calibration), _read(onnx, light, read, calibration), strict=True
+            )
+            seen = [(torch.from_numpy(x), torch.from_numpy(x_light)) for x, x_light in pairs]
+            layer.find_range(torch.cat([_sampled(each.flatten(), rng) for _, each in seen]))
+            for features_1IHW, light_1IHW in seen:
+                layer.see(features_1IHW, light_1IHW)
+            fits[layer.node.name] = layer.fit()
+            _put(onnx, light.graph, layer.node.name, fits[layer.node.name])
+    return fits
+
+
+def _read(onnx: Any, proto: Any, name: str, calibration: Sequence[Call]) -> list[NDArray[np.float32]]:
+    """What the tensor ``name`` is in each call."""
+    if name in {each.name for each in proto.graph.input}:
+        return [each[name] for each in calibration]
+    part = onnx.ModelProto()
+    part.CopyFrom(proto)
+    del part.graph.output[:]
+    part.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    runtime = importlib.import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    # As it stands: rounded features times whole weights, in float32 as the fit has them.
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    session = runtime.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    taken = {each.name for each in session.get_inputs()}
+    calls = ({key: array for key, array in each.items() if key in taken} for each in calibration)
+    return [session.run([name], each)[0] for each in calls]
+
+
+def _put(onnx: Any, graph: Any, name: str, fit: Fit) -> None:
+    """The layer as fitted, with nodes before it that round what it reads."""
+    (at,) = (index for index, node in enumerate(graph.node) if node.name == name)
+    node = graph.node[at]
+    made, whole, step, zero = (f"{name}_{each}" for each in ("rounded", "whole", "step", "zero"))
+    put_weights(onnx, graph, node, fit)
+    graph.initializer.append(onnx.numpy_helper.from_array(fit.step, step))
+    graph.initializer.append(onnx.numpy_helper.from_array(fit.zero, zero))
+    make = onnx.helper.make_node
+    graph.node.insert(at, make("DequantizeLinear", [whole, step, zero], [made]))
+    graph.node.insert(at, make("QuantizeLinear", [node.input[0], step, zero], [whole]))
+    node.input[0] = made
+
+
+def put_weights(onnx: Any, graph: Any, node: Any, fit: Fit) -> None:
+    """The fitted weights and biases in place of the node's own."""
+    known = {each.name: each for each in graph.initializer}
+    _, weights, bias = node.input
+    known[weights].CopyFrom(onnx.numpy_helper.from_array(fit.weights_OIhw, weights))
+    known[bias].CopyFrom(onnx.numpy_helper.from_array(fit.bias_O, bias))
+
+
+def _layers(onnx: Any, graph: Any, names: set[str]) -> list[_Layer]:
+    known = {each.name: each for each in graph.initializer}
+    readers = [name for node in graph.node for name in node.input]
+    found = []
+    for node in graph.node:
+        fits = node.op_type == "Conv" and node.name in names and len(node.input) == 3
+        if not fits or any(each not in known or readers.count(each) > 1 for each in node.input[1:]):
+            continue
+        said = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+        weights_OIhw = torch.from_numpy(onnx.numpy_helper.to_array(known[node.input[1]]).copy())
+        pads = said.get("pads", [0, 0, 0, 0])
+        is_plain = said.get("group", 1) == 1 and said.get("auto_pad", b"NOTSET") == b"NOTSET"
+        if not is_plain or pads[:2] != pads[2:] or weights_OIhw.dim() != 4:
+            continue
+        if weights_OIhw[0].numel() > MOST_WEIGHTS:
+            continue
+        how = {
+            "padding": tuple(pads[:2]),
+            "stride": tuple(said.get("strides", (1, 1))),
+            "dilation": tuple(said.get("dilations", (1, 1))),
+        }
+        bias_O = torch.from_numpy(onnx.numpy_helper.to_array(known[node.input[2]]).copy())
+        found.append(_Layer(node, weights_OIhw, bias_O, how))
+    return found
+
+
+def _sampled(values: Tensor, rng: torch.Generator) -> Tensor:
+    """Some of them, and the outermost."""
+    some = values[torch.randint(len(values), (_SAMPLED,), generator=rng)]
+    return torch.cat([some, values.amin()[None], values.amax()[None]])
+
+
+def _rounded(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    step = (high - low) / STEPS
+    zero = (-low / step).round()
+    return ((values / step).round() + zero).clamp(0, STEPS).sub(zero) * step
+
+
+def _least_error_steps(weights_OK: Tensor) -> Tensor:
+    """For each filter the step whose rounding errors are least, the largest weights cut for it."""
+    largest_O = weights_OK.abs().amax(1).clamp_min(1e-12) / WEIGHT_STEPS
+    steps_SO = torch.linspace(0.6, 1, 21, dtype=torch.float64)[:, None] * largest_O
+    rounded_SOK = _whole(weights_OK, steps_SO[..., None])
+    best_O = (rounded_SOK - weights_OK).square().sum(-1).argmin(0)
+    # As float32 has it, in which the file says it.
+    return steps_SO.gather(0, best_O[None])[0].float().double()
+
+
+def _whole(weights: Tensor, step: Tensor) -> Tensor:
+    return (weights / step).round().clamp(-WEIGHT_STEPS, WEIGHT_STEPS) * step
+
+
+def _cancelling(weights_OK: Tensor, spread_KK: Tensor, steps_O: Tensor) -> Tensor:
+    """Rounded one by one, what weighs most first; the others take over what is missed then."""
+    order_K = spread_KK.diagonal().argsort(descending=True)
+    left_OK, spread_KK = weights_OK[:, order_K].clone(), spread_KK[order_K][:, order_K].clone()
+    spread_KK += torch.eye(len(spread_KK), dtype=torch.float64) * (_DAMPING * spread_KK.diagonal().mean())
+    spread_KK += torch.eye(len(spread_KK), dtype=torch.float64) * 1e-9  # of features that are always zero
+    inverse_KK = torch.cholesky_inverse(torch.linalg.cholesky(spread_KK))
+    upper_KK = torch.linalg.cholesky(inverse_KK, upper=True)
+    whole_OK = torch.empty_like(left_OK)
+    for start in range(0, len(order_K), _BLOCK):
+        stop = min(start + _BLOCK, len(order_K))
+        missed = torch.empty_like(left_OK[:, start:stop])
+        for k in range(start, stop):
+            whole_OK[:, k] = _whole(left_OK[:, k], steps_O)
+            missed[:, k - start] = (left_OK[:, k] - whole_OK[:, k]) / upper_KK[k, k]
+            left_OK[:, k:stop] -= missed[:, k - start, None] * upper_KK[k, k:stop]
+        left_OK[:, stop:] -= missed @ upper_KK[start:stop, stop:]
+    return whole_OK[:, order_K.argsort()]
