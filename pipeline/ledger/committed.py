@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.ledger.identities import (
-    IdArray,
-    contains,
-    ids_of,
-    no_ids,
-    order_of,
-    places_of,
-    ranges_of,
-)
+from pipeline.ledger.identities import IdArray, Ranged, contains, ids_of, no_ids, order_of, places_of
 from pipeline.ledger.schema import is_ok
 
 COLUMNS = ["source_id", "unit_id", "attempt", "status"]
 """Of the ledger: what it takes to know what is done."""
-
-
-_MANY = 1 << 21
-"""Identities that fill an array which goes back to the system as soon as it is freed."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +68,10 @@ class CommittedBuilder:
     """``add`` parts of the ledger in any order, then ``build``: 25 bytes a source meanwhile."""
 
     def __init__(self) -> None:
-        self._ids: list[IdArray] = []
-        self._bad: list[NDArray[np.bool_]] = []
-        self._attempts: list[NDArray[np.int32]] = []
-        self._units: list[NDArray[np.int32]] = []
+        self._entries = Ranged()
+        """Of each: whether a row is bad, attempt, place of its unit's name."""
         self._names: list[pa.Array] = []
-        self._count = self._few = self._joined = 0
+        self._count = 0
 
     def add(self, table: pa.Table) -> None:
         """One part, with ``COLUMNS``."""
@@ -100,36 +85,18 @@ class CommittedBuilder:
         first = np.ones(len(ids), bool)
         first[1:] = (ids[1:] != ids[:-1]) | (units[1:] != units[:-1]) | (attempts[1:] != attempts[:-1])
         starts = np.flatnonzero(first)
-        bad = ~is_ok(table)
-        self._ids.append(ids[starts])
-        self._bad.append(np.logical_or.reduceat(bad, starts))
-        self._attempts.append(attempts[starts])
-        self._units.append(units[starts] + np.int32(self._count))
+        bad = np.logical_or.reduceat(~is_ok(table), starts)
+        self._entries.add(ids[starts], bad, attempts[starts], units[starts] + np.int32(self._count))
         self._names.append(names.dictionary.cast(pa.string()))
         self._count += len(names.dictionary)
-        self._few += len(starts)
-        if self._few >= _MANY:
-            self._join_parts()
-
-    def _join_parts(self) -> None:
-        """Puts the last parts together: freed one by one, small arrays stay with the process."""
-        for parts in (self._ids, self._bad, self._attempts, self._units):
-            _join_last(parts, self._joined)
-        self._few, self._joined = 0, self._joined + 1
 
     def build(self) -> Committed:
         """What was added, sorted; the builder is empty afterwards."""
-        if not self._ids:
+        if not self._entries.count:
             return Committed()
-        # One after the other, so that no more than one of them is held twice.
-        ids = np.concatenate(self._ids)
-        self._ids = []
-        bad, attempts = np.concatenate(self._bad), np.concatenate(self._attempts)
-        units = np.concatenate(self._units)
-        self._bad, self._attempts, self._units = [], [], []
-        done, count, parts = np.empty_like(ids), 0, []
-        for places in ranges_of(ids):
-            part = self._settle(ids[places], bad[places], attempts[places], units[places])
+        done, count, parts = np.empty(self._entries.count, "S16"), 0, []
+        for ids, bad, attempts, units in self._entries.ranges():
+            part = self._settle(ids, bad, attempts, units)
             done[count : count + len(part.done)] = part.done
             count += len(part.done)
             parts.append(replace(part, done=no_ids()))
@@ -169,10 +136,6 @@ class CommittedBuilder:
         if not len(units):
             return np.empty(0, "U32")
         return np.array(pa.chunked_array(self._names).take(pa.array(units)).to_pylist(), "U32")
-
-
-def _join_last(parts: list[Any], start: int) -> None:
-    parts[start:] = [np.concatenate(parts[start:])]
 
 
 def _settled(

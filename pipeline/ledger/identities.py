@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from binascii import unhexlify
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,8 +17,14 @@ Ids: TypeAlias = Sequence[str] | Any
 IdArray: TypeAlias = NDArray[np.bytes_]
 """The same as 16 bytes each, ``S16``; NumPy pads with zeros, so that ids which end in zeros compare right."""
 
+_Piece: TypeAlias = tuple[NDArray[Any], ...]
+"""Identities, and columns beside them."""
+
 _FEW = 1 << 16
 """Identities that are sorted at once."""
+_DEALT = 1 << 20
+"""Identities that are dealt to ranges at once: what then falls to one goes back to the system when freed."""
+_RANGES = 16
 
 
 def no_ids() -> IdArray:
@@ -30,11 +39,11 @@ def ids_of(ids: Ids) -> IdArray:
     if isinstance(ids, pa.Array):
         _, _, data = ids.cast(pa.large_string()).buffers()
         start = ids.offset * 32
-        text = b"" if data is None else data.to_pybytes()[start : start + 32 * len(ids)]
+        text = memoryview(b"" if data is None else data)[start : start + 32 * len(ids)]
     else:
-        text = "".join(ids).encode()
+        text = memoryview("".join(ids).encode())
     assert len(text) == 32 * len(ids), "identities are 32 hex digits"
-    return np.frombuffer(bytes.fromhex(text.decode()), "S16")
+    return np.frombuffer(unhexlify(text), "S16")
 
 
 def _heads(ids: IdArray) -> NDArray[np.uint64]:
@@ -50,24 +59,65 @@ def order_of(ids: IdArray) -> NDArray[np.intp]:
     return np.argsort(ids, kind="stable") if (there[1:] < there[:-1]).any() else order
 
 
-def ranges_of(ids: IdArray) -> Iterator[NDArray[np.intp]]:
-    """Places of the identities by their first bits, range after range.
+class Ranged:
+    """Identities, and columns beside them, in ranges by their first bits: ``add`` pieces, then ``ranges``.
 
-    What is sorted range by range lies sorted as a whole, and takes a sixteenth of the room meanwhile.
+    What is sorted range by range lies sorted as a whole, and takes a sixteenth of the room meanwhile: no
+    column is held twice.
     """
-    if len(ids) < _FEW:
-        yield np.arange(len(ids))
-        return
-    first = np.ascontiguousarray(ids).view(np.uint8)[::16] >> 4
-    for each in range(16):
-        yield np.flatnonzero(first == each)
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Identities that were added."""
+        self._waiting: list[_Piece] = []
+        self._ranges: list[list[_Piece]] = [[] for _ in range(_RANGES)]
+        self._few = 0
+
+    def add(self, ids: IdArray, *others: NDArray[Any]) -> None:
+        """A piece: identities, and as many values in each of the other columns."""
+        self._waiting.append((ids, *others))
+        self._few += len(ids)
+        self.count += len(ids)
+        if self._few >= _DEALT:
+            self._deal()
+
+    def _deal(self) -> None:
+        """Dealt many at once: small arrays, freed one by one, stay with the process."""
+        ids, *others = _joined(self._waiting)
+        self._waiting, self._few = [], 0
+        first = np.ascontiguousarray(ids).view(np.uint8)[::16] >> 4
+        order = np.argsort(first, kind="stable")
+        bounds = np.searchsorted(first[order], np.arange(_RANGES + 1)).tolist()
+        for pieces, (start, end) in zip(self._ranges, pairwise(bounds), strict=True):
+            places = order[start:end]
+            pieces.append((ids[places], *(each[places] for each in others)))
+
+    def ranges(self) -> Iterator[_Piece]:
+        """The columns of range after range, in the order in which they came; they are let go of with it."""
+        if self.count < _FEW:
+            if self._waiting:
+                yield _joined(self._waiting)
+            return
+        if self._waiting:
+            self._deal()
+        for place in range(_RANGES):
+            pieces, self._ranges[place] = self._ranges[place], []
+            joined = _joined(pieces)
+            del pieces
+            yield joined
 
 
-def sorted_ids(ids: IdArray) -> IdArray:
-    """Sorted, each once."""
-    found, count = np.empty_like(ids), 0
-    for places in ranges_of(ids):
-        some = ids[places]
+def _joined(pieces: list[_Piece]) -> _Piece:
+    return tuple(np.concatenate(column) for column in zip(*pieces, strict=True))
+
+
+def sorted_ids(pieces: Iterable[IdArray]) -> IdArray:
+    """The identities of all pieces, sorted, each once."""
+    ranged = Ranged()
+    for each in pieces:
+        ranged.add(each)
+    found, count = np.empty(ranged.count, "S16"), 0
+    for (some,) in ranged.ranges():
         some = some[order_of(some)]
         first = np.ones(len(some), bool)
         first[1:] = some[1:] != some[:-1]
@@ -78,12 +128,19 @@ def sorted_ids(ids: IdArray) -> IdArray:
 
 
 class IdIndex:
-    """Sorted identities, each once, to look millions of others up in; 8 bytes each on top."""
+    """Sorted identities, each once, to look millions of others up in; 8 bytes each on top, once asked."""
 
     def __init__(self, ids: IdArray) -> None:
         self.ids = ids
-        self._heads = _heads(ids)
-        self._is_told = not (self._heads[1:] == self._heads[:-1]).any()
+
+    @cached_property
+    def _heads(self) -> NDArray[np.uint64]:
+        return _heads(self.ids)
+
+    @cached_property
+    def _is_told(self) -> bool:
+        """Whether their heads are enough to tell them apart."""
+        return not (self._heads[1:] == self._heads[:-1]).any()
 
     def places(self, wanted: IdArray) -> NDArray[np.intp]:
         """Where each id is among them, if it is there."""

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -217,12 +216,8 @@ def read_source_ids(folder: Folder) -> IdArray:
     if not is_planned(folder):
         raise JobError(f"{folder.uri(SOURCES)}: is damaged; run the same command again, which makes it")
     with folder.open(SOURCES) as file:
-        parquet, count = pq.ParquetFile(file), 0
-        ids = np.empty(parquet.metadata.num_rows, "S16")
-        for batch in parquet.iter_batches(1 << 16, columns=["source_id"]):
-            ids[count : count + len(batch)] = ids_of(batch["source_id"])
-            count += len(batch)
-    return sorted_ids(ids)
+        batches = pq.ParquetFile(file).iter_batches(1 << 16, columns=["source_id"])
+        return sorted_ids(ids_of(batch["source_id"]) for batch in batches)
 
 
 def read_units(folder: Folder) -> Iterator[Unit]:

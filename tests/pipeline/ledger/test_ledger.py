@@ -187,12 +187,14 @@ def test_what_is_sorted_range_by_range_is_what_is_sorted_at_once(monkeypatch):
         return builder.build()
 
     ids = ids_of(names * 2)
-    at_once, sorted_at_once = settled(), sorted_ids(ids)
+    pieces = [ids[:50], ids[50:]]
+    at_once, sorted_at_once = settled(), sorted_ids(pieces)
     monkeypatch.setattr(identities, "_FEW", 1)
+    monkeypatch.setattr(identities, "_DEALT", 100)  # some are dealt as they come, some at the end
     in_ranges = settled()
-    assert (sorted_ids(ids) == sorted_at_once).all()
+    assert (sorted_ids(pieces) == sorted_at_once).all()
     assert (sorted_at_once == np.unique(ids)).all()
-    assert len(sorted_ids(no_ids())) == 0
+    assert len(sorted_ids([no_ids()])) == len(sorted_ids([])) == 0
     for name, column in vars(at_once).items():
         assert len(column), name
         assert (getattr(in_ranges, name) == column).all(), name
