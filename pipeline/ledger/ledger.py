@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from pipeline.errors import StorageError
 from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import Job
 from pipeline.ledger.committed import COLUMNS, Committed, CommittedBuilder
+from pipeline.ledger.fetching import fetched
 from pipeline.ledger.schema import Row, schema_of
 from pipeline.ledger.sealed import Sealed
 from pipeline.storage.folder import Folder
@@ -46,9 +46,10 @@ _OPTIONS = {
     "write_page_checksum": True,
 }
 """Of a unit's file. With some forty columns of 32 rows it takes less room so than with zstd, dictionaries and
-statistics, and a quarter of the time to write and to read."""
-AT_ONCE = 256
-"""So many files of units are read ahead."""
+statistics, and a quarter of the time to write and to read. It has no column in which all is null: each costs
+as much as one that is full; nor Arrow's own schema, which all but lists are read without."""
+_SCHEMAS = 16
+"""So many are remembered."""
 
 
 class Ledger:
@@ -57,6 +58,9 @@ class Ledger:
     def __init__(self, folder: Folder, prefix: str, schema: pa.Schema) -> None:
         self.folder, self.prefix, self.schema = folder, prefix, schema
         self._sealed: Sealed | None = None
+        self._of_today: list[pa.Schema] = []
+        """Some of the columns of today each: what files had that were read."""
+        self._has_lists = any(pa.types.is_nested(each.type) for each in schema)
 
     @classmethod
     def of(cls, job: Job, folder: Folder, recipe_id: str) -> Ledger:
@@ -85,12 +89,20 @@ class Ledger:
         """The one PUT that makes a unit done. Its objects must be in the store already."""
         buffer = io.BytesIO()
         table = pa.Table.from_pylist(list(rows), schema=self.schema)
-        pq.write_table(table, buffer, **_OPTIONS)
+        filled = [name for name in table.column_names if name in COLUMNS or not _is_empty(table[name])]
+        pq.write_table(table.select(filled), buffer, store_schema=self._has_lists, **_OPTIONS)
         self.folder.put(self.key(unit_id), buffer.getvalue())
 
     def read(self, key: str, columns: list[str] | None = None) -> pa.Table:
-        """The rows of one unit's file. ``StorageError`` where it is damaged."""
-        data = self.folder.read(key)
+        """The rows of one unit's file, with these columns or all. ``StorageError`` where it is damaged."""
+        return self._filled(key, self.folder.read(key), columns)
+
+    def _filled(self, key: str, data: bytes, columns: list[str] | None) -> pa.Table:
+        table = self._parsed(key, data, columns)
+        whole = self.conformed(table) if columns is None else None
+        return table if whole is None else whole
+
+    def _parsed(self, key: str, data: bytes, columns: list[str] | None) -> pa.Table:
         try:
             # Not read_table, which would import pyarrow.dataset and, where it is installed, pandas.
             # Its columns are here already: to ask for them ahead takes a third of the time.
@@ -98,16 +110,36 @@ class Ledger:
             table = file.read(columns, use_threads=False)
         except (pa.ArrowException, ValueError, OSError) as error:
             raise self._damaged(key) from error
-        if columns is not None and len(table.column_names) < len(columns):  # a name in its schema is damaged
-            raise self._damaged(key)
-        return _named(table, unit_of(key))
+        table = _named(table, unit_of(key))
+        if columns is None or len(table.column_names) == len(columns):
+            return table
+        if not set(COLUMNS) <= set(file.schema_arrow.names) <= set(self.schema.names) >= set(columns):
+            raise self._damaged(key)  # a name in its schema
+        return self._completed(table, columns)
 
-    def whole(self, key: str) -> pa.Table:
-        """All that one unit's file holds, in the columns of today. ``StorageError`` where it is damaged."""
-        table = self.conformed(self.read(key))
-        if table is None:
-            raise self._damaged(key)
+    def checked(self, key: str, data: bytes) -> pa.Table:
+        """What one unit's file holds, by its content: of the columns of today those that it has.
+
+        ``StorageError`` where it is damaged.
+        """
+        table = self._parsed(key, data, None)
+        if not self._is_of_today(table.schema):
+            table = self.conformed(table)
+            if table is None:
+                raise self._damaged(key)
         return table
+
+    def _is_of_today(self, schema: pa.Schema) -> bool:
+        """Whether all its columns are there today, with the same types; told by a look in most cases."""
+        if any(schema.equals(each) for each in self._of_today):
+            return True
+        names = set(schema.names)
+        if len(names) < len(schema) or not set(COLUMNS) <= names <= set(self.schema.names):
+            return False
+        if any(each.type != self.schema.field(each.name).type for each in schema):
+            return False
+        self._of_today = [schema, *self._of_today[: _SCHEMAS - 1]]
+        return True
 
     def conformed(self, table: pa.Table) -> pa.Table | None:
         """The same in the columns of today: those that an older version did not have are null.
@@ -119,14 +151,22 @@ class Ledger:
         names = set(table.column_names)
         if len(names) < len(table.column_names) or not set(COLUMNS) <= names <= set(self.schema.names):
             return None
-        columns = [
-            table[each.name] if each.name in names else pa.nulls(len(table), each.type)
-            for each in self.schema
-        ]
         try:
-            return pa.table(columns, self.schema.names).cast(self.schema)
+            return self._completed(table, self.schema.names)
         except pa.ArrowException:
             return None
+
+    def _completed(self, table: pa.Table, columns: list[str]) -> pa.Table:
+        """These columns, null where the table has none, in the types of today."""
+        schema = self.schema if columns == self.schema.names else pa.schema(map(self.schema.field, columns))
+        there = dict(zip(table.column_names, table.columns, strict=True))
+        found = []
+        for field in schema:
+            column = there.get(field.name)
+            if column is None:
+                column = pa.nulls(len(table), field.type)
+            found.append(column if column.type == field.type else column.cast(field.type))
+        return pa.Table.from_arrays(found, schema=schema)
 
     def _damaged(self, key: str) -> StorageError:
         return StorageError(
@@ -170,9 +210,8 @@ class Ledger:
         return found
 
     def _files(self, files: list[str], threads: int, columns: list[str] | None) -> Iterator[pa.Table]:
-        with ThreadPoolExecutor(threads) as pool:
-            for start in range(0, len(files), AT_ONCE):
-                yield from pool.map(lambda key: self._table(key, columns), files[start : start + AT_ONCE])
+        for key, data in fetched(self.folder, files, threads):
+            yield self._since_sealed(key, columns) if data is None else self._filled(key, data, columns)
 
     def lost(self) -> list[str]:
         """What is wrong with the ledger itself, one line each: segments that are gone."""
@@ -200,14 +239,12 @@ class Ledger:
             files = [key for key, is_inside in zip(files, inside, strict=True) if not is_inside]
         return files, sealed
 
-    def _table(self, key: str, columns: list[str] | None) -> pa.Table:
-        try:
-            return self.read(key, columns)
-        except FileNotFoundError:
-            found = self.sealed().unit(unit_of(key))  # sealed since the listing
-            if found is None:
-                raise
-            return found if columns is None else found.select(columns)
+    def _since_sealed(self, key: str, columns: list[str] | None) -> pa.Table:
+        """Rows of a file that went after it was listed."""
+        found = self.sealed().unit(unit_of(key))
+        if found is None:
+            raise FileNotFoundError(self.folder.uri(key))
+        return found if columns is None else found.select(columns)
 
 
 def prefix_of(recipe_id: str) -> str:
@@ -218,6 +255,10 @@ def prefix_of(recipe_id: str) -> str:
 def unit_of(key: str) -> str:
     """The unit whose file this is."""
     return key.rsplit("/", 1)[-1].removesuffix(".parquet")
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count == len(column))
 
 
 def _named(table: pa.Table, unit_id: str) -> pa.Table:

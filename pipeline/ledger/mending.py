@@ -26,7 +26,7 @@ def mend(ledger: Ledger, check: Callable[[], None]) -> list[str]:
     sealed = _opened(ledger, found)
     for key in ledger.unit_keys():
         try:
-            ledger.whole(key)
+            ledger.checked(key, ledger.folder.read(key))
         except StorageError:
             ledger.folder.delete(key)
             found.append(f"{key}: was damaged, its images have no row any more")

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.ledger import ledger as ledgers
-from pipeline.ledger import sealing
+from pipeline.ledger import fetching, sealing
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.schema import OK, QUARANTINED
 from pipeline.ledger.sealing import seal
@@ -123,7 +122,8 @@ def test_of_several_units_the_newest_attempt_counts_then_the_first_by_name(ledge
 
 
 def test_who_reads_while_it_is_sealed_misses_nothing(ledger, monkeypatch):
-    monkeypatch.setattr(ledgers, "AT_ONCE", 4)
+    monkeypatch.setattr(fetching, "AT_ONCE", 4)
+    monkeypatch.setattr(fetching, "_TOGETHER", 2)
     commit(ledger, *range(12))
     tables = ledger.tables()
     first = next(tables)
