@@ -1,4 +1,4 @@
-"""SURE without a noise level: UNSURE beside the level that is measured where an image is flat.
+"""SURE without a noise level: UNSURE beside the level that is measured, as floors rest on it.
 
 Tachella, Davies and Jacques 2025, "UNSURE: self-supervised learning with unknown noise level and Stein's
 unbiased risk estimator" (ICLR; arXiv 2409.01985): of functions whose divergence is zero on average, the mean
@@ -35,11 +35,11 @@ _LEAST = 1e-6
 
 def levels_of(rows: Rows) -> tuple[dict[str, Floats], Floats, Floats]:
     """Noise levels by each way, in fractions of the range; R and d of each row."""
-    flat = np.array([each.noise_level for each in rows.evidence]) / LEVELS
-    residual = np.array([each.excess for each in rows.evidence]) + flat**2
-    slope = np.array([each.spread for each in rows.evidence]) / flat**2
+    measured = np.array([each.noise_level for each in rows.evidence]) / LEVELS
+    residual = np.array([each.excess for each in rows.evidence]) + measured**2
+    slope = np.array([each.spread for each in rows.evidence]) / measured**2
     levels = {
-        "measured where flat": flat,
+        "measured": measured,
         "UNSURE": np.sqrt(residual) / (1 - slope),
         "R / (1 - d)": np.sqrt(residual / (1 - slope)),
     }
@@ -48,8 +48,9 @@ def levels_of(rows: Rows) -> tuple[dict[str, Floats], Floats, Floats]:
 
 def with_estimates(rows: Rows, risk: Floats) -> Rows:
     """The same rows with other estimates of their mean squared error."""
-    truth = rows.margin + np.array([each.psnr for each in rows.evidence])
-    return replace(rows, margin=truth + 10 * np.log10(np.maximum(risk, _LEAST)))
+    scale = np.array([each.standard_error for each in rows.evidence])
+    truth = rows.margin * scale + np.array([each.psnr for each in rows.evidence])
+    return replace(rows, margin=(truth + 10 * np.log10(np.maximum(risk, _LEAST))) / scale)
 
 
 def main() -> None:

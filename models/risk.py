@@ -52,6 +52,16 @@ class Risk:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """What a restorer does to a small random step, both float64; their product is its slope on average."""
+
+    direction_BCHW: Tensor
+    """Independent numbers of mean 0 and variance 1."""
+    response_BCHW: Tensor
+    """Change of the restored image for each unit of the step's length."""
+
+
+@dataclass(frozen=True)
 class RiskMaps:
     """The two parts of Stein's estimate pixel by pixel, float64, and the variance of the noise there."""
 
@@ -88,14 +98,41 @@ def risk_of(
     variance 1 are in ``direction_BCHW``; what ``uncensored`` gives is ``truth``. Costs one more call of
     ``restore``.
     """
+    length_B111 = step * variance.double().expand_as(noisy_BCHW).mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    probe = probed(restore, noisy_BCHW, restored_BCHW, length_B111, direction_BCHW)
+    return risk_by(probe, noisy_BCHW, restored_BCHW, variance, square=square, bias=bias, truth=truth)
+
+
+def probed(
+    restore: Callable[[Tensor], Tensor],
+    noisy_BCHW: Tensor,
+    restored_BCHW: Tensor,
+    length_B111: Tensor,
+    direction_BCHW: Tensor,
+) -> Probe:
+    """The restorer's answer to a step of this length, by one more call of ``restore``."""
+    noisy, restored = noisy_BCHW.double(), restored_BCHW.double()
+    direction, length = direction_BCHW.to(noisy), length_B111.to(noisy)
+    moved = restore((noisy + length * direction).to(noisy_BCHW)).double()
+    response = (moved - restored) / length
+    # Without noise the input is the truth, and nothing is to be estimated.
+    return Probe(direction, torch.where(length == 0, torch.zeros_like(response), response))
+
+
+def risk_by(
+    probe: Probe,
+    noisy_BCHW: Tensor,
+    restored_BCHW: Tensor,
+    variance: Tensor,
+    *,
+    square: Tensor | None = None,
+    bias: Tensor | None = None,
+    truth: Uncensored | None = None,
+) -> RiskMaps:
+    """As ``risk_of``, of a restorer that was probed."""
     noisy, restored = noisy_BCHW.double(), restored_BCHW.double()
     variance_BCHW = variance.double().expand_as(noisy)
-    direction = direction_BCHW.to(noisy)
-    length_B111 = step * variance_BCHW.mean(dim=(1, 2, 3), keepdim=True).sqrt()
-    moved = restore((noisy + length_B111 * direction).to(noisy_BCHW)).double()
-    slope = direction * (moved - restored) / length_B111
-    # Without noise the input is the truth, and nothing is to be estimated.
-    slope = torch.where(length_B111 == 0, torch.zeros_like(slope), slope)
+    slope = probe.direction_BCHW * probe.response_BCHW
     spread = variance_BCHW * slope
     if bias is not None:
         spread = spread + bias.double().square()

@@ -16,14 +16,15 @@ from models.contract import Condition
 from models.flat_noise_level import flat_noise_level
 from models.local_risk import ESTIMATED, KNOWN, local_risk
 from models.noise_level import estimate_noise_level
-from models.risk import RiskMaps, risk_of
+from models.residual_noise_level import residual_noise_level
+from models.risk import STEP, RiskMaps, probed, risk_by
 from pipeline.errors import describe
 from pipeline.hashing import seed_of
 from pipeline.processing.cases import Case
 from pipeline.processing.metric_inputs import valid_mask
 from pipeline.quarantine import is_out_of_memory
 from pipeline.trust.calibration import Calibration
-from pipeline.trust.evidence import LEVELS, LOCAL, Evidence
+from pipeline.trust.evidence import LEVELS, LOCAL, REFINED, Evidence
 from pipeline.trust.noise import NoiseModel
 
 _FAR = 1.5
@@ -60,12 +61,18 @@ class PsnrEstimates:
             reason = "DEGRADATION: only for Gaussian, Poisson and Poisson-Gaussian noise alone"
             return [self._without(reason) for _ in cases]
         try:
-            found = _evidence(model, restore, "noise_level" in needs, cases, condition, restored_BCHW)
+            told = "noise_level" in needs
+            found = _evidence(model, restore, told, cases, condition, restored_BCHW, self._is_refined)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             return [self._without(f"FAILED: {describe(error)}") for _ in cases]
         return [self._columns(case, each) for case, each in zip(cases, found, strict=True)]
+
+    @property
+    def _is_refined(self) -> bool:
+        """Whether estimated levels are: not for calibrations of before they were."""
+        return self.calibration is None or self.calibration.estimator == REFINED
 
     def _model(self, cases: Sequence[Case], condition: Condition) -> NoiseModel | None:
         if self.calibration is not None:
@@ -113,6 +120,7 @@ def _evidence(
     cases: Sequence[Case],
     condition: Condition,
     restored_BCHW: Tensor,
+    is_refined: bool,
 ) -> list[Evidence]:
     noisy_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
     level_B, known = condition.noise_level_B, "given"
@@ -123,22 +131,37 @@ def _evidence(
             condition = replace(condition, noise_level_B=level_B)
     valid_B1HW = valid_mask(cases, noisy_BCHW.device)
     level_B = level_B.to(noisy_BCHW.device)
-    if known == "estimated" and model.gain is None:
+    is_blind = known == "estimated" and model.gain is None
+    if is_blind:
         level_B = flat_noise_level(noisy_BCHW, restored_BCHW, level_B, valid_B1HW)
-    moments = model.moments(noisy_BCHW, restored_BCHW, level_B, given=known == "given")
-    maps = risk_of(
+    is_refined = is_refined and is_blind
+    direction_BCHW = torch.cat([_direction(case) for case in cases])
+    moments = (
+        None if is_refined else model.moments(noisy_BCHW, restored_BCHW, level_B, given=known == "given")
+    )
+    deviation_B = level_B if moments is None else moments.variance.mean(dim=(1, 2, 3)).sqrt()
+    probe = probed(
         lambda moved_BCHW: restore(moved_BCHW, condition),
         noisy_BCHW,
         restored_BCHW,
+        STEP * deviation_B.double().expand(len(cases))[:, None, None, None],
+        direction_BCHW,
+    )
+    if moments is None:
+        level_B = residual_noise_level(noisy_BCHW, restored_BCHW, probe, level_B, valid_B1HW)
+        moments = model.moments(noisy_BCHW, restored_BCHW, level_B)
+    maps = risk_by(
+        probe,
+        noisy_BCHW,
+        restored_BCHW,
         moments.variance,
-        torch.cat([_direction(case) for case in cases]),
         square=moments.square,
         bias=moments.bias,
         truth=moments.truth,
     )
     if model.gain is not None:
-        return _gathered("sensor", None, noisy_BCHW, valid_B1HW, maps)
-    return _gathered(known, level_B, noisy_BCHW, valid_B1HW, maps)
+        known, level_B = "sensor", None
+    return _gathered(known, level_B, noisy_BCHW, valid_B1HW, maps, REFINED if is_refined else LOCAL)
 
 
 def _gathered(
@@ -147,6 +170,7 @@ def _gathered(
     noisy_BCHW: Tensor,
     valid_B1HW: Tensor | None,
     maps: RiskMaps,
+    estimator: int,
 ) -> list[Evidence]:
     risk = maps.mean(valid_B1HW)
     local = local_risk(maps, valid_B1HW, ESTIMATED if known == "estimated" else KNOWN)
@@ -165,7 +189,7 @@ def _gathered(
     ends = mean((noisy_BCHW == 0) | (noisy_BCHW == 1))
     samples = [int(pixels) * noisy_BCHW.shape[1] for pixels in pixels_B.tolist()]
     found = (levels, risk.excess_B.tolist(), risk.spread_B.tolist(), samples, mean(noisy_BCHW), ends)
-    parts = (*found, local.error_B.tolist(), local.chance_B.tolist(), [LOCAL] * len(samples))
+    parts = (*found, local.error_B.tolist(), local.chance_B.tolist(), [estimator] * len(samples))
     return [Evidence(known, *each) for each in zip(*parts, strict=True)]
 
 

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 """Raised when rows change their meaning; part of every recipe."""
-_ESTIMATE_VERSION = 4
+_ESTIMATE_VERSION = 5
 """Raised when the same images would have another estimate of their PSNR."""
 _INTERVAL_VERSION = 1
 """Raised when maps of the same intervals would be stored in another way."""

@@ -18,7 +18,7 @@ from pipeline.results.conformal import fewest, lower_offset
 from pipeline.results.evidence_rows import evidence_rows, image_numbers
 from pipeline.results.tables import METRIC_TABLE
 from pipeline.trust.calibration import Calibration, Seen, Stratum
-from pipeline.trust.evidence import LOCAL, Evidence
+from pipeline.trust.evidence import REFINED, Evidence
 from pipeline.trust.noise import NoiseModel
 from pipeline.trust.seen_inputs import seen_of
 from pipeline.version import code_version
@@ -122,7 +122,7 @@ def _without_floors(run: RunFolder, name: str, level: float) -> Calibration:
 def rows_of(records: Sequence[Mapping[str, Any]]) -> Rows:
     """Out of records with ``dataset``, ``key``, ``psnr`` and ``psnr_evidence``."""
     evidence = [Evidence.from_json(each["psnr_evidence"]) for each in records]
-    estimator = min((each.estimator for each in evidence), default=LOCAL)
+    estimator = min((each.estimator for each in evidence), default=REFINED)
     evidence = [each.by(estimator) for each in evidence]
     truth = np.array([each["psnr"] for each in records], float)
     estimate = np.array([each.psnr for each in evidence], float)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from pipeline.hashing import canonical_json, sha256_hex
-from pipeline.trust.evidence import LOCAL, WHOLE, Evidence
+from pipeline.trust.evidence import LOCAL, REFINED, WHOLE, Evidence
 from pipeline.trust.flags import FlagBounds
 from pipeline.trust.intervals import IntervalBounds
 
@@ -156,7 +156,7 @@ class Calibration:
                     "flags": flags and FlagBounds.from_record(flags),
                 }
             )
-            same, is_known = found.digest == digest, found.estimator in (WHOLE, LOCAL)
+            same, is_known = found.digest == digest, found.estimator in (WHOLE, LOCAL, REFINED)
         except (AttributeError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
             raise ValueError("it is no calibration; write one with restora calibrate") from None
         if not same:

@@ -14,9 +14,13 @@ _LEAST_ERROR_WHOLE = 0.1
 _MOST_ERROR = 3.0
 _LEAST_RISK = 1e-10
 """Mean squared error of an image that is right: no estimate is beyond 100 dB."""
-WHOLE, LOCAL = 1, 4
-"""How the parts become an estimate: over the whole image, as in calibrations of before, or square by square;
-2 and 3 were other ways to do that."""
+_BLIND_POWER = -0.125
+"""Of the error in units of the noise: how far an estimate may be off where the level is itself estimated.
+Of photographs, where less is left an estimate is off by more, and floors of this power lay nearest."""
+WHOLE, LOCAL, REFINED = 1, 4, 5
+"""How the parts become an estimate: over the whole image, as in calibrations of before; square by square; or
+so at a level that was estimated and weighed against what the restorer took away
+(``models.residual_noise_level``). 2 and 3 were other ways to do that."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,16 @@ class Evidence:
     chance: float | None = None
     """Likewise."""
     local: int | None = None
-    """``LOCAL`` where the two are of its squares; ``None``, or of others, in rows of before."""
+    """``LOCAL`` or ``REFINED`` where the two are of its squares; ``None``, or others, in rows of before."""
 
     @property
     def estimator(self) -> int:
-        """``WHOLE`` or ``LOCAL``."""
-        return LOCAL if self.local == LOCAL else WHOLE
+        """``WHOLE``, ``LOCAL`` or ``REFINED``."""
+        return self.local if self.local in (LOCAL, REFINED) else WHOLE
 
     def by(self, estimator: int) -> Self:
         """The same with the estimate that a calibration was made of."""
-        return self if estimator == LOCAL else replace(self, error=None, chance=None, local=None)
+        return self if estimator != WHOLE else replace(self, error=None, chance=None, local=None)
 
     @property
     def risk(self) -> float:
@@ -61,7 +65,7 @@ class Evidence:
         (``models.risk.Risk``). Never below what chance alone leaves of it: of a smooth image with little
         error the squares may say nothing or less, and the whole says how little anybody can know.
         """
-        if self.error is not None and self.estimator == LOCAL:
+        if self.error is not None and self.estimator != WHOLE:
             return max(self.error, self._chance, self._whole_chance, _LEAST_RISK)
         share = 0.5 if self.known == "estimated" else 1.0
         return max(share * self.excess + (1 + share) * self.spread, self._chance)
@@ -76,18 +80,20 @@ class Evidence:
         """Of ``psnr``, in dB: what the noise's own energy, known only on average, adds to it by chance.
 
         The energy of n samples is off by ``variance sqrt(2 / n)``; square by square less of it counts. Where
-        the level is estimated that is little beside the level's own error, and all images count alike.
+        the level is estimated that is little beside the level's own error: calibrations of before count all
+        images alike, later ones give more where less of the noise is left.
         """
         if self.known == "estimated":
-            return 1.0
+            left = self.risk / (self.noise_level / LEVELS) ** 2
+            return left**_BLIND_POWER if self.estimator == REFINED else 1.0
         decibels = 10 / math.log(10) * self._chance / self.risk
-        least = _LEAST_ERROR if self.estimator == LOCAL else _LEAST_ERROR_WHOLE
+        least = _LEAST_ERROR if self.estimator != WHOLE else _LEAST_ERROR_WHOLE
         return min(math.hypot(least, decibels), _MOST_ERROR)
 
     @property
     def _chance(self) -> float:
         """Standard deviation of what the noise's own energy adds to the estimate."""
-        if self.chance is not None and self.estimator == LOCAL:
+        if self.chance is not None and self.estimator != WHOLE:
             return self.chance
         return self._whole_chance
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.trust.calibration import CONDITION, Calibration
-from pipeline.trust.evidence import LOCAL, WHOLE
+from pipeline.trust.evidence import LOCAL, REFINED, WHOLE
 from pipeline.trust.flags import PROMISE as FLAG_PROMISE
 from pipeline.trust.intervals import PROMISE
 
@@ -26,8 +26,15 @@ FORMULAS = {
         "divergence for the rest"
     ),
 }
+FORMULAS[REFINED] = (
+    f"{FORMULAS[LOCAL]}; an estimated noise level is measured where the restored image is flat, and weighed "
+    "against the energy of what the restorer took away, over one less its slope, in the quietest fine band"
+)
 """By ``Evidence.estimator``."""
-SOURCE = "Stein 1981; Ramani, Blu and Unser 2008; Efron 2011 (Tweedie's formula); James and Stein 1961"
+SOURCE = (
+    "Stein 1981; Ramani, Blu and Unser 2008; Efron 2011 (Tweedie's formula); James and Stein 1961; "
+    "Cochran 1954"
+)
 FLOOR = (
     "psnr_estimate plus quantile times standard error; the quantile is that of (PSNR - estimate) / standard "
     "error over the calibration's images of like noise, rank floor((1 - level) (n + 1))"
@@ -36,7 +43,7 @@ FLOOR = (
 
 def estimate_protocol(calibration: Calibration | None) -> dict[str, Any]:
     """Plain values; those of the floor where there is a calibration."""
-    way = LOCAL if calibration is None or not calibration.has_floors else calibration.estimator
+    way = REFINED if calibration is None or not calibration.has_floors else calibration.estimator
     estimate = {"formula": FORMULAS[way], "source": SOURCE, "unit": "dB"}
     if calibration is None or not calibration.has_floors:
         return {"psnr_estimate": estimate}

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.results.calibrate import reliability_of, rows_of, strata_of
 from pipeline.trust.calibration import Calibration, Seen
-from pipeline.trust.evidence import LOCAL, WHOLE, Evidence
+from pipeline.trust.evidence import LOCAL, REFINED, WHOLE, Evidence
 
 SIDE = 64
 
@@ -119,6 +119,18 @@ def test_a_calibration_of_before_keeps_its_estimate_and_its_digest():
     now = replace(before, estimator=by_squares.estimator)
     assert Calibration.from_json(now.to_json()) == now
     assert now.floor(by_squares, 1, "uint8")[0] > before.floor(GOOD, 1, "uint8")[0]
+
+
+def test_a_blind_estimate_of_now_is_off_by_more_where_less_is_left_and_one_of_before_alike():
+    blind = replace(GOOD, known="estimated", error=2e-4, chance=1e-6)
+    rough, smooth = (replace(blind, error=each, local=REFINED) for each in (2e-3, 2e-4))
+    assert smooth.standard_error == pytest.approx(10**0.125 * rough.standard_error)
+    assert [replace(each, local=LOCAL).standard_error for each in (rough, smooth)] == [1.0, 1.0]
+    assert smooth.by(WHOLE).estimator == WHOLE
+    now = replace(calibration(), seen=replace(calibration().seen, known="estimated"), estimator=REFINED)
+    assert Calibration.from_json(now.to_json()) == now
+    quantile = now.strata[-1].quantile
+    assert now.floor(smooth, 1, "uint8")[0] != smooth.psnr + quantile
 
 
 def test_what_rests_on_other_squares_is_told_apart():
