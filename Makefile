@@ -33,8 +33,8 @@ test: lint  ## Everything that has to hold.
 	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target types slow quick-pipeline quick-others
 
 # Clusters and servers go one after the other: two of them at once are too many for two cores.
-slow: setup  ## Tests with real Ray clusters and Prefect servers, and those that kill them.
-	$(BIN)/python -m pytest -m slow $$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort)
+slow: setup  ## Tests with real Ray clusters, Prefect servers and browsers, and those that kill runs.
+	$(BIN)/python -m pytest -m "slow and not long" $$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort)
 
 quick: quick-pipeline quick-others  ## All other tests; two rows of them, for as many cores.
 

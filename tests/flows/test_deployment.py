@@ -182,6 +182,7 @@ def test_deployments_are_as_scheduled(service):
     assert archive["parameter_openapi_schema"]["properties"].keys() == {"job", "options"}
 
 
+@pytest.mark.long  # two minutes, most of which it waits
 def test_cancelling_stops_ray(service, tmp_path):
     import psutil
 

@@ -67,6 +67,7 @@ def axe() -> str | None:
     return (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.mark.skipif(axe() is None, reason="axe-core-python is not installed")
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 390)])

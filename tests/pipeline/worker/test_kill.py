@@ -89,6 +89,7 @@ def prove(job, undisturbed, watched, kills: int, in_flight: int) -> None:
     assert (again.left, again.units, again.done) == (0, 0, 200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["disk", pytest.param("s3", marks=pytest.mark.long)], indirect=True)
 def test_the_local_driver_is_killed(archive, undisturbed, output):
     job = job_on(archive, output)
@@ -190,6 +191,7 @@ def check_quarantine(job) -> None:
     assert (verification.ok, verification.quarantined) == (11, 1)
 
 
+@pytest.mark.slow
 def test_an_image_that_kills_its_process_is_found_out_by_running_again(tmp_path):
     job, poison = poisoned(tmp_path)
     with watching(job, "local", **poison) as watched:
@@ -229,6 +231,7 @@ def enumerated(tmp_path, *options: str) -> dict[str, int]:
     return {line.split()[0]: int(line.split()[1]) for line in ended.stdout.splitlines()}
 
 
+@pytest.mark.slow
 def test_every_point_of_a_run_may_be_its_last(tmp_path):
     """SIGKILL before or after a replacement of a file on disk: a real death every time; a share of them."""
     points = enumerated(tmp_path, "--every", "19")

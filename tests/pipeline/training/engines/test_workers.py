@@ -99,6 +99,7 @@ train(TrainingRecipe.model_validate_json(recipe), output, options)
 """
 
 
+@pytest.mark.long  # as the two recipes above, with a second network that is trained from nothing
 def test_two_workers_on_ray_train_an_unpaired_recipe_as_two_processes_do(tmp_path, on_ray):
     """Started from a folder whose packages are called as ours are."""
     photographs(tmp_path / "photos", 3)
