@@ -94,8 +94,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, nargs="+", default=[2, 16])
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 25.0], help="ms a request")
     parser.add_argument("--shapes", type=int, nargs="+", default=[1, 32])
-    parser.add_argument("--seconds", type=float, default=25.0, help="that a setting takes at the bound")
-    parser.add_argument("--together", type=int, default=4, help="settings at a time")
+    parser.add_argument("--seconds", type=float, default=40.0, help="that a setting takes at the bound")
+    parser.add_argument("--together", type=int, default=2, help="settings at a time")
     parser.add_argument("--setting", help=argparse.SUPPRESS)
     return parser.parse_args()
 
