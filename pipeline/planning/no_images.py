@@ -17,11 +17,9 @@ _ENDINGS = (
     ".md5", ".sha1", ".sha256", ".tfw", ".jgw", ".pgw", ".wld", ".prj",  # checksums and map frames
 )  # fmt: skip
 
-
-_LAST_DOTS = {each[each.rfind(".") :] for each in (*_NAMES, *_ENDINGS)}
-
-
 _HIDDEN = "of a system"
+"""What files are called that a system leaves and does not show."""
+_LAST_DOTS = {each[each.rfind(".") :] for each in (*_NAMES, *_ENDINGS)}
 
 
 def images_of(page: Entries, left_out: Counter[str] | None = None) -> Entries:
