@@ -1,43 +1,76 @@
-"""The files of many units, fetched ahead by threads.
+"""The files of many units, fetched ahead by threads, and read ahead by as many as there are cores.
 
-They are read by who asks: threads that read Parquet files of 32 rows wait for one another longer than that
-takes.
+Threads that read single Parquet files of 32 rows wait for one another longer than that takes: a thread reads
+many before it hands over. Two then read twice as many as one.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias, TypeVar
 
 from pipeline.storage.folder import Folder
 
-AT_ONCE = 256
-"""So many files are fetched ahead."""
-_TOGETHER = 16
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+File: TypeAlias = tuple[str, bytes | None]
+"""Key and content; ``None`` where it is not there any more."""
+
+_FETCHED = 16
 """Files that a thread fetches one after the other: handing over each takes as long as a disk needs for it."""
+_READ = 64
+"""Files that a thread reads one after the other."""
+AT_ONCE = 256
+"""So many files are fetched ahead, and as many read."""
 
 
-def fetched(folder: Folder, keys: list[str], threads: int = 8) -> Iterator[tuple[str, bytes | None]]:
-    """Each key with its content, or with ``None`` where it is not there any more.
+def fetched(folder: Folder, keys: Sequence[str], threads: int = 8) -> Iterator[File]:
+    """Each key with its content, in their order.
 
-    Raises what ``Folder.read`` does otherwise.
+    Raises what ``Folder.read`` does, but for files that are not there any more.
     """
-    waiting: deque[Future[list[bytes | None]]] = deque()
-    tasks = [keys[start : start + _TOGETHER] for start in range(0, len(keys), _TOGETHER)]
+
+    def fetch(key: str) -> File:
+        try:
+            return key, folder.read(key)
+        except FileNotFoundError:
+            return key, None
+
+    return _ahead(fetch, keys, threads, _FETCHED)
+
+
+def read_ahead(read: Callable[[File], Made], files: Iterable[File]) -> Iterator[Made]:
+    """What is read of each file, in their order, on all cores. Raises what ``read`` does."""
+    return _ahead(read, files, os.cpu_count() or 1, _READ)
+
+
+def _ahead(
+    make: Callable[[Given], Made], given: Iterable[Given], threads: int, together: int
+) -> Iterator[Made]:
+    """What is made of each, in order: ``together`` of them a task of a thread, ``AT_ONCE`` ahead."""
+    waiting: deque[Future[list[Made]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for place in range(len(tasks)):
-            for task in tasks[place + len(waiting) : place + AT_ONCE // _TOGETHER]:
-                waiting.append(pool.submit(_contents, folder, task))
-            yield from zip(tasks[place], waiting.popleft().result(), strict=True)
+        for task in _parts(given, together):
+            waiting.append(pool.submit(_made, make, task))
+            if len(waiting) * together >= AT_ONCE:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
 
 
-def _contents(folder: Folder, keys: list[str]) -> list[bytes | None]:
-    return [_content(folder, each) for each in keys]
+def _parts(given: Iterable[Given], length: int) -> Iterator[list[Given]]:
+    part: list[Given] = []
+    for each in given:
+        part.append(each)
+        if len(part) == length:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
-def _content(folder: Folder, key: str) -> bytes | None:
-    try:
-        return folder.read(key)
-    except FileNotFoundError:
-        return None
+def _made(make: Callable[[Given], Made], task: list[Given]) -> list[Made]:
+    return [make(each) for each in task]

@@ -19,7 +19,7 @@ from pipeline.errors import StorageError
 from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import Job
 from pipeline.ledger.committed import COLUMNS, Committed, CommittedBuilder
-from pipeline.ledger.fetching import fetched
+from pipeline.ledger.fetching import File, fetched, read_ahead
 from pipeline.ledger.schema import Row, schema_of
 from pipeline.ledger.sealed import Sealed
 from pipeline.storage.folder import Folder
@@ -210,8 +210,11 @@ class Ledger:
         return found
 
     def _files(self, files: list[str], threads: int, columns: list[str] | None) -> Iterator[pa.Table]:
-        for key, data in fetched(self.folder, files, threads):
-            yield self._since_sealed(key, columns) if data is None else self._filled(key, data, columns)
+        def read(file: File) -> pa.Table:
+            key, data = file
+            return self._since_sealed(key, columns) if data is None else self._filled(key, data, columns)
+
+        return read_ahead(read, fetched(self.folder, files, threads))
 
     def lost(self) -> list[str]:
         """What is wrong with the ledger itself, one line each: segments that are gone."""

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import StorageError
-from pipeline.ledger.fetching import fetched
+from pipeline.ledger.fetching import File, fetched, read_ahead
 from pipeline.ledger.ledger import Ledger, unit_of
 from pipeline.ledger.manifest import Manifest, Segment, write_manifest
 from pipeline.ledger.sealed import Sealed
@@ -102,12 +102,15 @@ def _to_merge(segments: Iterable[Segment], units: int) -> list[Segment]:
 
 
 def _of_files(ledger: Ledger, keys: list[str]) -> Iterator[UnitRows]:
-    for key, data in fetched(ledger.folder, keys):
+    def read(file: File) -> UnitRows:
+        key, data = file
         if data is None:
             raise StorageError(
                 f"{ledger.folder.uri(key)}: was deleted while it was sealed; run the job again"
             )
-        yield unit_of(key), -1, ledger.checked(key, data)
+        return unit_of(key), -1, ledger.checked(key, data)
+
+    return read_ahead(read, fetched(ledger.folder, keys))
 
 
 def _of_today(ledger: Ledger, tables: Iterator[pa.Table], key: str) -> Iterator[pa.Table]:
@@ -180,8 +183,11 @@ def _write_segment(
 
 
 def _joined(ledger: Ledger, tables: list[pa.Table]) -> pa.Table:
-    """Rows under the columns of today; what a unit's file left out is null."""
-    return ledger.conformed(pa.concat_tables(tables, promote_options="default"))
+    """Rows under the columns of today; what a unit's file left out is null.
+
+    In one piece: to write a thousand pieces takes twice as long as to join and write them.
+    """
+    return ledger.conformed(pa.concat_tables(tables, promote_options="default").combine_chunks())
 
 
 def _bytes_a_row(table: pa.Table) -> float:

@@ -123,7 +123,8 @@ def test_of_several_units_the_newest_attempt_counts_then_the_first_by_name(ledge
 
 def test_who_reads_while_it_is_sealed_misses_nothing(ledger, monkeypatch):
     monkeypatch.setattr(fetching, "AT_ONCE", 4)
-    monkeypatch.setattr(fetching, "_TOGETHER", 2)
+    monkeypatch.setattr(fetching, "_FETCHED", 2)
+    monkeypatch.setattr(fetching, "_READ", 1)
     commit(ledger, *range(12))
     tables = ledger.tables()
     first = next(tables)
