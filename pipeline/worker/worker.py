@@ -24,6 +24,7 @@ from pipeline.scenes.strip_work import StripWork
 from pipeline.units import Unit
 from pipeline.worker.device_queue import places_on
 from pipeline.worker.encoding import OutputEncoder
+from pipeline.worker.freed_memory import keep_freed_memory
 from pipeline.worker.loading import Loader
 from pipeline.worker.recorder import NoRecorder, Recorder, RunRecorder
 from pipeline.worker.rows import Rows
@@ -42,6 +43,7 @@ class Worker:
         self, run: RunFolder, device: str = "cpu", cores: int | None = None, places: int | None = None
     ) -> None:
         refuse_other_plugins(run.recipe.plugins, run.specification)
+        keep_freed_memory()
         self.recipe, self.layout, self.ledger = run.recipe, run.layout, run.ledger
         machine = os.cpu_count() or 1
         self._run, self._cores = run, cores or machine
