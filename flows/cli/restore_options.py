@@ -53,7 +53,8 @@ CalibrationFile = Annotated[
     typer.Option(
         "--calibration",
         metavar="FILE_OR_URL",
-        help="What `restora calibrate` wrote for this restorer: each image gets a floor under its PSNR.",
+        help="What `restora calibrate` wrote for this restorer: each image gets a floor under its PSNR, or "
+        "with --uncertainty or --flags what they ask for (and a floor with --floors).",
     ),
 ]
 UncertaintyName = Annotated[
@@ -61,8 +62,23 @@ UncertaintyName = Annotated[
     typer.Option(
         "--uncertainty",
         metavar="NAME",
-        help="Intervals about pixels: self_ensemble (seven more calls) or posterior (one more, "
-        "for denoisers). Needs a --calibration with them.",
+        help="Intervals about pixels, by one of `restora list uncertainties`: self_ensemble (seven more "
+        "calls), posterior (one more, for denoisers) or quantile_head (one more, for networks that have "
+        "one). Needs a --calibration with them.",
+    ),
+]
+Floors = Annotated[
+    bool,
+    typer.Option(
+        "--floors", help="Floors under the PSNR beside --uncertainty or --flags, for one more call."
+    ),
+]
+Needed = Annotated[
+    float | None,
+    typer.Option(
+        "--psnr-needed",
+        metavar="DB",
+        help="What images should have at least: those whose floor is lower are counted. Without it: 30.",
     ),
 ]
 Flags = Annotated[
@@ -101,6 +117,8 @@ class Trust:
 
     calibration: CalibrationFile = None
     uncertainty: UncertaintyName = None
+    floors: Floors = False
+    psnr_needed: Needed = None
     flags: Flags = False
     save_uncertainty: SaveUncertainty = False
 
@@ -108,6 +126,8 @@ class Trust:
         """Fields of a job; ``uncertainty`` is its restorer's."""
         return {
             "calibration": self.calibration,
+            "psnr_estimate": self.floors,
+            **({} if self.psnr_needed is None else {"psnr_needed": self.psnr_needed}),
             "flags": self.flags,
             "save_uncertainty": self.save_uncertainty,
         }

@@ -14,6 +14,7 @@ from flows.cli.ranking_table import ranking_table
 from flows.outcome import counts_of, explained, too_many_quarantined
 from flows.progress import OnProgress
 from flows.rankings import rankings_of
+from flows.trust_findings import trust_findings
 from pipeline.wording import number_of
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ def _summarise(
         OUT.print()
         show_ranking(run_folder)
     else:
+        for line in trust_findings(run_folder):
+            say(line)
         say(f"images   {job.output}")
     say(f"tables   {run_folder.folder.uri(METRIC_TABLE)} and {SUMMARY_TABLE.rpartition('/')[2]}")
     say(f"report   {report}")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline.trust.intervals import IntervalBounds
 
 Say = Callable[[str], None]
+_PLENTY = 100
+"""Images: from there on the bound on what intervals miss is no longer mostly that of the small number."""
 
 
 def calibrate(
@@ -68,13 +70,19 @@ def calibrate(
 
 
 def _say_intervals(found: IntervalBounds, say: Say) -> None:
+    low, high = found.spread
     say(
-        f"intervals by {found.method}: {number_of(found.images, 'image')}, "
-        f"half-width {found.scale:.3g} x spread"
+        f"intervals by {found.method}: {number_of(found.images, 'image')}, half-widths {found.scale:.3g} x "
+        f"spread, on average {255 * found.scale * low:.1f} to {255 * found.scale * high:.1f} of 255 by image"
     )
     say(f"  at most {found.alpha:g} of samples outside, for {1 - found.delta:g} of calibrations")
     if found.held_out >= 0:
-        say(f"  {found.held_out:.3f} outside on the half of them that others calibrated")
+        say(
+            f"  calibrated by half of them, {found.held_out:.3f} are outside on the others: fewer images "
+            "make wider intervals"
+        )
+    if found.images < _PLENTY:
+        say(f"  give it {_PLENTY} images and more: by so few they are wider than they need be")
 
 
 def _say_floors(found: Calibration, say: Say) -> None:

@@ -106,7 +106,7 @@ def _flags(table: pa.Table, header: dict[str, Any]) -> Doubt | None:
     images, doubtful = counts[known("flags")], counts[flagged()]
     sentence = (
         f"{doubtful:,} of {number_of(images, 'image')} {'has' if doubtful == 1 else 'have'} patches "
-        f"that the input does not support; {protocol['rate']:.0%} would have some for nothing."
+        f"that the input does not support; up to {protocol['rate']:.0%} have some for nothing."
     )
     if not images:
         sentence = "No image was looked through for invention: all lie outside the calibration."

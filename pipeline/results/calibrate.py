@@ -143,7 +143,7 @@ def strata_of(rows: Rows, level: float) -> tuple[Stratum, ...]:
             float(rows.noise[part].min()),
             float(rows.noise[part].max()),
             len(part),
-            lower_offset(rows.margin[part].tolist(), [0.0] * len(part), level),
+            lower_offset(rows.margin[part].tolist(), [0.0] * len(part), level, rows.image[part]),
         )
         for part in parts
     )

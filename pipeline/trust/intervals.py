@@ -15,7 +15,7 @@ SHARES = (*(step / 200 for step in range(41)), *(0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 
 """Of an image's samples: how many may lie outside where ``ratios`` says how wide intervals must be."""
 _SPREAD_MARGIN = 1.05
 PROMISE = (
-    "over images, the mean share of samples outside restored +- half-width is at most {alpha:g}, for at "
+    "over images, the mean share of samples outside restored ± half-width is at most {alpha:g}, for at "
     "least {certainty:g} of all calibrations; this"
 )
 """Before ``pipeline.trust.calibration.CONDITION``."""

@@ -37,7 +37,8 @@ SOURCE = (
 )
 FLOOR = (
     "psnr_estimate plus quantile times standard error; the quantile is that of (PSNR - estimate) / standard "
-    "error over the calibration's images of like noise, rank floor((1 - level) (n + 1))"
+    "error over the calibration's images of like noise, rank floor((1 - level) (n + 1)); rows of one of "
+    "the n images count in equal parts"
 )
 
 
@@ -67,7 +68,7 @@ def estimate_protocol(calibration: Calibration | None) -> dict[str, Any]:
 
 
 INTERVAL = (
-    "restored +- scale x spread, in fractions of the data range; the spread is that of the method, see "
+    "restored ± scale x spread, in fractions of the data range; the spread is that of the method, see "
     "docs/trust.md; stored maps hold half-widths in stored steps, whole ones rounded up"
 )
 

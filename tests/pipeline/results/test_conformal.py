@@ -45,3 +45,27 @@ def test_levels_outside_are_refused(level):
 def test_values_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="needs finite values"):
         lower_offset([float("inf")] + [1.0] * 50, [0.0] * 51, 0.9)
+
+
+def test_rows_of_one_image_are_no_more_images():
+    """Fourteen images of three rows that err alike: as 42 rows they would cover 0.87 of new images."""
+    rng, images, rounds = np.random.default_rng(0), np.repeat(np.arange(14), 3), 3000
+    as_images, as_rows = 0, 0
+    for _ in range(rounds):
+        *margins, new = rng.normal(size=15)
+        rows = np.repeat(margins, 3)
+        order = rng.permutation(len(rows))
+        as_images += new >= lower_offset(rows[order], np.zeros(len(rows)), 0.9, images[order])
+        as_rows += new >= lower_offset(rows, np.zeros(len(rows)), 0.9)
+    assert as_images / rounds == pytest.approx(14 / 15, abs=0.02)
+    assert as_rows / rounds == pytest.approx(13 / 15, abs=0.02)
+
+
+def test_images_of_unlike_many_rows_count_alike():
+    margins = [0.0] * 30 + [float(each) for each in range(1, 20)]
+    images = [0] * 30 + list(range(1, 20))
+    # Of 20 images floor(0.1 * 21) = 2 may lie below with the new one: the first in 30 rows, and no other.
+    assert lower_offset(margins, [0.0] * 49, 0.9, images) == 1.0
+    assert lower_offset(margins, [0.0] * 49, 0.9) == 0.0
+    with pytest.raises(ValueError, match="8 images cannot warrant"):
+        lower_offset(margins[:37], [0.0] * 37, 0.9, images[:37])

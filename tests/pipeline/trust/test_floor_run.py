@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from flows.cli.restore_options import Trust
+from flows.trust_findings import trust_findings
 from pipeline import run
 from pipeline.errors import JobError
 from pipeline.ledger.run_folder import open_run
@@ -64,6 +66,7 @@ def test_images_without_a_reference_get_a_floor_or_a_reason(calibrated, tmp_path
         tmp_path / "out",
         restorers=[{"name": "median", "noise_level": 20}],
         calibration=str(file),
+        psnr_needed=99,
     )
     rows = {row["key"]: row for row in complete(job)}
     assert rows["large.png"]["psnr_floor"] is None
@@ -79,6 +82,11 @@ def test_images_without_a_reference_get_a_floor_or_a_reason(calibrated, tmp_path
         pq.read_schema(tmp_path / "out" / "_restora" / "tables" / "metrics.parquet").metadata[b"restora"]
     )
     run.report(open_run(job))
+    said = list(trust_findings(open_run(job)))
+    assert said[0].startswith(
+        f"{len(inside)} of {len(inside)} images with a floor under the PSNR have one below"
+    )
+    assert any(line.startswith("  no floor: 1 image, BANDS: it has 1, the calibration 3") for line in said)
     page = (tmp_path / "out" / "_restora" / "report" / "index.html").read_text()
     assert "with a floor under the PSNR" in page
     assert CONDITION in page
@@ -160,6 +168,9 @@ def test_intervals_of_images_without_a_reference(calibrated, tmp_path):
     assert found["grey.png"]["uncertainty_uri"] is None
     inside = [row for row in found.values() if row["uncertainty_mean"] is not None]
     assert inside
+    said = list(trust_findings(open_run(job)))
+    assert said[0].startswith(f"Intervals about the pixels of {len(inside)} image")
+    assert any(line.startswith("  images without intervals: 1 image, BANDS: it has 1") for line in said)
     for row in inside:
         map_HWC = decoded((tmp_path / "out" / "_restora" / "uncertainty" / row["key"]).read_bytes())
         assert row["uncertainty_uri"].endswith(f"_restora/uncertainty/{row['key']}")
@@ -171,6 +182,21 @@ def test_intervals_of_images_without_a_reference(calibrated, tmp_path):
     assert CONDITION in json.loads(pq.read_schema(table).metadata[b"restora"])["uncertainty"]["condition"]
     (tmp_path / "out" / "_restora" / "uncertainty" / inside[0]["key"]).unlink()
     assert not run.verify(open_run(job)).is_whole
+
+
+def test_a_command_asks_for_floors_beside_intervals(calibrated, tmp_path):
+    _, _, file = calibrated
+    fill(tmp_path / "in", {f"{i}.png": encoded(noisy(i + 50)) for i in range(6)})
+    fields = Trust(calibration=str(file), floors=True, psnr_needed=12.5).of_job()
+    restorer = {"name": "median", "uncertainty": "posterior", "noise_level": 20}
+    job = restore(tmp_path / "in", tmp_path / "out", restorers=[restorer], **fields)
+    floors = [row["psnr_floor"] for row in complete(job) if row["psnr_floor"] is not None]
+    assert floors
+    assert all(floor > 12.5 for floor in floors)
+    said = list(trust_findings(open_run(job)))
+    assert said[0].startswith("0 of ")
+    assert "with a floor under the PSNR have one below 12.5 dB" in said[0]
+    assert any(line.startswith("Intervals about the pixels of ") for line in said)
 
 
 def test_intervals_that_cannot_be_had(calibrated, tmp_path):
