@@ -13,6 +13,7 @@ import pytest
 
 from tests.helpers import photographs_in
 
+pytestmark = pytest.mark.slow  # all in the one row, so that it is built once
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "pipeline", "flows", "restora")
 NEVER = ("__pycache__", ".pyc")
@@ -62,7 +63,6 @@ def test_the_source_distribution_holds_docs_jobs_and_deployments(built):
     assert set(SHIPPED_BESIDE) <= names
 
 
-@pytest.mark.slow
 def test_the_wheel_works_where_there_is_no_checkout(built, tmp_path):
     """In an environment of its own, from an empty folder, beside the libraries that the tests use."""
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)

@@ -92,8 +92,8 @@ def test_benchmark_runs_says_so_and_the_second_time_does_nothing(tmp_path, image
     before = {
         path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*") if "plan" not in path.parts
     }
-    second = restora("benchmark", path, "--engine", "local")
-    assert second.returncode == 0
+    second = invoke("benchmark", path, "--engine", "local")
+    assert second.exit_code == 0
     assert second.stdout.strip() == "nothing to do: 3 of 3 images are done"
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
 

@@ -4,7 +4,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import skimage.data
+from typer.testing import CliRunner
 
+from flows.cli.app import app
 from flows.cli.demo import PHOTOGRAPHS, SIDE, copy_photographs
 from tests.flows.command import restora
 
@@ -29,6 +31,6 @@ def test_demo_ranks_the_network_first_and_the_second_time_does_nothing(tmp_path)
     rankings = [line for line in first.stdout.splitlines() if "ffdnet-colour" in line or "median" in line]
     assert ["ffdnet-colour" in line for line in rankings] == [True, False, True, False], first.stdout
     assert (tmp_path / "demo" / "report" / "index.html").exists()
-    again = restora("demo", tmp_path / "demo", "--limit", "2")
-    assert again.returncode == 0, again.stderr
+    again = CliRunner().invoke(app, ["demo", str(tmp_path / "demo"), "--limit", "2"])
+    assert again.exit_code == 0, again.stderr
     assert again.stdout.strip() == "nothing to do: 2 of 2 images are done"

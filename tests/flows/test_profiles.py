@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from flows.cli.app import app
 from pipeline.storage.folder import Folder
 from tests.helpers import encoded, fill, photograph
 from tests.moto_s3 import new_bucket
@@ -12,24 +15,28 @@ from tests.moto_s3 import new_bucket
 ROOT = Path(__file__).parents[2]
 
 
-def restora(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    files = {
-        "AWS_CONFIG_FILE": str(home / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"),
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
-        cwd=ROOT,
-        env=clean | files,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def use_files_alone(home: Path, patch) -> None:
+    """The environment names a user's two files, and nothing else of S3."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    patch.setenv("AWS_CONFIG_FILE", str(home / "config"))
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "credentials"))
 
 
-def test_a_profile_leads_to_its_endpoint_and_another_one_does_not(tmp_path, s3):
+def restora(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a process of its own."""
+    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def here(*arguments: object) -> tuple[int, str, str]:
+    """As ``restora``, in this process, which has imported everything already."""
+    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_a_profile_leads_to_its_endpoint_and_another_one_does_not(tmp_path, s3, monkeypatch):
     bucket = new_bucket()
     fill(f"{bucket}/in", {f"{i}.png": encoded(photograph(i)) for i in range(3)})
     (tmp_path / "credentials").write_text(
@@ -39,18 +46,19 @@ def test_a_profile_leads_to_its_endpoint_and_another_one_does_not(tmp_path, s3):
         f"[profile archive]\nregion = us-east-1\nendpoint_url = {s3['AWS_ENDPOINT_URL']}\n"
     )
     command = ("restore", f"{bucket}/in", f"{bucket}/clean", "--restorer", "median", "--engine", "local")
-    done = restora(tmp_path, *command, "--profile", "archive")
-    assert done.returncode == 0, done.stdout + done.stderr
+    with monkeypatch.context() as patch:
+        use_files_alone(tmp_path, patch)
+        done = restora(*command, "--profile", "archive")
+        read = here("verify", f"{bucket}/clean", "--profile", "archive")
+        missing = here(*command, "--profile", "elsewhere")
+    assert done[0] == 0, done
     assert Folder(bucket).exists("clean/0.png")
-    read = restora(tmp_path, "verify", f"{bucket}/clean", "--profile", "archive")
-    assert read.returncode == 0, read.stdout + read.stderr
-    assert "3 ok" in read.stdout
-    missing = restora(tmp_path, *command, "--profile", "elsewhere")
-    assert missing.returncode == 1, missing.stdout + missing.stderr
-    assert "no profile 'elsewhere'" in missing.stderr
-    assert "there are: archive" in missing.stderr
-    for each in (done, read, missing):
-        assert "planted-secret" not in each.stdout + each.stderr
+    assert read[0] == 0, read
+    assert "3 ok" in read[1]
+    assert missing[0] == 1, missing
+    assert "no profile 'elsewhere'" in missing[2]
+    assert "there are: archive" in missing[2]
+    assert "planted-secret" not in repr((done, read, missing))
     folder = Folder(f"{bucket}/clean/_restora")
     keys = [entry.key for page in folder.pages() for entry in page]
     assert len(keys) > 5

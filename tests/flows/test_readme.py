@@ -6,10 +6,11 @@ import tomllib
 import duckdb
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from flows.cli.app import COMMANDS, app
 from flows.cli.demo import copy_photographs
-from tests.flows.command import ROOT, restora
+from tests.flows.command import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
@@ -23,14 +24,15 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
 
 
-def test_first_job_and_its_query_run_as_they_stand(tmp_path):
+def test_first_job_and_its_query_run_as_they_stand(tmp_path, monkeypatch):
     copy_photographs(tmp_path / "out" / "demo" / "images")
     job = blocks("toml")[0]
     name = tomllib.loads(job)["name"]
     (tmp_path / f"{name}.toml").write_text(job, encoding="utf-8")
     assert f"restora benchmark {name}.toml" in README
-    done = restora("benchmark", f"{name}.toml", "--engine", "local", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["benchmark", f"{name}.toml", "--engine", "local"])
+    assert done.exit_code == 0, done.stderr
     (query,) = blocks("sql")
     table = f"out/{name}/tables/metrics.parquet"
     assert table in query

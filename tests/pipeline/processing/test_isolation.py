@@ -16,14 +16,14 @@ from pipeline.processing.processor import Processor
 from pipeline.storage.folder import Folder
 from pipeline.units import Unit
 from pipeline.worker.worker import Worker
-from tests.helpers import benchmark, lasting, photographs_in
+from tests.helpers import benchmark, folder_of_somebody, lasting, photographs_in
 from tests.killing import WATCHED
 
 
 @pytest.fixture
 def planned(tmp_path):
-    """A job of three photographs, its run folder, and its one unit."""
-    photographs_in(tmp_path / "in", 3)
+    """A job of two photographs, its run folder, and its one unit."""
+    photographs_in(tmp_path / "in", 2)
     job = benchmark(tmp_path / "in", tmp_path / "out", save="restored", restorers=["median"])
     opened = open_run(job)
     plan.make_plan(opened, workers=1)
@@ -42,10 +42,18 @@ def test_an_image_that_takes_too_long_is_stopped(planned):
     assert ended.reason == "TIMED_OUT"
 
 
-def test_rows_are_those_of_a_process_in_company(planned):
+def test_rows_are_those_of_a_process_in_company(planned, tmp_path, monkeypatch):
+    """Also from a folder that shadows our packages, and under a limit of memory below ours, which is kept:
+    12 GB of address space are enough for torch, and less than three quarters of most machines."""
     _, opened, unit = planned
+    monkeypatch.chdir(folder_of_somebody(tmp_path / "elsewhere"))
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    run = isolation.subprocess.run
+    limited = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (12 << 30, 12 << 30))
+    monkeypatch.setattr(isolation.subprocess, "run", lambda *a, **k: run(*a, **k, preexec_fn=limited))
     result = isolation.process(opened, alone(unit, 0), seconds=60)
     assert not isinstance(result, ImageError), result
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
     together = Worker(opened).process(alone(unit, 0))
     assert lasting(result) == lasting(together)
     assert result[0]["finished_at"].tzinfo is not None
@@ -86,15 +94,6 @@ def test_a_unit_that_died_before_is_taken_apart_and_committed(planned, monkeypat
     assert [row["finished_at"] for row in again] == [row["finished_at"] for row in rows]
 
 
-def test_a_folder_that_shadows_our_packages_does_no_harm(planned, tmp_path, monkeypatch):
-    _, opened, unit = planned
-    for name in ("pipeline", "models"):
-        (tmp_path / "elsewhere" / name).mkdir(parents=True)
-        (tmp_path / "elsewhere" / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert not isinstance(isolation.process(opened, alone(unit, 0), seconds=60), ImageError)
-
-
 def test_a_process_that_cannot_start_blames_no_image(planned, tmp_path, monkeypatch):
     _, opened, unit = planned
     (tmp_path / "broken").mkdir()
@@ -102,14 +101,3 @@ def test_a_process_that_cannot_start_blames_no_image(planned, tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path / "broken")
     with pytest.raises(RunStopped, match=r"does not start \(exit code"):
         isolation.process(opened, alone(unit, 0), seconds=60)
-
-
-def test_a_lower_limit_of_memory_than_ours_is_kept(planned, monkeypatch):
-    """12 GB of address space: enough for torch, and less than three quarters of most machines."""
-    _, opened, unit = planned
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    run = isolation.subprocess.run
-    limited = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (12 << 30, 12 << 30))
-    monkeypatch.setattr(isolation.subprocess, "run", lambda *a, **k: run(*a, **k, preexec_fn=limited))
-    assert not isinstance(isolation.process(opened, alone(unit, 0), seconds=60), ImageError)
-    assert resource.getrlimit(resource.RLIMIT_AS) == before
