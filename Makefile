@@ -38,14 +38,15 @@ slow: setup  ## Tests with real Ray clusters, Prefect servers and browsers, and 
 
 quick: quick-pipeline quick-others  ## All other tests; two rows of them, for as many cores.
 
-TRAINING := tests/pipeline/training
+# These go with the others, so that both rows take as long.
+MOVED := tests/pipeline/training tests/pipeline/formats
 OTHERS := $(wildcard tests/test_*.py) $(filter-out tests/pipeline/ tests/__pycache__/,$(wildcard tests/*/))
 
 quick-pipeline: setup
-	$(BIN)/python -m pytest -m "not slow and not long" tests/pipeline --ignore $(TRAINING)
+	$(BIN)/python -m pytest -m "not slow and not long" tests/pipeline $(MOVED:%=--ignore=%)
 
 quick-others: setup
-	$(BIN)/python -m pytest -m "not slow and not long" $(OTHERS) $(TRAINING)
+	$(BIN)/python -m pytest -m "not slow and not long" $(OTHERS) $(MOVED)
 
 long: setup  ## What is not part of make test: minutes each, once before a release.
 	$(BIN)/python -m pytest -m long

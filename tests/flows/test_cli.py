@@ -334,7 +334,7 @@ def test_debug_shows_where_an_error_came_from(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images, number):
-    put_photographs(images, 30, size=96)
+    put_photographs(images, 16, size=96)
     fields = {"restorers": ["non-local-means"], "resources": {"unit_images": 1}}
     path = job_file(tmp_path, images, **fields)
     process = subprocess.Popen(
@@ -351,11 +351,11 @@ def test_stopping_keeps_what_is_committed_and_says_how_to_go_on(tmp_path, images
     assert f"To continue: restora benchmark {path}" in errors
     assert "Traceback" not in errors
     committed = len(list(ledger.rglob("*.parquet")))
-    assert 0 < committed < 30
+    assert 0 < committed < 16
     done = invoke("benchmark", path, "--engine", "local")
     assert done.exit_code == 0, done.stderr
-    assert f"continuing: {committed} of 30 images are done already" in done.stdout
-    assert f"{30 - committed} of {30 - committed} images" in done.stdout
+    assert f"continuing: {committed} of 16 images are done already" in done.stdout
+    assert f"{16 - committed} of {16 - committed} images" in done.stdout
 
 
 def test_a_stop_while_the_command_starts_is_no_traceback():

@@ -77,11 +77,10 @@ LEVEL = torch.tensor([SIGMA])
     ("operators", "scale", "loss", "least"),
     [
         ((GaussianBlur(sigma=1.5),), 1, "squared", 34.0),
-        ((GaussianBlur(sigma=0.8), Bicubic(scale=2)), 2, "squared", 30.0),
         ((GaussianBlur(sigma=0.8), Bicubic(scale=2)), 2, "absolute", 28.0),
         ((), 1, "squared", 45.0),
     ],
-    ids=["blur", "blur and half the size", "the same by absolute values", "noise alone"],
+    ids=["blur", "blur and half the size by absolute values", "noise alone"],
 )
 def test_finds_what_was_degraded(generator, truth, operators, scale, loss, least):
     exact = truth
@@ -221,7 +220,8 @@ def test_jobs_take_the_file_of_a_generator(tmp_path, weights, truth):
             {"name": "holes", "operators": [{"op": "mask", "share": 0.5}]},
         ],
         restorers=[
-            {"name": "prior", "solver": "generative_prior", "generator": str(weights), **SEARCH},
+            {"name": "prior", "solver": "generative_prior", "generator": str(weights), "restarts": 2}
+            | {"iterations": 120},
             "identity",
         ],
         metrics=["psnr"],
