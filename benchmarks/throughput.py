@@ -8,6 +8,9 @@ to the first commit, from the start of the process, stands apart. Only ratios wi
 Two more lines say what the machine and Ray allow: ``loops`` is two of the loops at once, each on half of the
 images, which is all that two cores that share memory and clock have to give; ``bare`` is a Ray Data pool of
 two actors that import torch and nothing of ours, up to its first answer.
+
+Processor time an image is that of all processes of a way, Ray's own among them, over the same images. It
+says what a way costs where other work on the machine makes its rate worthless.
 """
 
 from __future__ import annotations
@@ -23,7 +26,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 STARTED = time.time()
 
@@ -52,8 +58,9 @@ def main() -> None:
         rate = statistics.median(each[way]["rate"] for each in rounds)
         ratio = statistics.median(each[way]["rate"] / each["loop"]["rate"] for each in rounds)
         start = statistics.median(each[way]["first"] for each in rounds)
-        rates = f"{rate:8.2f} images/s  {ratio:5.2f} x loop  " if rate == rate else " " * 34
-        print(f"{way:6} {rates}first commit after {start:5.1f} s")
+        cpu = statistics.median(each[way]["cpu"] for each in rounds)
+        rates = f"{rate:8.2f} images/s  {ratio:5.2f} x loop  {1000 * cpu:6.0f} ms of a core an image  "
+        print(f"{way:6} {rates if rate == rate else ' ' * 60}first commit after {start:5.1f} s")
 
 
 def arguments() -> argparse.Namespace:
@@ -107,7 +114,22 @@ def loops(job: Job) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
         halves = pool.starmap(loop, [(job, 2, index) for index in range(2)])
-    return {"rate": sum(half["rate"] for half in halves), "first": max(half["first"] for half in halves)}
+    return {
+        "rate": sum(half["rate"] for half in halves),
+        "first": max(half["first"] for half in halves),
+        "cpu": statistics.mean(half["cpu"] for half in halves),
+    }
+
+
+def processor_seconds() -> float:
+    """Of this process and all below it, those that have ended included."""
+    own = psutil.Process()
+    found = 0.0
+    for each in (own, *own.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            found += times.user + times.system + times.children_user + times.children_system
+    return found
 
 
 def bare() -> dict[str, float]:
@@ -133,7 +155,7 @@ def bare() -> dict[str, float]:
     pool = ray.data.ActorPoolStrategy(size=2)
     rows = ray.data.range(8, override_num_blocks=8).map_batches(Nothing, compute=pool, num_cpus=1)
     next(iter(rows.iter_batches(batch_size=None, prefetch_batches=0)))
-    return {"rate": float("nan"), "first": time.time() - STARTED}
+    return {"rate": float("nan"), "first": time.time() - STARTED, "cpu": float("nan")}
 
 
 def engine(job: Job, way: str) -> dict[str, float]:
@@ -142,10 +164,20 @@ def engine(job: Job, way: str) -> dict[str, float]:
     options = run.Options(engine=way, workers=WORKERS[way])
     planned = run.plan(open_run(job), options)
     before = time.time() - STARTED
-    progress = run.execute(open_run(job), options, planned)
+    taken = []
+
+    def at_both_ends(progress: run.Progress) -> None:
+        if progress.units in (1, progress.units_total):  # Ray is still there
+            taken.append(processor_seconds())
+
+    progress = run.execute(open_run(job), options, planned, at_both_ends)
     assert progress.quarantined == 0, dict(progress.reasons)
-    rate = (progress.images - progress.first_images) / (progress.seconds - progress.first_commit)
-    return {"rate": rate, "first": before + progress.first_commit}
+    counted = progress.images - progress.first_images
+    return {
+        "rate": counted / (progress.seconds - progress.first_commit),
+        "first": before + progress.first_commit,
+        "cpu": (taken[-1] - taken[0]) / counted,
+    }
 
 
 def loop(job: Job, of: int = 1, index: int = 0) -> dict[str, float]:
@@ -184,12 +216,14 @@ def loop(job: Job, of: int = 1, index: int = 0) -> dict[str, float]:
             encoded = FORMATS["png"].encode(image.with_pixels(to_stored(restored, image.domain)[0]))
             output.put(f"objects/{key}", encoded)
             rows.append(row | {"output_sha256": sha256_hex(encoded), "output_bytes": len(encoded)})
-            marks.append(time.time())
+            marks.append((time.time(), time.process_time()))
     pq.write_table(pa.Table.from_pylist(rows), f"{output.url}/metrics-{index}.parquet")
     first = min(WARM_UP, len(marks) // 2)
+    counted, (began, taken) = len(marks) - first, marks[first - 1]
     return {
-        "rate": (len(marks) - first) / (time.time() - marks[first - 1]),
-        "first": marks[first - 1] - STARTED,
+        "rate": counted / (time.time() - began),
+        "first": began - STARTED,
+        "cpu": (time.process_time() - taken) / counted,
     }
 
 

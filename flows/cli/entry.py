@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from flows.cli.signals import Interrupted, interrupt, on_first_signal
 from flows.cli.starvation import cure
+from flows.cli.without_collections import without_collections
 from pipeline.starvation import is_starved
 
 
@@ -32,7 +33,8 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    from flows.cli.app import app  # start-up: half a second, in which somebody may think better of it
+    with without_collections():
+        from flows.cli.app import app  # start-up: half a second, in which somebody may think better of it
 
     try:
         app()

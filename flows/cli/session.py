@@ -11,6 +11,7 @@ from flows.addresses import absolute
 from flows.cli.console import OUT, complain, say
 from flows.cli.live_progress import live_progress
 from flows.cli.ranking_table import ranking_table
+from flows.cli.without_collections import without_collections
 from flows.outcome import counts_of, explained, too_many_quarantined
 from flows.progress import OnProgress
 from flows.rankings import rankings_of
@@ -35,12 +36,14 @@ def run_job(job: Job, options: Options) -> int:
 
     Raises what ``pipeline.run`` raises.
     """
-    from pipeline import run
+    with without_collections():
+        from pipeline import run
 
     job = absolute(job)
     with ExitStack() as stack:
         with OUT.status("planning"):
-            opened = stack.enter_context(run.open_run(job, options))
+            with without_collections():
+                opened = stack.enter_context(run.open_run(job, options))
             planned = run.plan(opened, options)
         return _take_steps(opened, options, planned)
 
@@ -74,6 +77,7 @@ def _preparing(on_progress: OnProgress) -> OnProgress:
         with suppress(Exception):  # whoever needs it says what is wrong with it
             import_module("pipeline.report.write")
             import_module("matplotlib.figure")
+            import_module("scipy.special")
 
     waiting = [threading.Thread(target=prepare, name="imports", daemon=True)]
 

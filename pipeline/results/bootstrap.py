@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
@@ -54,6 +53,8 @@ def interval_of_blocks(
     sums_MK: Floats, sizes_MK: Floats, lowest_K: Floats, highest_K: Floats
 ) -> tuple[Floats, Floats]:
     """The same of columns known by sums, counts and extremes of random blocks: (low_K, high_K)."""
+    from scipy.special import ndtr, ndtri  # here, for the start of a run, which may have tables to read
+
     mean_K = sums_MK.sum(axis=0) / sizes_MK.sum(axis=0)
     means_BK = np.sort(_resampled_means(sums_MK, sizes_MK), axis=0)
     deviation_MK = sums_MK - mean_K * sizes_MK
