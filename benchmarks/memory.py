@@ -1,7 +1,8 @@
 """Memory over a long run of small images: ``python benchmarks/memory.py --images 20000``.
 
-Samples the resident memory of the driver and of every worker twice a second. Flat means that the second half
-of the run needs no more than the first.
+Or of large ones: ``--images 100 --side 8000 --kind restore --restorer median --engine local``. Samples the
+resident memory of the driver and of every worker twice a second. Flat means that the second half of the run
+needs no more than the first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 
 DRIVER = """
 import sys
@@ -60,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--restorer", default="identity")
+    parser.add_argument("--kind", choices=("benchmark", "restore"), default="benchmark")
     parser.add_argument("--engine", choices=("local", "ray"), default="ray")
     return parser.parse_args()
 
@@ -67,28 +70,38 @@ def arguments() -> argparse.Namespace:
 def sampled(chosen: argparse.Namespace, folder: Path) -> Samples:
     job = {
         "name": "memory",
+        "kind": chosen.kind,
         "output": str(folder / "out"),
         "datasets": [{"name": "photographs", "uri": str(folder / "in")}],
-        "degradations": ["awgn-25"],
         "restorers": [chosen.restorer],
-        "metrics": ["psnr", "ssim"],
-        "save": "restored",
     }
+    if chosen.kind == "benchmark":
+        job |= {"degradations": ["awgn-25"], "metrics": ["psnr", "ssim"], "save": "restored"}
+    books = folder / "out" / ("" if chosen.kind == "benchmark" else "_restora")
     workers = 2 if chosen.engine == "ray" else 1
     paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
     driver = psutil.Popen(
         [sys.executable, "-c", DRIVER, json.dumps(job), chosen.engine, str(workers)],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
     )
-    units = -(-chosen.images // max(1, min(32, -(-chosen.images // (8 * workers)))))
     samples: Samples = []
+    units = 0
     while driver.poll() is None:
         if resident := memory_of(driver):
-            committed = sum(1 for _ in (folder / "out" / "ledger").rglob("*.parquet"))
-            samples.append((committed / units, resident))
+            committed = sum(1 for _ in (books / "ledger").rglob("*.parquet"))
+            units = units or planned_units(books)
+            samples.append((committed / units if units else 0.0, resident))
         time.sleep(INTERVAL)
     assert driver.returncode == 0, f"the run ended with {driver.returncode}"
     return samples
+
+
+def planned_units(books: Path) -> int:
+    """Of the plan in this run folder; 0 while there is none."""
+    try:
+        return pq.ParquetFile(books / "plan" / "units.parquet").metadata.num_rows
+    except FileNotFoundError:
+        return 0
 
 
 def memory_of(driver: psutil.Popen) -> dict[str, int]:
