@@ -115,7 +115,7 @@ def memory_of(driver: psutil.Popen) -> dict[str, int]:
     for child in children:
         try:
             title = (child.cmdline() or [""])[0]
-            if title.startswith("ray::Replica"):
+            if title.startswith("ray::") and "Replica" in title:
                 found["worker"] = max(found.get("worker", 0), child.memory_info().rss)
         except psutil.Error:
             continue
