@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gathers the photographs of photographs.tsv into FOLDER/train, more, validate and held-out, as PNG.
+# Gathers the photographs of photographs.tsv into FOLDER/train, more, validate, held-out and smaller, as PNG.
 #
 #     conf/train/gather_photographs.sh FOLDER
 #

@@ -13,7 +13,7 @@ def read_attribution(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
     """Package, file, licence and author of each image, out of a tab-separated table.
 
     Lines are use, package, file, licence, author, and what else one wants to note (ours: SHA-256 of the
-    file); ``#`` starts a comment. Extensions do not count.
+    file); ``#`` starts a comment. Extensions and folders do not count: an image at several sizes is one.
     Raises ``JobError`` where an image is not in the table: nothing is trained on unknown terms.
     """
     try:
@@ -29,4 +29,5 @@ def read_attribution(table: Path, names: Iterable[str]) -> list[dict[str, str]]:
             "author, or do without the table: --set data.attribution=null"
         )
     keys = ("package", "file", "licence", "author")
-    return [dict(zip(keys, known[Path(name).stem], strict=True)) for name in names]
+    stems = dict.fromkeys(Path(name).stem for name in names)
+    return [dict(zip(keys, known[stem], strict=True)) for stem in stems]

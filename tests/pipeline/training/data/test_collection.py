@@ -122,7 +122,7 @@ def test_every_image_needs_its_licence(tmp_path):
     table.write_text("# comment\ntrain\tpackage\ta.jpg\tCC0-1.0\tAnn\n")
     with pytest.raises(JobError, match=r"does not list b\.png; .*--set data\.attribution=null"):
         read_attribution(table, ["a.png", "b.png"])
-    found = read_attribution(table, ["a.png"])
+    found = read_attribution(table, ["a.png", "half/a.png"])
     assert found == [{"package": "package", "file": "a.jpg", "licence": "CC0-1.0", "author": "Ann"}]
     with pytest.raises(JobError, match=r"data\.attribution: cannot read"):
         read_attribution(tmp_path / "none.tsv", ["a.png"])
