@@ -18,6 +18,8 @@ _LARGEST_SIDE = 1 << 31
 """No header means more: it is none."""
 _FREE = 1 << 20
 """Pixels that cost nothing."""
+_COMPONENTS = 40
+"""Where the codestream of JPEG 2000 says how many components it has (T.800, table A.9)."""
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 """Frame headers of JPEG (T.81, table B.1) and of JPEG-LS (T.87, annex C)."""
@@ -27,7 +29,7 @@ def check_coded_size(stream: bytes, pixels: int) -> None:
     """``ImageError`` for a JPEG, JPEG-LS, JPEG 2000 or WebP stream that says it holds far more pixels:
     ``TOO_LARGE``, or ``UNREADABLE`` where no image is as large.
     """
-    height, width = _size(stream)
+    height, width, _ = coded_shape(stream)
     if height * width > _TIMES * max(pixels, _FREE):
         reason = "TOO_LARGE" if max(height, width) <= _LARGEST_SIDE else "UNREADABLE"
         raise ImageError(
@@ -35,22 +37,23 @@ def check_coded_size(stream: bytes, pixels: int) -> None:
         )
 
 
-def _size(stream: bytes) -> tuple[int, int]:
-    """Height and width; zeros where no header says it."""
+def coded_shape(stream: bytes) -> tuple[int, int, int]:
+    """Height, width and samples of a pixel; zeros where no header says it, and for the samples of WebP."""
     try:
         if stream.startswith(b"\xff\xd8"):
-            return _jpeg_size(stream)
+            return _jpeg_shape(stream)
         if stream.startswith(b"RIFF"):
-            return header_of(list(read_chunks(stream)))[:2]
+            return *header_of(list(read_chunks(stream)))[:2], 0
         for codestream in codestreams(stream):
             right, bottom, left, top = struct.unpack_from(">4I", codestream, 8)
-            return max(bottom - top, 0), max(right - left, 0)
+            samples = struct.unpack_from(">H", codestream, _COMPONENTS)[0]
+            return max(bottom - top, 0), max(right - left, 0), samples
     except (ImageError, struct.error, IndexError):  # whoever decodes it says what is wrong
         pass
-    return 0, 0
+    return 0, 0, 0
 
 
-def _jpeg_size(stream: bytes) -> tuple[int, int]:
+def _jpeg_shape(stream: bytes) -> tuple[int, int, int]:
     at = 2
     while at + 4 <= len(stream) and stream[at] == 0xFF:
         marker = stream[at + 1]
@@ -58,7 +61,7 @@ def _jpeg_size(stream: bytes) -> tuple[int, int]:
             at += 1 if marker == 0xFF else 2
             continue
         if marker in _FRAMES:
-            _, height, width = struct.unpack_from(">BHH", stream, at + 4)
-            return height, width
+            _, height, width, samples = struct.unpack_from(">BHHB", stream, at + 4)
+            return height, width, samples
         at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
-    return 0, 0
+    return 0, 0, 0

@@ -1,13 +1,18 @@
-"""Compressed frames that end early, which some decoders fill without a word (PS3.5, sections 8.2 and A.4)."""
+"""Pixel data that end early, go on, or are other ones than the header says, of which decoders say no word.
+
+PS3.5, sections 8.1.1, 8.2 and A.4.
+"""
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import imagecodecs
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -24,9 +29,16 @@ from pydicom.uid import (
 )
 
 from pipeline.errors import ImageError
-from pipeline.formats.coded_size import check_coded_size
+from pipeline.formats.coded_size import check_coded_size, coded_shape
 from pipeline.formats.completeness import ends_with_marker, jpeg_is_whole, packbits_end
 
+if TYPE_CHECKING:
+    from pipeline.formats.dicom.pixels import PixelLayout
+
+_BEGINNINGS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
+"""Of a JPEG or JPEG-LS stream, and of a codestream of JPEG 2000."""
+_JP2_BOX = b"jP  "
+"""In the box before a codestream of JPEG 2000 that has boxes (T.800, I.5.1)."""
 _RLE_HEADER = struct.Struct("<16I")
 """How many planes of bytes there are, and where each begins."""
 _CHECKS: Mapping[UID, Callable[[bytes], bool]] = {
@@ -49,19 +61,85 @@ _CHECKS: Mapping[UID, Callable[[bytes], bool]] = {
 """Transfer syntax -> whether a frame is all there; the decoders of the others say it themselves."""
 
 
-def check_frames(dataset: Dataset, syntax: UID, count: int) -> None:
-    """``ImageError``: ``TRUNCATED`` for a frame that ends early, ``TOO_LARGE`` for one of far more pixels."""
+def check_frames(dataset: Dataset, syntax: UID, layout: PixelLayout) -> None:
+    """``ImageError`` where PixelData are not the pixels that the header describes, all of them and no others.
+
+    ``TRUNCATED`` for a frame that ends early or is missing, ``TOO_LARGE`` for one of far more pixels,
+    ``UNREADABLE`` for one of another size, and for more frames.
+    """
+    _check_no_less(dataset, syntax, layout)
+    check_no_more(dataset, syntax, layout)
+    if not syntax.is_encapsulated:
+        return
     is_whole = _CHECKS.get(syntax)
     if syntax == RLELossless:
-        pixels = dataset.Rows * dataset.Columns
+        pixels = layout.rows * layout.columns
         is_whole = lambda frame: all(packbits_end(each, (pixels,)) for each in _rle_segments(frame))  # noqa: E731
     if is_whole is None:
         return
-    for frame in generate_frames(dataset["PixelData"].value, number_of_frames=count):
+    for frame in generate_frames(dataset["PixelData"].value, number_of_frames=layout.frames):
         if syntax != RLELossless:
-            check_coded_size(frame, dataset.Rows * dataset.Columns)
+            _check_shape(frame, layout)
         if not is_whole(frame):
             raise frame_ended_early()
+
+
+def check_no_more(dataset: Dataset, syntax: UID, layout: PixelLayout) -> None:
+    """``ImageError("UNREADABLE")`` where PixelData hold more than the header says, be it further frames.
+
+    Decoders take what they need and say nothing of the rest. Zeros of less than a frame are padding.
+    """
+    pixels = dataset["PixelData"].value
+    if not syntax.is_encapsulated:
+        rest = pixels[layout.native_bytes + layout.native_bytes % 2 :]
+        if len(rest) * layout.frames >= layout.native_bytes or rest.strip(b"\0"):
+            raise _contradiction("PixelData holds more pixels")
+        return
+    offsets, fragments = _parts(pixels)
+    begun = len(fragments) if syntax == RLELossless else sum(map(_begins_frame, fragments))
+    if max(begun, offsets) > layout.frames:
+        raise _contradiction("PixelData holds more frames")
+
+
+def _check_no_less(dataset: Dataset, syntax: UID, layout: PixelLayout) -> None:
+    pixels = dataset["PixelData"].value
+    if not syntax.is_encapsulated and len(pixels) < layout.native_bytes:
+        raise ImageError("TRUNCATED", "PixelData is shorter than Rows, Columns and the rest say")
+    if syntax.is_encapsulated and len(_parts(pixels)[1]) < layout.frames:
+        raise frame_ended_early()
+
+
+def _parts(pixels: bytes) -> tuple[int, list[bytes]]:
+    """How many offsets the table has, 0 without one, and the fragments before the end or the first fault."""
+    file, fragments = io.BytesIO(pixels), []
+    try:
+        offsets = len(parse_basic_offsets(file))
+        for fragment in generate_fragments(file):
+            fragments.append(fragment)
+    except (ValueError, EOFError):
+        return 0, fragments
+    return offsets, fragments
+
+
+def _begins_frame(fragment: bytes) -> bool:
+    """Whether it is the first of a frame's: what stands inside of compressed data does not look like that."""
+    return fragment.startswith(_BEGINNINGS) or fragment[4:8] == _JP2_BOX
+
+
+def _check_shape(frame: bytes, layout: PixelLayout) -> None:
+    """A decoder goes by the frame's own header, and its pixels would be laid out by the object's."""
+    check_coded_size(frame, layout.rows * layout.columns)
+    height, width, samples = coded_shape(frame)
+    if height and (height, width, samples) != (layout.rows, layout.columns, layout.samples):
+        raise _contradiction(f"a frame has {width} x {height} pixels of {samples} samples: other ones")
+
+
+def _contradiction(found: str) -> ImageError:
+    return ImageError(
+        "UNREADABLE",
+        f"{found} than Rows, Columns, SamplesPerPixel, BitsAllocated and NumberOfFrames say; correct the "
+        "DICOM header",
+    )
 
 
 def _rle_segments(frame: bytes) -> Iterator[bytes]:

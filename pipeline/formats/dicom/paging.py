@@ -23,7 +23,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from pipeline.formats.base import codec_errors
 from pipeline.formats.dicom.dataset import check_whole, header_bytes, read_dataset, text, transfer_syntax
 from pipeline.formats.dicom.derivation import frame_uid
-from pipeline.formats.dicom.frames import frame_ended_early
+from pipeline.formats.dicom.frames import check_no_more, frame_ended_early
 from pipeline.formats.dicom.pixels import PixelLayout
 from pipeline.formats.dicom.silence import silence, written_or_refused
 
@@ -62,7 +62,9 @@ class DicomPages:
                 check_whole(dataset)  # else the frames before the cut are whole
             self._header = header_bytes(data, dataset)
             self._layout = PixelLayout.of(dataset)
-            self._is_encapsulated, self._vr = transfer_syntax(dataset).is_encapsulated, "OB"
+            syntax = transfer_syntax(dataset)
+            check_no_more(dataset, syntax, self._layout)
+            self._is_encapsulated, self._vr = syntax.is_encapsulated, "OB"
             self._frames = list(self._frames_of(dataset))
 
     def __getitem__(self, number: int) -> bytes:

@@ -24,6 +24,11 @@ from pipeline.imaging.image import Domain
 
 RESCALE_TYPES = frozenset({"OD", "HU", "MGML", "Z_EFF", "ED", "EDW", "PCT"})
 """Defined terms of RescaleType (C.11.1.1.2) that are units; anything else may be free text."""
+_SAMPLES = {
+    **dict.fromkeys(("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"), 1),
+    **dict.fromkeys(("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"), 3),
+}
+"""PhotometricInterpretation -> SamplesPerPixel (C.7.6.3.1.2), of those that are not retired or of video."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,12 @@ class PixelLayout:
             raise ImageError("UNREADABLE", "NumberOfFrames or SamplesPerPixel is impossible")
         if not 1 <= layout.bits_stored <= layout.bits_allocated <= 64:
             raise ImageError("UNREADABLE", "BitsStored or BitsAllocated is impossible")
+        if _SAMPLES.get(layout.photometric) != layout.samples:
+            raise ImageError(
+                "UNREADABLE",
+                "PhotometricInterpretation and SamplesPerPixel name no kind of pixels that is read; correct "
+                "the DICOM header",
+            )
         return layout
 
     @property
@@ -97,17 +108,20 @@ class PixelLayout:
 def read_stored(dataset: Dataset, layout: PixelLayout) -> NDArray[Any]:
     """HWC in the native byte order: grey as stored, colours as RGB, palettes looked up."""
     syntax = transfer_syntax(dataset)
-    if not syntax.is_encapsulated and len(dataset["PixelData"].value) < layout.native_bytes:
-        raise ImageError("TRUNCATED", "PixelData is shorter than Rows, Columns and the rest say")
     try:
         decodes = get_decoder(syntax).is_available
     except NotImplementedError:
         decodes = False
     if not decodes:
         raise ImageError("UNSUPPORTED_TRANSFER_SYNTAX", f"no decoder is installed for {syntax.name}")
-    check_frames(dataset, syntax, layout.frames)
+    check_frames(dataset, syntax, layout)
+    if not syntax.is_encapsulated:
+        _check_high_bit(dataset, layout)
+    # Decoders of all but RLE give colours pixel by pixel, and some writers leave PlanarConfiguration at 1.
+    by_pixel = syntax.is_encapsulated and syntax != RLELossless
+    options: dict[str, Any] = {"planar_configuration": 0} if by_pixel else {}
     try:
-        samples = pixel_array(dataset, allow_excess_frames=False, correct_unused_bits=False)
+        samples = pixel_array(dataset, allow_excess_frames=False, correct_unused_bits=False, **options)
     except Exception:
         if syntax == JPEGExtended12Bit and layout.bits_stored > 8:
             raise ImageError(
@@ -120,6 +134,16 @@ def read_stored(dataset: Dataset, layout: PixelLayout) -> NDArray[Any]:
     if layout.photometric == "PALETTE COLOR":
         samples = apply_color_lut(samples, dataset)
     return _sign_extended(_channels_last(samples, layout), layout)
+
+
+def _check_high_bit(dataset: Dataset, layout: PixelLayout) -> None:
+    """Refuses pixels that do not begin in the lowest bit, as before PS3.5 8.1.1 asked for that."""
+    if whole_number(dataset, "HighBit", layout.bits_stored - 1) != layout.bits_stored - 1:
+        raise ImageError(
+            "UNSUPPORTED_DTYPE",
+            "HighBit is not BitsStored - 1: the pixels would begin above the lowest bit; correct the DICOM "
+            "header, or move them down",
+        )
 
 
 def _sign_extended(stored_HWC: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:

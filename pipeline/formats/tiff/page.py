@@ -25,12 +25,15 @@ from pipeline.formats.tiff.first_page import (
 )
 from pipeline.formats.tiff.lzw import LZW, decode_lzw
 from pipeline.formats.tiff.segments import (
+    CODED,
     FAX,
     GROUP_4,
     JPEG,
     SegmentCheck,
+    check_coded_pixels,
     check_tables,
     ended_early,
+    other_pixels,
     sizes_of,
 )
 
@@ -159,6 +162,7 @@ def read_samples(page: tifffile.TiffPage, data: bytes) -> NDArray[Any]:
         check.add(encoded)
         decoded, (plane, _, top, left, _) = _decoded(page, encoded, index, unpack)
         rows, columns = _covered(page, top, left)
+        _check_pixels(page, encoded, rows, samples, decoded.dtype)
         if decoded.shape[1] < rows or decoded.shape[2] < columns:
             raise ended_early()
         stored[plane][top : top + rows, left : left + columns] = decoded[0, :rows, :columns]
@@ -185,6 +189,17 @@ def _decoded(
     if is_whole is not None and not is_whole(encoded, lambda data: decode(data)[0]):
         raise ended_early()
     return decoded, place
+
+
+def _check_pixels(
+    page: tifffile.TiffPage, encoded: bytes, rows: int, samples: int, dtype: np.dtype[Any]
+) -> None:
+    """``ImageError("UNREADABLE")`` for a strip or tile of another shape or type than the page's."""
+    if page.compression in CODED:
+        width = page.tilewidth if page.is_tiled else page.imagewidth
+        check_coded_pixels(encoded, rows, width, samples)
+    if page.dtype is None or dtype.itemsize > page.dtype.itemsize:
+        raise other_pixels(f"samples of {8 * dtype.itemsize} bits")
 
 
 def _lzw_unpacker(page: tifffile.TiffPage, samples: int) -> Unpacker:

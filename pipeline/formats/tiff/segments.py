@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Mapping
 
 from pipeline.errors import ImageError
-from pipeline.formats.coded_size import check_coded_size
+from pipeline.formats.coded_size import check_coded_size, coded_shape
 from pipeline.formats.completeness import (
     deflate_ends,
     ends_with_marker,
@@ -34,7 +34,9 @@ _CHECKS: Mapping[int, Callable[[bytes], bool]] = {
 """Compression -> whether a strip or tile is all there. Other decoders say it themselves."""
 
 
-_SIZED = frozenset({JPEG, 34712, 50001})
+CODED = frozenset({JPEG, 34712})
+"""JPEG and JPEG 2000, whose streams say how many samples of each pixel they hold."""
+_SIZED = CODED | {50001}
 """Whose streams say how large an image they hold."""
 
 
@@ -78,6 +80,23 @@ class SegmentCheck:
             return packbits_end(stream, self._sizes)
         is_whole = _CHECKS.get(self._compression)
         return is_whole is None or is_whole(stream)
+
+
+def check_coded_pixels(stream: bytes, rows: int, columns: int, samples: int) -> None:
+    """``ImageError("UNREADABLE")`` for a JPEG or JPEG 2000 stream of other pixels than its strip or tile has.
+
+    Decoders lay out as many in rows of another length, and repeat one sample for three. ``rows``: at least.
+    """
+    height, width, coded = coded_shape(stream)
+    if coded and height and (height < rows or (width, coded) != (columns, samples)):
+        raise other_pixels(f"{width} x {height} pixels of {coded} samples")
+
+
+def other_pixels(held: str) -> ImageError:
+    """For a strip or tile whose stream says that it holds something else."""
+    return ImageError(
+        "UNREADABLE", f"a strip or tile holds {held}, and the TIFF header says otherwise; write the file anew"
+    )
 
 
 def sizes_of(rows: int, height: int, row_bytes: int) -> set[int]:
