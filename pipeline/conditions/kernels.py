@@ -98,7 +98,7 @@ def _from_numpy(data: bytes) -> NDArray[np.generic]:
 
 def _from_text(data: bytes) -> NDArray[np.generic]:
     try:
-        text = data.decode("utf-8").replace(",", " ").replace(";", " ")
+        text = data.decode("utf-8-sig").replace(",", " ").replace(";", " ")
         return np.loadtxt(io.StringIO(text), ndmin=2)
     except Exception:
         raise _unfit("no rows of as many numbers each") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline.jobs.conditions import Blur, Guide, Mask
 from pipeline.jobs.frames import PAGES, Group, is_of_pages
@@ -38,10 +38,23 @@ class Radiometry(Frozen):
         return self
 
 
+def _given(address: str) -> str:
+    """An empty one would be the current folder."""
+    if not address.strip():
+        raise ValueError(
+            'is empty, as a variable that is not set; give a path or URL, or "." for this folder'
+        )
+    return address
+
+
+Address = Annotated[str, AfterValidator(_given)]
+"""A path or any fsspec URL."""
+
+
 class References(Frozen):
     """Where the true images of a collection are, and which of them belongs to which image."""
 
-    uri: str
+    uri: Address
     """A folder: any fsspec URL, or a path."""
     match: str | None = None
     """A regular expression for the whole key of an image, with named groups: ``(?P<id>.+)_blur\\.png``.
@@ -77,7 +90,7 @@ class Dataset(Frozen):
 
     name: Name
     """Column ``dataset`` of the tables."""
-    uri: str
+    uri: Address
     """Any fsspec URL, or a path; never with credentials in it."""
     pattern: str = "*"
     """Which objects belong to it: a shell pattern on the name or the whole key, in upper or lower case;

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from models.names import WEIGHTS as WEIGHTS
 from pipeline.addresses import redacted_values
 from pipeline.errors import JobError
+from pipeline.jobs.datasets import Address as Address
 from pipeline.jobs.datasets import Dataset as Dataset
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.datasets import Name as Name
@@ -94,7 +95,7 @@ class Job(Frozen):
     kind: Literal["benchmark", "restore", "degrade"] = "benchmark"
     """benchmark: degrade, restore, score; or, with references, score images as they were found. restore:
     restore as it is. degrade: only degrade."""
-    output: str
+    output: Address
     """Where everything goes: any fsspec URL, or a path."""
     output_profile: str | None = None
     """Named profile of the output store's credentials, for ``s3://``."""

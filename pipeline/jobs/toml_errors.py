@@ -30,7 +30,7 @@ def read_toml(path: Path, cure: str = "") -> dict[str, Any]:
     ``cure`` is added where there is no such file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows put a mark before the first field
         return tomllib.loads(text)
     except FileNotFoundError:
         raise JobError(f"{path}: no such file{cure}") from None

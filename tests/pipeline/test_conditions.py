@@ -181,6 +181,9 @@ def test_kernels_of_text_and_images_are_brought_to_the_same_square():
                 read_kernel(data, key)
         else:
             np.testing.assert_allclose(read_kernel(data, key), square)
+    marked = b"\xef\xbb\xbf" + b"0 1 0\r\n1 4 1\r\n0 1 0"  # as spreadsheets of Windows write it
+    with pytest.raises(ImageError, match="sum to 8"):
+        read_kernel(marked, "k.csv")
     for bad in (b"1 2\n3", b"\x93NUMPY", b""):
         with pytest.raises(ImageError, match="no "):
             read_kernel(bad, "k.txt" if bad[:1] == b"1" else "k.npy")

@@ -62,7 +62,7 @@ def read_profile(name: str | None) -> Profile:
     path = profiles_file()
     where = f'profile "{name}"'
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text())
+        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise JobError(
             f"{where}: there is no {path}; write it, with [{name}] and user and password, token or "

@@ -53,6 +53,7 @@ def read_volume(data: bytes, limits: Limits) -> Image:
     content = _unzipped(data, header.end) if is_zipped else data
     if len(content) < header.end:
         raise ImageError("TRUNCATED", "the NIfTI file ends before its last sample")
+    _check_rest(content[header.end :])
     stored = np.frombuffer(content, header.dtype, math.prod(header.shape), offset=header.offset)
     samples_HWC = np.ascontiguousarray(
         stored.reshape(*header.shape[:2], -1, order="F"), dtype=header.dtype.newbyteorder("=")
@@ -65,6 +66,18 @@ def read_volume(data: bytes, limits: Limits) -> Image:
         if not valid_HW.any():
             raise ImageError("ALL_NODATA", "no place of the volume is finite in every slice and time")
     return Image(samples_HWC, _domain(header, samples_HWC), Metadata("nifti", entries), valid_HW)
+
+
+def _check_rest(rest: bytes) -> None:
+    """``ImageError("UNREADABLE")`` for slices or times that ``dim`` does not count: they would be lost.
+
+    Zeros are padding to a block of some medium.
+    """
+    if rest.strip(b"\0"):
+        raise ImageError(
+            "UNREADABLE",
+            "the NIfTI file goes on behind the last sample that dim counts; correct dim, or cut the file",
+        )
 
 
 def check_volume(image: Image) -> None:
@@ -122,13 +135,14 @@ def _domain(header: NiftiHeader, samples_HWC: NDArray[Any]) -> Domain:
 
 
 def _unzipped(data: bytes, length: int) -> bytes:
-    """As much as the header announces; the rest is read too, for only behind it stands the checksum."""
+    """What the header announces and the rest, behind which the checksum stands."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            content = file.read(length)
+            pieces = [file.read(length)]
             for _ in range(length // _PIECE + _MOST_PIECES_BEHIND):
-                if not file.read(_PIECE):
-                    return content
+                if not (piece := file.read(_PIECE)):
+                    return b"".join(pieces)
+                pieces.append(piece)
     except EOFError:
         raise ImageError("TRUNCATED", "the gzipped NIfTI file ends early") from None
     except (zlib.error, gzip.BadGzipFile):

@@ -44,6 +44,11 @@ def test_the_smallest_job_is_read_and_built(tmp_path):
     assert Recipe.of(job).degradations[0].scale == 4
 
 
+def test_the_mark_and_the_line_ends_of_windows_change_nothing(tmp_path):
+    (tmp_path / "windows.toml").write_bytes(b"\xef\xbb\xbf" + ISSUE.lstrip().replace("\n", "\r\n").encode())
+    assert Job.from_toml(tmp_path / "windows.toml") == from_toml(tmp_path, ISSUE)
+
+
 def test_explicit_forms_are_read_and_built(tmp_path):
     recipe = Recipe.of(from_toml(tmp_path, EXPLICIT))
     assert recipe.degradations[0].specification()["operators"][0] == {
@@ -62,6 +67,11 @@ def test_jobs_survive_json_as_the_books_keep_them(tmp_path):
 
 FORM_FAULTS = [
     ({"name": "no/slash"}, r"^job: name: .*pattern"),
+    ({"datasets": [{"name": "a", "uri": " "}]}, r"datasets\[0\]\.uri: is empty, .*; give a path"),
+    (
+        {"datasets": [{"name": "a", "uri": "a", "references": ""}], "degradations": []},
+        r"datasets\[0\]\.references\.uri: is empty",
+    ),
     ({"name": 3}, r"name: .*string.*, got 3"),
     ({"outptu": "x"}, r'outptu: unknown field; did you mean "output"\?'),
     ({"datasets": []}, r"datasets: needs at least 1, got \[\]"),
@@ -119,6 +129,11 @@ FORM_FAULTS = [
 def test_a_wrong_form_is_refused_by_path_with_the_cure(fields, said):
     with pytest.raises(JobError, match=said):
         benchmark("in", "out", **fields)
+
+
+def test_an_empty_output_is_not_the_current_folder():
+    with pytest.raises(JobError, match=r"output: is empty, .*; give a path or URL"):
+        benchmark("in", "")
 
 
 MEANING_FAULTS = [

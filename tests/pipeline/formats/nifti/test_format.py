@@ -211,3 +211,14 @@ def test_without_the_library_the_error_says_how_to_get_it(monkeypatch):
     error = refused(SAMPLES["anatomical.nii"].read_bytes())
     assert error.reason == "UNREADABLE"
     assert "pip install 'restora[nifti]'" in str(error)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_slices_that_dim_does_not_count_are_not_lost(pack):
+    """Readers take what dim says; so would the restored file, and nobody would miss the rest."""
+    samples = np.random.default_rng(0).integers(1, 99, (7, 8, 6), np.int16)
+    for shape in ([3, 7, 8, 5, 1, 1, 1, 1], [2, 7, 8, 1, 1, 1, 1, 1], [3, 8, 7, 5, 1, 1, 1, 1]):
+        error = refused(pack(made(samples, dim=shape)))
+        assert (error.reason, "dim" in str(error)) == ("UNREADABLE", True)
+    padded = read(pack(made(samples) + bytes(500)))
+    np.testing.assert_array_equal(padded.pixels_HWC, samples)
