@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from pipeline.formats.dicom.dataset import text
-from pipeline.formats.dicom.pixels import PixelLayout
+from pipeline.formats.dicom.layout import PixelLayout
 
 CLASSIC = {
     "1.2.840.10008.5.1.4.1.1.1": "Computed Radiography",

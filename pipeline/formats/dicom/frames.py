@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import imagecodecs
 from pydicom.dataset import Dataset
@@ -31,9 +30,7 @@ from pydicom.uid import (
 from pipeline.errors import ImageError
 from pipeline.formats.coded_size import check_coded_size, coded_shape
 from pipeline.formats.completeness import ends_with_marker, jpeg_is_whole, packbits_end
-
-if TYPE_CHECKING:
-    from pipeline.formats.dicom.pixels import PixelLayout
+from pipeline.formats.dicom.layout import PixelLayout
 
 _BEGINNINGS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
 """Of a JPEG or JPEG-LS stream, and of a codestream of JPEG 2000."""

@@ -24,7 +24,7 @@ from pipeline.formats.base import codec_errors
 from pipeline.formats.dicom.dataset import check_whole, header_bytes, read_dataset, text, transfer_syntax
 from pipeline.formats.dicom.derivation import frame_uid
 from pipeline.formats.dicom.frames import check_no_more, frame_ended_early
-from pipeline.formats.dicom.pixels import PixelLayout
+from pipeline.formats.dicom.layout import PixelLayout
 from pipeline.formats.dicom.silence import silence, written_or_refused
 
 _OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")

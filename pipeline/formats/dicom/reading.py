@@ -13,7 +13,8 @@ from pipeline.formats.base import ICC_PROFILE, Limits
 from pipeline.formats.dicom.classes import is_lossy, why_read_only
 from pipeline.formats.dicom.dataset import PIXEL_KEYWORDS, check_whole, header_bytes, read_dataset
 from pipeline.formats.dicom.entries import DICOM_HEADER, PADDING, READ_ONLY
-from pipeline.formats.dicom.pixels import PixelLayout, check_bits, domain_of, padding_mask, read_stored
+from pipeline.formats.dicom.layout import PixelLayout
+from pipeline.formats.dicom.pixels import check_bits, domain_of, padding_mask, read_stored
 from pipeline.formats.dicom.silence import silence
 from pipeline.formats.gaps import pack_gaps
 from pipeline.imaging.image import Image, Metadata

@@ -29,7 +29,7 @@ from pipeline.formats.dicom.dataset import read_dataset
 from pipeline.formats.dicom.derivation import derive
 from pipeline.formats.dicom.entries import DICOM_HEADER, PADDING, READ_ONLY
 from pipeline.formats.dicom.geometry import move_geometry
-from pipeline.formats.dicom.pixels import PixelLayout
+from pipeline.formats.dicom.layout import PixelLayout
 from pipeline.formats.dicom.silence import written_or_refused
 from pipeline.formats.gaps import put_back_gaps
 from pipeline.formats.grid import Grid
