@@ -197,7 +197,7 @@ def test_manifests_that_cannot_be_read_are_refused(ledger):
 def test_sealing_may_die_at_any_point(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.seal_points", str(tmp_path), "5"],
+        [sys.executable, "-m", "tests.seal_points", str(tmp_path), "9"],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -91,7 +91,7 @@ def test_contract_batch(metric):
     size = (
         300 if metric.protocol.minimum_size > 176 else size_of(metric)
     )  # blocks must be left beside the hole
-    metric_contract.check_batch(metric, photograph(batch=8, size=size))
+    metric_contract.check_batch(metric, photograph(batch=5, size=size))
 
 
 def test_contract_mask(metric):
