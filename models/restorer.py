@@ -123,8 +123,11 @@ class Restorer:
             frames_NCHW = _pad(condition.frames_BTCHW.flatten(0, 1), padding) * (high - low) + low
             frames_BTCHW = frames_NCHW.view(*condition.frames_BTCHW.shape[:2], *frames_NCHW.shape[1:])
             condition = replace(condition, frames_BTCHW=frames_BTCHW)
-        in_range_BCHW = _pad(degraded_BCHW, padding) * (high - low) + low
-        restored_BCHW = (traversal(self._call, in_range_BCHW, condition, scale).float() - low) / (high - low)
+        # In place where the tensor is ours: of a large image each copy is as large as all else that is held.
+        in_range_BCHW = (_pad(degraded_BCHW, padding) * (high - low)).add_(low)
+        given_BCHW = traversal(self._call, in_range_BCHW, condition, scale)
+        del in_range_BCHW
+        restored_BCHW = (given_BCHW.float() - low).div_(high - low)
         return restored_BCHW[..., : height * scale, : width * scale]
 
     def _guide(self, degraded_BCHW: Tensor, guide_BPHW: Tensor, scale: int) -> Tensor:

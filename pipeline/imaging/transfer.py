@@ -52,6 +52,8 @@ def download(values_BCHW: Tensor, dtype: str) -> Download:
     """BHWC of the stored type; values are whole and in its range already where it is an integer."""
     if values_BCHW.is_cuda and dtype in NARROW:
         return _beside(values_BCHW.to(NARROW[dtype]).permute(0, 2, 3, 1).contiguous())
+    if dtype in NARROW:  # before they are put in order: a quarter or half of the bytes
+        values_BCHW = values_BCHW.to(NARROW[dtype])
     values_BHWC: NDArray[Any] = values_BCHW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return Download(values_BHWC.astype(dtype, copy=False))
 
