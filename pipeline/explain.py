@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from models.contract import RestorerError
+from models.insight.attribution import FIRST_STEPS, MOST_STEPS, TOLERANCE, OnStep
 from models.insight.targets import Region
 from pipeline import run
 from pipeline.errors import JobError, RestoraError
@@ -26,6 +27,11 @@ from pipeline.storage.output_file import check_output_file, write_output
 from pipeline.version import code_version
 from pipeline.worker.loading import Loader
 
+STEPS = (FIRST_STEPS, MOST_STEPS)
+"""Of an attribution: at first, and at most."""
+WANTED = TOLERANCE / 2
+"""Share of the change that the steps may miss when they end."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -37,8 +43,12 @@ class Asked:
     layer: str | None = None
 
 
-def explain_to_page(job: Job, asked: Asked, file: Path, command: str) -> Explanation:
+def explain_to_page(
+    job: Job, asked: Asked, file: Path, command: str, on_step: OnStep | None = None
+) -> Explanation:
     """Writes the page about the one image and the one restorer of a restore job.
+
+    ``on_step`` is told of the attribution's steps, which take most of the time.
 
     ``JobError`` for an image that cannot be had or restored, and for what is asked wrongly; then nothing is
     written.
@@ -53,7 +63,13 @@ def explain_to_page(job: Job, asked: Asked, file: Path, command: str) -> Explana
         title = f"{case.loaded.source.key}, {built.name}"
         try:
             found, image = explain_case(
-                case, built, title, region=region, target=asked.target, layer=asked.layer
+                case,
+                built,
+                title,
+                region=region,
+                target=asked.target,
+                layer=asked.layer,
+                on_step=on_step,
             )
         except RestorerError as error:
             raise JobError(f"{case.loaded.source.key}: {error}") from error

@@ -72,7 +72,8 @@ def explain(
     solvers that are written in PyTorch.
     """
     from flows.addresses import absolute, restorer_of
-    from flows.cli.console import say, working
+    from flows.cli.console import say
+    from flows.cli.explain_progress import explaining
     from pipeline.errors import JobError
     from pipeline.explain import Asked, explain_to_page
     from pipeline.jobs.job import Job
@@ -95,9 +96,9 @@ def explain(
     with scratch("explain") as place:
         fields = {"name": "explain", "kind": "restore", "output": str(place)}
         job = Job.parse(fields | {"datasets": [dataset], "restorers": [chosen]}, where="explain")
-        with working(f"explaining {image}; a minute or so on a CPU"):
-            asked = Asked(region, of, layer)
-            found = explain_to_page(absolute(job), asked, target, _command(weights, image, options))
+        with explaining(image) as on_step:
+            asked, command = Asked(region, of, layer), _command(weights, image, options)
+            found = explain_to_page(absolute(job), asked, target, command, on_step)
     say(f"page     {target}")
     half, most, _ = found.radii
     say(f"looks    half of it within {half} pixels, 95 % within {most}; card: {found.halo}")

@@ -1,10 +1,11 @@
 """A restorer's network as an ONNX file that carries its card: for machines without PyTorch.
 
 The graph takes ``image`` (BCHW in [0, 1], sides multiples of the card's) and whatever the card needs,
-``noise_level`` (B), ``mask`` (B1HW) or ``guide`` (BCHW in [0, 1], as large as the restored image); it gives
-``restored``, not clipped. Batch, height and width are free, and bands where the card names no number of them.
+``noise_level`` (B), ``mask`` (B1HW), ``guide`` (BCHW in [0, 1], as large as the restored image) or ``frames``
+(BTCHW in [0, 1]); it gives ``restored``, not clipped. Batch, height, width and the number of frames are free,
+and bands where the card names no number of them.
 
-Shapes: B batch, C channels, H and W height and width.
+Shapes: B batch, T frames, C channels, H and W height and width.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from torch import Tensor, nn
 from models.card import Card
 from models.contract import Condition
 from models.edge.export_fault import EnteredModules, untranslated
+from models.edge.frames.graphs import as_graph
+from models.edge.frames.probe import scene_of_frames
 from models.edge.half import in_half
 from models.edge.onnx_model import OnnxModel, build_from_onnx
 from models.edge.slopes import quick_slopes
@@ -38,9 +41,16 @@ TOLERANCE = 1e-4
 """Most by which the exported graph may differ from PyTorch's on the CPU, in [0, 1]."""
 TOLERANCES = {"float32": TOLERANCE, "float16": 1e-2}
 """The same for each precision."""
-_AXES = {"image": (0, 2, 3), "noise_level": (0,), "mask": (0, 2, 3), "guide": (0, 2, 3)}
+_AXES = {
+    "image": (0, 2, 3),
+    "noise_level": (0,),
+    "mask": (0, 2, 3),
+    "guide": (0, 2, 3),
+    "frames": (0, 1, 3, 4),
+}
 """Input -> the axes of it that are free."""
 _NAMES = {0: "batch", 1: "bands", 2: "height", 3: "width"}
+_NAMES_OF_FRAMES = {0: "batch", 1: "frames", 3: "height", 4: "width"}
 
 
 def export_onnx(restorer: Restorer, precision: str = "float32") -> tuple[bytes, float]:
@@ -53,7 +63,7 @@ def export_onnx(restorer: Restorer, precision: str = "float32") -> tuple[bytes, 
     """
     network = _network_of(restorer)
     inputs = _inputs_of(restorer.card)
-    program = _captured(_InUnitRange(network, restorer.card.value_range, inputs[1:]), restorer.card)
+    program = _captured(_InUnitRange(as_graph(network), restorer.card.value_range, inputs[1:]), restorer.card)
     content = quick_slopes(_translated(program, restorer.card))
     if precision == "float16":
         content = in_half(content)
@@ -80,6 +90,9 @@ def largest_difference(restorer: Restorer, other: Restorer) -> float:
 def probe(card: Card, batch: int, height: int, width: int, seed: int) -> tuple[Tensor, Condition]:
     """Slopes under a little noise, and what the card needs: no network takes them for something odd."""
     rng = torch.Generator().manual_seed(seed)
+    if "frames" in card.needs:
+        image_BCHW, frames_BTCHW = scene_of_frames(card.channels or 3, batch, height, width, rng)
+        return image_BCHW, Condition(frames_BTCHW=frames_BTCHW)
     grid_BChw = torch.rand(batch, card.channels or 3, 5, 5, generator=rng)
     smooth_BCHW = nn.functional.interpolate(grid_BChw, (height, width), mode="bicubic").clamp(0, 1)
     mask_B1HW = (torch.rand(batch, 1, height, width, generator=rng) > 0.3).float()
@@ -99,7 +112,7 @@ class _InUnitRange(nn.Module):
 
     def __init__(self, network: nn.Module, value_range: tuple[float, float], given: Sequence[str]) -> None:
         super().__init__()
-        self.network, self._images = network, [name == "guide" for name in given]
+        self.network, self._images = network, [name in ("guide", "frames") for name in given]
         self._low, self._span = value_range[0], value_range[1] - value_range[0]
 
     def forward(self, image_BCHW: Tensor, *given: Tensor) -> Tensor:
@@ -153,6 +166,7 @@ def _captured(network: nn.Module, card: Card) -> Any:
         "noise_level": torch.full((2,), 0.1),
         "mask": torch.ones(2, 1, height, width),
         "guide": torch.rand(2, card.channels or 3, *(side * (card.scale or 1) for side in (height, width))),
+        "frames": torch.rand(2, 3, card.channels or 3, height, width),
     }
     free = torch.export.Dim.DYNAMIC
     first, *others = ({axis: free for axis in _free_axes(name, card)} for name in inputs)
@@ -209,7 +223,8 @@ def _name_axes(proto: Any) -> None:
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
             if dimension.dim_param:
                 own = f"{value.name}_" if value.name == "guide" and axis > 1 else ""
-                dimension.dim_param = own + _NAMES[axis]
+                names = _NAMES_OF_FRAMES if value.name == "frames" else _NAMES
+                dimension.dim_param = own + names[axis]
     for value in proto.graph.output:
         for axis, name in _NAMES.items():
             if axis != 1:

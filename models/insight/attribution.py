@@ -10,6 +10,7 @@ Shapes: C channels, H and W height and width of the input.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ SIGMA = 17.0
 """Standard deviation in pixels of the blur at the beginning, as in the paper."""
 TOLERANCE = 1e-3
 """Most by which the shares may miss the change, as a fraction of it."""
+OnStep = Callable[[int, float | None], None]
+"""Told after each piece: how many there are, and, once the whole path is covered, how far the shares miss the
+change, as a fraction of it."""
 FIRST_STEPS, MOST_STEPS = 24, 384
 """Pieces of the path: at first, and at most."""
 
@@ -58,21 +62,29 @@ class Attribution:
         return 100 * (1 - gini)
 
 
-def attribute(restored: Traced, image_1CHW: Tensor, target: Target) -> Attribution:
+def attribute(
+    restored: Traced, image_1CHW: Tensor, target: Target, on_step: OnStep | None = None
+) -> Attribution:
     """Shares the change of ``target(restored(image))`` out to the pixels.
 
     The path is a chain of straight pieces between blurred images. Each piece gets the gradient at its middle;
     by the target's values at its ends it is known how wrong that is, and the worst are halved until the sum
-    is right to ``TOLERANCE`` or there are ``MOST_STEPS``.
+    is right to ``TOLERANCE`` or there are ``MOST_STEPS``; ``on_step`` is told of each.
     """
     path = _Path(restored, image_1CHW, target)
     steps = SIGMA * (torch.arange(FIRST_STEPS + 1).double() / FIRST_STEPS) ** 2  # details go first
-    pieces = [
-        path.piece(low, high) for low, high in zip(steps[:-1].tolist(), steps[1:].tolist(), strict=True)
-    ]
-    heapq.heapify(pieces)
+    pieces: list[_Piece] = []
+    for low, high in zip(steps[:-1].tolist(), steps[1:].tolist(), strict=True):
+        heapq.heappush(pieces, path.piece(low, high))
+        if on_step:
+            on_step(len(pieces), None)
     change = path.value(0.0) - path.value(SIGMA)
-    while len(pieces) < MOST_STEPS and abs(sum(each.missed for each in pieces)) > TOLERANCE / 2 * abs(change):
+    while len(pieces) < MOST_STEPS:
+        missed = abs(math.fsum(each.missed for each in pieces))
+        if on_step:
+            on_step(len(pieces), missed / abs(change) if change else missed)
+        if missed <= TOLERANCE / 2 * abs(change):
+            break
         worst = heapq.heappop(pieces)
         middle = (worst.low + worst.high) / 2
         for low, high in ((worst.low, middle), (middle, worst.high)):

@@ -76,21 +76,39 @@ class FrameFusion(nn.Module):
 
     def forward(self, image_BCHW: Tensor, frames_BTCHW: Tensor) -> Tensor:
         """The fused and enlarged image."""
-        stack_BTCHW = torch.cat([image_BCHW[:, None], _in_order(frames_BTCHW)], 1)
+        stack_BTCHW = torch.cat([image_BCHW[:, None], self._in_order(frames_BTCHW)], 1)
         # Small differences of large sums: in half precision nothing would be left of them.
         with torch.no_grad(), torch.autocast(image_BCHW.device.type, enabled=False):
-            found = register(image_BCHW, stack_BTCHW[:, 1:])
-            shift_BT2 = F.pad(found.shift_BT2, (0, 0, 1, 0))
-            known_BT = F.pad(found.usable.to(image_BCHW), (1, 0), value=1.0)
+            shift_BT2, usable_BT = self._registered(image_BCHW, stack_BTCHW[:, 1:])
+            shift_BT2 = F.pad(shift_BT2, (0, 0, 1, 0))
+            known_BT = F.pad(usable_BT.to(image_BCHW), (1, 0), value=1.0)
             pixels = self._sampling(PIXEL * self.scale, stack_BTCHW, shift_BT2).normalised()
             laid = self._sampling(WIDTH, stack_BTCHW, shift_BT2)
-            start_BCPQ, noise_B = added(stack_BTCHW, known_BT, laid, self.scale)
-            common_BCPQ = explained(start_BCPQ, stack_BTCHW, known_BT, pixels, PRIOR * noise_B**2, ITERATIONS)
+            start_BCPQ, noise_B = self._start(stack_BTCHW, known_BT, laid)
+            weight_B = PRIOR * noise_B**2
+            common_BCPQ = explained(
+                start_BCPQ, stack_BTCHW, known_BT, pixels, weight_B, ITERATIONS, self.scale
+            )
             missed_BTCHW = GAIN * (stack_BTCHW - pixels.seen(common_BCPQ))
         features = self._attended(stack_BTCHW, missed_BTCHW, known_BT, laid)
         seen = torch.cat([common_BCPQ, features], 1)
         details = self.tail(self.body(F.pixel_unshuffle(seen, self.scale)))
         return common_BCPQ + F.pixel_shuffle(details, self.scale)
+
+    def _in_order(self, frames_BTCHW: Tensor) -> Tensor:
+        """Of each image the frames in an order that depends on what they hold alone."""
+        if frames_BTCHW.shape[1] < 2:
+            return frames_BTCHW
+        return torch.stack([torch.stack(sorted(each_TCHW, key=_fingerprint)) for each_TCHW in frames_BTCHW])
+
+    def _registered(self, image_BCHW: Tensor, frames_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """How far frames lie from the image (BT2), and which show it (BT)."""
+        found = register(image_BCHW, frames_BTCHW)
+        return found.shift_BT2, found.usable
+
+    def _start(self, stack_BTCHW: Tensor, known_BT: Tensor, laid: Sampling) -> tuple[Tensor, Tensor]:
+        """BCPQ, and the noise of each image (B)."""
+        return added(stack_BTCHW, known_BT, laid, self.scale)
 
     def _sampling(self, width: float, stack_BTCHW: Tensor, shift_BT2: Tensor) -> Sampling:
         size = (stack_BTCHW.shape[-2], stack_BTCHW.shape[-1])
@@ -109,13 +127,6 @@ class FrameFusion(nn.Module):
         with torch.autocast(values.device.type, enabled=False):
             total_B1PQ = LEAST + laid.spread(weight_BT1HW)
             return torch.cat([laid.spread(values) / total_B1PQ, total_B1PQ.log()], 1)
-
-
-def _in_order(frames_BTCHW: Tensor) -> Tensor:
-    """Of each image the frames in an order that depends on what they hold alone."""
-    if frames_BTCHW.shape[1] < 2:
-        return frames_BTCHW
-    return torch.stack([torch.stack(sorted(each_TCHW, key=_fingerprint)) for each_TCHW in frames_BTCHW])
 
 
 def _fingerprint(frame_CHW: Tensor) -> bytes:

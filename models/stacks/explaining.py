@@ -26,12 +26,13 @@ def explained(
     sampling: Sampling,
     weight_B: Tensor,
     iterations: int,
+    scale: int,
 ) -> Tensor:
     """BCPQ, from a start by gradient steps with momentum; ``sampling`` is normalised.
 
-    ``known_BT`` is 0 for frames that do not count; ``weight_B`` is that of the total variation.
+    ``known_BT`` is 0 for frames that do not count; ``weight_B`` is that of the total variation;
+    ``scale`` is how many times finer the image is than its frames.
     """
-    scale = start_BCPQ.shape[-1] / stack_BTCHW.shape[-1]
     known_BT111 = (known_BT / known_BT.sum(1, keepdim=True)).to(stack_BTCHW)[..., None, None, None]
     image_BCPQ = before_BCPQ = start_BCPQ
     for step in range(iterations):

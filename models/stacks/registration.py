@@ -26,6 +26,10 @@ NO_CONTRAST = 1e-6
 CHANCE = 5.5
 """Standard deviations of what noise gives, above which a peak is none of it."""
 
+SQUARES = 1.5**2 / (4 * math.pi * PASS_BAND**2)
+"""Sum of the squared weights of frequencies, times pixels; the window of Hann makes neighbouring frequencies
+alike, 1.5 on each axis."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -78,10 +82,9 @@ def register(image_BCHW: Tensor, frames_BTCHW: Tensor) -> Registration:
 def _least(pixels: int) -> float:
     """The smaller the frames, the higher the peaks of mere noise: sums of fewer random phases.
 
-    Their real part has half of the weights' sum of squares as its variance; the window of Hann makes
-    neighbouring frequencies alike, 1.5 on each axis.
+    Their real part has half of the weights' sum of squares as its variance.
     """
-    squares = 1.5**2 / (4 * math.pi * PASS_BAND**2 * pixels)
+    squares = SQUARES / pixels
     return max(LEAST_CONFIDENCE, CHANCE * math.sqrt(squares / 2))
 
 

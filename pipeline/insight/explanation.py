@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.contract import Condition
 from models.insight.activations import activations_of, layers_of, network_of
-from models.insight.attribution import Attribution, attribute
+from models.insight.attribution import Attribution, OnStep, attribute
 from models.insight.receptive_field import effective_receptive_field, radius_holding
 from models.insight.targets import TARGETS, Region
 from models.insight.tracing import Traced, trace
@@ -90,11 +90,13 @@ def explain(
     target: str = "detail",
     layer: str | None = None,
     most_channels: int = 64,
+    on_step: OnStep | None = None,
 ) -> Explanation:
     """Explains a region of the output: without one, where the restorer changed the image most.
 
-    ``layer`` is the name of one whose channels are to be shown; the middle one else. ``JobError`` for an
-    unknown target or layer and a region outside the image; ``RestorerError`` where no gradient flows.
+    ``layer`` is the name of one whose channels are to be shown; the middle one else; ``on_step`` is told of
+    the attribution's steps. ``JobError`` for an unknown target or layer and a region outside the image;
+    ``RestorerError`` where no gradient flows.
     """
     if target not in TARGETS:
         raise JobError(f"--of: {unknown('target', target, TARGETS)}")
@@ -116,7 +118,7 @@ def explain(
         scale=scale,
         is_cut=(window.height, window.width) != size and _reach(restorer) > REACH,
         target=target,
-        attribution=attribute(restored, seen_1CHW, _aimed(TARGETS[target], inner)),
+        attribution=attribute(restored, seen_1CHW, _aimed(TARGETS[target], inner), on_step),
         field_HW=field_HW,
         radii=tuple(radius_holding(field_HW, row, column, share) for share in SHARES),
         halo=restorer.card.halo,

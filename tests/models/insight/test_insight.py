@@ -53,6 +53,25 @@ def test_shares_add_up_to_what_changed_within_a_thousandth():
     assert made.share_CHW.abs().sum() > 0
 
 
+@pytest.mark.parametrize("of", ["detail", "level"])
+@pytest.mark.parametrize("contrast", [0.003, 1.0], ids=["flat", "textured"])
+def test_shares_of_flat_and_textured_regions_add_up_and_each_step_is_told(contrast, of):
+    restorer, region = catalog.build("ffdnet-grey"), Region(8, 8, 8, 8)
+    noise = 0.01 * torch.randn(1, 1, 24, 24, generator=torch.Generator().manual_seed(1))
+    image_1CHW = 0.4 + contrast * (scene(1, 24, 24) + noise - 0.4)
+    told = []
+    made = attribute(
+        trace(restorer, image_1CHW),
+        image_1CHW,
+        lambda out: TARGETS[of](region(out)),
+        lambda step, missed: told.append((step, missed)),
+    )
+    assert made.error <= 1e-3
+    assert [step for step, _ in told[:24]] == [*range(1, 25)]
+    assert [missed for _, missed in told[:24]] == [None] * 24
+    assert told[-1] == (made.steps, pytest.approx(made.error, abs=1e-9))
+
+
 def test_blur_along_the_path_is_gaussian_and_ends_at_the_image():
     image_1CHW = torch.zeros(1, 1, 41, 41)
     image_1CHW[..., 20, 20] = 1

@@ -210,7 +210,7 @@ def test_what_has_no_twin_in_onnx_is_refused_by_the_layers_name(layer, capfd):
     ("weights", "to", "message"),
     [
         ("bicubic", "onnx", r"bicubic is no network of ours \(interpolation\); give a restorer with weights"),
-        ("frame-fusion-x3", "onnx", "needs frames, which exported graphs are not told"),
+        ("basicvsr-clip", "onnx", "needs place, which exported graphs are not told"),
         ("dcgan-photographs", "onnx", "generates images; give weights that restore them"),
         ("ffdnet-blue", "onnx", 'did you mean "ffdnet-colour"'),
         ("ffdnet-grey", "onxx", 'unknown format "onxx"; did you mean "onnx"'),

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from flows.cli.explain_progress import line
 from flows.cli.insight_command import _command
 from models.card import Card
 from models.networks import build_network
@@ -32,6 +33,14 @@ def place(tmp_path, monkeypatch):
     card = Card(name="mine", summary="Mine.", task="super-resolution", **facts)
     save_weights(tmp_path / "mine.safetensors", card, network.state_dict())
     return tmp_path
+
+
+def test_its_progress_says_steps_and_time_left():
+    assert line(6, None, 3.0).startswith("step 6 of 24, 0:00:09 left")
+    refined = line(30, 2.3e-3, 30.0)
+    assert refined.startswith(
+        "step 30 of 384 at most, 0:05:54 left at most; the shares add up within 2.3e-03"
+    )
 
 
 def explain(*arguments):
