@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H and W height and width.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,10 @@ from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.nodata import filled
 from pipeline.imaging.transfer import NARROW, Download, divided, download, uploaded
 from pipeline.jobs.job import Radiometry
+
+_STRIP = 1 << 22
+"""Values of an image that are rounded, counted or stored at once: a float copy of a large one takes as much
+room as all its bytes four times."""
 
 
 def in_units(image: Image, radiometry: Radiometry | None) -> Image:
@@ -89,10 +94,14 @@ def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:
 
 def begin_to_store(image_BCHW: Tensor, domain: Domain) -> Download:
     """The same without waiting for a device."""
-    values_BCHW = _stored(image_BCHW, domain)
-    if domain.is_integer:
-        values_BCHW = values_BCHW.round_().clamp_(*domain.storable)
-    return download(values_BCHW, domain.dtype)
+    if image_BCHW.is_cuda:  # which works on meanwhile
+        return download(_storable(image_BCHW, domain), domain.dtype)
+    batch, channels, height, width = image_BCHW.shape
+    pixels_BHWC = np.empty((batch, height, width, channels), domain.dtype)
+    for rows in _strips(image_BCHW):
+        strip_BCHW = _storable(image_BCHW[:, :, rows], domain)
+        pixels_BHWC[:, rows] = download(strip_BCHW, domain.dtype).pixels_BHWC
+    return Download(pixels_BHWC)
 
 
 def returns_exactly(domain: Domain) -> bool:
@@ -132,10 +141,31 @@ def clipped_and_stored(
 
 def _clipped(stored_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None) -> Tensor:
     least, most = domain.storable
-    outside_BHW = ((stored_BCHW < least) | (stored_BCHW > most)).any(dim=1)
-    if valid_B1HW is not None:
-        outside_BHW &= valid_B1HW[:, 0].to(outside_BHW.device)
-    return outside_BHW.sum(dim=(-2, -1))
+    clipped_B = torch.zeros(len(stored_BCHW), dtype=torch.int64, device=stored_BCHW.device)
+    for rows in _strips(stored_BCHW):
+        strip_BCHW = stored_BCHW[:, :, rows]
+        outside_BHW = ((strip_BCHW < least) | (strip_BCHW > most)).any(dim=1)
+        if valid_B1HW is not None:
+            outside_BHW &= valid_B1HW[:, 0, rows].to(outside_BHW.device)
+        clipped_B += outside_BHW.sum(dim=(-2, -1))
+    return clipped_B
+
+
+def _strips(image_BCHW: Tensor) -> Iterator[slice]:
+    """Its rows, in parts of at most ``_STRIP`` values: what is made of them is held for one part at a time.
+
+    All at once on a GPU, which would wait for the start of each.
+    """
+    height = image_BCHW.shape[2]
+    rows = height if image_BCHW.is_cuda else max(1, _STRIP * height // max(image_BCHW.numel(), 1))
+    for start in range(0, height, rows):
+        yield slice(start, start + rows)
+
+
+def _storable(image_BCHW: Tensor, domain: Domain) -> Tensor:
+    """In stored numbers, rounded and clipped where they are integers."""
+    values_BCHW = _stored(image_BCHW, domain)
+    return values_BCHW.round_().clamp_(*domain.storable) if domain.is_integer else values_BCHW
 
 
 def _stored(image_BCHW: Tensor, domain: Domain) -> Tensor:

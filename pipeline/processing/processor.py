@@ -166,8 +166,7 @@ class Processor:
         if condition is None:
             return [each for case in cases for each in self._restore([case], built, degradation)]
         refuse_other_scale(cases[0], built, condition.scale)
-        degraded_BCHW = torch.cat([case.degraded.image_BCHW for case in cases])
-        given_BCHW, cut = self._fitted[built.name](degraded_BCHW, condition)
+        given_BCHW, cut = self._fitted[built.name](_joined(cases), condition)
         valid_B1HW = valid_output(cases, given_BCHW)
         restored_BCHW, clipped_B = quantised(given_BCHW, cases[0].model.domain, valid_B1HW)
         download = begin_to_store(restored_BCHW, cases[0].model.domain)
@@ -272,6 +271,12 @@ class Processor:
         for each, restorer in self.recipe.combinations:
             if each == name:
                 yield Outcome(loaded, name, restorer, error=error, stage="degrade")
+
+
+def _joined(cases: Sequence[Case]) -> Tensor:
+    """What the restorer gets, for reading only: a lone image is not copied, for it may be large."""
+    first_1CHW, *others = (case.degraded.image_BCHW for case in cases)
+    return torch.cat([first_1CHW, *others]) if others else first_1CHW
 
 
 def _rows(scores: Mapping[str, Tensor], images: int) -> list[dict[str, Any]]:

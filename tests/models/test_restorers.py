@@ -67,6 +67,14 @@ def test_guard(model, reason):
     assert reason in REASONS
 
 
+def test_a_model_that_works_in_place_leaves_what_it_was_given():
+    degraded = scene(3, 16, 16)
+    before = degraded.clone()
+    restored = Restorer(card(), lambda image, condition: image.mul_(0.5))(degraded)
+    assert torch.equal(degraded, before)
+    torch.testing.assert_close(restored, before / 2)
+
+
 def test_a_glint_that_a_network_overshoots_costs_no_image():
     def overshooting(by, pixels):
         def model(image, condition):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ImageError, JobError
-from pipeline.imaging import nodata
+from pipeline.imaging import nodata, radiometry
 from pipeline.imaging.image import Domain, Image, Metadata
 from pipeline.imaging.radiometry import in_units, quantised, to_stored, to_tensor
 from pipeline.jobs.job import Job, Radiometry
@@ -118,3 +118,16 @@ def test_no_data_goes_out_as_it_came_in(scale):
     restored = image.with_pixels(np.full((4 * scale, 6 * scale, 1), 0.5, "float32"))
     assert np.isnan(restored.pixels_HWC[:, : 2 * scale]).all()
     assert (restored.pixels_HWC[:, 2 * scale :] == 0.5).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "float32"])
+def test_a_large_image_is_stored_strip_by_strip_to_the_same_bits(dtype, monkeypatch):
+    domain = Domain.of_integers(dtype) if dtype != "float32" else Domain(dtype, -3.0, 5.0)
+    image_BCHW = torch.randn(2, 3, 23, 17, generator=torch.Generator().manual_seed(1)) + 0.5
+    valid_B1HW = torch.rand(2, 1, 23, 17, generator=torch.Generator().manual_seed(2)) > 0.3
+    at_once = *quantised(image_BCHW, domain, valid_B1HW), to_stored(image_BCHW, domain)
+    for strip in (1, 2 * 3 * 17 * 5, 1000):
+        monkeypatch.setattr(radiometry, "_STRIP", strip)
+        in_strips = *quantised(image_BCHW, domain, valid_B1HW), to_stored(image_BCHW, domain)
+        for one, other in zip(at_once, in_strips, strict=True):
+            np.testing.assert_array_equal(one, other)
