@@ -64,10 +64,15 @@ def check_frames(dataset: Dataset, syntax: UID, layout: PixelLayout) -> None:
     ``TRUNCATED`` for a frame that ends early or is missing, ``TOO_LARGE`` for one of far more pixels,
     ``UNREADABLE`` for one of another size, and for more frames.
     """
-    _check_no_less(dataset, syntax, layout)
-    check_no_more(dataset, syntax, layout)
     if not syntax.is_encapsulated:
+        if len(dataset["PixelData"].value) < layout.native_bytes:
+            raise ImageError("TRUNCATED", "PixelData is shorter than Rows, Columns and the rest say")
+        _check_no_more_pixels(dataset, layout)
         return
+    parts = _parts(dataset["PixelData"].value)
+    if len(parts[1]) < layout.frames:
+        raise frame_ended_early()
+    _check_no_more_frames(parts, syntax, layout)
     is_whole = _CHECKS.get(syntax)
     if syntax == RLELossless:
         pixels = layout.rows * layout.columns
@@ -86,24 +91,23 @@ def check_no_more(dataset: Dataset, syntax: UID, layout: PixelLayout) -> None:
 
     Decoders take what they need and say nothing of the rest. Zeros of less than a frame are padding.
     """
-    pixels = dataset["PixelData"].value
-    if not syntax.is_encapsulated:
-        rest = pixels[layout.native_bytes + layout.native_bytes % 2 :]
-        if len(rest) * layout.frames >= layout.native_bytes or rest.strip(b"\0"):
-            raise _contradiction("PixelData holds more pixels")
-        return
-    offsets, fragments = _parts(pixels)
+    if syntax.is_encapsulated:
+        _check_no_more_frames(_parts(dataset["PixelData"].value), syntax, layout)
+    else:
+        _check_no_more_pixels(dataset, layout)
+
+
+def _check_no_more_pixels(dataset: Dataset, layout: PixelLayout) -> None:
+    rest = dataset["PixelData"].value[layout.native_bytes + layout.native_bytes % 2 :]
+    if len(rest) * layout.frames >= layout.native_bytes or rest.strip(b"\0"):
+        raise _contradiction("PixelData holds more pixels")
+
+
+def _check_no_more_frames(parts: tuple[int, list[bytes]], syntax: UID, layout: PixelLayout) -> None:
+    offsets, fragments = parts
     begun = len(fragments) if syntax == RLELossless else sum(map(_begins_frame, fragments))
     if max(begun, offsets) > layout.frames:
         raise _contradiction("PixelData holds more frames")
-
-
-def _check_no_less(dataset: Dataset, syntax: UID, layout: PixelLayout) -> None:
-    pixels = dataset["PixelData"].value
-    if not syntax.is_encapsulated and len(pixels) < layout.native_bytes:
-        raise ImageError("TRUNCATED", "PixelData is shorter than Rows, Columns and the rest say")
-    if syntax.is_encapsulated and len(_parts(pixels)[1]) < layout.frames:
-        raise frame_ended_early()
 
 
 def _parts(pixels: bytes) -> tuple[int, list[bytes]]:
