@@ -30,6 +30,8 @@ class Doubt:
     title: str
     anchor: str
     sentence: str
+    calibration: str
+    """How many images the promise was drawn from, and what it came to on images that it had not seen."""
     condition: str
     columns: tuple[str, ...]
     images: list[dict[str, Any]]
@@ -88,6 +90,7 @@ def _intervals(table: pa.Table, header: dict[str, Any]) -> Doubt | None:
         title="Widest intervals",
         anchor="widest",
         sentence=sentence,
+        calibration=_calibration(protocol, protocol["alpha"]),
         condition=protocol["condition"],
         columns=("mean half-width, of 255", "95 % of samples below"),
         images=_named(table, drawn[np.argsort(-mean_N[drawn], kind="stable")], (mean_N, high_N), 1),
@@ -114,6 +117,7 @@ def _flags(table: pa.Table, header: dict[str, Any]) -> Doubt | None:
         title="Most flags",
         anchor="flagged",
         sentence=sentence,
+        calibration=_calibration(protocol),
         condition=protocol["condition"],
         columns=("flagged patches",),
         images=_named(table, some[np.argsort(-flags_N[some], kind="stable")], (flags_N,), 0),
@@ -121,6 +125,14 @@ def _flags(table: pa.Table, header: dict[str, Any]) -> Doubt | None:
         unsaid="Images whose flags were not counted",
         without=reasons_without(table, "flags"),
     )
+
+
+def _calibration(protocol: dict[str, Any], promised: float | None = None) -> str:
+    text = f"The calibration is of {number_of(protocol['images'], 'image')}"
+    missed = protocol.get("held_out")
+    if promised is None or missed is None:
+        return f"{text}."
+    return f"{text}; of those that it had not seen {missed:.1%} of samples lay outside; {promised:.0%} may."
 
 
 def _named(

@@ -9,8 +9,8 @@ from pipeline.report.doubt_pictures import _tinted
 from pipeline.report.doubts import doubts_of, most_doubtful
 
 HEADER = {
-    "uncertainty": {"condition": "holds if exchangeable"},
-    "flags": {"condition": "holds if exchangeable", "rate": 0.05},
+    "uncertainty": {"condition": "holds if exchangeable", "alpha": 0.1, "images": 54, "held_out": 0.0412},
+    "flags": {"condition": "holds if exchangeable", "rate": 0.05, "images": 39},
 }
 
 
@@ -23,7 +23,9 @@ def table(widths, flags, header=HEADER):
         "psnr_floor": pa.array([30.0 - i for i in range(rows)], pa.float64()),
         "uncertainty_mean": pa.array(widths, pa.float64()),
         "uncertainty_p95": pa.array(widths, pa.float64()),
-        "uncertainty_reason": [None if each is not None else "SIZE: 9 samples" for each in widths],
+        "uncertainty_reason": pa.array(
+            [None if each is not None else "SIZE: 9 samples" for each in widths], pa.string()
+        ),
         "flags": pa.array(flags, pa.int64()),
         "flags_reason": pa.array([None] * rows, pa.string()),
     }
@@ -39,6 +41,16 @@ def test_widest_and_most_flagged_lead_with_their_condition():
     assert [each["key"] for each in flags.images] == ["1.png", "2.png"]
     assert flags.sentence.startswith("2 of 4 images have patches")
     assert {intervals.condition, flags.condition} == {"holds if exchangeable"}
+
+
+def test_each_says_how_many_images_its_calibration_had_and_how_it_held():
+    intervals, flags = doubts_of(table([0.1], [0]), []).kinds
+    assert intervals.calibration == (
+        "The calibration is of 54 images; of those that it had not seen 4.1% of samples lay outside; 10% may."
+    )
+    assert flags.calibration == "The calibration is of 39 images."
+    unseen = {"uncertainty": HEADER["uncertainty"] | {"held_out": None}}
+    assert doubts_of(table([0.1], [0], unseen), []).kinds[0].calibration == "The calibration is of 54 images."
 
 
 def test_pictures_are_of_the_lowest_widest_and_most_flagged_in_turn():
