@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.jobs.datasets import Frozen, Name
+from pipeline.jobs.frozen import Typed
 from pipeline.jobs.operators import OperatorSpec
 
 
@@ -28,7 +29,7 @@ class MetricWeights(Frozen):
     """The learned weights of its features, as the authors' package has them."""
 
 
-class RestorerSpec(BaseModel):
+class RestorerSpec(Typed):
     """A restorer: from the catalog by name, a solver with its parameters, or a file of weights.
 
     ``{ task = "denoising" }`` is the catalog's default for a task: its name stands in the job that is kept.

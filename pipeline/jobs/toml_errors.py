@@ -14,12 +14,22 @@ from pydantic_core import ErrorDetails
 from models.names import did_you_mean
 from pipeline.addresses import redacted
 from pipeline.errors import JobError
+from pipeline.jobs.frozen import OF_FIELD
 
 WORDS = {
     "missing": "is needed",
     "tuple_type": "must be a list in [ ]",
     "dict_type": "must be a table in { }",
     "model_type": "must be a table in { }",
+    "model_attributes_type": "must be a table in { }",
+    "string_type": "must be a text in quotation marks",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
 }
 """What pydantic calls by the names of Python's types."""
 
@@ -90,6 +100,11 @@ def explained(fault: ErrorDetails, known: Iterable[str]) -> str:
         return message
     if kind == "missing":
         return WORDS[kind]
+    if kind == "union_tag_invalid":
+        tags = fault["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"unknown {fault['ctx']['tag']!r}; {did_you_mean(fault['ctx']['tag'], tags)}"
+    if kind == "union_tag_not_found":
+        return f"{fault['ctx']['discriminator'].strip(chr(39))} is needed, got {shown(fault['input'])}"
     if kind == "too_short":
         return f"needs at least {fault['ctx']['min_length']}, got {shown(fault['input'])}"
     return f"{WORDS.get(kind, message)}, got {shown(fault['input'])}"
@@ -97,7 +112,8 @@ def explained(fault: ErrorDetails, known: Iterable[str]) -> str:
 
 def path_of(fault: ErrorDetails) -> str:
     """Where the fault is: ``datasets[0].uri``."""
-    return re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"]))
+    inner = (fault["ctx"]["field"],) if fault["type"] == OF_FIELD else ()
+    return re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in (*fault["loc"], *inner)))
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -15,13 +14,14 @@ from pydantic import (
 )
 
 from pipeline.jobs.datasets import Frozen, References, placed
+from pipeline.jobs.frozen import Typed
 from pipeline.jobs.job import Dataset, Degradation
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Named(BaseModel):
+class Named(Typed):
     """A part by its name; every other field is an argument of it."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
