@@ -17,6 +17,8 @@ _FILM = "a film; take its frames out as images"
 _BEGINNINGS = (
     (b"\xff\x0a", f"a JPEG XL image; {_CONVERT}"),
     (b"\0\0\0\x0cJXL ", f"a JPEG XL image; {_CONVERT}"),
+    (b"II\xbc", f"a JPEG XR image; {_CONVERT}"),
+    (b"qoif", f"a QOI image; {_CONVERT}"),
     (b"FUJIFILMCCD-RAW", "a camera raw (RAF); develop it to TIFF or PNG"),
     (b"8BPS", f"a Photoshop document; {_CONVERT}"),
     (b"\x76\x2f\x31\x01", "an OpenEXR image; convert it to TIFF of floating point"),
@@ -35,4 +37,6 @@ def description_of(data: bytes) -> str | None:
         return _BRANDS.get(data[8:12], _FILM)
     if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
         return _FILM
+    if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
+        return f"a Netpbm image; {_CONVERT}"
     return next((words for beginning, words in _BEGINNINGS if data.startswith(beginning)), None)

@@ -38,7 +38,7 @@ def read_segments(data: bytes) -> tuple[list[Segment], int]:
     """All segments of the first image in the file, and where its end marker starts.
 
     Between scans the next marker is searched, so the entropy-coded data are stepped over. Raises
-    ``ImageError("TRUNCATED")`` where the file ends before its end marker.
+    ``ImageError("TRUNCATED")`` where the file ends before its end marker, and ``UNREADABLE`` for JPEG-LS.
     """
     segments: list[Segment] = []
     position = 2
@@ -50,8 +50,16 @@ def read_segments(data: bytes) -> tuple[list[Segment], int]:
         if length < 2:
             raise ImageError("UNREADABLE", "the JPEG file is corrupt: a segment of no length")
         segments.append(Segment(marker, data[start + 2 : start + length]))
+        if _is_jpeg_ls(segments[-1]):
+            raise ImageError("UNREADABLE", "a JPEG-LS image; convert it to PNG or TIFF")
         position = start + length
     raise ImageError("TRUNCATED", "the JPEG file ends before its end marker")
+
+
+def _is_jpeg_ls(segment: Segment) -> bool:
+    """Whether it is of another standard, whose files begin alike: its frame (ITU-T T.87) or SPIFF says so."""
+    marker, payload = segment
+    return marker == 0xF7 or (marker == 0xE8 and payload[:6] == b"SPIFF\0" and payload[20:21] == b"\x06")
 
 
 def frame_header(segments: Iterable[Segment]) -> tuple[int, int, int, int]:

@@ -315,6 +315,9 @@ def test_any_bytes_give_an_image_or_an_image_error(seed, changes, in_header):
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC image, .* export it as JPEG"),
         (b"\0\0\0\x14ftypqt  ", "a film; take its frames out"),
         (b"RIFF\x10\0\0\0AVI LIST", "a film; take its frames out"),
+        (b"II\xbc\x01", "a JPEG XR image; convert it to PNG or TIFF"),
+        (b"qoif\0\0\0@", "a QOI image; convert it to PNG or TIFF"),
+        (b"P5 2 2 255\n\0\0\0\0", "a Netpbm image; convert it to PNG or TIFF"),
         (b"\0\0\0\x18ftypcrx ", r"a camera raw \(CR3\); develop it"),
         (b"%PDF-1.7", "a PDF; take its images out"),
         (b"RIFF\x10\0\0\0WAVEfmt ", "none of the known formats: png, jpeg"),
@@ -325,6 +328,17 @@ def test_what_no_format_reads_is_called_by_its_name_with_the_cure(data, message)
     with pytest.raises(ImageError, match=message) as refusal:
         format_of(data)
     assert refusal.value.reason == "UNREADABLE"
+
+
+def test_jpeg_ls_is_no_jpeg_file_that_ends_early():
+    samples = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    with_header = imagecodecs.jpegls_encode(samples)
+    bare = with_header[with_header.index(b"\xff\xd8\xff\xf7") :]
+    for data in (with_header, bare):
+        assert np.array_equal(imagecodecs.jpegls_decode(data), samples)
+        with pytest.raises(ImageError, match="a JPEG-LS image; convert it to PNG or TIFF") as refusal:
+            decode(data)
+        assert refusal.value.reason == "UNREADABLE"
 
 
 def test_the_limit_counts_pixels():
