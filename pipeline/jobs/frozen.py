@@ -21,7 +21,8 @@ class Typed(BaseModel):
     def _holds_what_it_looks_like(cls, fields: Any) -> Any:
         """``true`` is no number, and ``"7"`` is a text."""
         for name in cls.model_fields.keys() & fields.keys() if isinstance(fields, dict) else ():
-            plain = _plain_types(cls.model_fields[name].annotation)
+            annotation: Any = cls.model_fields[name].annotation
+            plain = _plain_types(annotation)
             for fault in filter(None, (_fault(each, plain) for each in _entries(fields[name]))):
                 # Raised of the whole model: pydantic allows no check before that of a union's own name.
                 raise PydanticCustomError(OF_FIELD, "{fault}", {"field": name, "fault": fault})
