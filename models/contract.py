@@ -81,7 +81,8 @@ class Traversal(Protocol):
     def __call__(
         self, model: RestorationModel, image_BCHW: Tensor, condition: Condition, scale: int
     ) -> Tensor:
-        """What ``model(image_BCHW, condition)`` would give; the image is padded, in the card's range."""
+        """What ``model(image_BCHW, condition)`` would give, in the card's range; the image is padded, and
+        fractions as it came: the model takes what it is called with to the card's range."""
         ...
 
 

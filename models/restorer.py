@@ -28,8 +28,9 @@ class Restorer:
     """A network with weights, or a solver, behind its card.
 
     ``restorer(degraded_BCHW, condition=...)`` takes float32 in [0, 1] and returns float32 of
-    ``scale`` times the height and width, not clipped: the caller decides on dtype and range. Where the
-    card needs a noise level and none is given, the blind estimate of ``models.noise_level`` is used.
+    ``scale`` times the height and width, not clipped: the caller decides on dtype and range, and may write
+    into it, for nobody else holds it. Where the card needs a noise level and none is given, the blind
+    estimate of ``models.noise_level`` is used.
 
     Raises ``RestorerError`` for wrong channels, missing conditions, and non-finite or implausible
     values; what fails in a lower precision is tried once more in float32. All of this is decided on whole
@@ -123,12 +124,11 @@ class Restorer:
             frames_NCHW = _pad(condition.frames_BTCHW.flatten(0, 1), padding) * (high - low) + low
             frames_BTCHW = frames_NCHW.view(*condition.frames_BTCHW.shape[:2], *frames_NCHW.shape[1:])
             condition = replace(condition, frames_BTCHW=frames_BTCHW)
-        # In place where the tensor is ours: of a large image each copy is as large as all else that is held.
-        in_range_BCHW = (_pad(degraded_BCHW, padding) * (high - low)).add_(low)
-        given_BCHW = traversal(self._call, in_range_BCHW, condition, scale)
-        del in_range_BCHW
-        restored_BCHW = (given_BCHW.float() - low).div_(high - low)
-        return restored_BCHW[..., : height * scale, : width * scale]
+        model = _InRange(self._call, low, high)
+        given_BCHW = traversal(model, _pad(degraded_BCHW, padding), condition, scale)
+        # In place where tiles were joined here: of a large image a copy is as large as all else that is held.
+        own_BCHW = given_BCHW.to(torch.float32, copy=given_BCHW is model.last_BCHW)
+        return own_BCHW.sub_(low).div_(high - low)[..., : height * scale, : width * scale]
 
     def _guide(self, degraded_BCHW: Tensor, guide_BPHW: Tensor, scale: int) -> Tensor:
         """As the model sees it. A network gets one for each band, whole images decide which: tiles agree."""
@@ -186,6 +186,20 @@ class Restorer:
         seen = [each for each in (degraded_BCHW, frames_BTCHW, guide_BPHW) if each is not None]
         if not all(limits(each).isfinite().all() for each in seen):
             raise RestorerError("NONFINITE_INPUT", f"the input of {card.name} holds NaN or infinite values")
+
+
+class _InRange:
+    """The model on fractions: tiles go to the card's range one by one, and the image is not held twice."""
+
+    def __init__(self, model: RestorationModel, low: float, high: float) -> None:
+        self._model, self._low, self._high = model, low, high
+        self.last_BCHW: Tensor | None = None
+        """What the model gave last, which may be its own for further calls."""
+
+    def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
+        in_range_BCHW = (degraded_BCHW * (self._high - self._low)).add_(self._low)
+        self.last_BCHW = self._model(in_range_BCHW, condition)
+        return self.last_BCHW
 
 
 def inner_parts(model: RestorationModel) -> list[Restorer | nn.Module]:

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_PART = 1 << 20
+"""Values that are held in float64 at a time."""
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -125,15 +128,11 @@ class Image:
 
     def to_unit(self) -> NDArray[np.float32]:
         """HWC float32, domain.low at 0 and domain.high at 1."""
-        unit_HWC: NDArray[np.float32]
-        span = self.domain.high - self.domain.low
-        if self.domain.low == 0.0:
-            # Divided, as rounding on the device does: times 1 / 255 differs in the last bit.
-            unit_HWC = np.divide(self.pixels_HWC, np.float32(span), dtype=np.float32)
-            return unit_HWC
-        shifted = np.subtract(self.pixels_HWC, self.domain.low, dtype=np.float64)
-        unit_HWC = (shifted / span).astype(np.float32)
-        return unit_HWC
+        return _fractions(self.pixels_HWC, self.domain)
+
+    def to_unit_planes(self) -> NDArray[np.float32]:
+        """The same as CHW, made in one pass: of a large image either takes four times the file's samples."""
+        return _fractions(self.pixels_HWC.transpose(2, 0, 1), self.domain)
 
     def cropped(self, height: int, width: int) -> Image:
         """The upper left part of the image."""
@@ -166,6 +165,21 @@ class Image:
             valid_HW=valid_HW,
             alpha_HW=_resized(self.alpha_HW, height, width),
         )
+
+
+def _fractions(stored: NDArray[Any], domain: Domain) -> NDArray[np.float32]:
+    """Where the domain's range has them, in the order of the axes: float32, contiguous."""
+    span, fractions = domain.high - domain.low, np.empty(stored.shape, np.float32)
+    if domain.low == 0.0:
+        # Divided, as rounding on the device does: times 1 / 255 differs in the last bit.
+        np.divide(stored, np.float32(span), out=fractions, dtype=np.float32)
+        return fractions
+    for plane, into in zip(stored, fractions, strict=True):
+        rows = max(1, _PART * len(plane) // max(plane.size, 1))
+        for start in range(0, len(plane), rows):
+            part = slice(start, start + rows)
+            into[part] = np.subtract(plane[part], domain.low, dtype=np.float64) / span
+    return fractions
 
 
 def _resized(plane_HW: NDArray[Any] | None, height: int, width: int) -> NDArray[Any] | None:

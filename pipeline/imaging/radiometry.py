@@ -66,23 +66,29 @@ def to_tensor(image: Image, device: torch.device) -> Tensor:
     if device.type == "cuda" and seen.domain.low == 0 and str(seen.pixels_HWC.dtype) in NARROW:
         unit_CHW = uploaded(seen.pixels_HWC, device).float()
         return divided(unit_CHW, seen.domain.high - seen.domain.low)[None]
-    unit_HWC = seen.to_unit()
-    return torch.from_numpy(np.ascontiguousarray(unit_HWC.transpose(2, 0, 1)))[None].to(device)
+    return torch.from_numpy(seen.to_unit_planes())[None].to(device)
 
 
-def quantised(image_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def quantised(
+    image_BCHW: Tensor, domain: Domain, valid_B1HW: Tensor | None = None, *, in_place: bool = False
+) -> tuple[Tensor, Tensor]:
     """Rounded and clipped to what may be stored, still as fractions of the range; and pixels clipped (B,).
 
     A valid pixel counts as clipped where any channel of it had to be; floats stay as they are.
+    ``in_place`` writes into ``image_BCHW``.
     """
+    clipped_B = torch.zeros(len(image_BCHW), dtype=torch.int64, device=image_BCHW.device)
     if not domain.is_integer:
-        return image_BCHW, torch.zeros(len(image_BCHW), dtype=torch.int64, device=image_BCHW.device)
-    stored_BCHW = _stored(image_BCHW, domain).round_()
-    clipped_B = _clipped(stored_BCHW, domain, valid_B1HW)
-    stored_BCHW.clamp_(*domain.storable)
-    if domain.low:
-        stored_BCHW -= domain.low
-    return divided(stored_BCHW, domain.high - domain.low).to(image_BCHW.dtype), clipped_B
+        return image_BCHW, clipped_B
+    quantised_BCHW = image_BCHW if in_place else torch.empty_like(image_BCHW)
+    for rows in _strips(image_BCHW):
+        strip_BCHW = _stored(image_BCHW[:, :, rows], domain).round_()
+        clipped_B += _clipped(strip_BCHW, domain, None if valid_B1HW is None else valid_B1HW[:, :, rows])
+        strip_BCHW.clamp_(*domain.storable)
+        if domain.low:
+            strip_BCHW -= domain.low
+        quantised_BCHW[:, :, rows] = divided(strip_BCHW, domain.high - domain.low)
+    return quantised_BCHW, clipped_B
 
 
 def to_stored(image_BCHW: Tensor, domain: Domain) -> np.ndarray[Any, Any]:

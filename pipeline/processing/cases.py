@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline.conditions.given import NOTHING, Told
 from pipeline.degradation.degradation import Degraded
+from pipeline.imaging import nodata
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import begin_to_store, left_alone, returns_exactly
 from pipeline.imaging.transfer import ARRIVED, Download
@@ -148,3 +149,14 @@ class Outcome:
     """For a page, where it was asked for: see ``pipeline.processing.trust_columns``."""
     error: Exception | None = None
     stage: str = ""
+
+
+def radiometry_of(image: Image) -> dict[str, Any]:
+    """Columns that say which stored values were 0 and 1, and how much of the image holds no data."""
+    domain = image.domain
+    return {
+        "data_low": domain.low,
+        "data_high": domain.high,
+        "data_range_rule": domain.rule,
+        "nodata_share": nodata.share(image),
+    }

@@ -22,16 +22,15 @@ from models.operators.resample import imresize
 from pipeline.degradation.degradation import Degradation, Degraded
 from pipeline.distances.columns import FeatureColumns
 from pipeline.errors import ImageError
-from pipeline.imaging import nodata
 from pipeline.imaging.image import Image
-from pipeline.imaging.radiometry import begin_to_store, in_units, quantised, to_tensor
+from pipeline.imaging.radiometry import begin_to_store, in_units, quantised, returns_exactly, to_tensor
 from pipeline.imaging.transfer import beside_other_work, hand_over
 from pipeline.jobs.job import NO_RESTORER
 from pipeline.metrics.bands import per_band
 from pipeline.metrics.base import Metric, MetricInputs
 from pipeline.processing.auto_tiled_restorer import AutoTiledRestorer
 from pipeline.processing.bisection import bisected
-from pipeline.processing.cases import Case, Failure, Loaded, Outcome, Restored
+from pipeline.processing.cases import Case, Failure, Loaded, Outcome, Restored, radiometry_of
 from pipeline.processing.estimates import PsnrEstimates
 from pipeline.processing.metric_inputs import METRIC_INPUTS, Images, of_input, valid_output
 from pipeline.processing.pairs import found_case, found_input, in_reference_range, on_device
@@ -111,7 +110,7 @@ class Processor:
     def _degrade(self, loaded: Loaded, degradation: Degradation | None) -> Case:
         if loaded.reference is not None:
             case = found_case(loaded, self._radiometry[loaded.source.dataset], self.device)
-            return replace(case, fields=case.fields | _radiometry_of(case.reference))
+            return replace(case, fields=case.fields | radiometry_of(case.reference))
         scale = degradation.scale if degradation else 1
         height, width, _ = loaded.image.size
         if height < scale or width < scale:
@@ -119,7 +118,7 @@ class Processor:
         image = in_units(loaded.image, self._radiometry[loaded.source.dataset])
         reference = image.cropped(height - height % scale, width - width % scale)
         reference_1CHW = to_tensor(reference, self.device)
-        fields = _radiometry_of(reference)
+        fields = radiometry_of(reference)
         if degradation is None:
             found = found_input(loaded, reference_1CHW, self._radiometry[loaded.source.dataset])
             return Case(loaded, reference, reference_1CHW, found, fields)
@@ -168,8 +167,11 @@ class Processor:
         refuse_other_scale(cases[0], built, condition.scale)
         given_BCHW, cut = self._fitted[built.name](_joined(cases), condition)
         valid_B1HW = valid_output(cases, given_BCHW)
-        restored_BCHW, clipped_B = quantised(given_BCHW, cases[0].model.domain, valid_B1HW)
-        download = begin_to_store(restored_BCHW, cases[0].model.domain)
+        domain = cases[0].model.domain
+        # What was given is read once more where the stored type does not tell it all, and for estimates.
+        in_place = returns_exactly(domain) and self._estimates is None
+        restored_BCHW, clipped_B = quantised(given_BCHW, domain, valid_B1HW, in_place=in_place)
+        download = begin_to_store(restored_BCHW, domain)
         scores = self._score(restored_BCHW, cases, degradation, self.recipe.metrics)
         self._add_features("features", restored_BCHW, scores)
         self._add_estimates(built, cases, condition, given_BCHW, scores)
@@ -288,14 +290,3 @@ def _rows(scores: Mapping[str, Tensor], images: int) -> list[dict[str, Any]]:
         {name: None if score != score else score for name, score in zip(scores, row_M, strict=True)}
         for row_M in score_BM.tolist()
     ]
-
-
-def _radiometry_of(image: Image) -> dict[str, Any]:
-    """Columns that say which stored values were 0 and 1, and how much of the image holds no data."""
-    domain = image.domain
-    return {
-        "data_low": domain.low,
-        "data_high": domain.high,
-        "data_range_rule": domain.rule,
-        "nodata_share": nodata.share(image),
-    }

@@ -75,6 +75,22 @@ def test_a_model_that_works_in_place_leaves_what_it_was_given():
     torch.testing.assert_close(restored, before / 2)
 
 
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_what_a_model_keeps_for_further_calls_is_not_given_away(low):
+    degraded, kept = scene(3, 16, 16), []
+
+    def model(image, condition):
+        kept[:] = kept or [0.5 * image]
+        return kept[0]
+
+    restorer = Restorer(card(value_range=(low, 1.0)), model)
+    first = restorer(degraded)
+    again = first.clone()
+    with torch.inference_mode():
+        first.zero_()
+    assert torch.equal(restorer(degraded), again)
+
+
 def test_a_glint_that_a_network_overshoots_costs_no_image():
     def overshooting(by, pixels):
         def model(image, condition):

@@ -131,3 +131,7 @@ def test_a_large_image_is_stored_strip_by_strip_to_the_same_bits(dtype, monkeypa
         in_strips = *quantised(image_BCHW, domain, valid_B1HW), to_stored(image_BCHW, domain)
         for one, other in zip(at_once, in_strips, strict=True):
             np.testing.assert_array_equal(one, other)
+    own_BCHW = image_BCHW.clone()
+    for one, other in zip(at_once, quantised(own_BCHW, domain, valid_B1HW, in_place=True), strict=False):
+        np.testing.assert_array_equal(one, other)
+    assert torch.equal(own_BCHW, at_once[0])
