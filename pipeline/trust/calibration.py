@@ -15,6 +15,7 @@ from pipeline.hashing import canonical_json, sha256_hex
 from pipeline.trust.evidence import LOCAL, REFINED, WHOLE, Evidence
 from pipeline.trust.flags import FlagBounds
 from pipeline.trust.intervals import IntervalBounds
+from pipeline.trust.seen_inputs import SeenInputs
 
 FORMAT = 1
 ENDING = ".calibration.json"
@@ -24,11 +25,6 @@ CONDITION = (
     "sensor, subjects and noise; over calibrations and images, not for each image"
 )
 """What every bound rests on, in a sentence; printed wherever one is."""
-
-_NOISE_MARGIN = 1.05
-"""How far outside the calibration's noise levels an image may lie: an estimate's own width, as a factor."""
-_BRIGHTNESS_MARGIN = 0.05
-_SATURATION_MARGIN = 0.001
 
 
 @dataclass(frozen=True)
@@ -110,27 +106,20 @@ class Calibration:
 
     def refusal(self, evidence: Evidence, bands: int, dtype: str) -> str | None:
         """Why the calibration says nothing of an image; a code, then words."""
-        seen, level = self.seen, evidence.noise_level
-        low, high = self.strata[0].noise_low, self.strata[-1].noise_high
+        seen = self.seen
         if evidence.known != seen.known:
             return f"NOISE_KNOWLEDGE: its noise level is {evidence.known}, in the calibration {seen.known}"
-        if bands not in seen.bands:
-            return f"BANDS: it has {bands}, the calibration {_listed(seen.bands)}"
-        if dtype not in seen.dtypes:
-            return f"DTYPE: it is {dtype}, the calibration {_listed(seen.dtypes)}"
-        if not low / _NOISE_MARGIN <= level <= high * _NOISE_MARGIN or level == 0:
-            return f"NOISE_LEVEL: {level:.1f}/255, in the calibration {low:.1f} to {high:.1f}"
-        if not seen.samples[0] <= evidence.samples <= seen.samples[1]:
-            return f"SIZE: {evidence.samples:,} samples, in the calibration {_span(seen.samples)}"
-        if evidence.saturated > seen.saturated + _SATURATION_MARGIN:
-            return (
-                f"SATURATED: {evidence.saturated:.1%} of its samples lie at the ends of the range, in the "
-                f"calibration at most {seen.saturated:.1%}; calibrate on noise that is rounded and clipped"
-            )
-        if not _within(evidence.brightness, seen.brightness, _BRIGHTNESS_MARGIN):
-            span = " to ".join(f"{end:.2f}" for end in seen.brightness)
-            return f"BRIGHTNESS: {evidence.brightness:.2f} on average, in the calibration {span}"
-        return None
+        if evidence.noise_level == 0:
+            return "NOISE_LEVEL: 0.0/255, and without noise there is nothing to estimate from"
+        inputs = SeenInputs(
+            bands=seen.bands,
+            dtypes=seen.dtypes,
+            samples=seen.samples,
+            brightness=seen.brightness,
+            noise=(self.strata[0].noise_low, self.strata[-1].noise_high),
+            saturated=seen.saturated,
+        )
+        return inputs.outside(evidence, bands, dtype)
 
     def to_json(self) -> bytes:
         """The file."""
@@ -182,15 +171,3 @@ def _plain(calibration: Calibration) -> dict[str, Any]:
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _listed(values: tuple[Any, ...]) -> str:
-    return " or ".join(map(str, values))
-
-
-def _span(ends: tuple[int, int]) -> str:
-    return f"{ends[0]:,} to {ends[1]:,}"
-
-
-def _within(value: float, span: tuple[float, float], margin: float) -> bool:
-    return span[0] - margin <= value <= span[1] + margin

@@ -54,7 +54,7 @@ class SeenInputs:
         """Back from plain values."""
         return cls(**_fields(record))
 
-    def outside(self, facts: InputFacts, bands: int, dtype: str) -> str | None:
+    def outside(self, facts: InputFacts | Evidence, bands: int, dtype: str) -> str | None:
         """Why the calibration says nothing of an input; a code, then words."""
         if bands not in self.bands:
             return f"BANDS: it has {bands}, the calibration {' or '.join(map(str, self.bands))}"
@@ -66,11 +66,12 @@ class SeenInputs:
         if facts.saturated > self.saturated + _SATURATION_MARGIN:
             return (
                 f"SATURATED: {facts.saturated:.1%} of its samples lie at the ends of the range, in the "
-                f"calibration at most {self.saturated:.1%}"
+                f"calibration at most {self.saturated:.1%}; calibrate on noise that is rounded and clipped"
             )
         dark, bright = self.brightness
         if not dark - _BRIGHTNESS_MARGIN <= facts.brightness <= bright + _BRIGHTNESS_MARGIN:
-            return f"BRIGHTNESS: {facts.brightness:.2f}, in the calibration {dark:.2f} to {bright:.2f}"
+            ends = f"{dark:.2f} to {bright:.2f}"
+            return f"BRIGHTNESS: {facts.brightness:.2f} on average, in the calibration {ends}"
         quiet, loud = self.noise
         if not quiet / _NOISE_MARGIN <= facts.noise_level <= loud * _NOISE_MARGIN:
             return f"NOISE_LEVEL: {facts.noise_level:.1f}/255, in the calibration {quiet:.1f} to {loud:.1f}"

@@ -95,7 +95,7 @@ def prefect_service(home: Path):
 def _served(service: Service):
     with _process(service, "server", "start", "--host", "127.0.0.1", "--port", str(service.port)) as server:
         _wait_until_healthy(service, server)
-        service("work-pool", "create", "--type", "process", "restora")
+        service.ask("/work_pools/", {"name": "restora", "type": "process"})
         service("--no-prompt", "deploy", "--all")
         elsewhere = folder_of_somebody(service.home / "project")
         with _process(service, "worker", "start", "--pool", "restora", folder=elsewhere):

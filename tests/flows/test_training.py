@@ -146,7 +146,6 @@ def test_generate_refuses_a_restorer(place):
 
 FLOW = """
 import sys
-from prefect.testing.utilities import prefect_test_harness
 from flows.train import train
 from pipeline.jobs.job import Job
 from pipeline.run import Options
@@ -157,22 +156,21 @@ place, images = sys.argv[1], sys.argv[2]
 dataset = '[{ name = "photographs", uri = "' + images + '" }]'
 recipe = TrainingRecipe.from_toml(place + "/tiny.toml", (f"data.datasets={dataset}",))
 job = Job.from_toml(place + "/against.toml")
-with prefect_test_harness(server_startup_timeout=120):
-    state = train(
-        recipe, place + "/out", TrainingOptions("local", device="cpu"), registry=place + "/registry",
-        against=job, run_options=Options(engine="local"), return_state=True,
-    )
+state = train(
+    recipe, place + "/out", TrainingOptions("local", device="cpu"), registry=place + "/registry",
+    against=job, run_options=Options(engine="local"), return_state=True,
+)
 print(state.name)
 """
 
 
 @pytest.mark.slow
-def test_flow_trains_publishes_and_holds_against_the_catalog(place):
+def test_flow_trains_publishes_and_holds_against_the_catalog(place, service):
     put_job(place / "against.toml", job_fields(place / "images", place / "bench", degradations=["awgn-50"]))
     done = subprocess.run(
         [sys.executable, "-c", FLOW, str(place), str(place / "images")],
         cwd=ROOT,
-        env=ENV | {"PREFECT_HOME": str(place / "prefect")},
+        env=ENV | service.env,
         capture_output=True,
         text=True,
         timeout=300,
