@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: setup demo test slow quick quick-pipeline quick-models quick-others long lint types bench clean help
+.PHONY: setup demo test slow quick long lint types bench clean help
 
 help:  ## What can be made.
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,30 +29,16 @@ demo: setup  ## Degrade, restore and score photographs on this machine; prints w
 	$(BIN)/restora demo
 
 test: lint  ## Everything that has to hold.
-	@echo "types and four rows of tests, three at once; each is printed when it is through (ten to twenty minutes)"
-	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target $(ROWS)
-
-# The long ones first: what is short fills the cores at the end.
-ROWS := slow quick-pipeline quick-models types quick-others
+	@echo "types and two rows of tests at once; each is printed when it is through (ten to twenty minutes)"
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target slow quick types
 
 # Clusters and servers go one after the other: two of them at once are too many for two cores.
 slow: setup  ## Tests with real Ray clusters, Prefect servers and browsers, and those that kill runs.
 	$(BIN)/python -m pytest -m "slow and not long" $$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort)
 
-quick: quick-pipeline quick-models quick-others  ## All other tests, in three rows.
-
-TRAINING := tests/pipeline/training
-FORMATS := tests/pipeline/formats
-OTHERS := $(filter-out tests/pipeline/ tests/models/ tests/__pycache__/,$(wildcard tests/*/))
-
-quick-pipeline: setup
-	$(BIN)/python -m pytest -m "not slow and not long" tests/pipeline --ignore=$(TRAINING) --ignore=$(FORMATS)
-
-quick-models: setup
-	$(BIN)/python -m pytest -m "not slow and not long" tests/models $(TRAINING)
-
-quick-others: setup
-	$(BIN)/python -m pytest -m "not slow and not long" $(wildcard tests/test_*.py) $(OTHERS) $(FORMATS)
+# One process more than cores: some wait for disks. A file stays in one of them, for what its tests share.
+quick: setup  ## All other tests.
+	$(BIN)/python -m pytest -m "not slow and not long" --numprocesses $$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 1)) --dist loadfile
 
 long: setup  ## What is not part of make test: minutes each, once before a release.
 	$(BIN)/python -m pytest -m long

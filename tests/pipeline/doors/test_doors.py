@@ -67,7 +67,7 @@ def test_what_is_not_there_cannot_be_listed(door, tmp_path):
     check_absent(lambda: open_archive(dataset_at(url, door), url))
 
 
-@pytest.mark.parametrize("door", set(FILES) - set(ENTRANCES))
+@pytest.mark.parametrize("door", sorted(FILES.keys() - ENTRANCES.keys()))
 def test_a_large_archive_is_listed_in_bounded_memory(door, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "PAGE", 100)
     for start in range(0, 2000, 200):
