@@ -1,6 +1,6 @@
 """python restore.py MODEL.onnx IN.png OUT.png [NOISE_OF_255]: needs onnxruntime, numpy and pillow alone.
 
-A model of one image: one that takes frames is also given ``frames`` (1 x T x C x H x W), padded alike.
+A model of one image; ``restore_frames.py`` is for one that takes several frames of a scene.
 """
 
 import json

@@ -6,6 +6,7 @@ import re
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from torch import nn
 
 _CURE = (
@@ -42,12 +43,15 @@ class EnteredModules:
 
     def _entering(self, name: str) -> Any:
         def enter(module: nn.Module, _: Any) -> None:
-            self._inside.append((_plain(name), type(module).__name__))
+            # The step of a recurrence is read by another tracer, which follows hooks too, and loses its way.
+            if not torch.compiler.is_dynamo_compiling():
+                self._inside.append((_plain(name), type(module).__name__))
 
         return enter
 
     def _leaving(self, *_: Any) -> None:
-        self._inside.pop()
+        if not torch.compiler.is_dynamo_compiling():
+            self._inside.pop()
 
 
 def untranslated(name: str, program: Any, error: Exception) -> str:

@@ -1,9 +1,10 @@
 """A restorer's network as an ONNX file that carries its card: for machines without PyTorch.
 
-The graph takes ``image`` (BCHW in [0, 1], sides multiples of the card's) and whatever the card needs,
-``noise_level`` (B), ``mask`` (B1HW), ``guide`` (BCHW in [0, 1], as large as the restored image) or ``frames``
-(BTCHW in [0, 1]); it gives ``restored``, not clipped. Batch, height, width and the number of frames are free,
-and bands where the card names no number of them.
+The graph takes ``image`` (BCHW in [0, 1], sides multiples of the card's) and whatever the card needs:
+``noise_level`` (B), ``mask`` (B1HW), ``guide`` (BCHW in [0, 1], as large as the restored image), ``frames``
+(BTCHW in [0, 1]), ``place`` (B whole numbers, all of them how many frames come before the image). It gives
+``restored``, not clipped. Batch, height, width and the number of frames are free, and bands where the card
+names no number of them.
 
 Shapes: B batch, T frames, C channels, H and W height and width.
 """
@@ -27,8 +28,9 @@ from models.card import Card
 from models.contract import Condition
 from models.edge.export_fault import EnteredModules, untranslated
 from models.edge.frames.graphs import as_graph
-from models.edge.frames.probe import scene_of_frames
+from models.edge.frames.probe import COUNT, scene_of_frames
 from models.edge.half import in_half
+from models.edge.inner_graphs import modernise
 from models.edge.onnx_model import OnnxModel, build_from_onnx
 from models.edge.slopes import quick_slopes
 from models.networks import NetworkModel
@@ -47,6 +49,7 @@ _AXES = {
     "mask": (0, 2, 3),
     "guide": (0, 2, 3),
     "frames": (0, 1, 3, 4),
+    "place": (0,),
 }
 """Input -> the axes of it that are free."""
 _NAMES = {0: "batch", 1: "bands", 2: "height", 3: "width"}
@@ -92,7 +95,7 @@ def probe(card: Card, batch: int, height: int, width: int, seed: int) -> tuple[T
     rng = torch.Generator().manual_seed(seed)
     if "frames" in card.needs:
         image_BCHW, frames_BTCHW = scene_of_frames(card.channels or 3, batch, height, width, rng)
-        return image_BCHW, Condition(frames_BTCHW=frames_BTCHW)
+        return image_BCHW, Condition(frames_BTCHW=frames_BTCHW, place=(1 + seed) % COUNT)
     grid_BChw = torch.rand(batch, card.channels or 3, 5, 5, generator=rng)
     smooth_BCHW = nn.functional.interpolate(grid_BChw, (height, width), mode="bicubic").clamp(0, 1)
     mask_B1HW = (torch.rand(batch, 1, height, width, generator=rng) > 0.3).float()
@@ -167,6 +170,7 @@ def _captured(network: nn.Module, card: Card) -> Any:
         "mask": torch.ones(2, 1, height, width),
         "guide": torch.rand(2, card.channels or 3, *(side * (card.scale or 1) for side in (height, width))),
         "frames": torch.rand(2, 3, card.channels or 3, height, width),
+        "place": torch.ones(2, dtype=torch.int64),
     }
     free = torch.export.Dim.DYNAMIC
     first, *others = ({axis: free for axis in _free_axes(name, card)} for name in inputs)
@@ -198,6 +202,7 @@ def _translated(program: Any, card: Card) -> bytes:
         raise ValueError(refusal) from error
     assert exported is not None
     proto = exported.model_proto
+    modernise(proto.graph)
     _name_axes(proto)
     proto.producer_name = "restora"
     for key, value in _metadata(card).items():

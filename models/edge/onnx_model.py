@@ -12,7 +12,6 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -47,16 +46,21 @@ class OnnxModel:
             raise RestorerError("RESTORER_FAILED", f"onnxruntime failed: {error}") from error
         return torch.cat([torch.from_numpy(one) for one in each]).to(degraded_BCHW)
 
-    def inputs_of(self, degraded_BCHW: Tensor, condition: Condition) -> list[dict[str, NDArray[np.float32]]]:
+    def inputs_of(self, degraded_BCHW: Tensor, condition: Condition) -> list[dict[str, NDArray[Any]]]:
         """What the graph is called with, image by image; ``RestorerError`` where a condition is missing."""
         given = {"image": degraded_BCHW}
         for name in self._inputs[1:]:
             given[name] = CONDITIONS[name](degraded_BCHW, condition)
-        arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in given.items()}
+        arrays = {name: _as_array(tensor) for name, tensor in given.items()}
         return [{name: array[i : i + 1] for name, array in arrays.items()} for i in range(len(degraded_BCHW))]
 
     def __reduce__(self) -> tuple[type[OnnxModel], tuple[bytes]]:
         return type(self), (self.content,)
+
+
+def _as_array(tensor: Tensor) -> NDArray[Any]:
+    """Floats as float32, whole numbers as they are."""
+    return (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous().numpy()
 
 
 def build_from_onnx(data: bytes | Path) -> Restorer:

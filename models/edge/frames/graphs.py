@@ -8,9 +8,14 @@ from typing import Any
 from torch import nn
 
 from models.edge.frames.fusion import FrameFusionGraph
+from models.edge.frames.recurrence import BasicVSRGraph
+from models.networks.basicvsr import BasicVSR
 from models.networks.frame_fusion import FrameFusion
 
-_TWINS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {FrameFusion: FrameFusionGraph}
+_TWINS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
+    BasicVSR: BasicVSRGraph,
+    FrameFusion: FrameFusionGraph,
+}
 
 
 def as_graph(network: nn.Module) -> nn.Module:

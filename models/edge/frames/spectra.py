@@ -31,6 +31,18 @@ def half_spectrum_of(values_HW: Tensor) -> Tensor:
     return torch.view_as_real(torch.fft.rfft2(values_HW))
 
 
+def of_half_spectrum(spectrum_HK2: Tensor, width: int) -> Tensor:
+    """``torch.fft.irfft2`` of HK2, as HW; ``width`` is even."""
+    # All frequencies but the first and the last stand for two. What is mirrored is conjugate: the real part.
+    twice_K1 = torch.ones_like(spectrum_HK2[0, 0, 0, :-2, :1]) * 2
+    once_11 = twice_K1[:1] / 2
+    weight_K1 = torch.cat([once_11, twice_K1, once_11])
+    weighted_HK2 = spectrum_HK2 * weight_K1
+    nothing_HW2 = torch.zeros_like(weighted_HK2)
+    full_HW2 = torch.cat([weighted_HK2, nothing_HW2[..., 1:-1, :]], -2)
+    return torch.view_as_real(torch.fft.ifft2(torch.view_as_complex(full_HW2.contiguous())))[..., 0]
+
+
 def size_of(spectrum_HW2: Tensor) -> Tensor:
     """HW: absolute values."""
     return spectrum_HW2.square().sum(-1).sqrt()

@@ -168,8 +168,9 @@ def test_an_image_is_restored_by_the_pipeline_and_without_us(written, tmp_path):
     assert (ours == theirs).mean() > 0.999
 
 
-def test_the_example_is_short_and_has_none_of_us():
-    text = (ROOT / "docs/example-onnx/restore.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["restore.py", "restore_frames.py"])
+def test_the_example_is_short_and_has_none_of_us(name):
+    text = (ROOT / "docs/example-onnx" / name).read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 40
     assert not any(
         f"import {each}" in text or f"from {each}" in text for each in ("models", "pipeline", "torch")
@@ -210,7 +211,6 @@ def test_what_has_no_twin_in_onnx_is_refused_by_the_layers_name(layer, capfd):
     ("weights", "to", "message"),
     [
         ("bicubic", "onnx", r"bicubic is no network of ours \(interpolation\); give a restorer with weights"),
-        ("basicvsr-clip", "onnx", "needs place, which exported graphs are not told"),
         ("dcgan-photographs", "onnx", "generates images; give weights that restore them"),
         ("ffdnet-blue", "onnx", 'did you mean "ffdnet-colour"'),
         ("ffdnet-grey", "onxx", 'unknown format "onxx"; did you mean "onnx"'),
@@ -221,6 +221,12 @@ def test_what_cannot_be_exported_is_refused_and_nothing_written(weights, to, mes
     with pytest.raises(JobError, match=message):
         export(weights, to)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_condition_that_graphs_are_not_told_is_refused():
+    told = Card(name="odd", summary="Odd.", task="general", channels=3, needs=("operators",))
+    with pytest.raises(ValueError, match="odd needs operators, which exported graphs are not told; it runs"):
+        export_onnx(Restorer(told, NetworkModel(nn.Conv2d(3, 3, 3, padding=1))))
 
 
 def test_other_files_of_onnx_are_refused(exported, tmp_path):
