@@ -101,7 +101,10 @@ class Card:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """A card out of ``to_json``'s text; ``ValueError`` where a field is unknown or missing."""
-        fields = json.loads(text)
+        try:
+            fields = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"the card is damaged ({error}); fetch or write the file again") from error
         if not isinstance(fields, dict):
             raise ValueError("a card must be a JSON object")
         known = {each.name for each in dataclasses.fields(cls)}

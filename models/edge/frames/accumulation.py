@@ -39,7 +39,7 @@ def _laid(image_BCHW: Tensor, frames_TBCHW: Tensor, flow_TB2HW: Tensor, found_TB
     missed_N1HW = F.avg_pool2d(missed_N1HW, WINDOW, 1, WINDOW // 2, count_include_pad=False)
     fits_N1HW = torch.exp(-missed_N1HW / FIT**2) * found_TB.flatten()[:, None, None, None]
     laid_NCHW = fits_N1HW * moved_NCHW + (1 - fits_N1HW) * image_NCHW
-    return laid_NCHW.unflatten(0, frames_TBCHW.shape[:2])
+    return torch.unflatten(laid_NCHW, 0, frames_TBCHW.shape[:2])
 
 
 def _smoothed(size_BS1HK: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class BasicVSRGraph(BasicVSR):
             torch.stack([farther_TBCHW, frames_TBCHW]),
         )
         flow_N2hw = F.avg_pool2d(flow_RTB2HW[0].flatten(0, 1), REDUCTION) / REDUCTION
-        grid_TBhw2 = Places(flow_N2hw).moved(flow_N2hw).unflatten(0, frames_TBCHW.shape[:2])
+        grid_TBhw2 = torch.unflatten(Places(flow_N2hw).moved(flow_N2hw), 0, frames_TBCHW.shape[:2])
         found_TB = found_RTB[0]
         some_1Bhw2, nothing_1B = torch.zeros_like(grid_TBhw2[:1]), torch.zeros_like(found_TB[:1])
         forward_BFhw = self._carried(
@@ -113,4 +113,5 @@ def _flows(images_RTBCHW: Tensor, others_RTBCHW: Tensor) -> tuple[Tensor, Tensor
     """RTB2HW, and RTB: 1 where the flow was found, else 0."""
     flow_N2HW, found_N = flow_between(images_RTBCHW.flatten(0, 2), others_RTBCHW.flatten(0, 2))
     whole = images_RTBCHW.shape[:3]
-    return flow_N2HW.unflatten(0, whole), found_N.to(images_RTBCHW).unflatten(0, whole)
+    found_RTB = torch.unflatten(found_N.to(images_RTBCHW), 0, whole)
+    return torch.unflatten(flow_N2HW, 0, whole), found_RTB

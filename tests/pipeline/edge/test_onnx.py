@@ -231,10 +231,13 @@ def test_a_condition_that_graphs_are_not_told_is_refused():
 
 def test_other_files_of_onnx_are_refused(exported, tmp_path):
     proto = onnx.load_from_string(exported)
+    next(each for each in proto.metadata_props if each.key == "card").value = '{"name": "cut o'
+    damaged = proto.SerializeToString()
     del proto.metadata_props[:]
     for content, message in (
         (b"onnx", "no ONNX file that onnxruntime can run .*; fetch or export it again"),
         (exported[:-2000], "fetch or export it again"),
+        (damaged, "the card is damaged .*; fetch or write the file again"),
         (proto.SerializeToString(), "has no card, .*; write it with restora export WEIGHTS --to onnx"),
     ):
         (tmp_path / "other.onnx").write_bytes(content)
