@@ -24,7 +24,7 @@ _FETCHED = 16
 _READ = 64
 """Files that a thread reads one after the other."""
 AT_ONCE = 256
-"""So many files are fetched ahead, and as many read."""
+"""So many files are fetched ahead, and as many read, or two tasks a thread."""
 
 
 def fetched(folder: Folder, keys: Sequence[str], threads: int = 8) -> Iterator[File]:
@@ -50,15 +50,27 @@ def read_ahead(read: Callable[[File], Made], files: Iterable[File]) -> Iterator[
 def _ahead(
     make: Callable[[Given], Made], given: Iterable[Given], threads: int, together: int
 ) -> Iterator[Made]:
-    """What is made of each, in order: ``together`` of them a task of a thread, ``AT_ONCE`` ahead."""
-    waiting: deque[Future[list[Made]]] = deque()
+    """What is made of each, in order: ``together`` of them a task of a thread."""
+    for made in parts_ahead(lambda task: list(map(make, task)), given, threads, together):
+        yield from made
+
+
+def parts_ahead(
+    make: Callable[[list[Given]], Made], given: Iterable[Given], threads: int, together: int
+) -> Iterator[Made]:
+    """What is made of so many ``together``, in order, on threads, ``AT_ONCE`` ahead, or two tasks each.
+
+    Raises what ``make`` does.
+    """
+    ahead = max(AT_ONCE // together, 2 * threads)
+    waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for task in _parts(given, together):
-            waiting.append(pool.submit(_made, make, task))
-            if len(waiting) * together >= AT_ONCE:
-                yield from waiting.popleft().result()
+            waiting.append(pool.submit(make, task))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
         while waiting:
-            yield from waiting.popleft().result()
+            yield waiting.popleft().result()
 
 
 def _parts(given: Iterable[Given], length: int) -> Iterator[list[Given]]:
@@ -70,7 +82,3 @@ def _parts(given: Iterable[Given], length: int) -> Iterator[list[Given]]:
             part = []
     if part:
         yield part
-
-
-def _made(make: Callable[[Given], Made], task: list[Given]) -> list[Made]:
-    return [make(each) for each in task]

@@ -16,14 +16,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
+from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import StorageError
-from pipeline.ledger.fetching import File, fetched, read_ahead
+from pipeline.ledger.fetching import fetched
+from pipeline.ledger.joining import joined_units
 from pipeline.ledger.ledger import Ledger, unit_of
 from pipeline.ledger.manifest import Manifest, Segment, write_manifest
 from pipeline.ledger.sealed import Sealed
@@ -40,7 +44,27 @@ _WEIGHED = 16
 _STATISTICS = ["unit_id", "attempt", "status", "finished_at"]
 _DELETED_AT_ONCE = 1000
 
-UnitRows = tuple[str, int, pa.Table]
+
+class Rows(NamedTuple):
+    """The rows of a unit among those of others: a slice of a table with forty columns takes as long to make
+    as its rows to copy."""
+
+    table: pa.Table
+    start: int
+    end: int
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.end - self.start
+
+    @property
+    def width(self) -> float:
+        """Bytes a row."""
+        return float(self.table.slice(self.start, self.count).nbytes) / max(self.count, 1)
+
+
+UnitRows = tuple[str, int, Rows]
 """Name of a unit, which of several holders of it comes first, rows."""
 
 
@@ -102,15 +126,10 @@ def _to_merge(segments: Iterable[Segment], units: int) -> list[Segment]:
 
 
 def _of_files(ledger: Ledger, keys: list[str]) -> Iterator[UnitRows]:
-    def read(file: File) -> UnitRows:
-        key, data = file
-        if data is None:
-            raise StorageError(
-                f"{ledger.folder.uri(key)}: was deleted while it was sealed; run the job again"
-            )
-        return unit_of(key), -1, ledger.checked(key, data)
-
-    return read_ahead(read, fetched(ledger.folder, keys))
+    for units, lengths, table in joined_units(ledger, fetched(ledger.folder, keys), len(keys)):
+        ends = accumulate(lengths)
+        for unit_id, length, end in zip(units, lengths, ends, strict=True):
+            yield unit_id, -1, Rows(table, end - length, end)
 
 
 def _of_today(ledger: Ledger, tables: Iterator[pa.Table], key: str) -> Iterator[pa.Table]:
@@ -131,20 +150,20 @@ def units_of(tables: Iterator[pa.Table], place: int) -> Iterator[UnitRows]:
         units = pc.run_end_encode(table["unit_id"].combine_chunks())
         start = 0
         for unit_id, end in zip(units.values.to_pylist(), units.run_ends.to_pylist(), strict=True):
-            yield unit_id, place, table.slice(start, end - start)
+            yield unit_id, place, Rows(table, start, end)
             start = end
 
 
-def each_once(units: Iterator[UnitRows]) -> Iterator[tuple[str, pa.Table]]:
+def each_once(units: Iterator[UnitRows]) -> Iterator[tuple[str, Rows]]:
     """Each unit from its first holder; they come in order of name."""
     before = None
-    for unit_id, _, table in units:
+    for unit_id, _, rows in units:
         if unit_id != before:
-            yield unit_id, table
+            yield unit_id, rows
         before = unit_id
 
 
-def write_segments(ledger: Ledger, place: str, units: Iterator[tuple[str, pa.Table]]) -> Iterator[Segment]:
+def write_segments(ledger: Ledger, place: str, units: Iterator[tuple[str, Rows]]) -> Iterator[Segment]:
     """Stores units, in order of name, as segments that no manifest names yet."""
     first = next(units, None)
     while first is not None:
@@ -157,11 +176,11 @@ def write_segments(ledger: Ledger, place: str, units: Iterator[tuple[str, pa.Tab
 
 
 def _write_segment(
-    path: Path, ledger: Ledger, first: tuple[str, pa.Table], units: Iterator[tuple[str, pa.Table]]
-) -> tuple[int, int, tuple[str, pa.Table] | None]:
+    path: Path, ledger: Ledger, first: tuple[str, Rows], units: Iterator[tuple[str, Rows]]
+) -> tuple[int, int, tuple[str, Rows] | None]:
     """At most ``MOST_UNITS`` units; how many units and rows, and the first unit of the next segment."""
     options = {"compression": "zstd", "write_statistics": _STATISTICS, "write_page_checksum": True}
-    waiting, held, width = [first[1]], len(first[1]), _bytes_a_row(first[1])
+    waiting, held, width = [first[1]], first[1].count, first[1].width
     count, rows = 1, held
     following = None
     with pq.ParquetWriter(path, ledger.schema, **options) as writer:
@@ -170,28 +189,39 @@ def _write_segment(
                 following = unit
                 break
             if count % _WEIGHED == 0:
-                width = max(width, _bytes_a_row(unit[1]))
-            together = held + len(unit[1])
+                width = max(width, unit[1].width)
+            together = held + unit[1].count
             if together > ROW_GROUP or together * width > ROW_GROUP_BYTES:
                 writer.write_table(_joined(ledger, waiting), row_group_size=1 << 30)
                 waiting, held = [], 0
             waiting.append(unit[1])
-            held += len(unit[1])
-            count, rows = count + 1, rows + len(unit[1])
+            held += unit[1].count
+            count, rows = count + 1, rows + unit[1].count
         writer.write_table(_joined(ledger, waiting), row_group_size=1 << 30)
     return count, rows, following
 
 
-def _joined(ledger: Ledger, tables: list[pa.Table]) -> pa.Table:
-    """Rows under the columns of today; what a unit's file left out is null.
-
-    In one piece: to write a thousand pieces takes twice as long as to join and write them.
-    """
-    return ledger.conformed(pa.concat_tables(tables, promote_options="default").combine_chunks())
-
-
-def _bytes_a_row(table: pa.Table) -> float:
-    return float(table.nbytes) / max(len(table), 1)
+def _joined(ledger: Ledger, waiting: list[Rows]) -> pa.Table:
+    """Rows under the columns of today, in one piece: to write a thousand pieces takes twice as long."""
+    bounds: dict[int, tuple[pa.Table, int, int]] = {}  # what is asked of each table, in order
+    for table, start, end in waiting:
+        first = bounds[id(table)][1] if id(table) in bounds else start
+        bounds[id(table)] = table, first, end
+    shift, total = {}, 0  # from places in a table to places in all of them
+    for name, (_, first, last) in bounds.items():
+        shift[name] = total - first
+        total += last - first
+    whole = pa.concat_tables(
+        [table.slice(first, last - first) for table, first, last in bounds.values()],
+        promote_options="default",
+    ).combine_chunks()
+    starts = np.array([start + shift[id(table)] for table, start, _ in waiting])
+    counts = np.array([each.count for each in waiting])
+    before = np.cumsum(counts) - counts
+    places = np.repeat(starts - before, counts) + np.arange(counts.sum())
+    if not np.array_equal(places, np.arange(total)):
+        whole = whole.take(pa.array(places))
+    return ledger.conformed(whole)
 
 
 def _litter(sealed: Sealed, manifest: Manifest) -> list[str]:

@@ -52,7 +52,8 @@ def current_rows(
     """
     counts = counting or Counting.of(run)
     for table in run.ledger.tables(None if columns is None else list(columns)):
-        yield table, table.filter(pa.array(counts(table)))
+        mask = counts(table)
+        yield table, table if mask.all() else table.filter(pa.array(mask))
 
 
 def ok_rows(run: RunFolder) -> Iterator[dict[str, Any]]:

@@ -29,11 +29,10 @@ from pipeline.hashing import sha256_hex
 from pipeline.ledger.committed import COLUMNS
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.ledger.schema import TRUST_REASONS
-from pipeline.results.current import Counting, as_table, counted, counted_reasons
+from pipeline.results.current import Counting, as_table, counted
 from pipeline.results.metric_sums import SumTable, groups_of
-from pipeline.results.report_rows import ReportRows
-from pipeline.results.trust_counts import trust_counts
+from pipeline.results.table_columns import written_as
+from pipeline.results.tally import Tally, counts_trust
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key
 
@@ -41,7 +40,7 @@ TABLE = "tables/metrics.parquet"
 """A folder of this name; up to a million rows it is a file: see ``pipeline.results.tables``."""
 CATALOGUE = "tables/parts.json"
 SIDE = "tables/parts"
-"""Sums and rows for the report, by part of the ledger."""
+"""Sums and rows for the report, by part of the ledger; of a table in a file the rows."""
 MOST_ROWS = 1_000_000
 """Of a part."""
 
@@ -136,7 +135,7 @@ class PartWriter:
         """The rows of a part of the ledger in the tables."""
         counts, digest = self._counts(source)
         described = [source.name, digest, self.run.root.url, str(self.schema), str(self.schema.metadata)]
-        described += ["trust is counted"] * self._trust_counts
+        described += ["trust is counted"] * counts_trust(self.run, self.schema)
         state = sha256_hex("\n".join(described).encode())
         return self.known[state] if state in self.known else self._written(source, counts, state)
 
@@ -158,29 +157,21 @@ class PartWriter:
         same = np.array_equal(listed.ids, committed.done)
         return same or bool(listed.contains(committed.done).all())
 
-    @cached_property
-    def _trust_counts(self) -> bool:
-        return self.run.job.kind == "restore" and any(name in self.schema.names for name in TRUST_REASONS)
-
     def _written(self, source: LedgerPart, counts: Iterator[NDArray[np.bool_]] | None, state: str) -> Part:
-        sums, shown = SumTable(self.directions), ReportRows(self.run.job)
-        total, reasons, trust = Counter[str](), Counter[str](), Counter[str]()
+        sums, tally, total = SumTable(self.directions), Tally(self.run, self.schema), Counter[str]()
         with _Files(self.place, self.schema, state) as files:
             for table in source.tables(None):
                 kept = table if counts is None else table.filter(pa.array(next(counts)))
                 total.update(counted(table, kept))
-                reasons.update(counted_reasons(kept))
                 if len(kept):
                     rows = as_table(kept, self.run, self.schema)
                     files.write(rows)
                     sums.add(rows)
-                    shown.add(rows)
-                    if self._trust_counts:
-                        trust.update(trust_counts(rows, self.run.job.psnr_needed))
+                    tally.add(rows)
         self.new.update(files.stored)
-        part = Part(state, list(files.stored), dict(total), dict(reasons), dict(trust))
+        part = Part(state, list(files.stored), dict(total), dict(tally.reasons), dict(tally.trust))
         _put(self.run.folder, part.side("sums"), sums.stored())
-        _put(self.run.folder, part.side("report"), shown.table(self.schema))
+        _put(self.run.folder, part.side("report"), tally.shown.table(self.schema))
         return part
 
 
@@ -221,7 +212,7 @@ class _Files:
 class _OpenFile:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.rows = path, 0
-        self.writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self.writer = pq.ParquetWriter(path, schema, **written_as(schema))
 
 
 def read_side(folder: Folder, part: Part, name: str) -> pa.Table:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,13 +17,13 @@ from pipeline.ledger.schema import FEATURES
 from pipeline.ledger.sealing import seal
 from pipeline.metrics import METRICS
 from pipeline.recipe.recipe import SCHEMA_VERSION
-from pipeline.results import parts
-from pipeline.results.current import COUNTED, Counting, as_table, counted, current_rows
+from pipeline.results import one_file, parts
+from pipeline.results.current import Counting, current_rows
 from pipeline.results.described import describe_results
 from pipeline.results.metric_sums import SumTable
 from pipeline.results.report_rows import ReportRows, report_columns
 from pipeline.results.table_columns import with_units
-from pipeline.results.trust_counts import TOTALS
+from pipeline.results.tally import with_totals
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
 from pipeline.trust.protocol import estimate_protocol, flag_protocol, interval_protocol
@@ -35,7 +33,6 @@ METRIC_TABLE = parts.TABLE
 SUMMARY_TABLE = "tables/summary.parquet"
 METADATA_KEY = b"restora"
 
-ROW_GROUP = 50_000
 ONE_FILE_ROWS = 1_000_000
 
 
@@ -78,28 +75,8 @@ def compact(run: RunFolder) -> TableSummary:
 
 def _in_one_file(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table]:
     """The counts of the table, and its summary."""
-    # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
-    from pipeline.results.distance_table import DistanceTable
-    from pipeline.results.statistics import summarise
-
-    counts, distances = Counter(dict.fromkeys(COUNTED, 0)), DistanceTable(run.job.distances)
-    with scratch("table") as place:
-        path = place / "metrics.parquet"
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            waiting: list[pa.Table] = []
-            for table, kept in current_rows(run):
-                counts.update(counted(table, kept))
-                if run.job.distances:
-                    distances.add(kept)
-                waiting.append(as_table(kept, run, schema))
-                if sum(map(len, waiting)) >= ROW_GROUP:
-                    writer.write_table(pa.concat_tables(waiting))
-                    waiting = []
-            if waiting:
-                writer.write_table(pa.concat_tables(waiting))
-        summary = summarise(_scores(path, run))
-        run.folder.put_file(METRIC_TABLE, path)
-    return dict(counts), _with_distances(summary, distances.rows())
+    counts, summary, distances = one_file.write_table(run, schema)
+    return counts, _with_distances(summary, distances)
 
 
 def _in_parts(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table]:
@@ -155,34 +132,29 @@ def read_metrics(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Table:
-    """What the report shows of the metric table: all rows, or of a table in parts those that were drawn.
+    """What the report shows of the metric table: all rows, or of a large one those that were drawn.
 
     Then the counts of the whole table are in the metadata, under ``TOTALS``.
     """
     in_parts = table_parts(run)
     if not in_parts:
-        return read_metrics(run, columns or report_columns(run.job))
+        shown = one_file.read_shown(run.folder)
+        if shown is None:
+            return read_metrics(run, columns or report_columns(run.job))
+        return shown.select(columns) if columns else shown
     drawn = ReportRows(run.job)
     for part in in_parts:
         rows = parts.read_side(run.folder, part, "report")
         drawn.add(rows)
     table = drawn.table(rows.schema)
     table = table.select(columns) if columns else table
-    counts = parts.totals_of(in_parts) | {"reasons": parts.reasons_of(in_parts)}
-    counts |= {"trust": parts.trust_of(in_parts)}
-    totals = json.dumps(counts).encode()
-    return table.replace_schema_metadata((table.schema.metadata or {}) | {TOTALS: totals})
+    totals = parts.totals_of(in_parts) | {"reasons": parts.reasons_of(in_parts)}
+    return with_totals(table, totals | {"trust": parts.trust_of(in_parts)})
 
 
 def read_summary(run: RunFolder) -> pa.Table:
     """The summary table."""
     return pq.read_table(io.BytesIO(run.folder.read(SUMMARY_TABLE)))
-
-
-def _scores(path: Path, run: RunFolder) -> pa.Table:
-    scores = [f"{m}{suffix}" for m in run.job.metrics for suffix in ("", "_degraded")]
-    columns = ["dataset", "key", "source_id", "degradation", "restorer", "status", "reason", *scores]
-    return pq.read_table(path, columns=columns)
 
 
 def _metadata(run: RunFolder) -> dict[str, Any]:
