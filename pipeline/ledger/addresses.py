@@ -34,6 +34,8 @@ def with_addresses(table: pa.Table, run: RunFolder) -> pa.Table:
     """The rows with the addresses that their objects have now."""
     for column in (each for each in ADDRESSES if each in table.column_names):
         keys = table[column]
+        if keys.null_count == len(keys):
+            continue
         if pc.any(_are_addresses(keys)).as_py():  # rows written before, and results that are on a server
             rows = _rows(table, column)
             found = [None if row[column] is None else key_of(row, column, run.layout) for row in rows]

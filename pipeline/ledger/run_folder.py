@@ -43,6 +43,8 @@ class RunFolder:
         """Held by the process that drives the run; workers have none."""
         self.outcome: object = None
         """Of the run before, where planning saw that nothing has changed since."""
+        self.counting: object = None
+        """Which rows count, as tables were made from them: verification after a run takes it from here."""
 
     @classmethod
     def of(cls, job: Job, folder: Folder) -> RunFolder:

@@ -54,14 +54,14 @@ class Rows(NamedTuple):
     end: int
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
         """How many."""
         return self.end - self.start
 
     @property
     def width(self) -> float:
         """Bytes a row."""
-        return float(self.table.slice(self.start, self.count).nbytes) / max(self.count, 1)
+        return float(self.table.slice(self.start, self.length).nbytes) / max(self.length, 1)
 
 
 UnitRows = tuple[str, int, Rows]
@@ -180,7 +180,7 @@ def _write_segment(
 ) -> tuple[int, int, tuple[str, Rows] | None]:
     """At most ``MOST_UNITS`` units; how many units and rows, and the first unit of the next segment."""
     options = {"compression": "zstd", "write_statistics": _STATISTICS, "write_page_checksum": True}
-    waiting, held, width = [first[1]], first[1].count, first[1].width
+    waiting, held, width = [first[1]], first[1].length, first[1].width
     count, rows = 1, held
     following = None
     with pq.ParquetWriter(path, ledger.schema, **options) as writer:
@@ -190,13 +190,13 @@ def _write_segment(
                 break
             if count % _WEIGHED == 0:
                 width = max(width, unit[1].width)
-            together = held + unit[1].count
+            together = held + unit[1].length
             if together > ROW_GROUP or together * width > ROW_GROUP_BYTES:
                 writer.write_table(_joined(ledger, waiting), row_group_size=1 << 30)
                 waiting, held = [], 0
             waiting.append(unit[1])
-            held += unit[1].count
-            count, rows = count + 1, rows + unit[1].count
+            held += unit[1].length
+            count, rows = count + 1, rows + unit[1].length
         writer.write_table(_joined(ledger, waiting), row_group_size=1 << 30)
     return count, rows, following
 
@@ -216,7 +216,7 @@ def _joined(ledger: Ledger, waiting: list[Rows]) -> pa.Table:
         promote_options="default",
     ).combine_chunks()
     starts = np.array([start + shift[id(table)] for table, start, _ in waiting])
-    counts = np.array([each.count for each in waiting])
+    counts = np.array([each.length for each in waiting])
     before = np.cumsum(counts) - counts
     places = np.repeat(starts - before, counts) + np.arange(counts.sum())
     if not np.array_equal(places, np.arange(total)):

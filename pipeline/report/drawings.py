@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.report.figures import Distribution, Interval, distributions, gains
 from pipeline.report.ranking import Ranking
-from pipeline.results.statistics import Cell, cells, scores_of
+from pipeline.results.cells import Cell, cells
+from pipeline.results.statistics import scores_of
 
 DISTRIBUTIONS_SHOWN, GAINS_SHOWN = 6, 12
 """Rankings that get figures: the first ones; the tables hold the rest."""

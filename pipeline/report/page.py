@@ -24,7 +24,8 @@ from pipeline.report.run_facts import QUARANTINE_SHOWN, fact_lines, quarantine, 
 from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import Sample, sheets_that_fit
 from pipeline.report.sheets import Sheet, magma, make_sheet
-from pipeline.results.statistics import cells, protocols, scores_of, worst
+from pipeline.results.cells import cells
+from pipeline.results.statistics import protocols, scores_of, worst
 
 RANKINGS_SHOWN = 40
 PICTURE_CHARACTERS = 5_500_000

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.report.pixels import Pixels as Pixels
-from pipeline.results.statistics import Cell, cells, direction_of, scores_of
+from pipeline.results.cells import Cell, cells
+from pipeline.results.statistics import direction_of, scores_of
 
 PICTURES = 30
 """At most so many pictures stand in one page, each as a whole, a crop and a difference map."""

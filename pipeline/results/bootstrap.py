@@ -75,14 +75,18 @@ def interval_of_blocks(
 def _blocks(values_NK: Floats) -> tuple[Floats, Floats]:
     """Sums and counts of what is not NaN in random blocks; a block is one image up to ``BLOCKS`` images."""
     n = len(values_NK)
-    present_NK = (~np.isnan(values_NK)).astype(np.float64)
-    known_NK = np.nan_to_num(values_NK, nan=0.0)
+    missing_NK = np.isnan(values_NK)
+    known_NK = np.where(missing_NK, 0.0, values_NK)
+    present_NK = (~missing_NK).astype(np.float64)
     if n <= BLOCKS:
         return known_NK, present_NK
     shuffled_N = np.random.default_rng(SEED).permutation(n)
     starts = np.arange(BLOCKS) * n // BLOCKS
-    sums_MK, sizes_MK = (np.add.reduceat(each[shuffled_N], starts, axis=0) for each in (known_NK, present_NK))
-    return sums_MK, sizes_MK
+    sums_MK = np.add.reduceat(known_NK[shuffled_N], starts, axis=0)
+    if missing_NK.any():
+        return sums_MK, np.add.reduceat(present_NK[shuffled_N], starts, axis=0)
+    sizes_M = np.diff(starts, append=n).astype(np.float64)
+    return sums_MK, np.repeat(sizes_M[:, None], sums_MK.shape[1], axis=1)
 
 
 def _resampled_means(sums_MK: Floats, sizes_MK: Floats) -> Floats:

@@ -19,6 +19,7 @@ from pipeline.ledger.committed import Committed
 from pipeline.ledger.identities import IdIndex
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import OK
+from pipeline.planning.known import digest_of_sources
 from pipeline.planning.plan_files import read_source_ids
 from pipeline.results.score_rows import as_restorers
 from pipeline.results.table_columns import completed
@@ -38,9 +39,29 @@ class Counting(NamedTuple):
         committed = run.ledger.committed()
         return cls(IdIndex(read_source_ids(run.folder)), committed)
 
+    @classmethod
+    def shared(cls, run: RunFolder) -> Counting:
+        """The same, left for who asks next in this process: see ``taken``."""
+        state = _state(run)  # before it is read: what is committed meanwhile makes it another
+        found = cls.of(run)
+        run.counting = state, found
+        return found
+
+    @classmethod
+    def taken(cls, run: RunFolder) -> Counting:
+        """What was left, where plan and ledger are as they were then; it is held no longer."""
+        left, run.counting = run.counting, None
+        if isinstance(left, tuple) and left[0] == _state(run) and isinstance(left[1], cls):
+            return left[1]
+        return cls.of(run)
+
     def __call__(self, table: pa.Table) -> NDArray[np.bool_]:
         """For each row of a part of the ledger whether it counts."""
         return self.listed.contains(table["source_id"]) & self.committed.newest(table)
+
+
+def _state(run: RunFolder) -> list[str]:
+    return [digest_of_sources(run.folder), *run.ledger.keys()]
 
 
 def current_rows(

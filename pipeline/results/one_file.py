@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.hashing import sha256_hex
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.known import digest_of_sources
-from pipeline.results.current import COUNTED, as_table, counted, current_rows
+from pipeline.results.current import COUNTED, Counting, as_table, counted, current_rows
 from pipeline.results.parts import SIDE, TABLE
 from pipeline.results.table_columns import written_as
 from pipeline.results.tally import Tally, with_totals
@@ -47,8 +47,10 @@ def write_table(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.T
     is_drawn = sum(each.rows or 0 for each in run.ledger.parts()) > SHOWN_WHOLE
     tally, scores = Tally(run, schema), _Scores(run, schema)
 
+    counting = Counting.shared(run)
+
     def tables() -> Iterator[pa.Table]:
-        for table, kept in current_rows(run):
+        for table, kept in current_rows(run, counting=counting):
             counts.update(counted(table, kept))
             if run.job.distances:
                 distances.add(kept)

@@ -20,6 +20,8 @@ IMAGES = 20_000
 EXTREMES = 10
 """Best and worst of each dataset x degradation x restorer, by each metric and by each column of doubt."""
 QUARANTINED = 2_000
+_HELD = 4
+"""So many times ``IMAGES`` rows wait until it is drawn from them."""
 COLUMNS = (
     *("dataset", "key", "source_id", "degradation", "restorer", "status", "reason", "stage", "message"),
     *("seconds", "device", "code_version", "finished_at"),
@@ -40,31 +42,41 @@ class ReportRows:
 
     def __init__(self, job: Job) -> None:
         self._columns, self._metrics = report_columns(job), job.metrics
-        self._rows: pa.Table | None = None
+        self._rows: list[pa.Table] = []
+        self._bound = np.uint64(2**64 - 1)
+        """No image beyond it is one of ``IMAGES``."""
 
     def add(self, table: pa.Table) -> None:
         """Rows of the metric table, or rows that were drawn of a part of it."""
-        rows = table.select(self._columns)
-        joined = rows if self._rows is None else pa.concat_tables([self._rows, rows])
-        if len(joined) > IMAGES:
-            joined = joined.filter(pa.array(self._chosen(joined)))
-        self._rows = joined.combine_chunks()
+        self._rows.append(self._fewer(table.select(self._columns)))
+        if sum(map(len, self._rows)) > _HELD * IMAGES:
+            self._rows = [self._drawn()]
+
+    def _drawn(self) -> pa.Table:
+        return self._fewer(pa.concat_tables(self._rows)).combine_chunks()
+
+    def _fewer(self, rows: pa.Table) -> pa.Table:
+        return rows.filter(pa.array(self._chosen(rows))) if len(rows) > IMAGES else rows
 
     def table(self, schema: pa.Schema) -> pa.Table:
         """What was drawn, with the metadata of the whole."""
         fields = pa.schema([schema.field(name) for name in self._columns], schema.metadata)
-        return fields.empty_table() if self._rows is None else self._rows.cast(fields)
+        return self._drawn().cast(fields) if self._rows else fields.empty_table()
 
     def _chosen(self, table: pa.Table) -> NDArray[np.bool_]:
         ids = ids_of(table["source_id"]).view(">u8")[::2].astype(np.uint64)
         ok = is_ok(table)
-        distinct = np.unique(ids[ok])
-        chosen = ok & (ids <= distinct[:IMAGES][-1]) if len(distinct) else np.zeros(len(ids), np.bool_)
+        few = np.sort(ids[ok & (ids <= self._bound)])
+        distinct = few[np.flatnonzero(np.diff(few, prepend=~few[:1]))]
+        if len(distinct) >= IMAGES:
+            self._bound = distinct[IMAGES - 1]
+        chosen = ok & (ids <= self._bound)
         held = np.flatnonzero(~ok)
         chosen[held[np.argsort(ids[held], kind="stable")[:QUARANTINED]]] = True
+        groups = [rows for _, rows in groups_of(table)]
         for name in (*self._metrics, *(each for each in DOUBTFUL if each in table.column_names)):
             score = table[name].to_numpy(zero_copy_only=False).astype(np.float64)
-            for _, rows in groups_of(table):
+            for rows in groups:
                 known = rows[ok[rows] & ~np.isnan(score[rows])]
                 chosen[known[_ends(score[known])]] = True
         return chosen

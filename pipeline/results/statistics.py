@@ -6,17 +6,15 @@ Axes: N images, R restorers, K columns. Intervals: see ``pipeline.results.bootst
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.ledger.schema import is_ok
 from pipeline.results.bootstrap import Floats, bootstrap_interval
+from pipeline.results.cells import cells
 
 SUMMARY_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("dataset", "degradation", "restorer", "metric")]
@@ -34,58 +32,6 @@ WORST_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("dataset", "degradation", "restorer")]
     + [("rank", pa.int64()), ("key", pa.string()), ("score", pa.float64()), ("score_degraded", pa.float64())]
 )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One dataset under one degradation: where in the table each image x restorer stands."""
-
-    dataset: str
-    degradation: str
-    keys: Sequence[str]
-    restorers: Sequence[str]
-    rows: NDArray[np.int64]
-    """N x R row numbers of the table; -1 where an image has no row for a restorer."""
-
-    def pivot(self, column: Floats) -> Floats:
-        """A column of the table as N x R, NaN where there is no row."""
-        return np.where(self.rows >= 0, column[self.rows], np.nan)
-
-
-def cells(table: pa.Table) -> Iterator[Cell]:
-    """The dataset x degradation groups of a metric table, by name.
-
-    Raises ``ValueError`` where two rows claim the same image x degradation x restorer.
-    """
-    (datasets, dataset_), (degradations, degradation_), (keys, key_), (restorers, restorer_) = (
-        _encoded(table, name) for name in ("dataset", "degradation", "key", "restorer")
-    )
-    group_ = dataset_ * len(degradations) + degradation_
-    order = np.argsort(group_, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(group_[order])) + 1):
-        if not len(rows):
-            continue
-        image_codes, image_ = np.unique(key_[rows], return_inverse=True)
-        restorer_codes, column_ = np.unique(restorer_[rows], return_inverse=True)
-        rows_NR = np.full((len(image_codes), len(restorer_codes)), -1, dtype=np.int64)
-        rows_NR[image_, column_] = rows
-        dataset, degradation = datasets[dataset_[rows[0]]], degradations[degradation_[rows[0]]]
-        if np.count_nonzero(rows_NR >= 0) != len(rows):
-            raise ValueError(
-                f"dataset {dataset!r}, degradation {degradation!r}: the table holds more than one row for an "
-                "image and restorer; run `restora verify` on the output folder"
-            )
-        names = [keys[i] for i in image_codes], [restorers[i] for i in restorer_codes]
-        yield Cell(dataset, degradation, *names, rows_NR)
-
-
-def _encoded(table: pa.Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
-    """Sorted distinct values of a text column, and each row's place among them."""
-    encoded = table[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order.to_numpy()] = np.arange(len(order))
-    return encoded.dictionary.take(order).to_pylist(), place[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
 def protocols(table: pa.Table) -> dict[str, dict[str, Any]]:

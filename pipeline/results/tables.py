@@ -87,7 +87,7 @@ def _in_parts(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Tab
     directions = {name: 1.0 if METRICS[name].protocol.higher_is_better else -1.0 for name in run.job.metrics}
     before = parts.read_catalogue(run.folder) or parts.Catalogue()
     known = {each.state: each for each in before.parts}
-    counting = Counting.of(run)
+    counting = Counting.shared(run)
     with scratch("table") as place:
         writer = parts.PartWriter(run, schema, directions, counting, known, place)
         found = [writer.part(each) for each in run.ledger.parts()]

@@ -117,7 +117,9 @@ class _Rows:
     ) -> None:
         self._run, self._problems, self._since = run, problems, since
         self._drawn = None if sample is None else RowSample(sample)
-        self._counting, self._outlet = Counting.of(run), run.outlet()
+        # After a run the tables have just read which rows count.
+        self._counting = Counting.of(run) if since is None else Counting.taken(run)
+        self._outlet = run.outlet()
         count = len(self._counting.listed.ids)
         self.per_source, self.bad = np.zeros(count, np.int32), np.zeros(count, bool)
         self.objects = 0
@@ -130,6 +132,8 @@ class _Rows:
             self._note(current)
             _check_combinations(current, expected, self._problems)
             late = None if self._since is None else pc.greater_equal(current["finished_at"], self._since)
+            if late is not None and not pc.any(late).as_py():
+                continue  # what an earlier run made
             fresh = current if late is None else current.filter(late)
             if self._drawn is None:
                 yield from self._owed_by(fresh)
@@ -167,9 +171,11 @@ def _check_counts(rows: NDArray[np.int32], expected: int, problems: _Problems) -
 
 def _check_combinations(table: pa.Table, expected: Counter[tuple[str, str]], problems: _Problems) -> None:
     names = ["degradation", "restorer"]
-    for degradation, restorer in (tuple(each.values()) for each in _distinct(table, names)):
+    table = table.select([*names, "source_id", "key"])
+    found = [tuple(each.values()) for each in _distinct(table, names)]
+    for degradation, restorer in found:
         mine = pc.and_(pc.equal(table["degradation"], degradation), pc.equal(table["restorer"], restorer))
-        rows = table.filter(mine)
+        rows = table if len(found) == 1 else table.filter(mine)
         if (degradation, restorer) not in expected:
             for key in rows["key"].to_pylist():
                 problems.add(f"{key}: a row of {degradation} x {restorer}, which is not in the job")

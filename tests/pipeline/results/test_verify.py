@@ -138,3 +138,14 @@ def test_an_ok_row_without_the_object_that_the_job_keeps_is_found(job):
     nothing = dict.fromkeys(("output_uri", "output_sha256", "output_bytes"))
     recommit(job, lambda rows: [rows[0] | nothing, *rows[1:]])
     assert "0000.png: an ok row without its output object" in problems(job)
+
+
+def test_verification_after_tables_sees_what_went_since(job):
+    opened = open_run(job)
+    run.compact(opened)
+    assert opened.counting is not None
+    assert run.verify(opened).is_whole
+    assert opened.counting is None, "held no longer"
+    run.compact(opened)
+    opened.folder.delete(opened.ledger.keys()[0])
+    assert "no committed row for 2 sources" in "\n".join(run.verify(opened).problems)
