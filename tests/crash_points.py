@@ -30,7 +30,7 @@ from pipeline.jobs.job import Job
 from pipeline.ledger import sealing
 from pipeline.ledger.run_folder import open_run
 from pipeline.privacy.key import VARIABLE, make_key
-from pipeline.results import tables
+from pipeline.results import one_file, tables
 from tests.dying import count_calls, die_at, in_fork
 from tests.helpers import (
     benchmark,
@@ -58,7 +58,7 @@ class Kind:
 
 
 def _execute(job: Job, **options) -> None:
-    sealing.SEAL_AT = 1
+    sealing.SEAL_AT, one_file.SHOWN_WHOLE = 1, 0
     plan_and_execute(job, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -154,6 +155,26 @@ def schema(metrics: Iterable[str], features: bool = False, per_band: Iterable[st
     if features:
         fields += [pa.field(name, pa.binary()) for name in FEATURES]
     return pa.schema([*COLUMNS, *fields])
+
+
+_OF_ONE_ROW = re.compile(
+    "key|source_id|seed|(source|reference|output|degraded|uncertainty)_(uri|sha256|key)|.*_evidence|features.*"
+)
+
+
+def repeated(schema: pa.Schema) -> list[str]:
+    """Columns in which values stand many times, so that a dictionary makes a Parquet file smaller.
+
+    In others none does, and to try one takes as long as to write them, and longer than to read them.
+    """
+    ranges = ("data_low", "data_high")
+    return [
+        field.name
+        for field in schema
+        if not _OF_ONE_ROW.fullmatch(field.name)
+        and not pa.types.is_nested(field.type)
+        and (field.name in ranges or not pa.types.is_floating(field.type))
+    ]
 
 
 def is_ok(table: pa.Table) -> NDArray[np.bool_]:

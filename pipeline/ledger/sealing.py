@@ -30,6 +30,7 @@ from pipeline.ledger.fetching import fetched
 from pipeline.ledger.joining import joined_units
 from pipeline.ledger.ledger import Ledger, unit_of
 from pipeline.ledger.manifest import Manifest, Segment, write_manifest
+from pipeline.ledger.schema import repeated
 from pipeline.ledger.sealed import Sealed
 from pipeline.storage.scratch import scratch
 
@@ -180,6 +181,7 @@ def _write_segment(
 ) -> tuple[int, int, tuple[str, Rows] | None]:
     """At most ``MOST_UNITS`` units; how many units and rows, and the first unit of the next segment."""
     options = {"compression": "zstd", "write_statistics": _STATISTICS, "write_page_checksum": True}
+    options |= {"use_dictionary": repeated(ledger.schema)}
     waiting, held, width = [first[1]], first[1].length, first[1].width
     count, rows = 1, held
     following = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.hashing import canonical_json, seed_of
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.ledger.schema import repeated
 from pipeline.metrics import METRICS
 
 UNITS: Mapping[str, str] = {
@@ -35,25 +35,17 @@ UNITS: Mapping[str, str] = {
 """Of the fixed columns that measure something; a metric has the unit of its protocol."""
 
 
-_OF_ONE_ROW = re.compile(
-    "key|source_id|seed|seconds|(source|reference|output|degraded|uncertainty)_(uri|sha256|key)|.*_evidence|"
-    "psnr_(estimate|floor)|uncertainty_(mean|p95|max)|nodata_share|.*_bands(_degraded)?"
-)
-"""Columns in which hardly a value stands twice, beside the metrics: no dictionary makes them smaller, and to
-try one takes as long as to write them. The least and the greatest of their texts tell no reader much."""
-
-
 def written_as(schema: pa.Schema) -> dict[str, Any]:
-    """How Parquet files of a table's rows are written: options of ``ParquetWriter``."""
-    metrics = {f"{name}{suffix}" for name in METRICS for suffix in ("", "_degraded")}
-    single = [field for field in schema if field.name in metrics or _OF_ONE_ROW.fullmatch(field.name)]
-    single += [field for field in schema if pa.types.is_nested(field.type) and field not in single]
-    texts = [field.name for field in single if not pa.types.is_primitive(field.type)]
-    names = {field.name for field in single}
+    """How Parquet files of a table's rows are written: options of ``ParquetWriter``.
+
+    The least and the greatest of texts of which each stands once tell no reader anything.
+    """
+    dictionary = repeated(schema)
+    numbers = [each.name for each in schema if pa.types.is_primitive(each.type)]
     return {
         "compression": "zstd",
-        "use_dictionary": [name for name in schema.names if name not in names],
-        "write_statistics": [name for name in schema.names if name not in texts],
+        "use_dictionary": dictionary,
+        "write_statistics": [each for each in schema.names if each in dictionary or each in numbers],
     }
 
 
