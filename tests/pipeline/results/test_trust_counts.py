@@ -17,8 +17,8 @@ HEADER = {
     "kind": "restore",
     "job": {"psnr_needed": 31.0},
     "psnr_estimate": estimate_protocol(calibration(count=120)),
-    "uncertainty": {"condition": "holds if exchangeable", "alpha": 0.1},
-    "flags": {"condition": "holds if exchangeable", "rate": 0.05},
+    "uncertainty": {"condition": "holds if exchangeable", "alpha": 0.1, "images": 54},
+    "flags": {"condition": "holds if exchangeable", "rate": 0.05, "images": 54},
 }
 
 
