@@ -112,7 +112,8 @@ REASONS: dict[str, str] = {
     "BAD_ITEM": "the catalogue's entry cannot be used: damaged, there twice, signed, or it leads where it "
     "must not",
     "READ_FAILED": "the store did not give the file, even after retries; restora retry takes it again",
-    "WRITE_FAILED": "the store did not take the file, even after retries; restora retry takes it again",
+    "WRITE_FAILED": "the store did not take the file, even after retries, as where its disk is full; "
+    "restora retry takes it again",
     "CRASHED": "decoding or processing this image ended its process",
     "TIMED_OUT": "this image took longer than resources.image_seconds alone, or limits.decode_seconds",
     "INTERNAL": "an unexpected error: a fault of this program or of a library; please report it",

@@ -21,6 +21,7 @@ from pipeline.engines.local import LocalEngine
 from pipeline.errors import JobError, RunStopped
 from pipeline.jobs.job import Job, Quarantine
 from pipeline.ledger.attempts import Attempts
+from pipeline.ledger.output_errors import output_errors, tells_of_disks
 from pipeline.ledger.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -117,12 +118,13 @@ def open_run(job: Job, options: Options) -> Iterator[RunFolder]:
             if not run_folder.folder_for(job).exists(UNITS):
                 running.start()
             run = run_folder.check_run(job)
-            with run_folder.output_errors(run):
+            with output_errors(run.job, run.folder):
                 run.lease = stack.enter_context(held(run.folder))
                 run_folder.begin_run(run)
         yield run
 
 
+@tells_of_disks
 def plan(run: RunFolder, options: Options) -> PlanSummary:
     """Lists the job's stores and writes what is left to do."""
     from pipeline.ledger.identities import no_ids
@@ -145,6 +147,7 @@ def plan(run: RunFolder, options: Options) -> PlanSummary:
         return planned
 
 
+@tells_of_disks
 def execute(
     run: RunFolder,
     options: Options,
@@ -178,6 +181,7 @@ def execute(
     return progress
 
 
+@tells_of_disks
 def compact(run: RunFolder) -> TableSummary:
     """Writes the tables from the ledger."""
     from pipeline.results import tables
@@ -193,6 +197,7 @@ def verify(run: RunFolder) -> Verification:
     return verify.verify(run, since=datetime.fromisoformat(record.started_at) if record else None)
 
 
+@tells_of_disks
 def report(run: RunFolder) -> str:
     """Writes ``report/index.html``; returns its address."""
     from pipeline.report.write import write_report
@@ -200,6 +205,7 @@ def report(run: RunFolder) -> str:
     return write_report(run)
 
 
+@tells_of_disks
 def conclude(run: RunFolder, table: TableSummary, verification: Verification, report: str) -> None:
     """Notes that tables and report are up to date, unless the run is not whole. ``report`` is its address."""
     from pipeline.results.finished import Finished, state_of

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pipeline.errors import RunStopped, describe
+from pipeline.ledger.output_errors import cure_of
 from pipeline.ledger.schema import OK, Row
 from pipeline.units import Unit
 
@@ -76,4 +77,5 @@ def stopping(finished: Iterator[T]) -> Iterator[T]:
         yield from finished
     except Exception as error:
         where = "".join(f"{note}: " for note in getattr(error, "__notes__", []))
-        raise RunStopped(f"{where}{describe(error)}") from error
+        cure = cure_of(error)
+        raise RunStopped(f"{where}{describe(error)}{f'; {cure}' if cure else ''}") from error

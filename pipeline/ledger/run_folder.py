@@ -6,18 +6,17 @@ One folder belongs to one recipe, so that results of two never mix.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 from pipeline.doors import outlet_of
 from pipeline.doors.outlet import Outlet, Results
-from pipeline.errors import JobError, RestoraError, StorageError, describe
+from pipeline.errors import JobError, describe
 from pipeline.jobs.job import Job
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.lease import Lease
 from pipeline.ledger.ledger import Ledger, prefix_of
+from pipeline.ledger.output_errors import output_errors
 from pipeline.ledger.overlap import refuse_overlap
 from pipeline.ledger.schema import refuse_names
 from pipeline.privacy.datasets import seal_job
@@ -103,7 +102,7 @@ def folder_for(job: Job) -> Folder:
 def open_run(job: Job) -> RunFolder:
     """The folder of a job's run, begun if there is none; raises as ``check_run`` and ``begin_run``."""
     run = check_run(job)
-    with output_errors(run):
+    with output_errors(run.job, run.folder):
         begin_run(run)
     return run
 
@@ -114,23 +113,6 @@ def check_run(job: Job) -> RunFolder:
     refuse_names(job)
     refuse_overlap(job)
     return RunFolder.of(job, folder_for(job))
-
-
-@contextmanager
-def output_errors(run: RunFolder) -> Iterator[None]:
-    """What the store says of an output that cannot be used, as a ``StorageError`` with the cure."""
-    try:
-        yield
-    except RestoraError as error:
-        if not isinstance(error, StorageError) or not isinstance(error.__cause__, OSError):
-            raise
-        raise _unusable(run, error.__cause__) from error
-    except Exception as error:  # botocore and friends do not derive from OSError
-        raise _unusable(run, error) from error
-
-
-def _unusable(run: RunFolder, error: Exception) -> StorageError:
-    return StorageError(f"output: cannot use {run.job.output}: {describe(error)}; {_cure(error, run.folder)}")
 
 
 def open_existing(output: str, profile: str | None = None) -> RunFolder:
@@ -192,14 +174,6 @@ def _read_if_there(folder: Folder, key: str) -> bytes | None:
         return folder.read(key)
     except FileNotFoundError:
         return None
-
-
-def _cure(error: Exception, folder: Folder) -> str:
-    if isinstance(error, NotADirectoryError | FileExistsError):
-        return "a file of that name is there; give a folder"
-    if folder.is_local:
-        return "give a folder that can be written"
-    return "check the address, and the credentials in the environment or the profile"
 
 
 def _refuse(job: Job, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import resource
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +231,27 @@ def test_a_wrong_place_stops_before_anything_is_quarantined(tmp_path):
     photographs_in(tmp_path / "in", 1)
     with pytest.raises(StorageError, match=r"output: cannot use .*file/out: NotADirectoryError"):
         plan_and_execute(benchmark(tmp_path / "in", tmp_path / "file" / "out"))
+
+
+@contextmanager
+def files_of_at_most(size):
+    """As ``ulimit -f`` has it: a disk that takes no more than so many bytes of a file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [256, 4000, 5000, 12_000])
+def test_a_disk_that_takes_no_more_is_told_with_its_cure_and_the_run_goes_on(tmp_path, size):
+    photographs_in(tmp_path / "in", 2)
+    job = benchmark(tmp_path / "in", tmp_path / "out")
+    cure = r"out.*File too large.*; allow larger files \(ulimit -f\), then run the same command again"
+    with files_of_at_most(size), pytest.raises((StorageError, RunStopped), match=cure):
+        complete(job)
+    assert {row["status"] for row in complete(job)} == {"ok"}
 
 
 def test_a_run_folder_is_found_again_by_their_place(tmp_path):
