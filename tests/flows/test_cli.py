@@ -40,6 +40,21 @@ def job_file(tmp_path, images, **more):
     return put_job(tmp_path / "job.toml", job_fields(images, tmp_path / "out", **more))
 
 
+def test_a_home_that_cannot_be_written_is_no_matter_of_drawings(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    env = {name: value for name, value in ENV.items() if name not in ("MPLCONFIGDIR", "XDG_CONFIG_HOME")}
+    told = {}
+    for name in ("flows.cli.console", "logging"):
+        program = f"import {name}, matplotlib; matplotlib.get_cachedir()"
+        ended = subprocess.run(
+            [sys.executable, "-c", program], env=env | {"HOME": str(tmp_path / "file" / "home")},
+            capture_output=True, text=True, cwd=ROOT, check=True,
+        )  # fmt: skip
+        told[name] = ended.stderr
+    assert "matplotlib" in told["logging"]
+    assert told["flows.cli.console"] == ""
+
+
 def invoke(*arguments):
     """In this process: quicker, for what ends before any work."""
     return CliRunner().invoke(app, [str(each) for each in arguments])
