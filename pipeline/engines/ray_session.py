@@ -12,6 +12,7 @@ import ray
 from pipeline.engines.own_code import joined_environment, local_environment
 from pipeline.engines.ray_tokens import agree_on_tokens, mode_kept
 from pipeline.engines.ray_watch import RayWatch
+from pipeline.engines.signals_kept import signals_kept
 from pipeline.engines.stderr_filter import without_lines
 from pipeline.errors import JobError, describe
 from pipeline.storage.scratch import scratch
@@ -79,7 +80,8 @@ class RaySession:
     def _run(self, address: str | None) -> None:
         with mode_kept():
             try:
-                _connect(address)
+                with signals_kept():
+                    _connect(address)
                 self.watch = RayWatch()
             except Exception as error:
                 self._fault = _explained(error, address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import update_wrapper
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from pipeline.errors import RestoraError, StorageError, describe
@@ -50,8 +50,7 @@ def output_errors(job: Job, folder: Folder) -> Iterator[None]:
 def tells_of_disks(step: Callable[Concatenate[RunT, P], T]) -> Callable[Concatenate[RunT, P], T]:
     """The same step of a run; a disk that is full, or may no longer be written, is a ``StorageError``."""
 
-    @wraps(step)
-    def told(run: RunT, *args: P.args, **kwargs: P.kwargs) -> T:
+    def told(run: RunT, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return step(run, *args, **kwargs)
         except OSError as error:
@@ -60,6 +59,7 @@ def tells_of_disks(step: Callable[Concatenate[RunT, P], T]) -> Callable[Concaten
             where = error.filename or run.job.output
             raise StorageError(f"cannot write {where}: {describe(error)}; {cure}") from error
 
+    update_wrapper(told, step)
     return told
 
 
