@@ -7,10 +7,9 @@ frequencies of a row, 2 real and imaginary part.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from models.edge.frames.flow import Places, sampled
+from models.edge.frames.flow import Places, mean_around, sampled
 from models.edge.frames.spectra import half_spectrum_of, of_half_spectrum, size_of
 from models.stacks.accumulation import FIT, POWER, SMOOTH, WINDOW
 
@@ -36,7 +35,7 @@ def _laid(image_BCHW: Tensor, frames_TBCHW: Tensor, flow_TB2HW: Tensor, found_TB
         frames_TBCHW.flatten(0, 1), Places(image_BCHW).moved(flow_TB2HW.flatten(0, 1)), "bicubic"
     )
     missed_N1HW = (moved_NCHW - image_NCHW).square().mean(1, keepdim=True)
-    missed_N1HW = F.avg_pool2d(missed_N1HW, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+    missed_N1HW = mean_around(missed_N1HW, WINDOW)
     fits_N1HW = torch.exp(-missed_N1HW / FIT**2) * found_TB.flatten()[:, None, None, None]
     laid_NCHW = fits_N1HW * moved_NCHW + (1 - fits_N1HW) * image_NCHW
     return torch.unflatten(laid_NCHW, 0, frames_TBCHW.shape[:2])
@@ -46,7 +45,7 @@ def _smoothed(size_BS1HK: Tensor) -> Tensor:
     """Over neighbouring frequencies, in float32, which is what ONNX Runtime has means of."""
     rows = size_BS1HK.shape[-2] // 2
     centred_N1HK = _swapped(size_BS1HK.flatten(0, 1).float(), rows)
-    mean_N1HK = F.avg_pool2d(centred_N1HK, 2 * SMOOTH + 1, 1, SMOOTH, count_include_pad=False)
+    mean_N1HK = mean_around(centred_N1HK, 2 * SMOOTH + 1)
     return _swapped(mean_N1HK, rows).double().view(size_BS1HK.shape)
 
 

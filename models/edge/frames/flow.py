@@ -61,17 +61,19 @@ def sampled(image_NCHW: Tensor, grid_NHW2: Tensor, kernel: str = "bilinear") -> 
     return F.grid_sample(image_NCHW, grid_NHW2, kernel, padding_mode="border", align_corners=False)
 
 
+def mean_around(values_NCHW: Tensor, side: int) -> Tensor:
+    """Over a square as far as it lies within: by rows, then columns, since each number costs its window."""
+    of_rows = F.avg_pool2d(values_NCHW, (1, side), 1, (0, side // 2), count_include_pad=False)
+    return F.avg_pool2d(of_rows, (side, 1), 1, (side // 2, 0), count_include_pad=False)
+
+
 def _step(first_N1hw: Tensor, moved_N1hw: Tensor) -> Tensor:
     """N2hw: how much farther each window has to go, one pixel at most."""
     middle_N1hw = (first_N1hw + moved_N1hw) / 2
     slope_y, slope_x = _slope_down(middle_N1hw), _slope_down(middle_N1hw.mT).mT
     missed = first_N1hw - moved_N1hw
-    yy, xx, xy, ty, tx = F.avg_pool2d(
-        torch.cat([slope_y**2, slope_x**2, slope_x * slope_y, slope_y * missed, slope_x * missed], 1),
-        WINDOW,
-        stride=1,
-        padding=WINDOW // 2,
-        count_include_pad=False,
+    yy, xx, xy, ty, tx = mean_around(
+        torch.cat([slope_y**2, slope_x**2, slope_x * slope_y, slope_y * missed, slope_x * missed], 1), WINDOW
     ).unbind(1)
     yy, xx = yy + STIFFNESS, xx + STIFFNESS
     determinant = yy * xx - xy**2
