@@ -51,7 +51,7 @@ def joined_units(ledger: Ledger, files: Iterable[File], count: int) -> Iterator[
 
     ``StorageError`` where one is damaged, or is not there any more.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
     processes = min(cores, MOST_PROCESSES, count // FEW)
     with ExitStack() as stack:
         join: Join = lambda task: join_files(ledger, _content(ledger, task))  # noqa: E731

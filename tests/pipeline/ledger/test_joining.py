@@ -24,7 +24,7 @@ def processes(monkeypatch):
             started.append(self)
 
     monkeypatch.setattr(joining.subprocess, "Popen", Popen)
-    monkeypatch.setattr(joining.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(joining.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(joining, "FEW", 1)
     monkeypatch.setattr(joining, "TOGETHER", 4)
     return started
