@@ -37,7 +37,7 @@ def test_of_a_damaged_segment_the_row_groups_that_can_be_read_stay(ledger, monke
     with ledger.folder.open(segment.key) as file:
         meta = pq.ParquetFile(file)
         chunk = meta.metadata.row_group(1).column(meta.schema_arrow.get_field_index("source_id"))
-    torn = chunk.dictionary_page_offset + 30
+    torn = chunk.data_page_offset + 40
     ledger.folder.put(segment.key, whole[:torn] + bytes([whole[torn] ^ 1]) + whole[torn + 1 :])
     with pytest.raises(StorageError, match="restora repair"):
         ledger.committed()
