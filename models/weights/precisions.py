@@ -13,7 +13,7 @@ MEASURED: dict[str, dict[str, float]] = {
     "nafnet-jpeg": {"float16": 0.0, "bfloat16": -0.0017},
     "nafnet-motion": {"float16": -0.0001, "bfloat16": -0.0109},
     "nafnet-motion-gan": {"float16": -0.0002, "bfloat16": -0.0114},
-    "srvgg-x2": {"float16": -0.0001, "bfloat16": 0.0},
+    "srvgg-x2": {"float16": -0.0001, "bfloat16": 0.0001},
     "srvgg-x4": {"float16": 0.0, "bfloat16": 0.0006},
     "srgan-x4": {"float16": -0.0001, "bfloat16": 0.0002},
     "inpaint-gated": {"float16": 0.0, "bfloat16": 0.0002},

@@ -125,7 +125,7 @@ def _process(service: Service, *arguments: str, folder: Path = ROOT):
         log.close()
 
 
-def _wait_until_healthy(service: Service, server: subprocess.Popen, seconds: float = 120) -> None:
+def _wait_until_healthy(service: Service, server: subprocess.Popen, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert server.poll() is None, (service.home / "server.log").read_text()[-3000:]
