@@ -132,7 +132,7 @@ def place_of_the_image(tmp_path):
 def test_a_graph_is_told_the_frames_of_a_dataset_and_the_place_of_the_image(place_of_the_image, tmp_path):
     levels = (40, 80, 160)
     plain = {f"a_{t}.png": np.full((20, 24, 3), level, np.uint8) for t, level in enumerate(levels)}
-    restored = restored_by(str(place_of_the_image), tmp_path / "in", plain, tmp_path / "out")
+    restored = restored_by(weights_in(place_of_the_image), tmp_path / "in", plain, tmp_path / "out")
     for t, (others, before) in enumerate((((80,), 0), ((40, 160), 1), ((80,), 1))):
         assert (restored[f"a_{t}.png"] == round(np.mean(others) + 2.55 * before)).all()
         theirs = by_the_example(place_of_the_image, t, [tmp_path / "in" / key for key in plain], tmp_path)
@@ -147,11 +147,15 @@ def by_the_example(file, place, frames, folder):
     return np.asarray(Image.open(folder / "out.png"))
 
 
-def restored_by(weights, source, scene, output):
+def weights_in(file):
+    return {"name": "it", "weights": str(file)}
+
+
+def restored_by(restorer, source, scene, output):
     """Each frame by the one before it and the one after it, as a run of the pipeline writes them."""
     fill(source, {key: encoded(frame) for key, frame in scene.items()})
     dataset = {"name": "clips", "uri": str(source), "group": {"match": RULE, "around": 1}}
-    job: Job = restore(source, output, datasets=[dataset], restorers=[{"name": "it", "weights": weights}])
+    job: Job = restore(source, output, datasets=[dataset], restorers=[restorer])
     rows = complete(job)
     assert [row["status"] for row in rows] == ["ok"] * len(scene), [row["message"] for row in rows]
     return {row["key"]: decoded(Path(row["output_uri"]).read_bytes()) for row in rows}
@@ -194,7 +198,7 @@ def test_a_run_of_the_pipeline_and_the_example_give_what_pytorch_gives(shipped, 
         moved = whole[t : t + 61, 2 * t : 2 * t + 75] + rng.normal(0, 4, (61, 75, 3))
         scene[f"a_{t}.png"] = np.rint(moved.clip(0, 255)).astype(np.uint8)
     expected = restored_by(restorer.card.name, tmp_path / "in", scene, tmp_path / "torch")
-    found = restored_by(str(file), tmp_path / "in", scene, tmp_path / "onnx")
+    found = restored_by(weights_in(file), tmp_path / "in", scene, tmp_path / "onnx")
     for key, one in expected.items():
         difference = np.abs(found[key].astype(int) - one)
         assert difference.max() <= 1, "more than the rounding of 8 bits"
