@@ -39,6 +39,11 @@ def run(service, deployment, job, options):
     return service.ask(f"/flow_runs/{identity}")
 
 
+def wait_for_words(service, flow_run, words):
+    """In the log of a run that has ended: the last lines come after its state."""
+    _wait(lambda: words in "\n".join(service.logs(flow_run["id"])), 60, lambda: service.logs(flow_run["id"]))
+
+
 def test_benchmark_bulk_runs_on_ray_and_a_second_run_does_nothing(service, tmp_path):
     put_photographs(tmp_path / "images", 6)
     (tmp_path / "images" / "bad.png").write_bytes(b"no picture at all")
@@ -63,7 +68,7 @@ def test_benchmark_bulk_runs_on_ray_and_a_second_run_does_nothing(service, tmp_p
     before = table.stat().st_mtime_ns
     second = run(service, "benchmark/bulk", fields, {"engine": "auto"})
     assert second["state_type"] == "COMPLETED"
-    assert "nothing to do: 7 of 7 images are done" in "\n".join(service.logs(second["id"]))
+    wait_for_words(service, second, "nothing to do: 7 of 7 images are done")
     assert table.stat().st_mtime_ns == before
 
 
@@ -136,7 +141,7 @@ def test_a_wrong_job_fails_at_once(service, tmp_path):
     started = time.monotonic()
     failed = run(service, "benchmark/bulk", job, {"engine": "local"})
     assert failed["state_type"] == "FAILED"
-    assert 'did you mean "median"?' in "\n".join(service.logs(failed["id"]))
+    wait_for_words(service, failed, 'did you mean "median"?')
     # Three retries would take six minutes.
     assert time.monotonic() - started < 300
 
