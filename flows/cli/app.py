@@ -125,7 +125,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str, str], ...] = (
         "compress",
         edge_commands.compress,
         MAKE,
-        "restora compress srvgg-x2 --method int8 --data photos/",
+        "restora compress srvgg-x4 --method int8 --data photos/",
     ),
     ("export", edge_commands.export, MAKE, "restora export ffdnet-colour --to onnx"),
     ("key", privacy_commands.key, HIDE, "restora key"),
