@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, LiteralString, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,12 +20,15 @@ class Typed(BaseModel):
     @classmethod
     def _holds_what_it_looks_like(cls, fields: Any) -> Any:
         """``true`` is no number, and ``"7"`` is a text."""
-        for name in cls.model_fields.keys() & fields.keys() if isinstance(fields, dict) else ():
+        if not isinstance(fields, dict):
+            return fields
+        for name in cls.model_fields.keys() & fields.keys():
             annotation: Any = cls.model_fields[name].annotation
             plain = _plain_types(annotation)
             for fault in filter(None, (_fault(each, plain) for each in _entries(fields[name]))):
-                # Raised of the whole model: pydantic allows no check before that of a union's own name.
-                raise PydanticCustomError(OF_FIELD, "{fault}", {"field": name, "fault": fault})
+                # Raised of the whole model: pydantic allows no check before that of a union's own name. The
+                # value is not in its words, which schedulers show: who reads them takes it from the input.
+                raise PydanticCustomError(OF_FIELD, fault, {"field": name})
         return fields
 
 
@@ -37,13 +40,13 @@ class Frozen(Typed):
     )
 
 
-def _fault(value: Any, plain: frozenset[type]) -> str | None:
+def _fault(value: Any, plain: frozenset[type]) -> LiteralString | None:
     if isinstance(value, bool) and bool not in plain and plain & {int, float}:
-        return f"must be a number, got {str(value).lower()}"
+        return "must be a number"
     if isinstance(value, str) and str not in plain and plain & {int, float}:
-        return f"must be a number, without quotation marks, got {value!r}"
+        return "must be a number, without quotation marks"
     if not isinstance(value, bool) and plain == {bool} and isinstance(value, int | float | str):
-        return f"must be true or false, without quotation marks, got {value!r}"
+        return "must be true or false, without quotation marks"
     return None
 
 

@@ -100,9 +100,11 @@ def explained(fault: ErrorDetails, known: Iterable[str]) -> str:
         return message
     if kind == "missing":
         return WORDS[kind]
+    if kind == OF_FIELD:
+        return f"{message}, got {shown(fault['input'][fault['ctx']['field']])}"
     if kind == "union_tag_invalid":
         tags = fault["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"unknown {fault['ctx']['tag']!r}; {did_you_mean(fault['ctx']['tag'], tags)}"
+        return f"unknown {shown(fault['ctx']['tag'])}; {did_you_mean(fault['ctx']['tag'], tags)}"
     if kind == "union_tag_not_found":
         return f"{fault['ctx']['discriminator'].strip(chr(39))} is needed, got {shown(fault['input'])}"
     if kind == "too_short":
@@ -118,5 +120,5 @@ def path_of(fault: ErrorDetails) -> str:
 
 def shown(value: Any) -> str:
     """A value in a message, cut where it is long."""
-    text = redacted(repr(value))
+    text = redacted(str(value).lower() if isinstance(value, bool) else repr(value))
     return text if len(text) <= 80 else text[:77] + "..."

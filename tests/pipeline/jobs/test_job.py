@@ -1,6 +1,7 @@
 """Jobs: what is wrong with one is said by path, with the cure."""
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
@@ -290,3 +291,17 @@ def test_an_output_among_the_sources_is_refused(tmp_path, output):
 def test_a_neighbour_of_the_sources_is_a_good_output(tmp_path):
     photographs_in(tmp_path / "in", 1)
     open_run(restore(tmp_path / "in", tmp_path / "in-restored"))
+
+
+@pytest.mark.parametrize("field", ["seed", "flags", "output_store"])
+def test_a_secret_in_the_wrong_place_is_not_told(field):
+    """Schedulers show what the form itself says of parameters that do not fit; people see ours."""
+    fields = benchmark("in", "out").model_dump(mode="json")
+    fields |= {field: "s3://KEY:CANARYBIRD@bucket/out"}
+    with pytest.raises(ValidationError) as of_the_form:
+        Job.model_validate(fields)
+    with pytest.raises(JobError, match=f"^job: {field}: ") as told:
+        Job.parse(fields)
+    assert "CANARYBIRD" not in str(told.value)
+    if field != "output_store":  # of a union's name pydantic has words of its own
+        assert "CANARYBIRD" not in str(of_the_form.value)
