@@ -18,8 +18,8 @@ LOG_WIDTH = 160
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_WIDTH)
 ERR = Console(stderr=True, highlight=False)
 
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
 # Else a run whose home cannot be written has three lines on where it keeps a list of fonts meanwhile.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def say(text: str, *, style: str | None = None) -> None:

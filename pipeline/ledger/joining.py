@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from pipeline.errors import StorageError
 from pipeline.ledger.fetching import File, parts_ahead
 from pipeline.ledger.ledger import Ledger, unit_of
+from pipeline.subprocesses import receive, send, started, streams
 
 TOGETHER = 128
 """Files that are joined: the same ones whoever reads them, so that a segment has the same bytes."""
@@ -54,10 +54,14 @@ def joined_units(ledger: Ledger, files: Iterable[File], count: int) -> Iterator[
     cores = os.cpu_count() or 1
     processes = min(cores, MOST_PROCESSES, count // FEW)
     with ExitStack() as stack:
-        join: Join = lambda task: join_files(ledger, _content(ledger, task))  # noqa: E731
+        join: Join = partial(_join_here, ledger)
         if processes > 1:
             join = stack.enter_context(_Processes(ledger, processes)).join
         yield from parts_ahead(join, files, max(processes, cores), TOGETHER)
+
+
+def _join_here(ledger: Ledger, files: list[File]) -> Joined:
+    return join_files(ledger, _content(ledger, files))
 
 
 def _content(ledger: Ledger, files: list[File]) -> Content:
@@ -84,22 +88,17 @@ class _Processes:
         self._ledger = ledger
         self._all: list[subprocess.Popen[bytes]] = []
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
-        request = pickle.dumps((ledger.folder, ledger.prefix, ledger.schema))
         for _ in range(count):
-            self._idle.put(self._started(request))
+            self._idle.put(self._started())
 
-    def _started(self, request: bytes) -> subprocess.Popen[bytes] | None:
+    def _started(self) -> subprocess.Popen[bytes] | None:
         """``None`` where no process starts: this one reads in its place."""
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "pipeline.ledger.joining"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )  # fmt: skip
-        except OSError:
+        process = started("pipeline.ledger.joining")
+        if process is None:
             return None
         self._all.append(process)
-        return process if _sent(process, request) else None
+        ledger = self._ledger
+        return process if _sent(process, (ledger.folder, ledger.prefix, ledger.schema)) else None
 
     def __enter__(self) -> _Processes:
         return self
@@ -121,11 +120,10 @@ class _Processes:
             process.communicate()
 
 
-def _sent(process: subprocess.Popen[bytes], message: bytes) -> bool:
+def _sent(process: subprocess.Popen[bytes], value: Any) -> bool:
     assert process.stdin is not None
     try:
-        process.stdin.write(message)
-        process.stdin.flush()
+        send(process.stdin, value)
     except OSError:  # it has ended
         return False
     return True
@@ -134,28 +132,26 @@ def _sent(process: subprocess.Popen[bytes], message: bytes) -> bool:
 def _answer(process: subprocess.Popen[bytes], content: Content) -> tuple[list[int], bytes] | None:
     """Lengths of the units, and rows as an Arrow stream; ``None`` where the process has none to give."""
     assert process.stdout is not None
-    if not _sent(process, pickle.dumps(content)):
+    if not _sent(process, content):
         return None
     try:
-        found: tuple[list[int], bytes] | None = pickle.load(process.stdout)
-    except (EOFError, OSError, pickle.UnpicklingError):
+        found: tuple[list[int], bytes] | None = receive(process.stdout)
+    except (EOFError, OSError):
         return None
     return found
 
 
 def main() -> None:
     """The process's side: lists of files until there are none, and for each the rows or ``None``."""
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing that is printed gets between the answers
+    requests, answers = streams()
     pa.set_cpu_count(1)
-    ledger = Ledger(*pickle.load(requests))
+    ledger = Ledger(*receive(requests))
     while True:
         try:
-            content: Content = pickle.load(requests)
+            content: Content = receive(requests)
         except EOFError:
             return
-        pickle.dump(_rows_of(ledger, content), answers)
-        answers.flush()
+        send(answers, _rows_of(ledger, content))
 
 
 def _rows_of(ledger: Ledger, content: Content) -> tuple[list[int], bytes] | None:

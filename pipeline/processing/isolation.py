@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
-import sys
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +13,7 @@ from pipeline.errors import ImageError, RunStopped
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.schema import Row
 from pipeline.storage.scratch import scratch
+from pipeline.subprocesses import command_of, environment
 from pipeline.units import Unit
 
 
@@ -35,10 +34,9 @@ def process(run: RunFolder, unit: Unit, seconds: float) -> list[Row] | ImageErro
         }
         try:
             ended = subprocess.run(
-                [sys.executable, "-P", "-m", "pipeline.worker"],
-                input=json.dumps(request), text=True, timeout=seconds,
+                command_of("pipeline.worker"),
+                input=json.dumps(request), text=True, timeout=seconds, env=environment(),
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return ImageError("TIMED_OUT", f"not done after {seconds:g} s alone")

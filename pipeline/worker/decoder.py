@@ -6,45 +6,19 @@ which no library that holds Python's lock can put off, and which comes when the 
 
 from __future__ import annotations
 
-import os
-import pickle
 import signal
-import struct
-import sys
-from typing import IO, Any
+from typing import Any
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.processing.memory_limit import limit_memory
-
-_LENGTH = struct.Struct("<Q")
-
-
-def send(stream: IO[bytes], value: Any) -> None:
-    """A value with its length before it."""
-    data = pickle.dumps(value, protocol=5)
-    stream.write(_LENGTH.pack(len(data)))
-    stream.write(data)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> Any:
-    """The next value; ``EOFError`` where the other side has ended."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError
-    (length,) = _LENGTH.unpack(head)
-    data = stream.read(length)
-    if len(data) < length:
-        raise EOFError
-    return pickle.loads(data)
+from pipeline.subprocesses import receive, send, streams
 
 
 def main() -> None:
     """One answer for each request, until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's, which ends this process by closing the pipe
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a codec that prints must not garble the answers
+    requests, answers = streams()
     limit_memory()
     send(answers, None)
     while True:

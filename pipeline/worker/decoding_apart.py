@@ -5,10 +5,8 @@ GDCM ends its process on some damaged frames, and no exception is raised that an
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import threading
 import weakref
 
@@ -16,7 +14,7 @@ from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.imaging.image import Image
-from pipeline.worker.decoder import receive, send
+from pipeline.subprocesses import receive, send, started
 
 Child = subprocess.Popen[bytes]
 
@@ -77,13 +75,8 @@ class DecodersApart:
 
 
 def _started() -> Child | None:
-    try:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.worker.decoder"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )  # fmt: skip
-    except OSError:
+    child = started("pipeline.worker.decoder")
+    if child is None:
         return None
     assert child.stdout is not None
     try:

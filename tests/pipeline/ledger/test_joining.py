@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from pipeline import subprocesses
 from pipeline.errors import StorageError
 from pipeline.ledger import joining
 from pipeline.ledger.fetching import fetched
@@ -62,7 +63,7 @@ def test_a_segment_has_the_same_bytes_whoever_reads(ledger, processes, monkeypat
 def test_where_no_process_starts_this_one_reads(ledger, processes, monkeypatch, executable):
     filled(ledger)
     before = rows_of(ledger)
-    monkeypatch.setattr(joining.sys, "executable", executable)
+    monkeypatch.setattr(subprocesses.sys, "executable", executable)
     segment_of(ledger)
     assert rows_of(ledger) == before
 
