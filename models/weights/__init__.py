@@ -16,6 +16,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from models.card import Card
 from models.image_generator import ImageGenerator
@@ -147,7 +148,7 @@ def _without_values(build: Callable[[], nn.Module]) -> nn.Module:
     One that computes with tensors while it is built, or keeps some that no state holds, has them.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             network = build()
     except RuntimeError:
         return build()
@@ -157,6 +158,17 @@ def _without_values(build: Callable[[], nn.Module]) -> nn.Module:
         each for module in network.modules() for each in vars(module).values() if isinstance(each, Tensor)
     ]
     return build() if any(each.is_meta for each in kept) else network
+
+
+class _Undrawn(TorchFunctionMode):
+    """No normal numbers for tensors without values: torch loaded its compiler for them, 3 s of a core."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is Tensor.normal_ and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _check_state(card: Card, *, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.card import Card
 from models.contract import Condition
@@ -111,6 +112,31 @@ def test_a_wrong_card_is_refused():
     data = safetensors.torch.save(state_of(CARD), metadata={"card": '{"name": "x", "colour": 3}'})
     with pytest.raises(ValueError, match=r"unknown fields \['colour'\]"):
         load_weights(data)
+
+
+class Called(TorchDispatchMode):
+    """The names of what torch computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_initial_weights_are_drawn_to_be_replaced():
+    """For those without values torch loads its compiler, which took longer than all the rest of loading."""
+    card, state = load_weights(shipped_path("inpaint-gated"))
+    with Called() as drawn:
+        build_network(card.architecture, card.arguments)
+    assert "aten.normal_.default" in drawn.names
+    with Called() as loaded:
+        restorer = build_restorer(card, state)
+    assert "aten.normal_.default" not in loaded.names
+    found = restorer.model.network.state_dict()
+    assert all(torch.equal(found[name], state[name]) for name in state)
 
 
 @pytest.mark.parametrize(
