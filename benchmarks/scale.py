@@ -3,7 +3,8 @@
 A synthetic listing (a store that answers from arithmetic) and a synthetic ledger, both through the code that
 every run goes through: planned, committed unit by unit, compacted, verified without objects, reported; then
 1,000 images, or ``--new``, are added and all is done again; then nothing is new. Each stage is a process of
-its own: seconds of the cores (with threads), memory that it added at its peak, requests to the run folder.
+its own: seconds of the cores (with threads, and processes that it starts), memory that it added at its peak
+without those, requests to the run folder.
 What the synthetic store itself took to answer is among the seconds, and said beside them.
 
 Last comes what a run waits for once its units are done: the clock's seconds of tables (with sealing), verify
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -144,7 +146,7 @@ def exponent(row: list[tuple[int, dict[str, Any]]]) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, nargs="+", default=[10_000])
-    parser.add_argument("--new", type=int, default=1000, help="how many images are added")
+    parser.add_argument("--new", type=float, default=1000, help="images that are added; below 1: their share")
     parser.add_argument("--most-files", type=int, default=5000, help="more units are written as segments")
     parser.add_argument("--scratch", help="where the run folders go; some 20 kB an image in 32 are needed")
     parser.add_argument("--stage", choices=STAGES, help="one stage alone, in --folder: what the script calls")
@@ -153,9 +155,10 @@ def arguments() -> argparse.Namespace:
 
 
 def run_stages(count: int, chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    new = int(chosen.new if chosen.new >= 1 else chosen.new * count)
     with tempfile.TemporaryDirectory(prefix="restora-scale-", dir=chosen.scratch) as folder:
         for name in STAGES:
-            images = count + chosen.new if "new" in name or name == "(conclude)" else count
+            images = count + new if "new" in name or name == "(conclude)" else count
             command = [sys.executable, __file__, "--stage", name, "--folder", folder, "--images", str(images)]
             command += ["--most-files", str(chosen.most_files)]
             path = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
@@ -177,11 +180,11 @@ def measured(name: str, folder: str, images: int) -> dict[str, Any]:
 
     requests = count_requests(opened.folder.root)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
-    before, wall, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
+    before, wall, cpu = memory("VmRSS"), time.perf_counter(), cores()
     with held(opened.folder) as opened.lease:
         said = STAGES[name](opened)
     return {
-        "cpu": time.process_time() - cpu,
+        "cpu": cores() - cpu,
         "store_cpu": Arithmetic.cpu,
         "wall": time.perf_counter() - wall,
         "added_mb": (memory("VmHWM") - before) / MEGABYTE,
@@ -190,6 +193,12 @@ def measured(name: str, folder: str, images: int) -> dict[str, Any]:
         "by_kind": dict(requests),
         "said": said,
     }
+
+
+def cores() -> float:
+    """Seconds of the cores so far, of this process and of those that it started and waited for."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def count_requests(root: str) -> Counter[str]:

@@ -84,6 +84,14 @@ def _grow(job: Job) -> None:
     _execute(job)
 
 
+def _table_that_stands(job: Job) -> None:
+    """A table in one file, to which a unit comes that is sealed alone."""
+    sealing.SEAL_AT, one_file.SHOWN_WHOLE, sealing.MOST_UNITS = 1, 0, 1
+    _execute(job, limit=1)
+    _compact(job)
+    _execute(job)
+
+
 def _retry(job: Job) -> None:
     _execute(job, retry=True)
     _compact(job)
@@ -115,6 +123,7 @@ KINDS: Mapping[str, Kind] = {
     "scene": Kind(_scene, _whole),
     "private": Kind(_private, _whole),
     "tables": Kind(_benchmark, _compact, before=_execute),
+    "sections": Kind(_benchmark, _compact, before=_table_that_stands),
     "parts": Kind(_benchmark, _compact_in_parts, before=_grow),
 }
 

@@ -21,7 +21,7 @@ from pipeline.jobs.job import Job
 from pipeline.ledger.committed import COLUMNS, Committed, CommittedBuilder
 from pipeline.ledger.fetching import File, fetched, read_ahead
 from pipeline.ledger.schema import Row, schema_of
-from pipeline.ledger.sealed import Sealed
+from pipeline.ledger.sealed import Sealed, UnitNames
 from pipeline.storage.folder import Folder
 from pipeline.wording import number_of
 
@@ -58,6 +58,7 @@ class Ledger:
     def __init__(self, folder: Folder, prefix: str, schema: pa.Schema) -> None:
         self.folder, self.prefix, self.schema = folder, prefix, schema
         self._sealed: Sealed | None = None
+        self._names: UnitNames = {}
         self._of_today: list[pa.Schema] = []
         """Some of the columns of today each: what files had that were read."""
         self._has_lists = any(pa.types.is_nested(each.type) for each in schema)
@@ -190,7 +191,9 @@ class Ledger:
 
     def sealed(self) -> Sealed:
         """The segments as they are now."""
-        return Sealed.of(self.folder, self.prefix)
+        found = Sealed.of(self.folder, self.prefix, self._names)
+        self._names = found.names
+        return found
 
     def tables(self, columns: list[str] | None = None, threads: int = 8) -> Iterator[pa.Table]:
         """All rows: segments in parts of some 50,000 rows, then unit by unit, a bounded number in memory.

@@ -6,8 +6,9 @@ statistics of the file and a pass holds one row group.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,9 @@ from pipeline.errors import StorageError
 from pipeline.ledger.manifest import Manifest, Segment, newest_number, read_manifest
 from pipeline.storage.folder import Folder
 
+UnitNames = Mapping[str, NDArray[np.bytes_]]
+"""Names of units by the segment that they are in."""
+
 _ROWS_FOR_THREADS = 10_000
 """Smaller row groups are read before a pool of threads would have started."""
 
@@ -26,7 +30,14 @@ _ROWS_FOR_THREADS = 10_000
 class Sealed:
     """The segments of the ledger at a place, as they were when this was made: one listing, one file."""
 
-    def __init__(self, folder: Folder, place: str, listed: list[str], manifest: Manifest) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        place: str,
+        listed: list[str],
+        manifest: Manifest,
+        names: UnitNames = MappingProxyType({}),
+    ) -> None:
         self.folder, self.place, self.manifest = folder, place, manifest
         self.listed = listed
         """Everything at its place: manifests, segments, and what a killed run left."""
@@ -34,6 +45,8 @@ class Sealed:
         self.segments = tuple(each for each in self.manifest.segments if each.key in there)
         self.lost = tuple(each for each in self.manifest.segments if each.key not in there)
         """Named, and not there any more: their images count as never done."""
+        self.names = {each.key: names[each.key] for each in self.segments if each.key in names}
+        """By segment its units, sorted, as far as they were read: a segment never changes."""
         named = {each.key for each in manifest.segments} | set(manifest.retired)
         self.strays = tuple(
             Segment(key, 0, 0, 0) for key in listed if key.endswith(".parquet") and key not in named
@@ -41,11 +54,15 @@ class Sealed:
         """There, and named by nobody: what a killed run left, or a manifest that is gone."""
 
     @classmethod
-    def of(cls, folder: Folder, prefix: str) -> Sealed:
-        """The segments that count for the ledger at ``prefix``. Raises as ``read_manifest``."""
+    def of(cls, folder: Folder, prefix: str, names: UnitNames = MappingProxyType({})) -> Sealed:
+        """The segments that count for the ledger at ``prefix``; ``names``: of an earlier look at them.
+
+        Raises as ``read_manifest``.
+        """
         listed = folder.keys(place := place_of(prefix))
         number = newest_number(listed)
-        return cls(folder, place, listed, read_manifest(folder, place, number) if number else Manifest())
+        manifest = read_manifest(folder, place, number) if number else Manifest()
+        return cls(folder, place, listed, manifest, names)
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """Rows in order of unit within each segment, a row group in memory."""
@@ -81,9 +98,12 @@ class Sealed:
     @cached_property
     def unit_ids(self) -> NDArray[np.bytes_]:
         """All of them, sorted; read when first asked for."""
-        tables = self.tables(["unit_id"])
-        names = [np.array(table["unit_id"].unique().to_pylist(), "S32") for table in tables]
-        return np.unique(np.concatenate(names)) if names else np.empty(0, "S32")
+        for segment in self.segments:
+            if segment.key not in self.names:
+                tables = self.tables_of(segment, ["unit_id"])
+                names = [np.array(table["unit_id"].unique().to_pylist(), "S32") for table in tables]
+                self.names[segment.key] = np.unique(np.concatenate([np.empty(0, "S32"), *names]))
+        return np.unique(np.concatenate([np.empty(0, "S32"), *self.names.values()]))
 
     def unit(self, unit_id: str) -> pa.Table | None:
         """The rows of one unit, or ``None`` where no segment has it."""

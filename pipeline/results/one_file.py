@@ -1,18 +1,18 @@
 """The metric table of up to a million rows: one file, written anew from the whole ledger.
 
-What the report shows of one with more than ``SHOWN_WHOLE`` rows is drawn while it is written, and kept beside
-it, as beside the parts of a larger one. Both say what they were made from: rows that were drawn from another
-table than the one that is there are not believed, and the report reads all.
+Of one with more than ``SHOWN_WHOLE`` rows what stands is kept: see ``pipeline.results.sections``. What the
+report shows of it is drawn while it is written, and kept beside it, as beside the parts of a larger one. Both
+say what they were made from: rows that were drawn from another table than the one that is there are not
+believed, and the report reads all.
 """
 
 from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,13 +21,17 @@ from pipeline.hashing import sha256_hex
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.known import digest_of_sources
 from pipeline.results.current import COUNTED, Counting, as_table, counted, current_rows
-from pipeline.results.parts import SIDE, TABLE
+from pipeline.results.part_counts import PartCounts
+from pipeline.results.parts import SIDE, TABLE, reasons_of, totals_of, trust_of
 from pipeline.results.table_columns import written_as
-from pipeline.results.tally import Tally, with_totals
+from pipeline.results.table_rows import Scores, Writer, together
+from pipeline.results.tally import with_totals
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
 
-ROW_GROUP = 50_000
+if TYPE_CHECKING:
+    from pipeline.results.distance_table import DistanceTable
+
 SHOWN_WHOLE = 200_000
 """Rows that the report shows all of."""
 SHOWN = f"{SIDE}/shown.parquet"
@@ -39,14 +43,39 @@ STATE = b"restora_state"
 def write_table(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table, list[dict[str, Any]]]:
     """Writes it; its counts, its summary, and the rows of distances for that."""
     # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
-    from pipeline.results.distance_table import DistanceTable
     from pipeline.results.statistics import summarise
 
-    counts, distances = Counter(dict.fromkeys(COUNTED, 0)), DistanceTable(run.job.distances)
     state = _state(run, schema)
     is_drawn = sum(each.rows or 0 for each in run.ledger.parts()) > SHOWN_WHOLE
-    tally, scores = Tally(run, schema), _Scores(run, schema)
+    with scratch("table") as place:
+        path = place / "metrics.parquet"
+        found = (_in_sections if is_drawn else _at_once)(run, schema, path, state)
+        summary = summarise(found.scores.table())
+        run.folder.put_file(TABLE, path)
+    if found.shown is not None:
+        _put_shown(run.folder, found.shown, state)
+        _delete_sides(run.folder, found.sides)
+    return found.counts, summary, found.distances.rows()
 
+
+class _Written(NamedTuple):
+    """What is known of a table that was written."""
+
+    counts: dict[str, int]
+    scores: Scores
+    distances: DistanceTable
+    shown: pa.Table | None = None
+    """What the report shows of it, with the counts of all; ``None``: everything."""
+    sides: Collection[str] = ()
+    """Keys of what is kept beside it."""
+
+
+def _at_once(run: RunFolder, schema: pa.Schema, path: Path, state: str) -> _Written:
+    """Every row of a table that is small."""
+    from pipeline.results.distance_table import DistanceTable
+
+    counts, scores = Counter(dict.fromkeys(COUNTED, 0)), Scores(run, schema)
+    distances = DistanceTable(run.job.distances)
     counting = Counting.shared(run)
 
     def tables() -> Iterator[pa.Table]:
@@ -56,20 +85,31 @@ def write_table(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.T
                 distances.add(kept)
             yield as_table(kept, run, schema)
 
-    with scratch("table") as place:
-        path = place / "metrics.parquet"
-        with _Writer(path, schema, state) as writer:
-            for rows in _together(tables()):
-                writer.write(rows)
-                scores.add(rows)
-                if is_drawn:
-                    tally.add(rows)
-        summary = summarise(scores.table())
-        run.folder.put_file(TABLE, path)
-    if is_drawn:
-        totals = {**counts, "reasons": dict(tally.reasons), "trust": dict(tally.trust)}
-        _put_shown(run.folder, with_totals(tally.shown.table(schema), totals), state)
-    return dict(counts), summary, distances.rows()
+    with pq.ParquetWriter(path, schema, **written_as(schema)) as file, Writer(file) as writer:
+        file.add_key_value_metadata({STATE: state})
+        for rows in together(tables()):
+            writer.write(rows)
+            scores.add(rows)
+    return _Written(dict(counts), scores, distances)
+
+
+def _in_sections(run: RunFolder, schema: pa.Schema, path: Path, state: str) -> _Written:
+    """Of a large one what is new."""
+    from pipeline.results.sections import SectionWriter
+
+    writer = SectionWriter(run, schema, PartCounts(Counting.shared(run)), path)
+    writer.write({STATE: state})
+    parts = [each.part for each in writer.sections]
+    counts = totals_of(parts)
+    totals = {**counts, "reasons": reasons_of(parts), "trust": trust_of(parts)}
+    shown = with_totals(writer.shown.table(schema), totals)
+    sides = {SHOWN, *(each.side("report") for each in parts)}
+    return _Written(counts, writer.scores, writer.distances, shown, sides)
+
+
+def _delete_sides(folder: Folder, kept: Collection[str]) -> None:
+    """What other tables left beside, or a killed run."""
+    folder.delete_all([key for key in folder.keys(SIDE, ".parquet") if key not in kept])
 
 
 def read_shown(folder: Folder) -> pa.Table | None:
@@ -100,62 +140,3 @@ def _state(run: RunFolder, schema: pa.Schema) -> str:
     parts = [each.name for each in run.ledger.parts()]
     described = [*parts, digest_of_sources(run.folder), run.root.url, str(schema), str(schema.metadata)]
     return sha256_hex("\n".join(described).encode())
-
-
-def _together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows, at least ``ROW_GROUP`` at a time."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(map(len, waiting)) >= ROW_GROUP:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
-
-
-class _Scores:
-    """The columns that the summary is made from."""
-
-    def __init__(self, run: RunFolder, schema: pa.Schema) -> None:
-        names = [f"{m}{suffix}" for m in run.job.metrics for suffix in ("", "_degraded")]
-        names = ["dataset", "key", "degradation", "restorer", "status", *names]
-        self._schema = pa.schema([schema.field(name) for name in names], schema.metadata)
-        self._rows: list[pa.Table] = []
-
-    def add(self, rows: pa.Table) -> None:
-        self._rows.append(rows.select(self._schema.names))
-
-    def table(self) -> pa.Table:
-        """Of all rows that were added."""
-        return pa.concat_tables([self._schema.empty_table(), *self._rows])
-
-
-class _Writer:
-    """A file on this machine, written by a thread while the next rows are read."""
-
-    def __init__(self, path: Path, schema: pa.Schema, state: str) -> None:
-        self._file = pq.ParquetWriter(path, schema, **written_as(schema))
-        self._file.add_key_value_metadata({STATE: state})
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="table")
-        self._under_way: Future[None] | None = None
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def write(self, rows: pa.Table) -> None:
-        """More rows; raises what writing those before raised."""
-        self._wait()
-        self._under_way = self._thread.submit(self._file.write_table, rows)
-
-    def _wait(self) -> None:
-        if self._under_way is not None:
-            self._under_way.result()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._wait()
-        finally:
-            self._thread.shutdown()
-            self._file.close()

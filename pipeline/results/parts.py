@@ -17,22 +17,18 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from pipeline.hashing import sha256_hex
-from pipeline.ledger.committed import COLUMNS
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.results.current import Counting, as_table, counted
+from pipeline.results.current import as_table, counted
 from pipeline.results.metric_sums import SumTable, groups_of
+from pipeline.results.part_counts import Mask, PartCounts, counted_rows, digest_of, state_of
 from pipeline.results.table_columns import written_as
-from pipeline.results.tally import Tally, counts_trust
+from pipeline.results.tally import Tally
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key
 
@@ -43,9 +39,6 @@ SIDE = "tables/parts"
 """Sums and rows for the report, by part of the ledger; of a table in a file the rows."""
 MOST_ROWS = 1_000_000
 """Of a part."""
-
-_ALL = "all"
-"""In place of a digest, where every row of a part of the ledger counts."""
 
 Group = tuple[str, str, str]
 """Dataset, degradation, restorer."""
@@ -123,7 +116,7 @@ class PartWriter:
     run: RunFolder
     schema: pa.Schema
     directions: dict[str, float]
-    counting: Counting
+    counts: PartCounts
     known: dict[str, Part]
     """By state."""
     place: Path
@@ -133,35 +126,14 @@ class PartWriter:
 
     def part(self, source: LedgerPart) -> Part:
         """The rows of a part of the ledger in the tables."""
-        counts, digest = self._counts(source)
-        described = [source.name, digest, self.run.root.url, str(self.schema), str(self.schema.metadata)]
-        described += ["trust is counted"] * counts_trust(self.run, self.schema)
-        state = sha256_hex("\n".join(described).encode())
-        return self.known[state] if state in self.known else self._written(source, counts, state)
+        masks = self.counts.masks(source)
+        state = state_of(self.run, self.schema, source, digest_of(masks))
+        return self.known[state] if state in self.known else self._written(source, masks, state)
 
-    def _counts(self, source: LedgerPart) -> tuple[Iterator[NDArray[np.bool_]] | None, str]:
-        """Which rows count: none to ask where all do."""
-        if self._all_count:  # without a look at any
-            return None, _ALL
-        masks = [self.counting(table) for table in source.tables(COLUMNS)]
-        if all(each.all() for each in masks):
-            return None, _ALL
-        return iter(masks), sha256_hex(b"".join(np.packbits(each).tobytes() for each in masks))
-
-    @cached_property
-    def _all_count(self) -> bool:
-        listed, committed = self.counting
-        if len(committed.several):
-            return False
-        # Both sorted: mostly they are the same.
-        same = np.array_equal(listed.ids, committed.done)
-        return same or bool(listed.contains(committed.done).all())
-
-    def _written(self, source: LedgerPart, counts: Iterator[NDArray[np.bool_]] | None, state: str) -> Part:
+    def _written(self, source: LedgerPart, masks: list[Mask], state: str) -> Part:
         sums, tally, total = SumTable(self.directions), Tally(self.run, self.schema), Counter[str]()
         with _Files(self.place, self.schema, state) as files:
-            for table in source.tables(None):
-                kept = table if counts is None else table.filter(pa.array(next(counts)))
+            for table, kept in counted_rows(source, masks):
                 total.update(counted(table, kept))
                 if len(kept):
                     rows = as_table(kept, self.run, self.schema)
@@ -170,8 +142,8 @@ class PartWriter:
                     tally.add(rows)
         self.new.update(files.stored)
         part = Part(state, list(files.stored), dict(total), dict(tally.reasons), dict(tally.trust))
-        _put(self.run.folder, part.side("sums"), sums.stored())
-        _put(self.run.folder, part.side("report"), tally.shown.table(self.schema))
+        put_table(self.run.folder, part.side("sums"), sums.stored())
+        put_table(self.run.folder, part.side("report"), tally.shown.table(self.schema))
         return part
 
 
@@ -220,7 +192,8 @@ def read_side(folder: Folder, part: Part, name: str) -> pa.Table:
     return pq.ParquetFile(io.BytesIO(folder.read(part.side(name)))).read()
 
 
-def _put(folder: Folder, key: str, table: pa.Table) -> None:
+def put_table(folder: Folder, key: str, table: pa.Table) -> None:
+    """Writes a small one as Parquet."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     folder.put(key, buffer.getvalue())

@@ -21,6 +21,7 @@ from pipeline.results import one_file, parts
 from pipeline.results.current import Counting, current_rows
 from pipeline.results.described import describe_results
 from pipeline.results.metric_sums import SumTable
+from pipeline.results.part_counts import PartCounts
 from pipeline.results.report_rows import ReportRows, report_columns
 from pipeline.results.table_columns import with_units
 from pipeline.results.tally import with_totals
@@ -90,7 +91,7 @@ def _in_parts(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Tab
     known = {each.state: each for each in before.parts}
     counting = Counting.shared(run)
     with scratch("table") as place:
-        writer = parts.PartWriter(run, schema, directions, counting, known, place)
+        writer = parts.PartWriter(run, schema, directions, PartCounts(counting), known, place)
         found = [writer.part(each) for each in run.ledger.parts()]
         parts.replace_parts(run.folder, found, writer.new)
     sums, distances = SumTable(directions), DistanceTable(run.job.distances)
@@ -155,7 +156,7 @@ def read_report_rows(run: RunFolder, columns: list[str] | None = None) -> pa.Tab
 
 def read_summary(run: RunFolder) -> pa.Table:
     """The summary table."""
-    return pq.read_table(io.BytesIO(run.folder.read(SUMMARY_TABLE)))
+    return pq.ParquetFile(io.BytesIO(run.folder.read(SUMMARY_TABLE))).read()
 
 
 def _metadata(run: RunFolder) -> dict[str, Any]:

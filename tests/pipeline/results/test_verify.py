@@ -1,5 +1,7 @@
 """Verify: a whole run passes; every kind of damage is found and named."""
 
+import json
+import time
 from collections import Counter
 
 import pyarrow as pa
@@ -7,9 +9,12 @@ import pytest
 
 from pipeline import run
 from pipeline.errors import JobError, StorageError
+from pipeline.ledger import sealing
 from pipeline.ledger.run_folder import open_run
 from pipeline.planning.plan_files import SOURCES
+from pipeline.results import verify as verify_module
 from pipeline.results.row_sample import RowSample
+from pipeline.results.verified import VERIFIED
 from pipeline.results.verify import verify
 from tests.helpers import benchmark, complete, fill, photographs_in
 
@@ -149,3 +154,96 @@ def test_verification_after_tables_sees_what_went_since(job):
     run.compact(opened)
     opened.folder.delete(opened.ledger.keys()[0])
     assert "no committed row for " in "\n".join(run.verify(opened).problems)
+
+
+@pytest.fixture
+def nights(tmp_path, monkeypatch):
+    """Segments that stand as others come; how many rows each night's verification looks at."""
+    monkeypatch.setattr(sealing, "SEAL_AT", 1)
+    photographs_in(tmp_path / "in", 4)
+    fill(tmp_path / "in", {"bad.png": b"no picture"})
+    looked, original = [], verify_module._Rows._note
+    monkeypatch.setattr(
+        verify_module._Rows, "_note", lambda self, rows: (looked.append(len(rows)), original(self, rows))
+    )
+    job = benchmark(
+        tmp_path / "in", tmp_path / "out", save="all", restorers=["identity"],
+        resources={"unit_images": 1}, quarantine={"threshold": 1.0, "stop_share": 1.0},
+    )  # fmt: skip
+
+    def night():
+        del looked[:]
+        options = run.Options(engine="local")
+        with run.open_run(job, options) as opened:
+            run.execute(opened, options, run.plan(opened, options))
+            run.compact(opened)
+            return run.verify(opened), sum(looked)
+
+    return job, night
+
+
+def add(folder, name):
+    time.sleep(1.1)  # a run begins at a whole second
+    (folder / "in" / name).write_bytes((folder / "in" / "0000.png").read_bytes())
+
+
+def test_a_night_looks_at_what_is_new(nights, tmp_path):
+    job, night = nights
+    first, looked = night()
+    assert (first.sources, first.quarantined, looked) == (5, 1, 5)
+    add(tmp_path, "7.png")
+    second, looked = night()
+    assert second.is_whole
+    assert (second.sources, second.ok, second.quarantined, second.objects, looked) == (6, 5, 1, 2, 1)
+    assert verify(open_run(job)).is_whole
+    opened = open_run(job)
+    for other in (b"{}", b"", b"[]", b'{"asked": 1, "parts": {}}', b'{"parts": 1, "asked": null}'):
+        opened.folder.put(VERIFIED, other)
+        add(tmp_path, f"{len(other)}.png")
+        found, looked = night()
+        assert found.is_whole
+        assert looked == found.sources, "what was noted is not believed"
+
+
+def test_a_segment_of_which_other_rows_count_is_looked_at_again(nights, tmp_path):
+    _, night = nights
+    night()
+    (tmp_path / "in" / "0001.png").unlink()
+    add(tmp_path, "7.png")
+    found, looked = night()
+    assert found.is_whole
+    assert (found.sources, looked) == (5, 5)
+    add(tmp_path, "8.png")
+    found, looked = night()
+    assert found.is_whole
+    assert found.sources == 6
+    assert looked < 6
+
+
+def test_nothing_is_noted_of_a_run_that_is_not_whole(nights, tmp_path, monkeypatch):
+    job, night = nights
+    night()
+    opened = open_run(job)
+    before = opened.folder.read(VERIFIED)
+    add(tmp_path, "7.png")
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            verify_module, "_check_combinations", lambda table, expected, problems: problems.add("a fault")
+        )
+        found, _ = night()
+        assert not found.is_whole
+    assert opened.folder.read(VERIFIED) == before
+
+
+def test_a_note_that_does_not_add_up_is_told(nights, tmp_path):
+    job, night = nights
+    night()
+    opened = open_run(job)
+    noted = json.loads(opened.folder.read(VERIFIED))
+    for each in noted["parts"].values():
+        each["sources"] += 10
+    opened.folder.put(VERIFIED, json.dumps(noted).encode())
+    add(tmp_path, "7.png")
+    found, _ = night()
+    assert "verified.json tells of 10 sources too many" in found.problems[0]
+    assert verify(opened).is_whole, "which does not ask it"
