@@ -10,7 +10,7 @@ from flows.cli.console import complain
 from flows.cli.signals import Interrupted
 from flows.cli.starvation import cure
 from pipeline.addresses import redacted
-from pipeline.errors import JobError, RestoraError
+from pipeline.errors import FolderNotFound, JobError, RestoraError
 from pipeline.starvation import is_starved
 
 WRITE_A_FILE = ("explain", "calibrate", "adapt", "compress", "export")
@@ -34,7 +34,7 @@ def tell_of_fault(error: Exception) -> int:
         complain(str(error), style="red")
         if is_starved(error):
             complain(cure())
-        return 2 if isinstance(error, JobError) else 1
+        return 2 if isinstance(error, JobError | FolderNotFound) else 1
     if isinstance(error, BrokenPipeError) and _reader_has_gone():
         return 1
     if is_starved(error):

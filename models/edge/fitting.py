@@ -1,9 +1,9 @@
 """Weights of whole numbers whose errors cancel on what their layer sees, and the range that serves it best.
 
-A layer's weights are fitted by least squares to give, from rounded features, what the layer gives from exact
-ones; then they are rounded one by one, each error made good by those that are left (Frantar et al., "GPTQ:
-Accurate Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023). Features beyond the
-range are cut where that costs less than larger steps would. Nothing is trained.
+A layer's weights are fitted by least squares to give, from rounded features, what the layer gives from
+exact ones; then they are rounded (``models.edge.whole_weights``). Features beyond the range are cut where
+that costs less than larger steps would, and channels of a wide range come in two halves
+(``models.edge.halves``). Nothing is trained.
 
 Shapes: O filters, K weights of a filter, P places; I inputs, h and w sides of a kernel.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-STEPS, WEIGHT_STEPS = 255, 64
-"""Of features over their range, and of weights on each side of zero: 7 of the 8 bits."""
+from models.edge.halves import Halves, find_halves
+from models.edge.whole_weights import cancelling, least_error_steps, partners_of
+
+STEPS = 255
+"""Of features over their range."""
 MOST_WEIGHTS = 2500
 """Of a filter that is fitted: of more, the matrices of a layer would take minutes and gigabytes."""
-_DAMPING, _RIDGE = 3e-3, 1e-3
+_RIDGE = 1e-3
 """Of the mean square of what a weight sees: keeps the fit near the weights where the images say little."""
 _SAMPLED = 20_000
 """Values of a layer's features that its range is looked for among, of each calibration image."""
-_BLOCK = 96
 
 
 Call = Mapping[str, NDArray[np.float32]]
@@ -41,7 +43,7 @@ class Fit:
     """One convolution as int8 will have it."""
 
     weights_OIhw: NDArray[np.float32]
-    """Whole multiples of the filter's step, 64 at most."""
+    """Whole multiples of the filter's step, 127 at most."""
     steps_O: NDArray[np.float32]
     bias_O: NDArray[np.float32]
     low: float
@@ -58,6 +60,27 @@ class Fit:
         """The whole number that stands for zero."""
         return np.array(round(float(-self.low / self.step)), np.uint8)
 
+    def with_halves(self, halves: Halves) -> Fit:
+        """It makes both halves of what the layer after it reads; exactly, since whole filters are copied."""
+        weights_OIhw, steps_O = (
+            halves.of_maker(torch.from_numpy(each)).numpy() for each in (self.weights_OIhw, self.steps_O)
+        )
+        bias_O = halves.of_bias(torch.from_numpy(self.bias_O)).numpy()
+        return replace(self, weights_OIhw=weights_OIhw, steps_O=steps_O, bias_O=bias_O)
+
+
+@dataclass(frozen=True)
+class InFloat:
+    """A convolution that stays float32, and makes halves for the layer after it."""
+
+    weights_OIhw: NDArray[np.float32]
+    bias_O: NDArray[np.float32]
+
+    def with_halves(self, halves: Halves) -> InFloat:
+        """As ``Fit.with_halves``."""
+        weights_OIhw = halves.of_maker(torch.from_numpy(self.weights_OIhw)).numpy()
+        return InFloat(weights_OIhw, halves.of_bias(torch.from_numpy(self.bias_O)).numpy())
+
 
 @dataclass
 class _Layer:
@@ -70,6 +93,8 @@ class _Layer:
     """Stride, padding and dilation as PyTorch names them."""
     low: float = 0.0
     high: float = 0.0
+    halves: Halves | None = None
+    """Of what it reads."""
     gram_KK: Tensor | None = None
     target_OK: Tensor | None = None
 
@@ -81,12 +106,17 @@ class _Layer:
         best = shares[int(np.argmin(errors))]
         self.low, self.high = float(low * best), float(high * best)
 
+    def halved(self, light_1IHW: Tensor) -> Tensor:
+        """What it reads in int8, in halves."""
+        return light_1IHW if self.halves is None else self.halves.of_features(light_1IHW)
+
     def see(self, features_1IHW: Tensor, light_1IHW: Tensor) -> None:
         """Adds up the products that the fit needs, of exact features and of those of layers in int8.
 
         The last of K is the bias.
         """
         exact_1OP = F.conv2d(features_1IHW, self.weights_OIhw, self.bias_O, **self.how).flatten(2)
+        light_1IHW = self.halved(light_1IHW)
         rounded = _rounded(light_1IHW, torch.tensor(self.low), torch.tensor(self.high))
         columns_KP = F.unfold(rounded, self.weights_OIhw.shape[2:], **self.how)[0]
         columns_KP = torch.cat([columns_KP, torch.ones_like(columns_KP[:1])])
@@ -102,31 +132,35 @@ class _Layer:
         assert self.gram_KK is not None
         assert self.target_OK is not None
         gram_KK = self.gram_KK
-        given_OK = torch.cat([self.weights_OIhw.flatten(1), self.bias_O[:, None]], 1).double()
+        weights_OIhw = self.weights_OIhw if self.halves is None else self.halves.of_reader(self.weights_OIhw)
+        given_OK = torch.cat([weights_OIhw.flatten(1), self.bias_O[:, None]], 1).double()
         ridge_KK = torch.eye(len(gram_KK), dtype=torch.float64) * (_RIDGE * gram_KK.diagonal().mean())
         fitted_OK = torch.linalg.solve(gram_KK + ridge_KK, (self.target_OK + given_OK @ ridge_KK).mT).mT
         weights_OK, bias_O = fitted_OK[:, :-1], fitted_OK[:, -1]
         means_K, count = gram_KK[:-1, -1], gram_KK[-1, -1]
         # A bias makes good whatever the mean of the features says.
         spread_KK = gram_KK[:-1, :-1] - torch.outer(means_K, means_K) / count
-        steps_O = _least_error_steps(weights_OK)
-        whole_OK = _cancelling(weights_OK, spread_KK, steps_O)
+        partners_K = partners_of(self.weights_OIhw)
+        steps_O = least_error_steps(weights_OK, partners_K)
+        whole_OK = cancelling(weights_OK, spread_KK, steps_O, partners_K)
         bias_O = bias_O + (weights_OK - whole_OK) @ means_K / count
         arrays = (whole_OK.view(self.weights_OIhw.shape), steps_O, bias_O)
         weights, steps, bias = (each.float().numpy() for each in arrays)
         return Fit(weights, steps, bias, self.low, self.high)
 
 
-def fitted_layers(content: bytes, calibration: Sequence[Call], names: Iterable[str]) -> dict[str, Fit]:
+def fitted_layers(
+    content: bytes, calibration: Sequence[Call], names: Iterable[str]
+) -> dict[str, Fit | InFloat]:
     """For the convolutions among the nodes ``names``: how int8 serves them best on these calls of the graph.
 
     One after the other, each on what those before it make of the images once they are rounded, so that it
     makes good what they miss. Left out are what has groups, shared weights, no bias or uneven padding, and
-    filters of more than ``MOST_WEIGHTS``.
+    filters of more than ``MOST_WEIGHTS``. Others are there where they make halves for one of ``names``.
     """
     onnx = importlib.import_module("onnx")
     exact, light = onnx.load_from_string(content), onnx.load_from_string(content)
-    fits: dict[str, Fit] = {}
+    fits: dict[str, Fit | InFloat] = {}
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for layer in _layers(onnx, exact.graph, set(names)):
@@ -136,11 +170,18 @@ def fitted_layers(content: bytes, calibration: Sequence[Call], names: Iterable[s
                 _read(onnx, exact, read, calibration), _read(onnx, light, read, calibration), strict=True
             )
             seen = [(torch.from_numpy(x), torch.from_numpy(x_light)) for x, x_light in pairs]
-            layer.find_range(torch.cat([_sampled(each.flatten(), rng) for _, each in seen]))
+            maker = _maker_of(light.graph, read)
+            if maker is not None:
+                layer.halves = find_halves([each for _, each in seen], layer.weights_OIhw, STEPS)
+            if maker is not None and layer.halves is not None:
+                made = fits.get(maker.name) or _as_it_is(onnx, light.graph, maker)
+                fits[maker.name] = made = made.with_halves(layer.halves)
+                put_weights(onnx, light.graph, maker, made)
+            layer.find_range(torch.cat([_sampled(layer.halved(each).flatten(), rng) for _, each in seen]))
             for features_1IHW, light_1IHW in seen:
                 layer.see(features_1IHW, light_1IHW)
-            fits[layer.node.name] = layer.fit()
-            _put(onnx, light.graph, layer.node.name, fits[layer.node.name])
+            fits[layer.node.name] = fit = layer.fit()
+            _put(onnx, light.graph, layer.node.name, fit)
     return fits
 
 
@@ -179,7 +220,7 @@ def _put(onnx: Any, graph: Any, name: str, fit: Fit) -> None:
     node.input[0] = made
 
 
-def put_weights(onnx: Any, graph: Any, node: Any, fit: Fit) -> None:
+def put_weights(onnx: Any, graph: Any, node: Any, fit: Fit | InFloat) -> None:
     """The fitted weights and biases in place of the node's own."""
     known = {each.name: each for each in graph.initializer}
     _, weights, bias = node.input
@@ -187,13 +228,38 @@ def put_weights(onnx: Any, graph: Any, node: Any, fit: Fit) -> None:
     known[bias].CopyFrom(onnx.numpy_helper.from_array(fit.bias_O, bias))
 
 
+def _maker_of(graph: Any, name: str) -> Any:
+    """The convolution of whose result ReLU makes this for one layer alone; ``None`` where none does."""
+    makers = {each: node for node in graph.node for each in node.output}
+    readers = [each for node in graph.node for each in node.input]
+    relu = makers.get(name)
+    if relu is None or relu.op_type != "Relu" or readers.count(name) > 1:
+        return None
+    maker = makers.get(relu.input[0])
+    if maker is None or readers.count(relu.input[0]) > 1:
+        return None
+    return maker if _has_weights_of_its_own(graph, maker) else None
+
+
+def _as_it_is(onnx: Any, graph: Any, node: Any) -> InFloat:
+    known = {each.name: each for each in graph.initializer}
+    return InFloat(*(onnx.numpy_helper.to_array(known[each]).copy() for each in node.input[1:]))
+
+
+def _has_weights_of_its_own(graph: Any, node: Any) -> bool:
+    """Whether it is a convolution with weights and biases that no other node reads."""
+    known = {each.name for each in graph.initializer}
+    readers = [name for each in graph.node for name in each.input]
+    if node.op_type != "Conv" or len(node.input) != 3:
+        return False
+    return all(each in known and readers.count(each) == 1 for each in node.input[1:])
+
+
 def _layers(onnx: Any, graph: Any, names: set[str]) -> list[_Layer]:
     known = {each.name: each for each in graph.initializer}
-    readers = [name for node in graph.node for name in node.input]
     found = []
     for node in graph.node:
-        fits = node.op_type == "Conv" and node.name in names and len(node.input) == 3
-        if not fits or any(each not in known or readers.count(each) > 1 for each in node.input[1:]):
+        if node.name not in names or not _has_weights_of_its_own(graph, node):
             continue
         said = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
         weights_OIhw = torch.from_numpy(onnx.numpy_helper.to_array(known[node.input[1]]).copy())
@@ -223,37 +289,3 @@ def _rounded(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
     step = (high - low) / STEPS
     zero = (-low / step).round()
     return ((values / step).round() + zero).clamp(0, STEPS).sub(zero) * step
-
-
-def _least_error_steps(weights_OK: Tensor) -> Tensor:
-    """For each filter the step whose rounding errors are least, the largest weights cut for it."""
-    largest_O = weights_OK.abs().amax(1).clamp_min(1e-12) / WEIGHT_STEPS
-    steps_SO = torch.linspace(0.6, 1, 21, dtype=torch.float64)[:, None] * largest_O
-    rounded_SOK = _whole(weights_OK, steps_SO[..., None])
-    best_O = (rounded_SOK - weights_OK).square().sum(-1).argmin(0)
-    # As float32 has it, in which the file says it.
-    return steps_SO.gather(0, best_O[None])[0].float().double()
-
-
-def _whole(weights: Tensor, step: Tensor) -> Tensor:
-    return (weights / step).round().clamp(-WEIGHT_STEPS, WEIGHT_STEPS) * step
-
-
-def _cancelling(weights_OK: Tensor, spread_KK: Tensor, steps_O: Tensor) -> Tensor:
-    """Rounded one by one, what weighs most first; the others take over what is missed then."""
-    order_K = spread_KK.diagonal().argsort(descending=True)
-    left_OK, spread_KK = weights_OK[:, order_K].clone(), spread_KK[order_K][:, order_K].clone()
-    spread_KK += torch.eye(len(spread_KK), dtype=torch.float64) * (_DAMPING * spread_KK.diagonal().mean())
-    spread_KK += torch.eye(len(spread_KK), dtype=torch.float64) * 1e-9  # of features that are always zero
-    inverse_KK = torch.cholesky_inverse(torch.linalg.cholesky(spread_KK))
-    upper_KK = torch.linalg.cholesky(inverse_KK, upper=True)
-    whole_OK = torch.empty_like(left_OK)
-    for start in range(0, len(order_K), _BLOCK):
-        stop = min(start + _BLOCK, len(order_K))
-        missed = torch.empty_like(left_OK[:, start:stop])
-        for k in range(start, stop):
-            whole_OK[:, k] = _whole(left_OK[:, k], steps_O)
-            missed[:, k - start] = (left_OK[:, k] - whole_OK[:, k]) / upper_KK[k, k]
-            left_OK[:, k:stop] -= missed[:, k - start, None] * upper_KK[k, k:stop]
-        left_OK[:, stop:] -= missed @ upper_KK[start:stop, stop:]
-    return whole_OK[:, order_K.argsort()]

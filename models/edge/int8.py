@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.edge.fitting import Fit, fitted_layers, put_weights
+from models.edge.fitting import Fit, InFloat, fitted_layers, put_weights
 from models.edge.slopes import sloped_layers
 
 _WARNINGS, _ERRORS = 2, 3
@@ -37,12 +37,15 @@ _WITHOUT = ("ConvTranspose", "DFT", "GRU", "LSTM")
 def int8_layers(content: bytes) -> list[str]:
     """Names of the nodes that can be int8, in the order of the graph.
 
-    ``ValueError`` names a layer that does much of the work and has no int8, and a network without any.
+    ``ValueError`` names a layer that does much of the work and has no int8, and a network without any, or
+    that is int8 already.
     """
     graph = importlib.import_module("onnx").load_from_string(content).graph
     if without := [each for each in graph.node if each.op_type in _WITHOUT]:
         named = ", ".join(f"{layer_of(each)} ({each.op_type})" for each in without[:3])
         raise ValueError(f"there is no int8 for {named}; run this network in float32: restora export")
+    if any(each.op_type == "DequantizeLinear" for each in graph.node):
+        raise ValueError("it is int8 already; give what it was made from")
     weights = {each.name for each in graph.initializer}
     found = [each.name for each in graph.node if each.op_type in QUANTISED and each.input[1] in weights]
     if not found:
@@ -61,8 +64,11 @@ def layer_of(node: Any) -> str:
     return str(node.name)
 
 
-def fits_of(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str] = ()) -> dict[str, Fit]:
-    """For ``quantised``: the convolutions fitted to int8 on these calls, by node; none of ``keep``."""
+def fits_of(
+    content: bytes, calibration: Sequence[Inputs], keep: Sequence[str] = ()
+) -> dict[str, Fit | InFloat]:
+    """For ``quantised``: the convolutions fitted to int8 on these calls, by node; those of ``keep`` that make
+    halves for them stay float32."""
     names = [each for each in int8_layers(content) if each not in keep]
     return fitted_layers(sloped_layers(content)[0], calibration, names)
 
@@ -71,13 +77,13 @@ def quantised(
     content: bytes,
     calibration: Sequence[Inputs],
     keep: Sequence[str] = (),
-    fits: Mapping[str, Fit] | None = None,
+    fits: Mapping[str, Fit | InFloat] | None = None,
 ) -> bytes:
     """The network in int8 but for the nodes in ``keep``; its metadata are those of ``content``.
 
-    Weights have 7 of the 8 bits: on processors without VNNI, sums of products of whole bytes overflow.
-    Layers without one of ``fits`` have the range that they show in ``calibration``, and weights rounded each
-    by itself.
+    ``fits`` are those for the same ``keep``. Layers without one have the range that they show in
+    ``calibration``, and weights rounded each by itself, to 7 of the 8 bits: on processors without VNNI, sums
+    of products of whole bytes overflow.
     """
     runtime = importlib.import_module("onnxruntime")
     quantization = importlib.import_module("onnxruntime.quantization")
@@ -85,8 +91,7 @@ def quantised(
     with tempfile.TemporaryDirectory(prefix="restora-int8-") as folder:
         source, target = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
         whole, joined = sloped_layers(content)
-        used = {name: fit for name, fit in (fits or {}).items() if name not in keep}
-        fitted, overrides = _with_fits(_with_inputs_apart(whole), used)
+        fitted, overrides = _with_fits(_with_inputs_apart(whole), fits or {})
         source.write_bytes(fitted)
         logging.disable(logging.WARNING)  # advice to developers of networks
         runtime.set_default_logger_severity(_ERRORS)
@@ -110,15 +115,18 @@ def quantised(
         return target.read_bytes()
 
 
-def _with_fits(content: bytes, fits: Mapping[str, Fit]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
+def _with_fits(
+    content: bytes, fits: Mapping[str, Fit | InFloat]
+) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
     """The graph with weights of whole steps, and what onnxruntime is told of ranges and steps, by tensor."""
     onnx = importlib.import_module("onnx")
     proto = onnx.load_from_string(content)
     overrides: dict[str, list[dict[str, Any]]] = {}
     for node in proto.graph.node:
-        if node.name in fits:
-            fit, zero = fits[node.name], np.array(0, np.int8)
+        fit, zero = fits.get(node.name), np.array(0, np.int8)
+        if fit is not None:
             put_weights(onnx, proto.graph, node, fit)
+        if isinstance(fit, Fit):
             overrides[node.input[0]] = [{"scale": fit.step, "zero_point": fit.zero}]
             weights = [{"scale": np.array(each), "zero_point": zero} for each in fit.steps_O]
             overrides[node.input[1]] = [{"axis": 0} | weights[0], *weights[1:]]

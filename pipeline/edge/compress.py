@@ -96,6 +96,6 @@ def compress(
     except RestoraError:
         raise
     except ValueError as error:
-        raise JobError(f"{restorer.card.name}: {error}") from error
+        raise JobError(f"{weights}: {error}") from error
     write_output(target, done.content)
     return done

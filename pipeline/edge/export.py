@@ -47,7 +47,8 @@ def export(weights: str, to: str, file: Path | None = None, precision: str = "fl
     try:
         content, difference = EXPORTS[to](restorer, precision)
     except ValueError as error:
-        raise JobError(str(error)) from error
+        given = "" if weights == restorer.card.name else f"{weights}: "
+        raise JobError(f"{given}{error}") from error
     write_output(target, content)
     return Exported(target, len(content), difference)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.card import Card
 from models.contract import Condition
+from models.edge.fitting import Fit
 from models.edge.int8 import Inputs, fits_of, int8_layers, quantised, with_metadata
 from models.edge.onnx_export import export_onnx
 from models.edge.onnx_model import OnnxModel, build_from_onnx
@@ -67,7 +68,7 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
         done = Compressed(
             asked.file, light, before, after, speedup, what, other, layers=count, kept=len(keep)
         )
-        card = _card(plain.card, done, asked, len(fits))
+        card = _card(plain.card, done, asked, sum(isinstance(each, Fit) for each in fits.values()))
         return dataclasses.replace(done, content=with_metadata(light, {"card": card.to_json()}))
     raise ValueError(
         f"int8 loses more than {asked.most_loss:g} dB: {'; '.join(tried)}; nothing is written. Allow more "

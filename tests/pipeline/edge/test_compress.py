@@ -129,7 +129,12 @@ def test_fitted_weights_are_in_the_file_to_the_last_step():
     found = {each.name: numpy_helper.to_array(each) for each in proto.graph.initializer}
     for index, fit in enumerate(fits.values()):
         whole = found[f"kernel_{index}_quantized"]
-        assert np.abs(whole).max() <= 64, "a bit is left for sums on processors that would overflow"
+        assert 64 < np.abs(whole).max() <= 127
+        as_added_OK = whole.astype(int).transpose(0, 2, 3, 1).reshape(len(whole), -1)
+        pairs_OP2 = as_added_OK[:, : as_added_OK.shape[1] // 2 * 2].reshape(len(whole), -1, 2)
+        for side in (1, -1):
+            together = (side * pairs_OP2).clip(min=0).sum(2).max()
+            assert together <= 128, "products of two neighbours fit 16 bits"
         np.testing.assert_array_equal(found[f"kernel_{index}_scale"], fit.steps_O)
         np.testing.assert_allclose(whole * fit.steps_O[:, None, None, None], fit.weights_OIhw, rtol=1e-6)
 
@@ -155,7 +160,7 @@ def test_nothing_is_rounded_between_a_layer_and_its_relu():
 )
 def test_layers_that_have_no_int8_are_refused_by_name(place, layers, message):
     (place / "small.onnx").write_bytes(graph_of(*layers) if layers else doubled())
-    with pytest.raises(JobError, match=f"small: .*{message}"):
+    with pytest.raises(JobError, match=rf"small\.onnx: .*{message}"):
         compressed(place)
 
 
@@ -186,6 +191,12 @@ def test_what_is_no_gain_is_said_with_its_figures_and_not_written(place, changed
     with pytest.raises(JobError, match=message):
         compressed(place, **changed)
     assert not (place / "light.onnx").exists()
+
+
+def test_what_is_int8_already_is_refused_by_the_files_name(place):
+    (place / "small.onnx").write_bytes(quantised(SMALL, [{"image": scene(3, 48, 48).numpy()}]))
+    with pytest.raises(JobError, match=r"small\.onnx: it is int8 already; give what it was made from"):
+        compressed(place)
 
 
 def test_a_folder_without_images_is_named(place):

@@ -223,6 +223,13 @@ def test_what_cannot_be_exported_is_refused_and_nothing_written(weights, to, mes
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_exported_again_is_refused_by_the_files_name(exported, tmp_path):
+    (tmp_path / "again.onnx").write_bytes(exported)
+    with pytest.raises(JobError, match=r"again\.onnx: \S+ is ONNX \(.*\); give a restorer with weights"):
+        export(str(tmp_path / "again.onnx"), "onnx", tmp_path / "other.onnx")
+    assert not (tmp_path / "other.onnx").exists()
+
+
 def test_a_condition_that_graphs_are_not_told_is_refused():
     told = Card(name="odd", summary="Odd.", task="general", channels=3, needs=("operators",))
     with pytest.raises(ValueError, match="odd needs operators, which exported graphs are not told; it runs"):
