@@ -36,7 +36,7 @@ test: lint  ## Everything that has to hold.
 slow: setup  ## Tests with real Ray clusters, Prefect servers and browsers, and those that kill runs.
 	$(BIN)/python -m pytest -m "slow and not long" $$(grep -rl --include='test_*.py' 'mark\.slow' tests | sort)
 
-# As many processes as cores: each collects all tests, which takes most of a minute of one, and the other two rows
+# As many processes as cores: each collects all tests, which takes half a minute of one, and the other two rows
 # fill what they leave idle. A file stays in one of them, for what its tests share.
 quick: setup  ## All other tests.
 	$(BIN)/python -m pytest -m "not slow and not long" --numprocesses logical --dist loadfile

@@ -1,3 +1,4 @@
+import gc
 import os
 import tempfile
 
@@ -15,6 +16,16 @@ from tests.moto_s3 import running_s3
 
 pytest.register_assert_rewrite("tests.helpers", "tests.killing")
 torch.set_num_threads(1)
+gc.disable()  # until all is collected, which stays: to look for what may go took a tenth of that time
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()  # libraries complain of what is left when Python ends
 
 
 @pytest.fixture(scope="session")

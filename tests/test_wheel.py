@@ -75,6 +75,7 @@ def test_the_wheel_works_where_there_is_no_checkout(built, tmp_path):
         python,
         "install",
         "--quiet",
+        "--no-compile",
         "--no-deps",
         "--no-index",
     ]

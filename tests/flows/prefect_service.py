@@ -38,7 +38,7 @@ class Service:
             "PREFECT_CLI_COLORS": "false",
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "3",
             "COLUMNS": "200",
         }
 

@@ -26,7 +26,7 @@ def test_photographs_are_the_middle_of_those_in_the_wheel_and_are_written_once(t
 
 @pytest.mark.slow
 def test_demo_ranks_the_network_first_and_the_second_time_does_nothing(tmp_path):
-    first = restora("demo", tmp_path / "demo", "--limit", "2", "--workers", "2")
+    first = restora("demo", tmp_path / "demo", "--limit", "2", "--engine", "local")
     assert first.returncode == 0, first.stderr
     rankings = [line for line in first.stdout.splitlines() if "ffdnet-colour" in line or "median" in line]
     assert ["ffdnet-colour" in line for line in rankings] == [True, False, True, False], first.stdout

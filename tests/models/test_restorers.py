@@ -13,10 +13,15 @@ from pipeline.errors import REASONS
 from tests.restorer_contract import CHECKS, condition_for, moved, scene
 
 
+@pytest.fixture(scope="module", params=catalog.RESTORERS)
+def restorer(request):
+    """Built once for all that it owes."""
+    return catalog.build(request.param)
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
-@pytest.mark.parametrize("name", catalog.RESTORERS)
-def test_contract(name, check):
-    check(catalog.build(name))
+def test_contract(restorer, check):
+    check(restorer)
 
 
 def card(**facts):
