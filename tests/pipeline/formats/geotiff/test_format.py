@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from ast import literal_eval
 from functools import cache
-from itertools import product
 
 import numpy as np
 import pytest
@@ -43,6 +42,7 @@ def files(folder, name, factor=1):
 @pytest.mark.parametrize("name", NAMES)
 def test_identity_changes_our_tags_and_nothing_else(tmp_path, name):
     before, after = files(tmp_path, name)
+    assert complaints(after) == []
     found = gdalcompare(before, after).splitlines()
     # Statistics are of the old pixels, overviews are made anew, and to the script NaN is not NaN.
     ours = [
@@ -72,7 +72,8 @@ def said_of_source(tmp_path_factory):
     return said
 
 
-@pytest.mark.parametrize(("name", "factor"), [*product(NAMES, (1, 2)), ("landsat", 3), ("rotated", 3)])
+# At its own size GDAL compares all of it with the source, above.
+@pytest.mark.parametrize(("name", "factor"), [*((name, 2) for name in NAMES), ("landsat", 3), ("rotated", 3)])
 def test_all_that_is_said_of_a_raster_is_said_of_it_at_every_size(tmp_path, said_of_source, name, factor):
     _, after = files(tmp_path, name, factor)
     assert complaints(after) == []
