@@ -77,11 +77,12 @@ def one_of(condition: Condition, index: int) -> Condition:
 
 
 def check_shapes(restorer: Restorer) -> None:
-    """Sizes 1 to 17 give ``scale`` times height and width, or say what the smallest size is."""
+    """Sides of 1 to 17, each once: ``scale`` times height and width, or what the smallest size is."""
     card = restorer.card
-    for height in range(1, 18):
+    for shorter in range(1, 10):
+        longer = 18 - shorter
+        height, width = (shorter, longer) if shorter % 2 else (longer, shorter)
         channels = card.channels or (1, 4)[height % 2]
-        width = 18 - height
         condition = condition_for(card, 1, height, width, channels)
         scale = card.scale or condition.scale
         try:
