@@ -22,16 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.edge.halves import Halves, find_halves
+from models.edge.ranges import STEPS, Range
 from models.edge.whole_weights import cancelling, least_error_steps, partners_of
 
-STEPS = 255
-"""Of features over their range."""
 MOST_WEIGHTS = 2500
 """Of a filter that is fitted: of more, the matrices of a layer would take minutes and gigabytes."""
 _RIDGE = 1e-3
 """Of the mean square of what a weight sees: keeps the fit near the weights where the images say little."""
-_SAMPLED = 20_000
-"""Values of a layer's features that its range is looked for among, of each calibration image."""
 
 
 Call = Mapping[str, NDArray[np.float32]]
@@ -46,19 +43,7 @@ class Fit:
     """Whole multiples of the filter's step, 127 at most."""
     steps_O: NDArray[np.float32]
     bias_O: NDArray[np.float32]
-    low: float
-    high: float
-    """Range of what it reads; zero is within."""
-
-    @property
-    def step(self) -> NDArray[np.float32]:
-        """Of what it reads."""
-        return np.array((self.high - self.low) / STEPS, np.float32)
-
-    @property
-    def zero(self) -> NDArray[np.uint8]:
-        """The whole number that stands for zero."""
-        return np.array(round(float(-self.low / self.step)), np.uint8)
+    reads: Range
 
     def with_halves(self, halves: Halves) -> Fit:
         """It makes both halves of what the layer after it reads; exactly, since whole filters are copied."""
@@ -82,6 +67,11 @@ class InFloat:
         return InFloat(weights_OIhw, halves.of_bias(torch.from_numpy(self.bias_O)).numpy())
 
 
+Fitted = Fit | InFloat | Range
+"""Of a node, or the range of a tensor that goes from a layer in int8 to others."""
+_UNSEEN = Range(0.0, 0.0)
+
+
 @dataclass
 class _Layer:
     """A convolution that can be fitted, and what was seen of it."""
@@ -91,20 +81,11 @@ class _Layer:
     bias_O: Tensor
     how: dict[str, Any]
     """Stride, padding and dilation as PyTorch names them."""
-    low: float = 0.0
-    high: float = 0.0
+    reads: Range = _UNSEEN
     halves: Halves | None = None
     """Of what it reads."""
     gram_KK: Tensor | None = None
     target_OK: Tensor | None = None
-
-    def find_range(self, values: Tensor) -> None:
-        """Cut where the mean square error of rounding these is least."""
-        low, high = values.amin().clamp(max=0), values.amax().clamp(min=1e-6)
-        shares = torch.linspace(0.3, 1, 29).tolist()
-        errors = [float((_rounded(values, low * s, high * s) - values).square().mean()) for s in shares]
-        best = shares[int(np.argmin(errors))]
-        self.low, self.high = float(low * best), float(high * best)
 
     def halved(self, light_1IHW: Tensor) -> Tensor:
         """What it reads in int8, in halves."""
@@ -117,7 +98,7 @@ class _Layer:
         """
         exact_1OP = F.conv2d(features_1IHW, self.weights_OIhw, self.bias_O, **self.how).flatten(2)
         light_1IHW = self.halved(light_1IHW)
-        rounded = _rounded(light_1IHW, torch.tensor(self.low), torch.tensor(self.high))
+        rounded = self.reads.rounded(light_1IHW)
         columns_KP = F.unfold(rounded, self.weights_OIhw.shape[2:], **self.how)[0]
         columns_KP = torch.cat([columns_KP, torch.ones_like(columns_KP[:1])])
         gram_KK, target_OK = columns_KP @ columns_KP.mT, exact_1OP[0] @ columns_KP.mT
@@ -146,21 +127,20 @@ class _Layer:
         bias_O = bias_O + (weights_OK - whole_OK) @ means_K / count
         arrays = (whole_OK.view(self.weights_OIhw.shape), steps_O, bias_O)
         weights, steps, bias = (each.float().numpy() for each in arrays)
-        return Fit(weights, steps, bias, self.low, self.high)
+        return Fit(weights, steps, bias, self.reads)
 
 
-def fitted_layers(
-    content: bytes, calibration: Sequence[Call], names: Iterable[str]
-) -> dict[str, Fit | InFloat]:
+def fitted_layers(content: bytes, calibration: Sequence[Call], names: Iterable[str]) -> dict[str, Fitted]:
     """For the convolutions among the nodes ``names``: how int8 serves them best on these calls of the graph.
 
     One after the other, each on what those before it make of the images once they are rounded, so that it
     makes good what they miss. Left out are what has groups, shared weights, no bias or uneven padding, and
-    filters of more than ``MOST_WEIGHTS``. Others are there where they make halves for one of ``names``.
+    filters of more than ``MOST_WEIGHTS``. Others are there where they make halves for one of ``names``, and
+    tensors that such a layer makes and none of them reads, with their range.
     """
     onnx = importlib.import_module("onnx")
     exact, light = onnx.load_from_string(content), onnx.load_from_string(content)
-    fits: dict[str, Fit | InFloat] = {}
+    fits: dict[str, Fitted] = {}
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for layer in _layers(onnx, exact.graph, set(names)):
@@ -174,14 +154,20 @@ def fitted_layers(
             if maker is not None:
                 layer.halves = find_halves([each for _, each in seen], layer.weights_OIhw, STEPS)
             if maker is not None and layer.halves is not None:
-                made = fits.get(maker.name) or _as_it_is(onnx, light.graph, maker)
-                fits[maker.name] = made = made.with_halves(layer.halves)
+                before = fits.get(maker.name) or _as_it_is(onnx, light.graph, maker)
+                assert not isinstance(before, Range)  # it has a name of tensors
+                fits[maker.name] = made = before.with_halves(layer.halves)
                 put_weights(onnx, light.graph, maker, made)
-            layer.find_range(torch.cat([_sampled(layer.halved(each).flatten(), rng) for _, each in seen]))
+            layer.reads = Range.shown_by([layer.halved(each) for _, each in seen], rng)
             for features_1IHW, light_1IHW in seen:
                 layer.see(features_1IHW, light_1IHW)
             fits[layer.node.name] = fit = layer.fit()
             _put(onnx, light.graph, layer.node.name, fit)
+        # What others read of layers in int8 is rounded too. onnxruntime would look for its range in features
+        # that nothing cuts, where the lower of two halves goes on above its end.
+        for name in _left_over(exact.graph, fits):
+            read = [torch.from_numpy(each) for each in _read(onnx, light, name, calibration)]
+            fits[name] = Range.shown_by(read, rng)
     return fits
 
 
@@ -212,8 +198,8 @@ def _put(onnx: Any, graph: Any, name: str, fit: Fit) -> None:
     node = graph.node[at]
     made, whole, step, zero = (f"{name}_{each}" for each in ("rounded", "whole", "step", "zero"))
     put_weights(onnx, graph, node, fit)
-    graph.initializer.append(onnx.numpy_helper.from_array(fit.step, step))
-    graph.initializer.append(onnx.numpy_helper.from_array(fit.zero, zero))
+    graph.initializer.append(onnx.numpy_helper.from_array(fit.reads.step, step))
+    graph.initializer.append(onnx.numpy_helper.from_array(fit.reads.zero, zero))
     make = onnx.helper.make_node
     graph.node.insert(at, make("DequantizeLinear", [whole, step, zero], [made]))
     graph.node.insert(at, make("QuantizeLinear", [node.input[0], step, zero], [whole]))
@@ -279,13 +265,10 @@ def _layers(onnx: Any, graph: Any, names: set[str]) -> list[_Layer]:
     return found
 
 
-def _sampled(values: Tensor, rng: torch.Generator) -> Tensor:
-    """Some of them, and the outermost."""
-    some = values[torch.randint(len(values), (_SAMPLED,), generator=rng)]
-    return torch.cat([some, values.amin()[None], values.amax()[None]])
-
-
-def _rounded(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    step = (high - low) / STEPS
-    zero = (-low / step).round()
-    return ((values / step).round() + zero).clamp(0, STEPS).sub(zero) * step
+def _left_over(graph: Any, fits: Mapping[str, Fitted]) -> list[str]:
+    """What fitted layers make, by ReLU where one follows, for others alone."""
+    fitted = [each for each in graph.node if isinstance(fits.get(each.name), Fit)]
+    read = {each.input[0] for each in fitted}
+    cut = {each.input[0]: each.output[0] for each in graph.node if each.op_type == "Relu"}
+    made = [cut.get(each.output[0], each.output[0]) for each in fitted]
+    return [each for each in made if each not in read]

@@ -12,6 +12,7 @@ from models.edge import fitting
 from models.edge.fitting import Fit, InFloat
 from models.edge.halves import find_halves
 from models.edge.int8 import fits_of, quantised
+from models.edge.ranges import Range
 from models.edge.whole_weights import PAIR_STEPS, cancelling, least_error_steps, partners_of
 
 
@@ -65,8 +66,7 @@ def test_sums_of_weights_of_eight_bits_are_exact_in_onnxruntime(inner):
         whole_OK.view(weights_OIhw.shape).float().numpy(),
         steps_O.float().numpy(),
         np.zeros(8, "f4"),
-        0.0,
-        1.0,
+        Range(0.0, 1.0),
     )
     image = np.ones((1, inner, 12, 12), np.float32)
     content = quantised(chain((kernel, np.zeros(8))), [{"image": image}], (), {"layer_0": layer})
@@ -140,3 +140,21 @@ def test_halves_that_a_layer_makes_lose_less_than_whole_channels_on_other_images
         for name, each in fits.items()
     }
     assert 0 < lost["halves"] < 0.8 * lost["whole"]
+
+
+@pytest.mark.parametrize(("keep", "made"), [(("layer_3",), "relu_2"), ((), "restored")])
+def test_what_others_read_of_int8_has_the_range_that_int8_shows(keep, made):
+    """And not that of features which nothing cuts: there the lower of two halves has no end."""
+    first_OIhw, bias_O, reader_OIhw = wide_layers()
+    last = reader_OIhw[:3], bias_O[:3]
+    content = chain((first_OIhw, bias_O), (reader_OIhw, bias_O), (reader_OIhw, bias_O), last)
+    rng = np.random.default_rng(2)
+    calibration = [{"image": rng.random((1, 3, 64, 64), np.float32)} for _ in range(3)]
+    fits = fits_of(content, calibration, keep)
+    proto = onnx.load_from_string(content)
+    proto.graph.output[0].CopyFrom(helper.make_empty_tensor_value_info(made))
+    shown = [run(proto.SerializeToString(), each["image"]) for each in calibration]
+    width = max(each.max() for each in shown) - min(0.0, *(each.min() for each in shown))
+    written = onnx.load_from_string(quantised(content, calibration, keep, fits))
+    (step,) = (each for each in written.graph.initializer if each.name == f"{made}_scale")
+    assert 0.4 * width < 255 * float(numpy_helper.to_array(step)) < 1.1 * width
