@@ -12,6 +12,9 @@ from pydantic_core import PydanticCustomError
 OF_FIELD = "of_field"
 """Type of a fault whose context says of which ``field`` it is."""
 
+UNKNOWN_NAME = "unknown_name"
+"""Type of a fault whose context says which names are ``known``."""
+
 
 class Typed(BaseModel):
     """Takes numbers, texts and truths as TOML writes them, whatever pydantic would make of them."""

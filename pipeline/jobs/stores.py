@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from models.names import did_you_mean
-from pipeline.jobs.frozen import Frozen
+from pipeline.jobs.frozen import UNKNOWN_NAME, Frozen
 from pipeline.jobs.intervals import interval
 from pipeline.jobs.key_rules import SEALED
 
@@ -208,14 +209,20 @@ class StacStore(AnyOptions):
         return value
 
 
+Store = BidsStore | DicomwebStore | FolderStore | ManifestStore | PagesStore | StacStore | TarStore | ZarrStore
+
+_NAMES = tuple(get_args(each.model_fields["name"].annotation)[0] for each in get_args(Store))
+
+
 def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+    given = {"name": value} if isinstance(value, str) else value
+    if isinstance(given, dict) and "name" in given and given["name"] not in _NAMES:
+        # The union's own words would hold what stands there, which schedulers show.
+        raise PydanticCustomError(UNKNOWN_NAME, "names no store that there is", {"known": _NAMES})
+    return given
 
 
-AnyStore = Annotated[
-    BidsStore | DicomwebStore | FolderStore | ManifestStore | PagesStore | StacStore | TarStore | ZarrStore,
-    Field(discriminator="name"),
-]
+AnyStore = Annotated[Store, Field(discriminator="name")]
 StoreSpec = Annotated[
     AnyStore,
     # The schema says that a name alone will do, for schedulers that check a job before we see it.

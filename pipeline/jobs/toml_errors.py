@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from models.names import did_you_mean
 from pipeline.addresses import redacted
 from pipeline.errors import JobError
-from pipeline.jobs.frozen import OF_FIELD
+from pipeline.jobs.frozen import OF_FIELD, UNKNOWN_NAME
 
 WORDS = {
     "missing": "is needed",
@@ -102,9 +102,9 @@ def explained(fault: ErrorDetails, known: Iterable[str]) -> str:
         return WORDS[kind]
     if kind == OF_FIELD:
         return f"{message}, got {shown(fault['input'][fault['ctx']['field']])}"
-    if kind == "union_tag_invalid":
-        tags = fault["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"unknown {shown(fault['ctx']['tag'])}; {did_you_mean(fault['ctx']['tag'], tags)}"
+    if kind == UNKNOWN_NAME:
+        given = fault["input"]["name"] if isinstance(fault["input"], dict) else fault["input"]
+        return f"unknown {shown(given)}; {did_you_mean(str(given), fault['ctx']['known'])}"
     if kind == "union_tag_not_found":
         return f"{fault['ctx']['discriminator'].strip(chr(39))} is needed, got {shown(fault['input'])}"
     if kind == "too_short":
