@@ -209,7 +209,9 @@ class StacStore(AnyOptions):
         return value
 
 
-Store = BidsStore | DicomwebStore | FolderStore | ManifestStore | PagesStore | StacStore | TarStore | ZarrStore
+Store = (
+    BidsStore | DicomwebStore | FolderStore | ManifestStore | PagesStore | StacStore | TarStore | ZarrStore
+)
 
 _NAMES = tuple(get_args(each.model_fields["name"].annotation)[0] for each in get_args(Store))
 
