@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.edge.fitting import Fit, Fitted, Range, fitted_layers, put_weights
+from models.edge.fitting import Fit, Fitted, fitted_layers, put_weights
+from models.edge.ranges import Range
 from models.edge.slopes import sloped_layers
 
 _WARNINGS, _ERRORS = 2, 3
