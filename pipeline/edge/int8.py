@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ from pipeline.edge.compressed import Asked, Compressed, Images, usual_degradatio
 from pipeline.edge.measures import measured_speedup, scorer_of
 from pipeline.edge.retraining import learn_rounding
 
-_SHARE_OF_SLOPES = 0.2
+_SHARE_OF_SLOPES = 0.5
 """Of what int8 may lose, how much one slope for all channels of an activation may; it halves the work."""
 CALIBRATED_ON = ("awgn-15", "awgn-25", "awgn-50")
 """Of restorers that are told the noise, where no degradation is said: ranges grow with it."""
@@ -42,12 +43,12 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
     before = score(plain)
     if asked.retraining.has_length:
         content = export_onnx(learn_rounding(given, asked))[0]
-    one_slope = with_one_slope(content)
+    graphs, one_slope = [content], with_one_slope(content)
     if one_slope != content:
         lost = before - score(build_from_onnx(one_slope))
-        content = one_slope if lost <= _SHARE_OF_SLOPES * asked.most_loss else content
+        graphs = [one_slope, content] if lost <= _SHARE_OF_SLOPES * asked.most_loss else graphs
     tried: list[str] = []
-    for keep, is_fitted in _tries(layers):
+    for content, (keep, is_fitted) in itertools.product(graphs, _tries(layers)):
         fits = fits_of(content, calibration, keep) if is_fitted else {}
         if is_fitted and not fits and not keep:
             continue
