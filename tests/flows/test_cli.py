@@ -333,10 +333,10 @@ def test_wrong_command_lines_end_with_2(arguments, message):
     assert "secret" not in done.output
 
 
-def test_a_store_that_cannot_be_listed_ends_with_1(tmp_path):
+def test_a_job_whose_folder_is_not_there_ends_with_2(tmp_path):
     path = job_file(tmp_path, tmp_path / "absent")
     done = invoke("benchmark", path, "--engine", "local")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "cannot list" in done.stderr
     assert "Traceback" not in done.stderr
 

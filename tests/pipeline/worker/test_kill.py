@@ -237,7 +237,8 @@ def test_every_point_of_a_run_may_be_its_last(tmp_path):
     another stretch of it; ``python -m tests.crash_points`` takes all.
     """
     points = enumerated(tmp_path, "--deaths", "1")
-    assert points.keys() == {"benchmark", "restore", "retry", "scene", "private", "tables", "parts"}
+    kinds = {"benchmark", "restore", "retry", "scene", "private", "tables", "sections", "parts"}
+    assert points.keys() == kinds
     assert points["benchmark"] >= 2 * (4 + 2 * 3 + 2), (
         "recipe, job, plan twice; attempt, object, commit a unit; tables twice"
     )
