@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Fit:
     steps_O: NDArray[np.float32]
     bias_O: NDArray[np.float32]
     reads: Range
+    makes: Mapping[str, Range] = field(default_factory=dict)
+    """For others than layers in int8, by tensor; by ReLU where one follows."""
 
     def with_halves(self, halves: Halves) -> Fit:
         """It makes both halves of what the layer after it reads; exactly, since whole filters are copied."""
@@ -67,8 +69,6 @@ class InFloat:
         return InFloat(weights_OIhw, halves.of_bias(torch.from_numpy(self.bias_O)).numpy())
 
 
-Fitted = Fit | InFloat | Range
-"""Of a node, or the range of a tensor that goes from a layer in int8 to others."""
 _UNSEEN = Range(0.0, 0.0)
 
 
@@ -130,17 +130,18 @@ class _Layer:
         return Fit(weights, steps, bias, self.reads)
 
 
-def fitted_layers(content: bytes, calibration: Sequence[Call], names: Iterable[str]) -> dict[str, Fitted]:
+def fitted_layers(
+    content: bytes, calibration: Sequence[Call], names: Iterable[str]
+) -> dict[str, Fit | InFloat]:
     """For the convolutions among the nodes ``names``: how int8 serves them best on these calls of the graph.
 
     One after the other, each on what those before it make of the images once they are rounded, so that it
     makes good what they miss. Left out are what has groups, shared weights, no bias or uneven padding, and
-    filters of more than ``MOST_WEIGHTS``. Others are there where they make halves for one of ``names``, and
-    tensors that such a layer makes and none of them reads, with their range.
+    filters of more than ``MOST_WEIGHTS``. Others are there where they make halves for one of ``names``.
     """
     onnx = importlib.import_module("onnx")
     exact, light = onnx.load_from_string(content), onnx.load_from_string(content)
-    fits: dict[str, Fitted] = {}
+    fits: dict[str, Fit | InFloat] = {}
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for layer in _layers(onnx, exact.graph, set(names)):
@@ -154,9 +155,8 @@ def fitted_layers(content: bytes, calibration: Sequence[Call], names: Iterable[s
             if maker is not None:
                 layer.halves = find_halves([each for _, each in seen], layer.weights_OIhw, STEPS)
             if maker is not None and layer.halves is not None:
-                before = fits.get(maker.name) or _as_it_is(onnx, light.graph, maker)
-                assert not isinstance(before, Range)  # it has a name of tensors
-                fits[maker.name] = made = before.with_halves(layer.halves)
+                made = fits.get(maker.name) or _as_it_is(onnx, light.graph, maker)
+                fits[maker.name] = made = made.with_halves(layer.halves)
                 put_weights(onnx, light.graph, maker, made)
             layer.reads = Range.shown_by([layer.halved(each) for _, each in seen], rng)
             for features_1IHW, light_1IHW in seen:
@@ -165,9 +165,9 @@ def fitted_layers(content: bytes, calibration: Sequence[Call], names: Iterable[s
             _put(onnx, light.graph, layer.node.name, fit)
         # What others read of layers in int8 is rounded too. onnxruntime would look for its range in features
         # that nothing cuts, where the lower of two halves goes on above its end.
-        for name in _left_over(exact.graph, fits):
-            read = [torch.from_numpy(each) for each in _read(onnx, light, name, calibration)]
-            fits[name] = Range.shown_by(read, rng)
+        for name, fit, made_for_others in _left_over(exact.graph, fits):
+            read = [torch.from_numpy(each) for each in _read(onnx, light, made_for_others, calibration)]
+            fits[name] = replace(fit, makes={made_for_others: Range.shown_by(read, rng)})
     return fits
 
 
@@ -265,10 +265,10 @@ def _layers(onnx: Any, graph: Any, names: set[str]) -> list[_Layer]:
     return found
 
 
-def _left_over(graph: Any, fits: Mapping[str, Fitted]) -> list[str]:
-    """What fitted layers make, by ReLU where one follows, for others alone."""
-    fitted = [each for each in graph.node if isinstance(fits.get(each.name), Fit)]
-    read = {each.input[0] for each in fitted}
+def _left_over(graph: Any, fits: Mapping[str, Fit | InFloat]) -> list[tuple[str, Fit, str]]:
+    """Fitted layers, and what they make, by ReLU where one follows, for others alone."""
+    fitted = [(each, fit) for each in graph.node if isinstance(fit := fits.get(each.name), Fit)]
+    read = {each.input[0] for each, _ in fitted}
     cut = {each.input[0]: each.output[0] for each in graph.node if each.op_type == "Relu"}
-    made = [cut.get(each.output[0], each.output[0]) for each in fitted]
-    return [each for each in made if each not in read]
+    made = [(each.name, fit, cut.get(each.output[0], each.output[0])) for each, fit in fitted]
+    return [each for each in made if each[2] not in read]

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.edge.fitting import Fit, Fitted, fitted_layers, put_weights
-from models.edge.ranges import Range
+from models.edge.fitting import Fit, InFloat, fitted_layers, put_weights
 from models.edge.slopes import sloped_layers
 
 _WARNINGS, _ERRORS = 2, 3
@@ -65,7 +64,9 @@ def layer_of(node: Any) -> str:
     return str(node.name)
 
 
-def fits_of(content: bytes, calibration: Sequence[Inputs], keep: Sequence[str] = ()) -> dict[str, Fitted]:
+def fits_of(
+    content: bytes, calibration: Sequence[Inputs], keep: Sequence[str] = ()
+) -> dict[str, Fit | InFloat]:
     """For ``quantised``: the convolutions fitted to int8 on these calls, by node; those of ``keep`` that make
     halves for them stay float32."""
     names = [each for each in int8_layers(content) if each not in keep]
@@ -76,7 +77,7 @@ def quantised(
     content: bytes,
     calibration: Sequence[Inputs],
     keep: Sequence[str] = (),
-    fits: Mapping[str, Fitted] | None = None,
+    fits: Mapping[str, Fit | InFloat] | None = None,
 ) -> bytes:
     """The network in int8 but for the nodes in ``keep``; its metadata are those of ``content``.
 
@@ -114,22 +115,22 @@ def quantised(
         return target.read_bytes()
 
 
-def _with_fits(content: bytes, fits: Mapping[str, Fitted]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
+def _with_fits(
+    content: bytes, fits: Mapping[str, Fit | InFloat]
+) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
     """The graph with weights of whole steps, and what onnxruntime is told of ranges and steps, by tensor."""
     onnx = importlib.import_module("onnx")
     proto = onnx.load_from_string(content)
     overrides: dict[str, list[dict[str, Any]]] = {}
     for node in proto.graph.node:
         fit, zero = fits.get(node.name), np.array(0, np.int8)
-        if fit is not None and not isinstance(fit, Range):
+        if fit is not None:
             put_weights(onnx, proto.graph, node, fit)
         if isinstance(fit, Fit):
-            overrides[node.input[0]] = [{"scale": fit.reads.step, "zero_point": fit.reads.zero}]
+            for name, rounded in {node.input[0]: fit.reads, **fit.makes}.items():
+                overrides[name] = [{"scale": rounded.step, "zero_point": rounded.zero}]
             weights = [{"scale": np.array(each), "zero_point": zero} for each in fit.steps_O]
             overrides[node.input[1]] = [{"axis": 0} | weights[0], *weights[1:]]
-    for name, fit in fits.items():
-        if isinstance(fit, Range):
-            overrides[name] = [{"scale": fit.step, "zero_point": fit.zero}]
     written: bytes = proto.SerializeToString()
     return written, overrides
 

@@ -35,26 +35,23 @@ class Range:
 
     def rounded(self, values: Tensor) -> Tensor:
         """As int8 has them."""
-        return _rounded(values, torch.tensor(self.low), torch.tensor(self.high))
+        low, high = torch.tensor(self.low), torch.tensor(self.high)
+        step = (high - low) / STEPS
+        zero = (-low / step).round()
+        return ((values / step).round() + zero).clamp(0, STEPS).sub(zero) * step
 
     @classmethod
     def shown_by(cls, features: Iterable[Tensor], rng: torch.Generator) -> Range:
         """Cut where the mean square error of rounding some of these is least."""
         values = torch.cat([_sampled(each.flatten(), rng) for each in features])
         low, high = values.amin().clamp(max=0), values.amax().clamp(min=1e-6)
-        shares = torch.linspace(0.3, 1, 29).tolist()
-        errors = [float((_rounded(values, low * s, high * s) - values).square().mean()) for s in shares]
-        best = shares[int(np.argmin(errors))]
-        return cls(float(low * best), float(high * best))
+        tried = [
+            cls(float(low * share), float(high * share)) for share in torch.linspace(0.3, 1, 29).tolist()
+        ]
+        return min(tried, key=lambda each: float((each.rounded(values) - values).square().mean()))
 
 
 def _sampled(values: Tensor, rng: torch.Generator) -> Tensor:
     """Some of them, and the outermost."""
     some = values[torch.randint(len(values), (_SAMPLED,), generator=rng)]
     return torch.cat([some, values.amin()[None], values.amax()[None]])
-
-
-def _rounded(values: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    step = (high - low) / STEPS
-    zero = (-low / step).round()
-    return ((values / step).round() + zero).clamp(0, STEPS).sub(zero) * step

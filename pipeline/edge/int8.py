@@ -48,11 +48,11 @@ def to_int8(given: Restorer, asked: Asked) -> Compressed:
         lost = before - score(build_from_onnx(one_slope))
         graphs = [one_slope, content] if lost <= _SHARE_OF_SLOPES * asked.most_loss else graphs
     tried: list[str] = []
-    for content, (keep, is_fitted) in itertools.product(graphs, _tries(layers)):
-        fits = fits_of(content, calibration, keep) if is_fitted else {}
+    for graph, (keep, is_fitted) in itertools.product(graphs, _tries(layers)):
+        fits = fits_of(graph, calibration, keep) if is_fitted else {}
         if is_fitted and not fits and not keep:
             continue
-        light = quantised(content, calibration, keep, fits)
+        light = quantised(graph, calibration, keep, fits)
         after, count = score(build_from_onnx(light)), len(layers) - len(keep)
         tried.append(f"{count} of {len(layers)} layers{' fitted' if fits else ''} {before - after:.2f} dB")
         if before - after > asked.most_loss:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.hashing import sha256_hex
+from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.known import digest_of_sources
 from pipeline.results.current import COUNTED, Counting, as_table, counted, current_rows
@@ -45,11 +46,15 @@ def write_table(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.T
     # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
     from pipeline.results.statistics import summarise
 
-    state = _state(run, schema)
-    is_drawn = sum(each.rows or 0 for each in run.ledger.parts()) > SHOWN_WHOLE
+    parts = run.ledger.parts()
+    state = _state(run, parts, schema)
+    is_drawn = sum(each.rows or 0 for each in parts) > SHOWN_WHOLE
     with scratch("table") as place:
         path = place / "metrics.parquet"
-        found = (_in_sections if is_drawn else _at_once)(run, schema, path, state)
+        if is_drawn:
+            found = _in_sections(run, parts, schema, path, state)
+        else:
+            found = _at_once(run, schema, path, state)
         summary = summarise(found.scores.table())
         run.folder.put_file(TABLE, path)
     if found.shown is not None:
@@ -93,17 +98,19 @@ def _at_once(run: RunFolder, schema: pa.Schema, path: Path, state: str) -> _Writ
     return _Written(dict(counts), scores, distances)
 
 
-def _in_sections(run: RunFolder, schema: pa.Schema, path: Path, state: str) -> _Written:
+def _in_sections(
+    run: RunFolder, parts: list[LedgerPart], schema: pa.Schema, path: Path, state: str
+) -> _Written:
     """Of a large one what is new."""
     from pipeline.results.sections import SectionWriter
 
     writer = SectionWriter(run, schema, PartCounts(Counting.shared(run)), path)
-    writer.write({STATE: state})
-    parts = [each.part for each in writer.sections]
-    counts = totals_of(parts)
-    totals = {**counts, "reasons": reasons_of(parts), "trust": trust_of(parts)}
+    writer.write(parts, {STATE: state})
+    written = [each.part for each in writer.sections]
+    counts = totals_of(written)
+    totals = {**counts, "reasons": reasons_of(written), "trust": trust_of(written)}
     shown = with_totals(writer.shown.table(schema), totals)
-    sides = {SHOWN, *(each.side("report") for each in parts)}
+    sides = {SHOWN, *(each.side("report") for each in written)}
     return _Written(counts, writer.scores, writer.distances, shown, sides)
 
 
@@ -136,7 +143,7 @@ def _put_shown(folder: Folder, rows: pa.Table, state: str) -> None:
     folder.put(SHOWN, buffer.getvalue())
 
 
-def _state(run: RunFolder, schema: pa.Schema) -> str:
-    parts = [each.name for each in run.ledger.parts()]
-    described = [*parts, digest_of_sources(run.folder), run.root.url, str(schema), str(schema.metadata)]
+def _state(run: RunFolder, parts: list[LedgerPart], schema: pa.Schema) -> str:
+    names = [each.name for each in parts]
+    described = [*names, digest_of_sources(run.folder), run.root.url, str(schema), str(schema.metadata)]
     return sha256_hex("\n".join(described).encode())

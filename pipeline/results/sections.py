@@ -60,9 +60,8 @@ class SectionWriter:
         self.shown = ReportRows(run.job)
         self.distances = DistanceTable(run.job.distances)
 
-    def write(self, metadata: Mapping[bytes, str]) -> None:
-        """All of it; ``metadata`` of the file beside that of the schema."""
-        parts = self._run.ledger.parts()
+    def write(self, parts: list[LedgerPart], metadata: Mapping[bytes, str]) -> None:
+        """All ``parts`` of the ledger; ``metadata`` of the file beside that of the schema."""
         self.sections = self._standing(parts)
         ends = [each.end for each in self.sections]
         with GrowingFile(self._path, self._schema, ends) as file:
