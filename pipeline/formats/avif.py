@@ -36,6 +36,8 @@ _LARGEST_SIDE = 16384
 _EXIF_PREFIX = b"Exif\0\0"
 _BRANDS = (b"avif", b"avis")
 _SEQUENCE = b"avis"
+_HIGH_DEPTH = 0x40
+"""In the third byte of a codec's configuration: ten bits or twelve (AV1 in ISO base media files, 2.3.3)."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ def _check_header(data: bytes, limits: Limits) -> None:
             width, height = (int.from_bytes(payload[at : at + 4], "big") for at in (4, 8))
             limits.check(height, width)
             found = True
-        elif kind == b"pixi" and any(depth != 8 for depth in payload[5 : 5 + payload[4]]):
+        elif (kind == b"pixi" and any(depth != 8 for depth in payload[5 : 5 + payload[4]])) or (
+            kind == b"av1C" and payload[2] & _HIGH_DEPTH
+        ):  # not every writer says it in pixi
             cure = "convert it to a 16-bit PNG or TIFF"
             raise ImageError("UNSUPPORTED_DTYPE", f"AVIF of more than 8 bits; {cure}")
     if not found:

@@ -35,6 +35,7 @@ from pipeline.formats.jpeg_segments import (
     is_progressive,
     read_segments,
 )
+from pipeline.formats.jpeg_views import check_views
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 65500
@@ -64,10 +65,11 @@ class Jpeg:
         return data.startswith(b"\xff\xd8\xff")
 
     def decode(self, data: bytes, limits: Limits) -> Image:
-        """uint8; a further image behind the first (a preview, a gain map) is left behind."""
+        """uint8; a helper behind it (a preview, a gain map) is left behind, several views are refused."""
         with codec_errors("JPEG"):
             segments, end = read_segments(data)
             _check_header(segments, limits)
+            check_views(segments)
             samples = imagecodecs.jpeg8_decode(data[:end] + _END)
             if not is_arithmetic(segments):
                 _check_complete(data[:end], samples, is_progressive=is_progressive(segments))

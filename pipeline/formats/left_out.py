@@ -24,6 +24,11 @@ def left_out(image: Image, name: str) -> str | None:
         found.append(f"{name} leaves out the georeference; output_format geotiff keeps it")
     if name != GeoTiff.name and isinstance(header, RasterHeader) and header.orientation != UPRIGHT:
         found.append(f"{name} leaves out the orientation; output_format geotiff keeps it")
+    is_own = name == image.metadata.format or (name == GeoTiff.name and isinstance(header, RasterHeader))
+    if not is_own and image.valid_HW is not None and image.alpha_HW is None:
+        found.append(f"{name} leaves out which pixels hold no data")
+    if not is_own and image.domain.scales:
+        found.append(f"{name} leaves out the scale from stored to physical values")
     colour = unsaid_colour(entries, has_code_points=name in _WITH_CODE_POINTS)
     if colour and not (name == Tiff.name and COLOUR_TAGS in entries):
         found.append(f"{name} leaves out what the source says of its colours ({colour})")

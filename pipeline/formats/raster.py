@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pipeline.errors import ImageError
-from pipeline.formats.base import Limits, codec_errors, refuse_pixels
+from pipeline.formats.base import ICC_PROFILE, Limits, codec_errors, refuse_pixels
 from pipeline.formats.completeness import ends_with_marker
+from pipeline.formats.geotiff.directory import Bytes
 from pipeline.formats.geotiff.format import image_of
 from pipeline.formats.geotiff.gdal import gdal, opened
 from pipeline.formats.geotiff.header import RasterHeader
+from pipeline.formats.geotiff.profile import with_profile
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples
-from pipeline.formats.jpeg2000_boxes import codestreams
+from pipeline.formats.jpeg2000_boxes import codestreams, profile_of
 from pipeline.formats.tiff.segments import ended_early
 from pipeline.imaging.image import Image
 
+_JPEG2000 = "JP2OpenJPEG"
 _DRIVERS = {
-    b"\0\0\0\x0cjP  \r\n\x87\n": "JP2OpenJPEG",
-    b"\xff\x4f\xff\x51": "JP2OpenJPEG",
+    b"\0\0\0\x0cjP  \r\n\x87\n": _JPEG2000,
+    b"\xff\x4f\xff\x51": _JPEG2000,
     b"NITF02.10": "NITF",
     b"NITF02.00": "NITF",
     b"NSIF01.00": "NITF",
@@ -48,11 +51,10 @@ class Raster:
         driver = driver_of(data)
         assert driver is not None, "recognises() has seen it"
         gdal()
-        if driver == "JP2OpenJPEG" and not all(map(ends_with_marker, codestreams(data))):
-            raise ended_early()
+        profile = check_described(data)
         with codec_errors(driver), opened(data, driver) as raster:
             check_raster(raster, limits)
-            return image_of(read_samples(raster), header_of(raster), self.name)
+            return image_of(read_samples(raster), header_of(raster, profile), self.name)
 
     def check(self, image: Image) -> NoReturn:
         """Refuses: a GeoTIFF under the name of a JPEG 2000 file would not be found."""
@@ -70,8 +72,21 @@ def driver_of(data: bytes) -> str | None:
     return next((driver for magic, driver in _DRIVERS.items() if data.startswith(magic)), None)
 
 
-def header_of(raster: Any, mask: bool = True) -> RasterHeader:
-    """The header of an open raster, with or without its mask.
+def check_described(data: bytes) -> bytes | None:
+    """The colour profile that GDAL does not hand over; ``ImageError`` for what it would not refuse either."""
+    driver = driver_of(data)
+    if driver == _JPEG2000 and not all(map(ends_with_marker, codestreams(data))):
+        raise ended_early()
+    return described_profile(data, driver)
+
+
+def described_profile(data: Bytes, driver: str | None) -> bytes | None:
+    """What GDAL does not say of an object's colours, as ``jpeg2000_boxes.profile_of``."""
+    return profile_of(data) if driver == _JPEG2000 else None
+
+
+def header_of(raster: Any, profile: bytes | None = None, mask: bool = True) -> RasterHeader:
+    """The header of an open raster, with or without its mask; ``profile``: of its colours.
 
     Raises ``ImageError`` with ``BAD_GEOREF``, or ``UNENCODABLE`` where a GeoTIFF cannot say the same.
     """
@@ -82,9 +97,10 @@ def header_of(raster: Any, mask: bool = True) -> RasterHeader:
             "bands with different nodata values, which GeoTIFF cannot hold; give them one with "
             "gdal_translate -a_nodata",
         )
-    return read_header(
+    header = read_header(
         raster,
         nodata=values.pop() if values else None,
         has_transform=not raster.transform.is_identity and not raster.gcps[0],
         mask=mask,
     )
+    return header if profile is None else with_profile(header, {ICC_PROFILE: profile})

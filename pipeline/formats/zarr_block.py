@@ -14,6 +14,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.base import Limits, codec_errors, refuse_pixels
 from pipeline.formats.gaps import pack_gaps, put_back_gaps
 from pipeline.formats.grid import Grid
+from pipeline.formats.nodata import apart_from
 from pipeline.formats.zarr_container import ENDING, MAGIC, Header, pack, unpack
 from pipeline.imaging.image import Domain, Image, Metadata
 
@@ -21,6 +22,8 @@ HEADER = "zarr_header"
 """Metadata entry: the ``Header`` of the block."""
 GAPS = "zarr_gaps"
 """Metadata entry: values that are no measurements, packed."""
+Nodata = float | str | tuple[float | str, ...] | None
+"""As ``Header.nodata``."""
 _TYPES = ("uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 
 
@@ -75,7 +78,8 @@ class ZarrBlock:
         self.check(image)
         header: Header = image.metadata.entries[HEADER]
         grid = Grid.between(header.shape[1:], image.size[:2])
-        samples_HWC = image.pixels_HWC
+        values = values_of(header.nodata, image.pixels_HWC.dtype)
+        samples_HWC = apart_from(image.pixels_HWC, values, image.domain.storable)
         if packed := image.metadata.entries.get(GAPS):
             samples_HWC = put_back_gaps(samples_HWC, packed, grid, header.shape[1:])
         if header.core is not None:
@@ -98,32 +102,39 @@ def _domain(header: Header) -> Domain:
 
 def _gaps(header: Header, samples_HWC: NDArray[Any]) -> NDArray[np.bool_]:
     gaps_HWC = np.zeros(samples_HWC.shape, np.bool_)
-    if samples_HWC.dtype.kind == "f":
-        gaps_HWC |= ~np.isfinite(samples_HWC)
-    value = _nodata(header)
-    if value is not None:
-        gaps_HWC |= samples_HWC == value
+    gaps_HWC |= holds_no_data(samples_HWC, header.nodata)
     for top, bottom, left, right in header.absent:
         gaps_HWC[top:bottom, left:right] = True
     return gaps_HWC
 
 
-def _nodata(header: Header) -> Any:
-    """The value in the samples' type; ``None`` where no sample can have it. xarray writes some as base64."""
-    told = header.nodata
-    if told is None:
-        return None
-    dtype = np.dtype(header.dtype)
+def holds_no_data(samples: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_]:
+    """True at samples that are no measurements: of one of the values that say so, NaN or infinite."""
+    missing = np.zeros(samples.shape, np.bool_)
+    if samples.dtype.kind == "f":
+        missing |= ~np.isfinite(samples)
+    for value in values_of(nodata, samples.dtype):
+        missing |= samples == value
+    return missing
+
+
+def values_of(nodata: Nodata, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """The values in the samples' type, without NaN and those that no sample can have."""
+    told = nodata if isinstance(nodata, tuple) else () if nodata is None else (nodata,)
+    found = (_number(each) for each in told)
+    if dtype.kind not in "iu":
+        return tuple(dtype.type(each) for each in found if not np.isnan(each))
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    return tuple(dtype.type(int(each)) for each in found if each.is_integer() and least <= each <= most)
+
+
+def _number(told: float | str) -> float:
+    """NaN for what is none; xarray writes some as base64."""
     try:
-        number = float(told)
+        return float(told)
     except ValueError:
         try:
             raw = base64.b64decode(str(told), validate=True)
         except (binascii.Error, ValueError):
-            return None
-        number = float(np.frombuffer(raw, "<f8")[0]) if len(raw) == 8 else float("nan")
-    if dtype.kind in "iu" and not (
-        number.is_integer() and np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
-    ):
-        return None
-    return dtype.type(number)
+            return float("nan")
+    return float(np.frombuffer(raw, "<f8")[0]) if len(raw) == 8 else float("nan")

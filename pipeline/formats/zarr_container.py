@@ -24,8 +24,8 @@ class Header:
     """CHW, with the margin around the block."""
     core: tuple[int, int, int, int] | None = None
     """Top, left, height and width of the block within its margin; ``None``: there is none."""
-    nodata: float | str | None = None
-    """The stored value that means no data, as the attributes write it."""
+    nodata: float | str | tuple[float | str, ...] | None = None
+    """The stored value that means no data, or all that do, as the attributes write them."""
     scale: float = 1.0
     offset: float = 0.0
     unit: str = ""
@@ -52,6 +52,8 @@ def unpack(data: bytes) -> tuple[Header, NDArray[Any]]:
     fields: dict[str, Any] = json.loads(data[len(MAGIC) : end])
     core = fields["core"] and tuple(fields["core"])
     absent = tuple(tuple(each) for each in fields["absent"])
-    header = Header(**fields | {"shape": tuple(fields["shape"]), "core": core, "absent": absent})
+    nodata = tuple(fields["nodata"]) if isinstance(fields["nodata"], list) else fields["nodata"]
+    exact = {"shape": tuple(fields["shape"]), "core": core, "absent": absent, "nodata": nodata}
+    header = Header(**fields | exact)
     samples = np.frombuffer(data, header.dtype, int(np.prod(header.shape)), offset=end + 1)
     return header, samples.reshape(header.shape)

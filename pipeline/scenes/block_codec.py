@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.formats.geotiff.format import all_bands
 from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.mosaic import Block
-from pipeline.formats.geotiff.nodata import is_nodata
+from pipeline.formats.nodata import is_nodata
 from pipeline.imaging.image import Image
 from pipeline.scenes.geometry import Range
 from pipeline.scenes.reader import Scene

@@ -5,8 +5,16 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
+
 from pipeline.errors import ImageError
+from pipeline.formats.base import Limits
+from pipeline.formats.geotiff.decoder_warnings import whole_data
+from pipeline.formats.geotiff.directory import read_directory
 from pipeline.formats.geotiff.gdal import configured
+from pipeline.formats.geotiff.limits import check_directory, check_segment_data
+from pipeline.formats.geotiff.reading import has_own_mask, read_mask
+from pipeline.formats.raster import check_described, driver_of
 from pipeline.storage.folder import Folder
 
 _MOST_BYTES = 2 << 30
@@ -24,10 +32,25 @@ def stacked(assets: list[tuple[str, tuple[Folder, str]]]) -> bytes:
         library = stack.enter_context(configured())
         rasters = []
         for name, (folder, key) in assets:
-            file = stack.enter_context(library.MemoryFile(folder.read(key)))
+            data = folder.read(key)
+            _check_whole(data, name)
+            file = stack.enter_context(library.MemoryFile(data))
             rasters.append((name, _opened(file, name, stack)))
         _check(rasters)
         return _written(library, rasters)
+
+
+def _check_whole(data: bytes, name: str) -> None:
+    """Raises ``ImageError`` for what decoding the asset by itself would refuse, and GDAL does not."""
+    directory = read_directory(data)
+    try:
+        if directory is not None:
+            check_directory(directory, Limits(_MOST_BYTES), len(data))
+            check_segment_data(directory, data)
+        elif driver_of(data) is not None:
+            check_described(data)
+    except ImageError as error:
+        raise ImageError(error.reason, f"the asset {name}: {error}") from None
 
 
 def _opened(file: Any, name: str, stack: ExitStack) -> Any:
@@ -42,6 +65,10 @@ def _opened(file: Any, name: str, stack: ExitStack) -> Any:
 def _check(rasters: list[tuple[str, Any]]) -> None:
     first_name, first = rasters[0]
     for name, other in rasters[1:]:
+        if first.tags(ns="RPC") != other.tags(ns="RPC"):
+            raise ImageError(
+                "ASSET_GRIDS", f"{first_name} and {name} differ in their rational polynomials; {_CURE}"
+            )
         for what in ("shape", "transform", "crs", "nodata"):
             mine, its = getattr(first, what), getattr(other, what)
             if mine != its and not (what == "nodata" and mine != mine and its != its):
@@ -82,9 +109,8 @@ def _written(library: Any, rasters: list[tuple[str, Any]]) -> bytes:
                 made.write(_samples(raster, index, name), place)
                 made.set_band_description(place, name if raster.count == 1 else f"{name} {index}")
                 made.set_band_unit(place, raster.units[index - 1] or "")
-            made.colorinterp = [library.enums.ColorInterp.gray] + [library.enums.ColorInterp.undefined] * (
-                len(bands) - 1
-            )
+            made.colorinterp = _interpretations(library.enums.ColorInterp, bands)
+            _describe(made, [raster for _, raster in rasters])
             made.scales = tuple(raster.scales[index - 1] for _, raster, index in bands)
             made.offsets = tuple(raster.offsets[index - 1] for _, raster, index in bands)
             points, points_crs = first.gcps
@@ -93,10 +119,29 @@ def _written(library: Any, rasters: list[tuple[str, Any]]) -> bytes:
         return bytes(file.getbuffer())
 
 
+def _interpretations(kinds: Any, bands: list[tuple[str, Any, int]]) -> list[Any]:
+    """Grey and others without a name, opacity where it is one."""
+    alphas = [raster.colorinterp[index - 1] == kinds.alpha for _, raster, index in bands]
+    plain = [kinds.gray] + [kinds.undefined] * (len(bands) - 1)
+    return [
+        kinds.alpha if alpha and sum(alphas) == 1 else each for each, alpha in zip(plain, alphas, strict=True)
+    ]
+
+
+def _describe(made: Any, rasters: list[Any]) -> None:
+    """What all of them say: tags and rational polynomials. A pixel is known where every mask says so."""
+    tags = [raster.tags() for raster in rasters]
+    made.update_tags(**{k: v for k, v in tags[0].items() if all(each.get(k) == v for each in tags)})
+    if rational := rasters[0].tags(ns="RPC"):
+        made.update_tags(ns="RPC", **rational)
+    masks = [read_mask(raster) for raster in rasters if has_own_mask(raster)]
+    if masks:
+        made.write_mask(np.logical_and.reduce(masks))
+
+
 def _samples(raster: Any, index: int, name: str) -> Any:
     try:
-        return raster.read(index)
-    except Exception as error:
-        raise ImageError(
-            "TRUNCATED", f"the asset {name}: {type(error).__name__} while its pixels were read"
-        ) from None
+        with whole_data():
+            return raster.read(index)
+    except ImageError as error:
+        raise ImageError(error.reason, f"the asset {name}: {error}") from None

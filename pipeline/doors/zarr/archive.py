@@ -160,7 +160,7 @@ def read_window(folder: Folder, cut: Cut, block: Block) -> tuple[Header, NDArray
     store = FolderStore(folder)
     try:
         array = open_array(store, block.path, cut.node.version)
-        found = np.asarray(array[cut.selection(block.index, rows, columns)])
+        found = cut.node.as_samples(np.asarray(array[cut.selection(block.index, rows, columns)]))
     except ImageError:
         raise
     except Exception as error:

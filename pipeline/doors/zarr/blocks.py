@@ -125,10 +125,10 @@ class Cut:
         extent = (block.rows[1] - block.rows[0], block.columns[1] - block.columns[0])
         told, nodata = self.node.attributes, self.node.nodata
         return Header(
-            dtype=self.node.dtype,
+            dtype=self.node.samples_dtype,
             shape=(bands, height, width),
             core=None if extent == (height, width) else (*core, *extent),
-            nodata=nodata if isinstance(nodata, int | float | str) else None,
+            nodata=nodata if len(nodata) > 1 else nodata[0] if nodata else None,
             scale=float(told.get("scale_factor", 1.0)),
             offset=float(told.get("add_offset", 0.0)),
             unit=str(told.get("units", "")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from itertools import product
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.doors.zarr.blocks import Cut
+from pipeline.doors.zarr.blocks import Cut, Range
 from pipeline.doors.zarr.hierarchy import Hierarchy
 from pipeline.doors.zarr.nodes import ALL2, V3, Node, axis_names, multiscale_levels
 from pipeline.doors.zarr.scaling import (
@@ -25,6 +25,8 @@ from pipeline.doors.zarr.scaling import (
     resized,
 )
 from pipeline.doors.zarr.store import FolderStore, open_array
+from pipeline.formats.nodata import apart_from
+from pipeline.formats.zarr_block import Nodata, holds_no_data, values_of
 from pipeline.storage.folder import Folder
 from pipeline.storage.keys import safe_key
 
@@ -83,7 +85,7 @@ def _beside(
     is_coordinate = node.shape == (len(values),)
     values = refined(values, factor) if is_coordinate else nearest(values, axes, factor)
     document = plain(node.document) | {"shape": list(resized(node, axes, factor))}
-    if values.dtype.name != node.dtype:  # whole numbers, between which the new ones are
+    if values.dtype != array.dtype:  # whole numbers, between which the new ones are
         document |= {"data_type": "float64"} if node.version == 3 else {"dtype": "<f8"}
     objects = _below(node.path, objects_of(node.version, document, attributes_of(node, factor)))
     _write(target, node, objects, values)
@@ -130,17 +132,17 @@ def _level(target: Folder, cut: Cut, largest: Cut, factor: Fraction) -> Document
         target.put(key, data)
     level = open_array(FolderStore(target, read_only=False), safe_key(node.path), node.version)
     whole = open_array(FolderStore(target), safe_key(largest.node.path), largest.node.version)
-    ratio = tuple(
-        max(1, round(whole.shape[axis] / level.shape[axis])) for axis in (cut.axes.rows, cut.axes.columns)
-    )
+    ratio = tuple(max(1, round(a / b)) for a, b in zip(whole.shape, level.shape, strict=True))
     for index, rows, columns in _parts(cut, level.shape):
-        wide = [(first * r, min(last * r, extent)) for (first, last), r, extent in zip(
-            (rows, columns), ratio, (whole.shape[cut.axes.rows], whole.shape[cut.axes.columns]), strict=True
-        )]  # fmt: skip
-        found = np.asarray(whole[cut.selection(index, wide[0], wide[1])])
-        order = cut.order()[-2:]
-        size = rows[1] - rows[0], columns[1] - columns[0]
-        level[cut.selection(index, rows, columns)] = _means(found, order, size, ratio)
+        part = largest.node.as_samples(
+            np.asarray(whole[_wide(cut, index, rows, columns, whole.shape, ratio)])
+        )
+        size = [1] * part.ndim
+        size[cut.axes.rows], size[cut.axes.columns] = rows[1] - rows[0], columns[1] - columns[0]
+        if cut.axes.bands is not None:
+            size[cut.axes.bands] = level.shape[cut.axes.bands]
+        means = node.as_stored(means_of(part, tuple(size), ratio, largest.node.nodata))
+        level[cut.selection(index, rows, columns)] = means.squeeze(cut.others)
     return objects
 
 
@@ -153,20 +155,45 @@ def _parts(cut: Cut, shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], 
     yield from product(np.ndindex(tuple(shape[axis] for axis in cut.others)), *spatial)
 
 
-def _means(
-    found: NDArray[Any], axes: tuple[int, ...], size: tuple[int, int], ratio: tuple[int, ...]
+def _wide(
+    cut: Cut, index: tuple[int, ...], rows: Range, columns: Range, shape: Sequence[int], ratio: Sequence[int]
+) -> tuple[slice, ...]:
+    """What of the largest level a part of a smaller one is made of, along every axis."""
+    ranges: list[Range] = [(0, extent) for extent in shape]
+    for axis, place in zip(cut.others, index, strict=True):
+        ranges[axis] = (place * ratio[axis], (place + 1) * ratio[axis])
+    for axis, (first, last) in ((cut.axes.rows, rows), (cut.axes.columns, columns)):
+        ranges[axis] = (first * ratio[axis], last * ratio[axis])
+    # Where a level is rounded up, its last pixel has the end of the largest one alone.
+    return tuple(
+        slice(min(a, extent - 1), min(b, extent)) for (a, b), extent in zip(ranges, shape, strict=True)
+    )
+
+
+def means_of(
+    samples: NDArray[Any], size: tuple[int, ...], ratio: Sequence[int], nodata: Nodata
 ) -> NDArray[Any]:
-    """Of every ``ratio`` pixels, the last ones repeated where they are fewer; whole numbers are rounded."""
-    for axis, extent, each in zip(axes, size, ratio, strict=True):
-        places = np.minimum(np.arange(extent * each), found.shape[axis] - 1)
-        found = found.take(places, axis)
-    shape = list(found.shape)
-    for axis, extent, each in sorted(zip(axes, size, ratio, strict=True), reverse=True):
-        shape[axis : axis + 1] = [extent, each]
-    first, second = sorted(axes)
-    means = found.reshape(shape).mean(axis=(first + 1, second + 2), dtype=np.float64)
-    whole = np.rint(means) if found.dtype.kind in "iu" else means
-    return np.asarray(whole.astype(found.dtype))
+    """Of every ``ratio`` samples along each axis, without those that hold no data; whole numbers are rounded.
+
+    Where none holds data the first stays as it is. Of the shape ``size``: at the end the last count again.
+    """
+    for axis, (extent, each) in enumerate(zip(size, ratio, strict=True)):
+        samples = samples.take(np.minimum(np.arange(extent * each), samples.shape[axis] - 1), axis)
+    shape = [side for pair in zip(size, ratio, strict=True) for side in pair]
+    inner = tuple(range(1, len(shape), 2))
+    cells, missing = (each.reshape(shape) for each in (samples, holds_no_data(samples, nodata)))
+    counts = (~missing).sum(inner)
+    sums = np.where(missing, 0, cells).sum(inner, dtype=np.float64)
+    first = cells[tuple(0 if axis in inner else slice(None) for axis in range(len(shape)))]
+    means = sums / np.maximum(counts, 1)
+    whole = np.rint(means) if samples.dtype.kind in "iu" else means
+    found = apart_from(whole.astype(samples.dtype), values_of(nodata, samples.dtype), _limits(samples.dtype))
+    return np.asarray(np.where(counts == 0, first, found))
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    return float(limits.min), float(limits.max)
 
 
 # Metadata in one document.

@@ -54,7 +54,7 @@ class Hierarchy:
             axes = self._axes(node)
             if path in smaller:
                 counts[SMALLER] += 1
-            elif axes is None or path in beside or "labels" in path.split("/")[:-1] or node.dtype == "bool":
+            elif axes is None or path in beside or "labels" in path.split("/")[:-1] or not node.has_numbers:
                 counts[NO_IMAGE] += 1
             else:
                 found[path] = Cut(node, axes, self.options.tile, self.options.overlap)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.storage.folder import Folder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 V3, ARRAY2, GROUP2, ATTRS2, ALL2 = "zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"
 METADATA = (V3, ARRAY2, GROUP2, ATTRS2)
 _AXES = (("y", "x"), ("lat", "lon"), ("latitude", "longitude"), ("northing", "easting"), ("row", "col"))
 """Names of the two axes of an image, the rows first."""
 _BANDS = ("band", "bands")
+_NO_NUMBERS = (
+    *("bool", "datetime64", "timedelta64", "str", "bytes", "object"),
+    *("fixed_length_utf32", "variable_length", "null_terminated_bytes", "raw_bytes"),
+)
+"""How names of types begin, NumPy's and those of version 3."""
 _FLAGS = ("flag_values", "flag_masks", "flag_meanings")
 
 
@@ -44,10 +52,35 @@ class Node:
         import numpy as np
 
         told = self.document["data_type"] if self.version == 3 else self.document["dtype"]
+        if isinstance(told, dict):  # a type with parameters, which only version 3 has
+            told = told.get("name")
         try:
             return str(np.dtype(told).newbyteorder("=").name)
-        except TypeError:
+        except (TypeError, ValueError):
             return str(told)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Or truth values, dates, spans and texts, which are no samples."""
+        return not self.dtype.removeprefix("numpy.").startswith(_NO_NUMBERS)
+
+    @property
+    def samples_dtype(self) -> str:
+        """What its numbers are: NetCDF 3 and Java know no unsigned ones, and ``_Unsigned`` tells them."""
+        told = str(self.attributes.get("_Unsigned", "")).lower()
+        if told == "true" and self.dtype.startswith("int"):
+            return f"u{self.dtype}"
+        return self.dtype.removeprefix("u") if told == "false" else self.dtype
+
+    def as_stored(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """Of ``samples_dtype``, as the array has them."""
+        return samples if self.samples_dtype == self.dtype else samples.view(self.dtype)
+
+    def as_samples(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """``as_stored`` backwards."""
+        if self.samples_dtype == self.dtype:
+            return stored
+        return stored.astype(self.dtype, copy=False).view(self.samples_dtype)
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -69,13 +102,26 @@ class Node:
         return tuple(str(each or "") for each in told) if told else ("",) * len(self.shape)
 
     @property
-    def nodata(self) -> Any:
-        """The stored value that means no data. In version 2 xarray has it for what absent chunks are filled
-        with, where others mean no more than that."""
-        told = self.attributes.get("_FillValue", self.attributes.get("missing_value"))
-        if told is None and self.version == 2 and "_ARRAY_DIMENSIONS" in self.attributes:
-            return self.document.get("fill_value")
-        return told
+    def nodata(self) -> tuple[float | str, ...]:
+        """Every value that means no data, each once: there may be several missing values (CF 2.5.1).
+
+        In version 2 xarray has one for what absent chunks are filled with, where others mean no more.
+        """
+        filled = self.attributes.get("_FillValue")
+        if filled is None and self.version == 2 and "_ARRAY_DIMENSIONS" in self.attributes:
+            filled = self.document.get("fill_value")
+        missing = self.attributes.get("missing_value")
+        told = [filled, *(missing if isinstance(missing, list) else [missing])]
+        known = [self._as_sample(each) for each in told if isinstance(each, int | float | str)]
+        return tuple(dict.fromkeys(known))
+
+    def _as_sample(self, told: float | str) -> float | str:
+        """A value that is written as the array's own type has it, where its samples are of another sign."""
+        if self.samples_dtype == self.dtype or not isinstance(told, int | float) or told != int(told):
+            return told
+        bits = int(self.dtype.lstrip("uint"))
+        value = int(told) % (1 << bits)
+        return value - (1 << bits) if self.samples_dtype[0] == "i" and value >> (bits - 1) else value
 
     @property
     def separator(self) -> str:

@@ -72,7 +72,7 @@ class ZarrOutlet:
         self._make(root, cut, made.path, factor)
         store = FolderStore(self.folder.child(root), read_only=False)
         array = open_array(store, made.path, cut.node.version)
-        samples = samples_CHW if len(cut.order()) == 3 else samples_CHW[0]
+        samples = cut.node.as_stored(samples_CHW if len(cut.order()) == 3 else samples_CHW[0])
         try:
             array[cut.selection(made.index, made.rows, made.columns)] = samples.transpose(
                 np.argsort(cut.order())

@@ -20,6 +20,7 @@ STALE = (
     "LargestPixelValueInSeries",
     "SmallestImagePixelValueInPlane",
     "LargestImagePixelValueInPlane",
+    "HistogramSequence",
     "IconImageSequence",
     "PixelDataProviderURL",
     "ExtendedOffsetTable",

@@ -28,6 +28,11 @@ _EDGES = tuple(
 _CENTRES = ("CenterOfCircularShutter", "CenterOfCircularCollimator")
 _RADII = ("RadiusOfCircularShutter", "RadiusOfCircularCollimator")
 _VERTICES = ("VerticesOfThePolygonalShutter", "VerticesOfThePolygonalCollimator")
+_REGION_PLACES = (
+    *("DopplerSampleVolumeXPosition", "DopplerSampleVolumeYPosition"),
+    *("TMLinePositionX0", "TMLinePositionY0", "TMLinePositionX1", "TMLinePositionY1"),
+)
+"""Pixels of an ultrasound region, counted from 0 (PS3.3 C.8.5.5.1)."""
 _OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 
 
@@ -103,6 +108,9 @@ def _move_edges(dataset: Dataset, factor: Fraction) -> None:
 
 def _move_region(region: Dataset, grid: Grid) -> None:
     """An ultrasound region: its bounds in pixels from 0, and the physical step of a pixel."""
+    for keyword in _REGION_PLACES:
+        if keyword in region:
+            setattr(region, keyword, math.floor(whole_number(region, keyword) * grid.factor))
     for axis, extent in (("X", grid.size[1]), ("Y", grid.size[0])):
         first, last = f"RegionLocationMin{axis}0", f"RegionLocationMax{axis}1"
         if first in region and last in region:

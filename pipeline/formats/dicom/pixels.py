@@ -5,6 +5,7 @@ Shapes: H rows, W columns, C frames of a grey object or the three colours of a s
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -116,15 +117,36 @@ def padding_mask(
 
     Lossy compression rings around padding, below its value where that is negative: that is padding too.
     """
+    ends = _padding_range(dataset, layout, is_lossy=is_lossy)
+    if ends is None:
+        return None
+    mask_HWC: NDArray[np.bool_] = (stored_HWC <= ends[1]) & (stored_HWC >= ends[0])
+    return mask_HWC if mask_HWC.any() else None
+
+
+def apart_from_padding(
+    dataset: Dataset, layout: PixelLayout, stored_HWC: NDArray[Any], *, is_lossy: bool
+) -> NDArray[Any]:
+    """What a model made is no padding: values that would be are moved just above it, else below it."""
+    ends = _padding_range(dataset, layout, is_lossy=is_lossy)
+    if ends is None:
+        return stored_HWC
+    (least, most), (low, high) = ends, layout.range
+    hit_HWC = (stored_HWC <= most) & (stored_HWC >= least)
+    beside = most + 1 if most < high else least - 1
+    if not hit_HWC.any() or not low <= beside <= high:
+        return stored_HWC
+    return np.where(hit_HWC, stored_HWC.dtype.type(beside), stored_HWC)
+
+
+def _padding_range(dataset: Dataset, layout: PixelLayout, *, is_lossy: bool) -> tuple[float, float] | None:
+    """Least and greatest stored value that is padding; ``None`` where the header names none."""
     if dataset.get("PixelPaddingValue") is None or layout.samples != 1:
         return None
     ends = [_stored_value(dataset, "PixelPaddingValue", layout)]
     if dataset.get("PixelPaddingRangeLimit") is not None:
         ends.append(_stored_value(dataset, "PixelPaddingRangeLimit", layout))
-    mask_HWC: NDArray[np.bool_] = (stored_HWC <= max(ends)) & (stored_HWC >= min(ends))
-    if is_lossy and max(ends) < 0:
-        mask_HWC = stored_HWC <= max(ends)
-    return mask_HWC if mask_HWC.any() else None
+    return -math.inf if is_lossy and max(ends) < 0 else min(ends), max(ends)
 
 
 def _stored_value(dataset: Dataset, keyword: str, layout: PixelLayout) -> int:

@@ -30,6 +30,7 @@ from pipeline.formats.dicom.derivation import derive
 from pipeline.formats.dicom.entries import DICOM_HEADER, PADDING, READ_ONLY
 from pipeline.formats.dicom.geometry import move_geometry
 from pipeline.formats.dicom.layout import PixelLayout
+from pipeline.formats.dicom.pixels import apart_from_padding
 from pipeline.formats.dicom.silence import written_or_refused
 from pipeline.formats.gaps import put_back_gaps
 from pipeline.formats.grid import Grid
@@ -85,7 +86,7 @@ def _opened(image: Image) -> tuple[FileDataset, PixelLayout, Grid]:
 
 def _write(image: Image) -> bytes:
     dataset, layout, grid = _opened(image)
-    stored_HWC = _stored(image, layout, grid)
+    stored_HWC = _stored(image, dataset, layout, grid)
     digest = hashlib.sha256(repr(stored_HWC.shape).encode() + stored_HWC.tobytes()).hexdigest()
     _keep_loss(dataset, layout)
     _swap_words(dataset)
@@ -94,10 +95,11 @@ def _write(image: Image) -> bytes:
     return _file(dataset, stored_HWC, layout)
 
 
-def _stored(image: Image, layout: PixelLayout, grid: Grid) -> NDArray[Any]:
+def _stored(image: Image, dataset: Dataset, layout: PixelLayout, grid: Grid) -> NDArray[Any]:
     """Within the stored range, in the stored polarity, with the source's padding in its places."""
     low, high = image.domain.storable
     stored_HWC = layout.turned(np.clip(image.pixels_HWC, int(low), int(high)))
+    stored_HWC = apart_from_padding(dataset, layout, stored_HWC, is_lossy=is_lossy(dataset))
     packed = image.metadata.entries.get(PADDING)
     if packed is None:
         return stored_HWC

@@ -12,25 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.formats.base import ALPHA_PLACE, EXIF, Limits, codec_errors, refuse_pixels
+from pipeline.formats.base import ALPHA_PLACE, ASSOCIATED_ALPHA, EXIF, Limits, codec_errors, refuse_pixels
 from pipeline.formats.colour import with_profile_of_colour
 from pipeline.formats.exif import ORIENTATION, UPRIGHT, orientation_of
-from pipeline.formats.geotiff.directory import GDAL_NODATA, Directory, read_directory
+from pipeline.formats.geotiff.directory import EXTRA_SAMPLES, GDAL_NODATA, Directory, read_directory
 from pipeline.formats.geotiff.gdal import gdal, opened
 from pipeline.formats.geotiff.header import BLUE, GREEN, RED, Band, RasterHeader
 from pipeline.formats.geotiff.limits import DTYPES, check_directory, check_segment_data
-from pipeline.formats.geotiff.nodata import beside_nodata, is_nodata
 from pipeline.formats.geotiff.orientation import check_unit
 from pipeline.formats.geotiff.profile import profile_entries, with_profile
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples, valid_pixels
 from pipeline.formats.geotiff.scale import scaled, scaled_mask
 from pipeline.formats.geotiff.writing import write_cog
 from pipeline.formats.grid import Grid
+from pipeline.formats.nodata import beside_nodata, is_nodata
 from pipeline.imaging.image import Image, Metadata, Provenance
 
 RASTER_HEADER = "geotiff_header"
 """Metadata entry: the ``RasterHeader``."""
 _GREY, _ALPHA = 1, 6
+_ASSOCIATED = 1
+"""What ExtraSamples calls an opacity that the colours are multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,14 @@ class GeoTiff:
 def image_of(samples_HWC: NDArray[Any], header: RasterHeader, format_name: str) -> Image:
     """The image of a raster's samples; raises ``ImageError("ALL_NODATA", ...)``."""
     alpha_HW = None
+    multiplied = {ASSOCIATED_ALPHA: True} if header.premultiplied else {}
     if header.alpha is not None:
         alpha_HW = np.ascontiguousarray(samples_HWC[:, :, header.alpha])
         samples_HWC = np.delete(samples_HWC, header.alpha, axis=2)
     return Image(
         pixels_HWC=samples_HWC,
         domain=header.domain(samples_HWC.dtype.name),
-        metadata=Metadata(format_name, {RASTER_HEADER: header, **profile_entries(header)}),
+        metadata=Metadata(format_name, {RASTER_HEADER: header, **profile_entries(header), **multiplied}),
         valid_HW=valid_pixels(samples_HWC, alpha_HW, header),
         alpha_HW=alpha_HW,
     )
@@ -131,7 +134,12 @@ def header_of(raster: Any, directory: Directory, mask: bool = True) -> RasterHea
     # rasterio leaves out texts that are not UTF-8, which many are.
     tags = {**directory.descriptions(), **header.tags.get("", {})}
     orientation = directory.integers(ORIENTATION, (UPRIGHT,))[0]
-    header = replace(header, orientation=orientation if 1 <= orientation <= 8 else UPRIGHT)
+    multiplied = header.alpha is not None and _ASSOCIATED in directory.integers(EXTRA_SAMPLES)
+    header = replace(
+        header,
+        orientation=orientation if 1 <= orientation <= 8 else UPRIGHT,
+        premultiplied=multiplied,
+    )
     return replace(header, tags={**header.tags, "": tags}) if tags else header
 
 
@@ -148,12 +156,13 @@ def _header_of(image: Image) -> RasterHeader:
         kinds.insert(alpha, _ALPHA)
     bands = tuple(Band(interpretation=kind) for kind in kinds)
     orientation = orientation_of(image.metadata.entries.get(EXIF, b""))
-    plain = RasterHeader(height, width, bands, alpha, orientation=orientation)
+    multiplied = alpha is not None and bool(image.metadata.entries.get(ASSOCIATED_ALPHA))
+    plain = RasterHeader(height, width, bands, alpha, orientation=orientation, premultiplied=multiplied)
     return with_profile(plain, with_profile_of_colour(image.metadata.entries, channels))
 
 
 def _without_alpha(header: RasterHeader) -> RasterHeader:
-    return replace(header, bands=header.channels, alpha=None)
+    return replace(header, bands=header.channels, alpha=None, premultiplied=False)
 
 
 def all_bands(image: Image, header: RasterHeader) -> NDArray[Any]:

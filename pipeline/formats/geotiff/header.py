@@ -71,6 +71,8 @@ class RasterHeader:
     """Bits a sample where they are fewer than its type has: they bound what is written, as whole bytes."""
     orientation: int = 1
     """TIFF's: 1 is upright, 2 to 8 are mirrored or turned. The pixels are as stored."""
+    premultiplied: bool = False
+    """Whether the colours are multiplied by the opacity."""
     mask: bytes | None = None
     """The file's own mask of valid pixels, packed; ``None`` where it has none."""
 

@@ -13,12 +13,13 @@ from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.decoder_warnings import whole_data
 from pipeline.formats.geotiff.header import Band, ControlPoint, RasterHeader, Tags, packed_mask
 from pipeline.formats.geotiff.limits import DTYPES, refused_dtype
-from pipeline.formats.geotiff.nodata import is_nodata
 from pipeline.formats.geotiff.profile import DOMAIN, PROFILE
+from pipeline.formats.nodata import is_nodata
 
 _PALETTE, _ALPHA = 2, 6
 _STRUCTURAL = frozenset({"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "EXIF", "TIFF"})
 _STATISTICS = "STATISTICS_"
+_EXTREMES = ("TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE")
 
 
 def check_raster(raster: Any, limits: Limits) -> None:
@@ -179,8 +180,8 @@ def _tags(raster: Any, index: int) -> dict[str, Tags]:
             domains[domain] = {k: v for k, v in raster.tags(index, ns=domain).items() if k == PROFILE}
         elif domain not in _STRUCTURAL and not _is_document(domain):
             domains[domain] = raster.tags(index, ns=domain)
-    if index:
-        domains[""] = {k: v for k, v in domains[""].items() if not k.startswith(_STATISTICS)}
+    stale = _STATISTICS if index else _EXTREMES
+    domains[""] = {k: v for k, v in domains[""].items() if not k.startswith(stale)}
     return {domain: tags for domain, tags in domains.items() if tags}
 
 

@@ -20,6 +20,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.geotiff.directory import GDAL_METADATA, read_directory
 from pipeline.formats.geotiff.gdal import configured
 from pipeline.formats.geotiff.header import Band, RasterHeader
+from pipeline.formats.geotiff.opacity import associated
 from pipeline.formats.geotiff.orientation import renamed, with_stand_in
 
 TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "float32": "Float32"}
@@ -176,7 +177,7 @@ def _describe_band(raster: Any, index: int, band: Band) -> None:
 def corrections(data: bytes | mmap, header: RasterHeader) -> list[tuple[int, bytes]]:
     """What GDAL could not be told to write so at once: places, and as many bytes as are there."""
     found = (_without_placeholder(data), renamed(data, header.orientation))
-    return [each for each in found if each is not None]
+    return [*(each for each in found if each is not None), *associated(data, header)]
 
 
 def _without_placeholder(data: bytes | mmap) -> tuple[int, bytes] | None:

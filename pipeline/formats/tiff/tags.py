@@ -28,10 +28,10 @@ from pipeline.formats.exif import (
 DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP_TAG, ICC_TAG = 270, 282, 283, 296, 700, 34675
 DESCRIPTIVE = frozenset(
     {269, DESCRIPTION, 271, 272, 274, X_RESOLUTION, Y_RESOLUTION, 285, RESOLUTION_UNIT, 305, 306, 315, 316}
-    | {18246, 18249, 33432, 33723, 34377}
+    | {286, 287, 297, 18246, 18249, 33432, 33723, 34377}
 )
-"""Document, description, maker, model, orientation, resolution, page, software, date, artist, host,
-rating, copyright, IPTC, Photoshop resources."""
+"""Document, description, maker, model, orientation, resolution, page, software, date, artist, host, place on
+the page, its number, rating, copyright, IPTC, Photoshop resources."""
 WHITE_POINT, PRIMARIES, TRANSFER_FUNCTION = 318, 319, 301
 COLORIMETRIC = frozenset({WHITE_POINT, PRIMARIES, TRANSFER_FUNCTION})
 COLOUR_TAGS = "tiff_colour_tags"

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pystac
@@ -15,6 +16,8 @@ from pipeline.doors.stac.filters import FILTERED, NO_CLOUDS, NO_PLACE
 from pipeline.doors.stac.geoparquet import geometry_of
 from pipeline.doors.stac.walking import LOOPS
 from pipeline.errors import ImageError, JobError, StorageError
+from pipeline.formats.geotiff.directory import read_directory
+from pipeline.formats.geotiff.limits import segments_of
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.key import VARIABLE, make_key
 from tests.canary import CANARY, hits
@@ -228,6 +231,50 @@ def test_what_is_wrong_with_an_item_costs_no_other(tmp_path):
     written = [each for each in (tmp_path / "out").rglob("*") if each.is_file()]
     assert not any(b"SECRET" in each.read_bytes() for each in written)
     assert problems(tmp_path / "out") == []
+
+
+def masked(index: int) -> bytes:
+    """A band with a mask of its own, a tag and polynomials."""
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.MemoryFile(raster(index)) as file:
+        with file.open() as plain:
+            samples_CHW, profile = plain.read(), plain.profile
+        profile |= {"compress": "deflate", "blockysize": 32}
+        with rasterio.MemoryFile() as out:
+            with out.open(**profile) as made:
+                made.write(samples_CHW)
+                made.write_mask(np.arange(32 * 40).reshape(32, 40) >= 40 * index)
+                made.update_tags(SENSOR="MSI", AREA_OR_POINT="Point")
+            return out.read()
+
+
+def test_bands_keep_what_each_file_says_of_its_pixels(tmp_path):
+    url = scenes(tmp_path / "in", 1)
+    for index, band in enumerate(("red", "nir"), 1):
+        (tmp_path / f"in/alps/s0/{band}.tif").write_bytes(masked(index))
+    rows = complete(job_on(url, tmp_path / "out", {"assets": ["red", "nir"]}, restorers=["identity"]))
+    assert rows[0]["nodata_share"] == pytest.approx(2 / 32)
+    with rasterio.open(tmp_path / "out/alps/s0/red+nir.tif") as made:
+        mask = made.dataset_mask()
+        assert (mask[:2] == 0).all()
+        assert (mask[2:] == 255).all()
+        assert made.tags()["SENSOR"] == "MSI"
+        assert made.tags()["AREA_OR_POINT"] == "Point"
+        for index, band in enumerate(("red", "nir"), 1):
+            with rasterio.open(tmp_path / f"in/alps/s0/{band}.tif") as source:
+                assert (made.read(index) == source.read(1)).all()
+
+
+def test_a_band_whose_data_end_early_is_named(tmp_path):
+    url = scenes(tmp_path / "in", 1)
+    whole = masked(1)
+    directory = read_directory(whole)
+    assert directory is not None
+    at, size = segments_of(directory)[-1]
+    cut = whole[: at + size - 40] + bytes(40) + whole[at + size :]  # never written
+    (tmp_path / "in/alps/s0/nir.tif").write_bytes(cut)
+    (row,) = complete(job_on(url, tmp_path / "out", {"assets": ["red", "nir"]}))
+    assert row["reason"] == "TRUNCATED"
+    assert "asset nir" in row["message"]
 
 
 def test_a_remote_catalogue_reads_no_files_of_this_machine():

@@ -17,7 +17,7 @@ from pipeline.doors import door_of, open_archive
 from pipeline.doors.zarr.archive import EMPTY, ZarrArchive
 from pipeline.doors.zarr.hierarchy import NO_IMAGE, SMALLER
 from pipeline.errors import ImageError, JobError
-from pipeline.formats import decode
+from pipeline.formats import decode, encode
 from pipeline.formats.zarr_container import Header, pack, unpack
 from pipeline.jobs.job import Dataset
 from pipeline.ledger.run_folder import open_run
@@ -191,6 +191,28 @@ def test_a_pyramid_is_restored_at_its_largest_level_and_made_again_below(tmp_pat
     ]
 
 
+def test_smaller_levels_are_means_of_what_lies_in_them_in_depth_too_and_of_nothing_without_data(tmp_path):
+    root = zarr.create_group(tmp_path / "a.zarr", zarr_format=3)
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    scales = (("0", [1.0, 1.0, 1.0]), ("1", [2.0, 2.0, 2.0]))
+    levels = [
+        {"path": path, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+        for path, scale in scales
+    ]
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
+    values = np.random.default_rng(0).integers(1, 4000, (5, 16, 16), np.uint16)
+    values[:, :3, :5] = 0
+    large = root.create_array("0", data=values, chunks=(1, 8, 8))
+    large.attrs["_FillValue"] = 0
+    root.create_array("1", shape=(3, 8, 8), dtype="uint16", chunks=(1, 8, 8))
+    complete(job_on(tmp_path / "a.zarr", tmp_path / "out", "identity"))
+    made = zarr.open_group(tmp_path / "out/a.zarr")
+    assert (made["0"][...] == values).all()
+    cells = np.concatenate([values, values[-1:]]).reshape(3, 2, 8, 2, 8, 2).transpose(0, 2, 4, 1, 3, 5)
+    known = np.ma.masked_equal(cells.reshape(3, 8, 8, 8), 0).mean(3)
+    assert (made["1"][...] == np.rint(known).filled(0)).all()
+
+
 def test_killed_at_any_write_the_array_is_complete_in_the_end(tmp_path, place, monkeypatch):
     blocks = 1 if place.startswith("s3") else 2
     array = zarr.create_array(tmp_path / "a.zarr", shape=(8, 8 * blocks), dtype="uint8", chunks=(8, 8))
@@ -250,6 +272,41 @@ def test_chunks_that_were_never_written_are_no_data(tmp_path):
     assert rows[0]["nodata_share"] == pytest.approx(4 / 9)
     made = zarr.open_array(tmp_path / "out/a.zarr")[...]
     assert (made[8:16] == values[8:16]).all()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_unsigned_numbers_in_a_signed_array_are_those_that_xarray_sees(tmp_path, version):
+    xarray = pytest.importorskip("xarray", reason="judges the output")
+    stored = np.linspace(30_000, 36_000, 256).astype(np.uint16).reshape(16, 16)
+    stored[0, :3] = 65535
+    told = {"_Unsigned": "true", "_FillValue": np.int16(-1), "scale_factor": 0.5}
+    array = xarray.Variable(("y", "x"), stored.view(np.int16), told)
+    dataset = xarray.Dataset({"radiance": array}).drop_encoding()
+    dataset.to_zarr(tmp_path / "a.zarr", zarr_format=version, consolidated=False)
+    (row,) = complete(job_on(tmp_path / "a.zarr", tmp_path / "out"))
+    assert (row["dtype"], row["nodata_share"]) == ("uint16", pytest.approx(3 / 256))
+    before, after = (
+        xarray.open_zarr(each, consolidated=False)["radiance"].values
+        for each in (tmp_path / "a.zarr", tmp_path / "out/a.zarr")
+    )
+    assert np.isnan(before[0, :3]).all()
+    np.testing.assert_array_equal(np.isnan(after), np.isnan(before))
+    assert np.nanmax(np.abs(after - before)) < 250  # of values about 16,000
+
+
+@pytest.mark.parametrize("told", [{"missing_value": [0, 9]}, {"_FillValue": 0, "missing_value": 9}])
+def test_several_values_mean_no_data_and_no_restored_one_becomes_one_of_them(tmp_path, told):
+    values = np.full((8, 8), 8, np.uint8)
+    values[0, 0], values[1, 1] = 0, 9
+    array = zarr.create_array(tmp_path / "a.zarr", data=values, chunks=(8, 8))
+    array.attrs.update(told)
+    archive = archive_of(tmp_path / "a.zarr")
+    image = decode(archive.read(listed(archive)[0].at))
+    assert image.valid_HW is not None
+    assert (image.valid_HW == (values == 8)).all()
+    for restored, kept in ((0, 1), (9, 10), (8, 8)):
+        made = decode(encode(image.with_pixels(np.full((8, 8, 1), restored, np.uint8))))
+        assert (made.pixels_HWC[:, :, 0] == np.where(values == 8, kept, values)).all()
 
 
 def test_a_codec_that_is_not_there_and_chunks_that_do_not_decode_are_rows(tmp_path):
@@ -340,6 +397,21 @@ def test_bands_are_the_channels_of_one_image_and_flags_and_labels_are_none(tmp_p
     made = zarr.open_group(tmp_path / "out/a.zarr")
     assert (made["b"][...] == array[...]).all()
     assert made["valid"][...].all()
+
+
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.parametrize("version", [2, 3])
+def test_arrays_of_dates_and_texts_are_no_images_and_cost_no_other(tmp_path, version):
+    root = zarr.create_group(tmp_path / "a.zarr", zarr_format=version)
+    root.create_array("image", data=np.arange(64, dtype=np.uint8).reshape(8, 8))
+    dates = np.arange(64).reshape(8, 8).astype("datetime64[s]")
+    root.create_array("dates", data=dates)
+    root.create_array("names", data=np.full((8, 8), "ab", "<U2"))
+    left_out: Counter[str] = Counter()
+    found = [each.key for page in archive_of(tmp_path / "a.zarr").pages("*", left_out) for each in page]
+    assert (found, left_out) == (["image/0-8,0-8.zblock"], {NO_IMAGE: 2})
+    complete(job_on(tmp_path / "a.zarr", tmp_path / "out"))
+    assert (zarr.open_array(tmp_path / "out/a.zarr/dates")[...] == dates).all()
 
 
 def test_arrays_in_memory_of_others_become_pictures_where_the_job_says_so(tmp_path):

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -46,6 +47,13 @@ def test_a_clean_aperture_that_is_no_part_of_the_image_is_refused(sides):
     with pytest.raises(ImageError, match="clean aperture") as refusal:
         decode(samples.aperture(*sides))
     assert refusal.value.reason == "UNREADABLE"
+
+
+def test_an_avif_of_ten_bits_is_refused_also_where_only_its_codec_says_so():
+    ten = imagecodecs.avif_encode(np.zeros((24, 32, 3), np.uint16), bitspersample=10)
+    for data in (ten, ten.replace(b"pixi", b"free")):
+        with pytest.raises(ImageError, match="more than 8 bits"):
+            decode(data)
 
 
 def test_an_avif_shows_other_readers_the_code_points_too():

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image as Pillow
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode
@@ -95,3 +96,37 @@ def one_directory(data: bytes) -> bytes:
     count = struct.unpack_from(f"{order}H", data, first)[0]
     at = first + 2 + 12 * count
     return data[:at] + bytes(4) + data[at + 4 :]
+
+
+def multi_picture(kind: int, order: str = ">") -> bytes:
+    """A JPEG file of two images whose index says what kind they are (CIPA DC-007)."""
+    file = io.BytesIO()
+    first = Pillow.fromarray(PHOTO)
+    first.save(file, "MPO", save_all=True, append_images=[Pillow.fromarray(PHOTO[:, ::-1].copy())])
+    data = file.getvalue()
+    with Pillow.open(io.BytesIO(data)) as picture:
+        sizes = [(each["Size"], each["DataOffset"]) for each in picture.mpinfo[0xB002]]
+    entries = b"".join(struct.pack(f"{order}IIIHH", kind, *each, 0, 0) for each in sizes)
+    table = struct.pack(f"{order}HHII", 0xB002, 7, len(entries), 26)
+    index = (
+        (b"MM\0*" if order == ">" else b"II*\0")
+        + struct.pack(f"{order}IH", 8, 1)
+        + table
+        + bytes(4)
+        + entries
+    )
+    at = data.index(b"MPF\0") - 4
+    length = struct.unpack_from(">H", data, at + 2)[0]
+    segment = struct.pack(">HH", 0xFFE2, 2 + 4 + len(index)) + b"MPF\0" + index
+    return data[:at] + segment + data[at + 2 + length :]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [0x020001, 0x020002, 0x020003])
+def test_one_view_of_several_in_a_jpeg_file_is_no_image(kind, order):
+    assert reason_of(multi_picture(kind, order)) == "ANIMATED"
+
+
+@pytest.mark.parametrize("kind", [0, 0x010001, 0x010002, 0x030000])
+def test_what_helps_the_first_image_of_a_jpeg_file_is_left_behind(kind):
+    assert decode(multi_picture(kind)).size == PHOTO.shape

@@ -1,7 +1,12 @@
 """JPEG 2000 and NITF: read by the one driver, written as GeoTIFF."""
 
+import io
+import struct
+
 import numpy as np
 import pytest
+from PIL import Image as Pillow
+from PIL import ImageCms
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode, encode, format_of
@@ -53,6 +58,72 @@ def test_every_cut_is_refused(kind):
 def test_bits_bound_the_range():
     domain = decode(jpeg2000(geotiff(ground(1, "uint16") // 4, NBITS=12))).domain
     assert (domain.high, domain.storable, domain.rule) == (4095, (0, 4095), "header")
+
+
+def coloured(data: bytes, described: bytes) -> bytes:
+    """A JPEG 2000 file with another colr box, whose contents are given."""
+    header, box = data.index(b"jp2h") - 4, data.index(b"colr") - 4
+    old = struct.unpack_from(">I", data, box)[0]
+    new = struct.pack(">I4s", 8 + len(described), b"colr") + described
+    size = struct.unpack_from(">I", data, header)[0] + len(new) - old
+    return data[:header] + struct.pack(">I", size) + data[header + 4 : box] + new + data[box + old :]
+
+
+def rgb(**options: str) -> tuple[np.ndarray, bytes]:
+    """Smooth colours, and the JPEG 2000 file of them."""
+    ramps_CHW = np.stack(np.broadcast_arrays(*np.ogrid[40:230:3, 60:250:3], 128)).astype(np.uint8)
+    return ramps_CHW, jpeg2000(geotiff(ramps_CHW, photometric="RGB"), **options)
+
+
+def numbered(number: int) -> bytes:
+    return b"\1\0\0" + struct.pack(">I", number)
+
+
+@pytest.mark.parametrize("number", [12, 14, 18, 24])
+def test_jpeg_2000_of_other_colours_is_refused(number):
+    _, data = rgb()
+    with pytest.raises(ImageError, match="grey nor RGB") as refusal:
+        decode(coloured(data, numbered(number)))
+    assert refusal.value.reason == "UNSUPPORTED_COLOUR"
+    assert decode(coloured(data, numbered(16))).size == (64, 64, 3)
+
+
+def test_ycc_of_half_the_resolution_is_turned_into_rgb():
+    ramps_CHW, data = rgb(YCBCR420="YES")
+    assert numbered(18) in data
+    assert np.abs(decode(data).pixels_HWC.transpose(2, 0, 1).astype(int) - ramps_CHW).max() < 16
+
+
+def test_the_profile_of_jpeg_2000_goes_along_and_one_of_inks_is_refused(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = coloured(rgb()[1], b"\2\0\0" + profile)
+    with Pillow.open(io.BytesIO(encode(decode(data), "geotiff"))) as picture:
+        assert picture.info["icc_profile"] == profile
+    with Pillow.open(io.BytesIO(encode(decode(data), "png"))) as picture:
+        assert picture.info["icc_profile"] == profile
+    fill(tmp_path / "in", {"scene.jp2": data})
+    limits = {"scene_pixels": 1}
+    job = restore(
+        tmp_path / "in", tmp_path / "out", restorers=["median"], output_format="geotiff", resources=limits
+    )
+    (row,) = complete(job)
+    assert "strips" in row["condition"]
+    with Pillow.open(row["output_uri"]) as picture:
+        assert picture.info["icc_profile"] == profile
+    inks = profile[:16] + b"CMYK" + profile[20:]
+    with pytest.raises(ImageError, match="grey nor RGB"):
+        decode(coloured(data, b"\2\0\0" + inks))
+
+
+def test_several_images_in_one_jpeg_2000_file_are_no_image():
+    data = rgb()[1]
+    first = data.index(b"jp2c") - 4
+    stream = data[first + 8 :]
+    box = struct.pack(">I4s", 8 + len(stream), b"jp2c") + stream
+    assert decode(data[:first] + box).size == (64, 64, 3)
+    with pytest.raises(ImageError) as refusal:
+        decode(data[:first] + box + box)
+    assert refusal.value.reason == "ANIMATED"
 
 
 def test_a_run_wants_to_be_told_to_write_geotiff(tmp_path):

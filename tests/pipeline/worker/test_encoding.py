@@ -9,6 +9,7 @@ import pytest
 from pipeline import run
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS, decode
+from pipeline.formats.left_out import left_out
 from pipeline.ledger.layout import Layout
 from pipeline.ledger.run_folder import open_run
 from pipeline.processing.cases import Loaded
@@ -123,6 +124,24 @@ def test_a_georeference_that_is_left_out_is_said_in_the_row_and_once_in_the_repo
     run.report(open_run(job))
     page = (tmp_path / "out/_restora/report/index.html").read_text()
     assert page.count(f"{said} (2 images)") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("alpha", None), ("masked", "hold no data"), ("nodata-zero", "hold no data")]
+)
+def test_holes_that_are_left_out_are_said(name, words):
+    image = decode(rasters()[name])
+    bare = replace(image.metadata.entries["geotiff_header"], crs="", transform=None)
+    image = replace(image, metadata=replace(image.metadata, entries={"geotiff_header": bare}))
+    said = left_out(image, "png")
+    assert (said is None) if words is None else (words in said)
+    assert left_out(image, "geotiff") is None
+
+
+def test_a_scale_that_is_left_out_is_said():
+    image = decode(rasters()["physical"])
+    assert "physical values" in left_out(image, "tiff")
+    assert left_out(image, "geotiff") is None
 
 
 def test_nothing_is_said_where_the_georeference_is_kept_or_there_is_none(tmp_path):

@@ -167,13 +167,15 @@ def test_private_elements_stay_also_behind_the_pixels_and_stale_ones_go():
     dataset.private_block(0x0011, "SOMEBODY", create=True).add_new(0x10, "LO", "kept too")
     dataset.add_new("SmallestImagePixelValue", "SS", 1)
     dataset.PixelDataProviderURL = "https://archive.example/1"
+    dataset.HistogramSequence = [pydicom.Dataset()]
     dataset.add_new(0xFFFAFFFA, "SQ", [pydicom.Dataset()])
     file = io.BytesIO()
     pydicom.dcmwrite(file, dataset)
     out = parsed(io.BytesIO(FORMAT.encode(FORMAT.decode(file.getvalue(), Limits()))))
     assert out.get_private_item(0x7FE1, 0x10, "SOMEBODY").value == b"kept"
     assert out.get_private_item(0x0011, 0x10, "SOMEBODY").value == "kept too"
-    for keyword in ("SmallestImagePixelValue", "PixelDataProviderURL", "DigitalSignaturesSequence"):
+    stale = ("SmallestImagePixelValue", "PixelDataProviderURL", "HistogramSequence")
+    for keyword in (*stale, "DigitalSignaturesSequence"):
         assert keyword not in out
 
 

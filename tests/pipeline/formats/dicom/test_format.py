@@ -153,6 +153,27 @@ def test_a_range_of_padding_keeps_each_value():
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "attributes", "beside"),
+    [
+        (-2000, {}, -1999),
+        (-1990, {"PixelPaddingRangeLimit": -1980}, -1979),
+        (32767, {"PixelPaddingValue": 32767}, 32766),
+        (5, {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": 5}, 6),
+    ],
+)
+def test_what_a_model_made_is_no_padding(value, attributes, beside):
+    stored, data = padded(value, **attributes)
+    image = read(data)
+    assert image.valid_HW is not None
+    made = image.pixels_HWC.copy()
+    made[30, 40] = made[0, 0]
+    out = pydicom.dcmread(io.BytesIO(FORMAT.encode(image.with_pixels(made)))).pixel_array
+    assert out[30, 40] == beside
+    stored[30, 40] = beside
+    np.testing.assert_array_equal(out, stored)
+
+
 def test_ringing_of_lossy_compression_around_padding_is_padding():
     lossy, lossless = decoded("693_J2KI.dcm"), decoded("693_UNCR.dcm")
     assert lossy.pixels_HWC.min() == -2971

@@ -88,6 +88,7 @@ def test_shutters_regions_and_detectors_move_with_the_grid():
     region.RegionLocationMinY0, region.RegionLocationMaxY1 = 0, 127
     region.PhysicalDeltaX, region.PhysicalDeltaY = 0.5, -0.25
     region.ReferencePixelX0, region.ReferencePixelPhysicalValueX = 3, 7.0
+    region.DopplerSampleVolumeXPosition, region.TMLinePositionY1 = 5, 9
     detector.ImagePositionPatient = ["0", "0", "5"]
     detector.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
     out = parsed(
@@ -116,6 +117,7 @@ def test_shutters_regions_and_detectors_move_with_the_grid():
     assert (moved.RegionLocationMinX0, moved.RegionLocationMaxX1) == (20, 39)
     assert (moved.RegionLocationMinY0, moved.RegionLocationMaxY1) == (0, 255)
     assert (moved.PhysicalDeltaX, moved.PhysicalDeltaY) == (0.25, -0.125)
+    assert (moved.DopplerSampleVolumeXPosition, moved.TMLinePositionY1) == (10, 18)
     # The same physical value at the same place: source pixel 3's centre is 7.0, a quarter pixel on 7.125.
     at_source_centre = (3 + 0.5) * 2 - 0.5
     value = moved.ReferencePixelPhysicalValueX + (at_source_centre - moved.ReferencePixelX0) * 0.25

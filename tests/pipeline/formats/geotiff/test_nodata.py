@@ -5,7 +5,7 @@ import pytest
 from rasterio.io import MemoryFile
 
 from pipeline.formats import decode, encode
-from pipeline.formats.geotiff.nodata import beside_nodata, is_nodata
+from pipeline.formats.nodata import beside_nodata, is_nodata
 from tests.geotiff_samples import geotiff
 
 LOWEST = float(np.finfo(np.float32).min)

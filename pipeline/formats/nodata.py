@@ -6,6 +6,7 @@ A value in a text tag is often less exact than the samples, so GDAL compares flo
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,30 @@ def beside_nodata(nodata: Any, storable: tuple[float, float]) -> Any:
             return beside
     # Near the largest float the sum with all that is large is infinite, and so is the tolerance.
     return nodata.dtype.type(0)
+
+
+def apart_from(samples: NDArray[Any], values: Collection[Any], storable: tuple[float, float]) -> NDArray[Any]:
+    """The samples, those that are one of ``values`` moved to the nearest above it that is none, else below.
+
+    What a model makes is data; ``values``: of the samples' type, compared exactly.
+    """
+    for value in values:
+        if (hit := samples == value).any():
+            samples = np.where(hit, _free_beside(value, values, storable), samples)
+    return samples
+
+
+def _free_beside(value: Any, values: Collection[Any], storable: tuple[float, float]) -> Any:
+    taken = {each.item() for each in values}
+    for towards, end in zip((np.inf, -np.inf), reversed(storable), strict=True):
+        beside = value
+        while beside.item() in taken and beside != end:
+            step = 1 if towards > 0 else -1
+            beside = (
+                np.nextafter(beside, towards)
+                if value.dtype.kind == "f"
+                else value.dtype.type(int(beside) + step)
+            )
+        if beside.item() not in taken:
+            return beside
+    return value
