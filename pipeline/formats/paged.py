@@ -20,7 +20,8 @@ import tifffile
 
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
-from pipeline.formats.base import ALPHA_PLACE, ASSOCIATED_ALPHA, ICC_PROFILE, Limits, codec_errors
+from pipeline.formats.base import ICC_PROFILE, Limits, codec_errors
+from pipeline.formats.paged_entries import entries_of_animation, entries_of_page
 from pipeline.formats.tiff.format import decode_page
 from pipeline.formats.tiff.page import is_smaller_version
 from pipeline.imaging.image import Domain, Image, Metadata
@@ -28,8 +29,8 @@ from pipeline.imaging.image import Domain, Image, Metadata
 MOST_PAGES = 4096
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ANIMATED = (b"GIF8", b"\x89PNG", b"RIFF")
-_KEPT = (ICC_PROFILE, ASSOCIATED_ALPHA, ALPHA_PLACE)
-"""What a page takes along of its file: what pixels mean."""
+_PNG, _DEPTH = _ANIMATED[1], 24
+"""Where a PNG says how many bits a sample has."""
 
 
 class Pages(Protocol):
@@ -162,33 +163,38 @@ def _whole(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
 
 def _plain(image: Image) -> Image:
     """Without what says of the file that it holds several."""
-    entries = {name: value for name, value in image.metadata.entries.items() if name in _KEPT}
-    return replace(image, metadata=Metadata("tiff", entries))
+    return replace(image, metadata=Metadata("tiff", entries_of_page(image.metadata.entries)))
 
 
 def _frames_of(data: bytes, limits: Limits) -> list[Image | ImageError]:
     found: list[Any] = []
+    entries: dict[str, Any] = {}
     try:
+        if data.startswith(_PNG) and data[_DEPTH] > 8:  # Pillow would cut them to eight without a word
+            raise ImageError(
+                "UNSUPPORTED_DTYPE", "an animated PNG of 16 bits; split it into one file a frame"
+            )
         with codec_errors("animation"), PIL.Image.open(io.BytesIO(data)) as opened:
             limits.check(opened.height, opened.width)
             limits.check(opened.height * int(getattr(opened, "n_frames", 1)), opened.width)
-            profile = opened.info.get("icc_profile")
+            entries = entries_of_animation(data, opened.info.get("icc_profile"))
             found.extend(np.asarray(each.convert("RGBA")) for each in PIL.ImageSequence.Iterator(opened))
         fault = None if data[:4] != b"GIF8" or data[-1:] == b";" else _ended()
     except ImageError as error:
-        profile, fault = None, _ended() if error.reason == "UNREADABLE" and found else error
+        fault = _ended() if error.reason == "UNREADABLE" and found else error
     if fault is not None and found and fault.reason == "TRUNCATED" and data[:4] == b"GIF8":
         found.pop()  # its last rows are as the frame before left them
-    return [*_images(found, profile), *([fault] if fault is not None else [])]
+    return [*_images(found, entries), *([fault] if fault is not None else [])]
 
 
-def _images(frames: Sequence[Any], profile: bytes | None) -> list[Image]:
+def _images(frames: Sequence[Any], entries: dict[str, Any]) -> list[Image]:
     """Grey where all are, with alpha where any is not opaque: frames of one scene are of one kind."""
     is_grey = all(
         (each[..., 0] == each[..., 1]).all() and (each[..., 1] == each[..., 2]).all() for each in frames
     )
     has_alpha = any((each[..., 3] < 255).any() for each in frames)
-    entries = {ICC_PROFILE: profile} if profile and not is_grey else {}
+    if is_grey:  # a profile of RGB is none of grey
+        entries = {name: value for name, value in entries.items() if name != ICC_PROFILE}
     return [
         Image(
             np.ascontiguousarray(each[..., : 1 if is_grey else 3]),

@@ -122,12 +122,12 @@ def _image(samples: NDArray[Any], chunks: list[Chunk]) -> Image:
     return Image(
         pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, :-1]) if has_alpha else samples_HWC,
         domain=Domain.of_integers(samples_HWC.dtype.name),
-        metadata=Metadata("png", _entries(kept)),
+        metadata=Metadata("png", entries_of(kept)),
         alpha_HW=np.ascontiguousarray(samples_HWC[:, :, -1]) if has_alpha else None,
     )
 
 
-def _entries(kept: tuple[Chunk, ...]) -> dict[str, Any]:
+def entries_of(kept: tuple[Chunk, ...]) -> dict[str, Any]:
     """The raw chunks for PNG's own use, and what other formats know from them under the common names."""
     entries: dict[str, Any] = {"png_chunks": tuple(tuple(chunk) for chunk in kept)} if kept else {}
     for chunk in kept:

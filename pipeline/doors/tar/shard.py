@@ -37,7 +37,8 @@ def found_in(file: IO[bytes]) -> tuple[str, list[Found]]:
     members: list[Found] = []
     with tarfile.open(fileobj=file, mode="r:") as tar:
         with suppress(tarfile.TarError):
-            members.extend(Found(each.name, each.size, each.offset_data) for each in tar if each.isreg())
+            whole = (each for each in tar if each.isreg() and not each.issparse())
+            members.extend(Found(each.name, each.size, each.offset_data) for each in whole)
         comment = tar.pax_headers.get(COMMENT, "")
     last = {each.name: each for each in members}
     return comment, [each for each in members if last[each.name] is each]

@@ -18,6 +18,8 @@ from pipeline.doors.zarr.nodes import ALL2, V3, Node, axis_names, multiscale_lev
 from pipeline.doors.zarr.scaling import (
     attributes_of,
     document_of,
+    is_longitude,
+    is_place,
     nearest,
     objects_of,
     plain,
@@ -82,8 +84,11 @@ def _beside(
         return _below(node.path, objects_of(node.version, plain(node.document), attributes_of(node, factor)))
     array = open_array(FolderStore(source.folder), node.path, node.version)
     values = np.asarray(array[...])
-    is_coordinate = node.shape == (len(values),)
-    values = refined(values, factor) if is_coordinate else nearest(values, axes, factor)
+    if node.has_numbers and (node.shape == (len(values),) or is_place(node)):
+        gap = next((each for each in values_of(node.nodata, values.dtype)), None)
+        values = refined(values, axes, factor, 360.0 if is_longitude(node) else 0.0, gap)
+    else:
+        values = nearest(values, axes, factor)
     document = plain(node.document) | {"shape": list(resized(node, axes, factor))}
     if values.dtype != array.dtype:  # whole numbers, between which the new ones are
         document |= {"data_type": "float64"} if node.version == 3 else {"dtype": "<f8"}

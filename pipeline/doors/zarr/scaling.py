@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from pipeline.doors.zarr.blocks import Cut
 from pipeline.doors.zarr.nodes import Node, multiscales_of
 
+_LONGITUDES = frozenset({"longitude", "lon", "nav_lon"})
+_PLACES = frozenset(
+    {"latitude", "lat", "nav_lat", "projection_x_coordinate", "projection_y_coordinate", "xc", "yc"}
+)
 _TRANSFORM, _SHAPE, _GDAL = "spatial:transform", "spatial:shape", "GeoTransform"
 
 
@@ -81,18 +85,72 @@ def _place_levels(image: dict[str, Any], step: float) -> None:
         ]
 
 
-def refined(values: NDArray[Any], factor: Fraction) -> NDArray[Any]:
-    """Coordinates of the new pixels' centres: between those of the old ones, and on beyond the ends."""
-    count = int(len(values) * factor)
-    if len(values) < 2:
-        return np.repeat(values, count)
-    places = (np.arange(count) + 0.5) / float(factor) - 0.5
-    before = np.clip(np.floor(places).astype(np.intp), 0, len(values) - 2)
+def refined(
+    values: NDArray[Any],
+    axes: tuple[int, ...],
+    factor: Fraction,
+    period: float = 0.0,
+    gap: float | None = None,
+) -> NDArray[Any]:
+    """Coordinates of the new pixels' centres: between those of the old ones, and on beyond the ends.
+
+    ``period``: of those that begin anew somewhere, 360 of longitudes; ``gap``: the value of those that are
+    none, beside which the new ones are as the nearest. Whole numbers become float64.
+    """
     wide = values.astype(np.float64)
-    found = wide[before] + (places - before) * (wide[before + 1] - wide[before])
-    if values.dtype.kind == "f":
-        found = found.astype(values.dtype)
-    return np.asarray(found)
+    for axis in axes:
+        wide = _between(wide, axis, factor, period)
+    if period:
+        least = -period / 2 if np.nanmin(values) < 0 else 0.0
+        beyond = (wide < least) | (wide > least + period)
+        wide = np.where(beyond, (wide - least) % period + least, wide)
+    if gap is not None:
+        missing = values == gap
+        spoilt = _between_any(missing, axes, factor)
+        wide = np.where(spoilt, nearest(values, axes, factor).astype(np.float64), wide)
+    return np.asarray(wide.astype(values.dtype) if values.dtype.kind == "f" else wide)
+
+
+def _between(wide: NDArray[np.float64], axis: int, factor: Fraction, period: float) -> NDArray[np.float64]:
+    before, places = _places(wide.shape[axis], factor)
+    if wide.shape[axis] < 2:
+        return np.repeat(wide, len(places), axis)
+    first = wide.take(before, axis)
+    step = wide.take(before + 1, axis) - first
+    if period:
+        step = step - period * np.rint(step / period)
+    shape = [-1 if each == axis else 1 for each in range(wide.ndim)]
+    return np.asarray(first + (places - before).reshape(shape) * step)
+
+
+def _between_any(missing: NDArray[np.bool_], axes: tuple[int, ...], factor: Fraction) -> NDArray[np.bool_]:
+    """Which of the new values are made of one that is missing."""
+    for axis in axes:
+        before, _ = _places(missing.shape[axis], factor)
+        last = missing.shape[axis] - 1
+        missing = missing.take(before, axis) | missing.take(np.minimum(before + 1, last), axis)
+    return missing
+
+
+def _places(extent: int, factor: Fraction) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Of the new pixels among the old ones, and the old one before each, which has one behind it."""
+    places = (np.arange(int(extent * factor)) + 0.5) / float(factor) - 0.5
+    return np.clip(np.floor(places).astype(np.intp), 0, max(extent - 2, 0)), places
+
+
+def is_place(node: Node) -> bool:
+    """Whether an array over rows and columns says where each pixel lies, as those of swaths do (CF 5.2)."""
+    return _is_called(node, _PLACES, ("degree_n", "degrees_n")) or is_longitude(node)
+
+
+def is_longitude(node: Node) -> bool:
+    """Whether it begins anew at the meridian, or opposite to it."""
+    return _is_called(node, _LONGITUDES, ("degree_e", "degrees_e"))
+
+
+def _is_called(node: Node, names: frozenset[str], units: tuple[str, ...]) -> bool:
+    told = {str(node.attributes.get("standard_name", "")), node.path.rpartition("/")[2].lower()}
+    return not names.isdisjoint(told) or str(node.attributes.get("units", "")).lower().startswith(units)
 
 
 def nearest(values: NDArray[Any], axes: tuple[int, ...], factor: Fraction) -> NDArray[Any]:

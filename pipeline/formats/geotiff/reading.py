@@ -18,6 +18,7 @@ from pipeline.formats.nodata import is_nodata
 
 _PALETTE, _ALPHA = 2, 6
 _STRUCTURAL = frozenset({"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "EXIF", "TIFF"})
+_FLAGS = ("flag_values", "flag_masks")
 _STATISTICS = "STATISTICS_"
 _EXTREMES = ("TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE")
 
@@ -34,12 +35,23 @@ def check_raster(raster: Any, limits: Limits) -> None:
     dtypes = set(raster.dtypes)
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         raise refused_dtype(" and ".join(sorted(dtypes)))
+    if any(map(_holds_classes, (raster.tags(index) for index in range(1, raster.count + 1)))):
+        raise ImageError(
+            "UNSUPPORTED_COLOUR",
+            "a raster with a band of classes or flags, not measurements, by its tags (LAYER_TYPE, "
+            "flag_values, flag_masks); take the other bands out with gdal_translate -b",
+        )
     if _PALETTE in _interpretations(raster):
         raise ImageError(
             "UNSUPPORTED_COLOUR",
             "a raster with a colour table: classes, not measurements; "
             "expand it with gdal_translate -expand rgb",
         )
+
+
+def _holds_classes(tags: Tags) -> bool:
+    """As GDAL and ERDAS say it of a layer, or CF (3.5) of a variable that became a band."""
+    return tags.get("LAYER_TYPE", "").lower() == "thematic" or any(each in tags for each in _FLAGS)
 
 
 def read_header(

@@ -18,6 +18,8 @@ from pipeline.formats.grid import Grid
 from pipeline.formats.nifti.head import version_of
 
 _TYPES = frozenset("iuf")
+_LABELS = frozenset({1002, 1003})
+"""NIFTI_INTENT_LABEL and NIFTI_INTENT_NEURONAME."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ def read_header(head: bytes) -> NiftiHeader:
     if len(head) < kind.sizeof_hdr:
         raise ImageError("TRUNCATED", "the NIfTI file ends inside its header")
     fields = kind(head[: kind.sizeof_hdr], check=False)  # type: ignore[no-untyped-call]
+    if int(fields["intent_code"]) in _LABELS:
+        raise ImageError(
+            "UNSUPPORTED_COLOUR",
+            "intent_code says labels: names of regions, not measurements; leave the volume out",
+        )
     axes = int(fields["dim"][0])
     shape = tuple(int(size) for size in fields["dim"][1 : axes + 1])
     if not 2 <= axes <= 7 or min(shape) < 1:

@@ -32,6 +32,7 @@ from pipeline.formats.tiff.page import (
 )
 from pipeline.formats.tiff.tags import (
     COLOUR_TAGS,
+    GRID,
     append_children,
     directory_to_write,
     extra_tags,
@@ -77,7 +78,7 @@ class Tiff:
             raise refuse_pixels(
                 image, "TIFF", "8 or 16 bit unsigned samples here", "convert the source to those"
             )
-        grid = image.metadata.entries.get("tiff_grid", (height, width))
+        grid = image.metadata.entries.get(GRID, (height, width))
         if grid != (height, width):
             raise ImageError(
                 "UNENCODABLE",

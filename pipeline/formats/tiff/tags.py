@@ -26,9 +26,10 @@ from pipeline.formats.exif import (
 )
 
 DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP_TAG, ICC_TAG = 270, 282, 283, 296, 700, 34675
+PAGE_NUMBER = 297
 DESCRIPTIVE = frozenset(
     {269, DESCRIPTION, 271, 272, 274, X_RESOLUTION, Y_RESOLUTION, 285, RESOLUTION_UNIT, 305, 306, 315, 316}
-    | {286, 287, 297, 18246, 18249, 33432, 33723, 34377}
+    | {286, 287, PAGE_NUMBER, 18246, 18249, 33432, 33723, 34377}
 )
 """Document, description, maker, model, orientation, resolution, page, software, date, artist, host, place on
 the page, its number, rating, copyright, IPTC, Photoshop resources."""
@@ -36,6 +37,8 @@ WHITE_POINT, PRIMARIES, TRANSFER_FUNCTION = 318, 319, 301
 COLORIMETRIC = frozenset({WHITE_POINT, PRIMARIES, TRANSFER_FUNCTION})
 COLOUR_TAGS = "tiff_colour_tags"
 """Metadata entry: these tags as they are, for a TIFF of the same samples."""
+GRID_TAGS, GRID = "tiff_grid_tags", "tiff_grid"
+"""Metadata entries: the tags that hang on the pixel grid, and its height and width."""
 _RATIONALS = {5: "I", 10: "i"}
 _GAMMA = 2.2
 """Of numbers whose file gives primaries and no TransferFunction (TIFF 6.0, section 20)."""
@@ -49,8 +52,8 @@ def read_entries(page: tifffile.TiffPage, data: bytes) -> dict[str, Any]:
     bound = with_codes(tags.values(), _GEOREFERENCE | ({DESCRIPTION} if page.is_ome else frozenset()))
     entries: dict[str, Any] = {"tiff_byte_order": order}
     if bound:
-        entries["tiff_grid_tags"] = tuple(tuple(tag) for tag in bound)
-        entries["tiff_grid"] = (page.imagelength, page.imagewidth)
+        entries[GRID_TAGS] = tuple(tuple(tag) for tag in bound)
+        entries[GRID] = (page.imagelength, page.imagewidth)
     directory = Directory(_descriptive(tags, order, page), _children(data, page))
     if not directory.is_empty:
         entries[EXIF] = write_exif(directory, order)
@@ -159,7 +162,7 @@ def extra_tags(entries: Mapping[str, Any], directory: Directory) -> list[tuple[i
     """Tags for tifffile to write as they are."""
     resolution = {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
     tags = [tag for tag in directory.tags if tag.code in DESCRIPTIVE - resolution and is_storable(tag)]
-    tags += [Tag(*tag) for tag in entries.get("tiff_grid_tags", ())]
+    tags += [Tag(*tag) for tag in entries.get(GRID_TAGS, ())]
     tags += [Tag(*tag) for tag in entries.get(COLOUR_TAGS, ())]
     if XMP in entries:
         tags.append(Tag(XMP_TAG, 1, len(entries[XMP]), entries[XMP]))

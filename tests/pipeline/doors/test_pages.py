@@ -10,7 +10,8 @@ import tifffile
 
 from pipeline.doors.pages.archive import PagesArchive
 from pipeline.errors import ImageError
-from pipeline.formats import Limits, decode
+from pipeline.formats import FORMATS, Limits, decode
+from pipeline.formats.exif import orientation_of
 from pipeline.formats.paged import read_pages
 from pipeline.storage.folder import Folder
 from tests.door_contract import listed
@@ -81,6 +82,79 @@ def test_a_gif_is_grey_where_all_its_frames_are_and_ends_where_it_ends():
     with pytest.raises(ImageError) as refusal:
         cut[3]
     assert refusal.value.reason == "TRUNCATED"
+
+
+def test_a_page_keeps_its_tags_but_for_those_of_the_file():
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, page in enumerate(frames(2)):
+            note = "ImageJ=1.54\nimages=2" if number == 0 else "the second"
+            tags = [(274, 3, 1, 6, True), (297, 3, 2, (number, 2), True)]
+            writer.write(
+                page,
+                photometric="rgb",
+                metadata=None,
+                description=note,
+                extratags=tags,
+                resolution=(300, 300),
+            )
+    read = read_pages(file.getvalue(), Limits())
+    for number, page in enumerate(frames(2)):
+        with tifffile.TiffFile(io.BytesIO(FORMATS["tiff"].encode(decode(read[number])))) as tiff:
+            (again,) = tiff.pages
+        tags = {tag.code: tag.value for tag in again.tags}
+        assert np.array_equal(again.asarray(), page)
+        assert (tags[274], tags[282], 297 in tags) == (6, (300, 1), False)
+        assert tags.get(270) == (None if number == 0 else "the second")
+
+
+def test_a_page_of_a_raster_is_one_with_its_holes():
+    pytest.importorskip("rasterio", reason="needs the extra geo")
+    file = io.BytesIO()
+    grid = [(33550, 12, 3, (10.0, 10.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 5e5, 5e6, 0.0), True)]
+    with tifffile.TiffWriter(file) as writer:
+        for page in frames(2, grey=True):
+            page[:4] = 7
+            nodata = (42113, 2, 2, "7", True)
+            writer.write(page[..., 0], photometric="minisblack", metadata=None, extratags=[*grid, nodata])
+    image = decode(read_pages(file.getvalue(), Limits())[1])
+    assert image.metadata.entries["geotiff_header"].transform == (5e5, 10, 0, 5e6, 0, -10)
+    assert not image.valid_HW[:4].any()
+    assert image.valid_HW[4:].mean() > 0.9
+
+
+def test_frames_have_what_the_file_says_of_all():
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    first, *rest = map(PIL.Image.fromarray, frames(3))
+    for kind in ("PNG", "WEBP"):
+        file = io.BytesIO()
+        first.save(
+            file,
+            kind,
+            save_all=True,
+            append_images=rest,
+            exif=exif,
+            **({"lossless": True} if kind == "WEBP" else {}),
+        )
+        read = read_pages(file.getvalue(), Limits())
+        assert [orientation_of(decode(read[n]).metadata.entries["exif"]) for n in range(3)] == [6, 6, 6]
+
+
+def test_frames_of_sixteen_bits_are_refused():
+    """Pillow makes white of all that is above 255."""
+    first = PIL.Image.fromarray(np.full((8, 8), 4000, np.uint16))
+    file = io.BytesIO()
+    first.save(
+        file, "PNG", save_all=True, append_images=[PIL.Image.fromarray(np.full((8, 8), 5000, np.uint16))]
+    )
+    with PIL.Image.open(io.BytesIO(file.getvalue())) as opened:
+        assert opened.n_frames == 2
+    read = read_pages(file.getvalue(), Limits())
+    for number in range(2):
+        with pytest.raises(ImageError) as refusal:
+            read[number]
+        assert refusal.value.reason == "UNSUPPORTED_DTYPE"
 
 
 def test_a_file_that_changed_after_it_was_listed_is_another_one(tmp_path):

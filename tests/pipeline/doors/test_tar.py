@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import tarfile
 import threading
 from collections import Counter
@@ -14,6 +15,7 @@ from pipeline import run
 from pipeline.doors.tar.archive import COMPRESSED, NO_SHARDS, TarArchive
 from pipeline.doors.tar.index import LABELS, LINKS, REPLACED
 from pipeline.doors.tar.outlet import TarOutlet
+from pipeline.doors.tar.shard import found_in
 from pipeline.errors import ImageError, JobError
 from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
@@ -93,6 +95,19 @@ def test_links_duplicates_labels_and_odd_names(tmp_path):
         "x.tar/a.png": b"new",
     }
     assert left_out == {LINKS: 3, REPLACED: 1, LABELS: 1, COMPRESSED: 1, NO_SHARDS: 1}
+
+
+def test_a_label_with_holes_is_not_taken_for_the_bytes_behind_it(tmp_path):
+    """GNU tar leaves zeros out of it: what stands there is shorter than the file."""
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(1 << 20)
+        file.seek(1 << 19)
+        file.write(b"{}")
+    (tmp_path / "a.cls").write_bytes(b"7")
+    names = ["a.json", "a.cls"]
+    subprocess.run(["tar", "--sparse", "-cf", tmp_path / "s.tar", "-C", tmp_path, *names], check=True)
+    with (tmp_path / "s.tar").open("rb") as file:
+        assert [each.name for each in found_in(file)[1]] == ["a.cls"]
 
 
 def test_a_name_that_is_no_utf8_is_escaped(tmp_path):

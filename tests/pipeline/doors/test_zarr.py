@@ -166,6 +166,35 @@ def test_enlarged_arrays_have_coordinates_between_the_old_ones(tmp_path):
     assert made.chunks == (1, 8, 8)
 
 
+@pytest.mark.filterwarnings("ignore:The data type")
+def test_the_pixels_of_an_enlarged_swath_lie_between_the_old_ones_also_across_the_date_line(tmp_path):
+    xarray = pytest.importorskip("xarray", reason="judges the output")
+    y, x = np.mgrid[:6, :8].astype(np.float64)
+    latitudes, longitudes = 10 - 0.5 * y - 0.1 * x, 178 + 0.5 * x + 0.1 * y
+    known = longitudes.copy()
+    longitudes = np.where(longitudes > 180, longitudes - 360, longitudes)
+    latitudes[0, 0] = np.nan
+    places = {
+        "lat": (("y", "x"), latitudes, {"units": "degrees_north"}),
+        "lon": (("y", "x"), longitudes, {"units": "degrees_east"}),
+        "site": (("y",), np.array(list("abcdef"))),
+    }
+    values = np.random.default_rng(0).integers(1, 200, (6, 8), np.uint8)
+    xarray.Dataset({"radiance": (("y", "x"), values)}, places).to_zarr(
+        tmp_path / "a.zarr", consolidated=False
+    )
+    complete(job_on(tmp_path / "a.zarr", tmp_path / "out", "bicubic-x2"))
+    made = xarray.open_zarr(tmp_path / "out/a.zarr", consolidated=False)
+    at_y, at_x = (np.mgrid[:12, :16] + 0.5) / 2 - 0.5
+    lat, lon = made["lat"].values, made["lon"].values
+    assert np.abs(lon).max() <= 180
+    assert np.abs((lon - (178 + 0.5 * at_x + 0.1 * at_y) + 180) % 360 - 180).max() < 1e-9
+    assert known.max() > 180
+    assert np.isnan(lat[:2, :2]).all()
+    assert np.abs((lat - (10 - 0.5 * at_y - 0.1 * at_x))[4:, 4:]).max() < 1e-9
+    assert made["site"].values.tolist() == [each for each in "abcdef" for _ in range(2)]
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_pyramid_is_restored_at_its_largest_level_and_made_again_below(tmp_path, version):
     pyramid(tmp_path / "a.zarr", version)

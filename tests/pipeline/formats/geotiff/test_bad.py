@@ -108,6 +108,23 @@ def test_a_colour_table_means_classes():
     assert reason_of(geotiff(ground(4), photometric="CMYK")) == "UNSUPPORTED_COLOUR"
 
 
+@pytest.mark.parametrize(
+    ("tags", "means_classes"),
+    [
+        ({"LAYER_TYPE": "thematic"}, True),
+        ({"flag_values": "{0,1,2}", "flag_meanings": "sea land ice"}, True),
+        ({"flag_masks": "{1,2,4}"}, True),
+        ({"LAYER_TYPE": "athematic"}, False),
+    ],
+)
+def test_tags_of_a_band_that_mean_classes(tags, means_classes):
+    data = geotiff(ground(2), lambda dataset: dataset.update_tags(2, **tags))
+    if means_classes:
+        assert reason_of(data) == "UNSUPPORTED_COLOUR"
+    else:
+        assert decode(data).size[2] == 2
+
+
 def test_several_rasters_in_one_file(tmp_path):
     with tifffile.TiffWriter(tmp_path / "two.tif") as writer:
         for _ in range(2):

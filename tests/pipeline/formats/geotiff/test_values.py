@@ -135,3 +135,11 @@ def test_without_gdal_the_cure_is_named(monkeypatch):
         with pytest.raises(ImageError, match=r"pip install restora\[geo\]") as refusal:
             act()
         assert refusal.value.reason == reason
+
+
+def test_the_least_and_the_greatest_sample_are_not_said_of_other_pixels():
+    extremes = {"TIFFTAG_MINSAMPLEVALUE": "3", "TIFFTAG_MAXSAMPLEVALUE": "4000", "SENSOR": "MSI"}
+    image = decode(geotiff(ground(1, "uint16"), lambda dataset: dataset.update_tags(**extremes)))
+    with rasterio.MemoryFile(encode(image)) as file, file.open() as made:
+        kept = set(extremes) & set(made.tags())
+    assert kept == {"SENSOR"}

@@ -132,6 +132,8 @@ def test_the_gzip_holds_no_time_and_no_name():
         ({"vox_offset": np.nan}, "UNREADABLE"),
         ({"vox_offset": 1e9}, "TRUNCATED"),
         ({"datatype": 99}, "UNSUPPORTED_DTYPE"),
+        ({"intent_code": 1002}, "UNSUPPORTED_COLOUR"),
+        ({"intent_code": 1003}, "UNSUPPORTED_COLOUR"),
     ],
 )
 def test_broken_headers_are_refused(fields, reason):
