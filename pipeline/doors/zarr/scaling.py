@@ -134,7 +134,8 @@ def _between_any(missing: NDArray[np.bool_], axes: tuple[int, ...], factor: Frac
 
 def _places(extent: int, factor: Fraction) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Of the new pixels among the old ones, and the old one before each, which has one behind it."""
-    places = (np.arange(int(extent * factor)) + 0.5) / float(factor) - 0.5
+    places: NDArray[np.float64] = (np.arange(int(extent * factor), dtype=np.float64) + 0.5) / float(factor)
+    places -= 0.5
     return np.clip(np.floor(places).astype(np.intp), 0, max(extent - 2, 0)), places
 
 
