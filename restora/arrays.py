@@ -29,7 +29,9 @@ def restore_array(
     value_range: tuple[float, float] | None = None,
     device: str | None = None,
 ) -> NDArray[Any]:
-    """The image restored, of the same dtype and number of dimensions.
+    """The image restored, of the same dtype and number of dimensions; a masked array where it is one.
+
+    Pixels that are NaN, infinite or masked in any channel hold no data: no model sees them, they come back.
 
     ``image``: HW or HWC. ``restorer``: a name of ``restora list restorers``, or the path or URL of weights.
     ``noise_level``: standard deviation in 1/255 of the value range; else it is estimated where the restorer
@@ -44,7 +46,7 @@ def restore_array(
 
     from models.contract import Condition
     from pipeline.imaging.image import Image, Metadata
-    from pipeline.imaging.radiometry import quantised, to_stored, to_tensor
+    from pipeline.imaging.radiometry import left_alone, quantised, to_stored, to_tensor
 
     samples = np.asarray(image)
     if samples.ndim not in (2, 3) or samples.dtype.kind not in "uif":
@@ -52,7 +54,9 @@ def restore_array(
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     domain = _domain(samples.dtype, value_range)
     pixels_HWC = samples if samples.ndim == 3 else samples[..., None]
-    image_1CHW = to_tensor(Image(pixels_HWC, domain, Metadata("array")), where)
+    pixels_HWC = pixels_HWC.astype(samples.dtype.newbyteorder("="), copy=False)
+    given = Image(pixels_HWC, domain, Metadata("array"), _valid(image, pixels_HWC))
+    image_1CHW = to_tensor(given, where)
     guide_1PHW = None if guide is None else _guide(np.asarray(guide), domain, where)
     condition = Condition(
         scale=1 if guide_1PHW is None else max(guide_1PHW.shape[-2] // image_1CHW.shape[-2], 1),
@@ -65,7 +69,29 @@ def restore_array(
     with torch.inference_mode():
         restored_1CHW, _ = quantised(built(image_1CHW, condition=condition), domain)
     restored_HWC: NDArray[Any] = to_stored(restored_1CHW, domain)[0]
-    return restored_HWC if samples.ndim == 3 else restored_HWC[..., 0]
+    if restored_1CHW.shape == image_1CHW.shape:
+        restored_HWC = left_alone(restored_HWC, given, (restored_1CHW == image_1CHW)[0])
+    made = given.with_pixels(restored_HWC)
+    found = made.pixels_HWC if samples.ndim == 3 else made.pixels_HWC[..., 0]
+    if not isinstance(image, np.ma.MaskedArray):
+        return found
+    hidden_HW = np.zeros(found.shape[:2], bool) if made.valid_HW is None else ~made.valid_HW
+    mask = hidden_HW if found.ndim == 2 else np.broadcast_to(hidden_HW[..., None], found.shape)
+    return np.ma.MaskedArray(found, mask, fill_value=image.fill_value)
+
+
+def _valid(image: NDArray[Any], pixels_HWC: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """True where the array has data in every channel, ``None``: everywhere; ``ValueError``: nowhere."""
+    import numpy as np
+
+    hidden = np.ma.getmaskarray(image) if isinstance(image, np.ma.MaskedArray) else np.zeros((), bool)
+    missing_HWC = np.broadcast_to(hidden[..., None] if hidden.ndim == 2 else hidden, pixels_HWC.shape)
+    if pixels_HWC.dtype.kind == "f":
+        missing_HWC = missing_HWC | ~np.isfinite(pixels_HWC)
+    valid_HW: NDArray[np.bool_] = ~missing_HWC.any(axis=2)
+    if not valid_HW.any():
+        raise ValueError("image: not one pixel is finite, and unmasked, in every channel")
+    return None if valid_HW.all() else valid_HW
 
 
 def _guide(guide: NDArray[Any], domain: Domain, where: torch.device) -> torch.Tensor:

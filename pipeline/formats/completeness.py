@@ -10,6 +10,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.formats.jpeg_segments import restarts_are_whole
+
 _END = b"\xff\xd9"
 """End of image in JPEG and JPEG-LS (ITU-T T.81, T.87), end of codestream in JPEG 2000 (T.800)."""
 _PADDING = b"\0\xff"
@@ -144,9 +146,9 @@ def _ends_with_bits(encoded: bytes, end: str) -> bool:
 def jpeg_is_whole(encoded: bytes, decode: Callable[[bytes], NDArray[np.generic] | None]) -> bool:
     """Whether a JPEG stream of Huffman codes holds every block: further codes then change nothing.
 
-    libjpeg fills missing blocks with grey and only warns.
+    libjpeg fills missing blocks with grey and only warns, also where a part between restart markers is gone.
     """
-    if not ends_with_marker(encoded):
+    if not ends_with_marker(encoded) or not restarts_are_whole(encoded):
         return False
     core = encoded.rstrip(_PADDING).removesuffix(_END)
     decoded, other = decode(encoded), decode(core + bytes(range(1, 255)) * 64 + _END)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pipeline.errors import ImageError
 
 APP0, APP1, APP2, APP13, COMMENT = 0xE0, 0xE1, 0xE2, 0xED, 0xFE
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+START_OF_SCAN, END_OF_IMAGE, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 EXIF_PREFIX = b"Exif\0\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP_PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
@@ -18,6 +18,7 @@ ICC_PREFIX = b"ICC_PROFILE\0"
 JFIF_PREFIX = b"JFIF\0"
 LARGEST_PAYLOAD = 65533
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _MOST_SCANS = 100
 """libjpeg and its descendants write about ten; thousands are an attack on the decoder's time."""
 
@@ -41,9 +42,11 @@ def read_segments(data: bytes) -> tuple[list[Segment], int]:
     ``ImageError("TRUNCATED")`` where the file ends before its end marker, and ``UNREADABLE`` for JPEG-LS.
     """
     segments: list[Segment] = []
-    position = 2
+    position, has_restarts = 2, False
     while found := _MARKER.search(data, position):
         marker, start = data[found.start() + 1], found.end()
+        if has_restarts and segments[-1].marker == START_OF_SCAN:
+            _check_restarts(data, position, found.start())
         if marker == END_OF_IMAGE:
             return segments, found.start()
         length = int.from_bytes(data[start : start + 2], "big")
@@ -52,14 +55,42 @@ def read_segments(data: bytes) -> tuple[list[Segment], int]:
         segments.append(Segment(marker, data[start + 2 : start + length]))
         if _is_jpeg_ls(segments[-1]):
             raise ImageError("UNREADABLE", "a JPEG-LS image; convert it to PNG or TIFF")
+        has_restarts = has_restarts or marker == RESTART_INTERVAL
         position = start + length
     raise ImageError("TRUNCATED", "the JPEG file ends before its end marker")
+
+
+class _PartMissingError(ImageError):
+    """Of a scan."""
+
+
+def _check_restarts(data: bytes, start: int, end: int) -> None:
+    """``ImageError("UNREADABLE")`` where a part of a scan is gone: its markers count from 0 to 7 and anew.
+
+    libjpeg warns, and makes grey of that part, or of all behind it.
+    """
+    for number, found in enumerate(_RESTART.finditer(data, start, end)):
+        if found[0][1] & 7 != number & 7:
+            raise _PartMissingError(
+                "UNREADABLE", "a part of the JPEG file between two restart markers is missing; fetch it again"
+            )
 
 
 def _is_jpeg_ls(segment: Segment) -> bool:
     """Whether it is of another standard, whose files begin alike: its frame (ITU-T T.87) or SPIFF says so."""
     marker, payload = segment
     return marker == 0xF7 or (marker == 0xE8 and payload[:6] == b"SPIFF\0" and payload[20:21] == b"\x06")
+
+
+def restarts_are_whole(data: bytes) -> bool:
+    """Whether no part between the restart markers of a stream is missing, as far as their numbers show it."""
+    try:
+        read_segments(data)
+    except _PartMissingError:
+        return False
+    except ImageError:  # its decoder says more
+        return True
+    return True
 
 
 def frame_header(segments: Iterable[Segment]) -> tuple[int, int, int, int]:

@@ -37,6 +37,7 @@ from pipeline.formats.png_chunks import (
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _COLOUR_TYPES = {(1, False): 0, (3, False): 2, (1, True): 4, (3, True): 6}
+_PALETTE = 3
 _LARGEST_SIDE = 2**31 - 1
 _LARGEST_CHUNK = 2**30
 
@@ -62,6 +63,7 @@ class Png:
         """uint8 or uint16 by the header's bit depth; animations of several frames are refused."""
         with codec_errors("PNG"):
             chunks = _checked_chunks(data, limits)
+            _check_palette(chunks)
             samples = imagecodecs.png_decode(join_chunks(chunk for chunk in chunks if _decides_pixels(chunk)))
             return _image(samples, chunks)
 
@@ -107,6 +109,20 @@ def _checked_chunks(data: bytes, limits: Limits) -> list[Chunk]:
             raise ImageError("ANIMATED", 'an animated PNG; take each frame as an image: store = "pages"')
         chunks.append(chunk)
     return chunks
+
+
+def _check_palette(chunks: list[Chunk]) -> None:
+    """``ImageError("UNREADABLE")`` where a pixel has no colour in the palette: libpng makes black of it."""
+    header = chunks[0].data
+    depth, kind = header[8:10]
+    colours = next((len(chunk.data) // 3 for chunk in chunks if chunk.kind == b"PLTE"), 0)
+    if kind != _PALETTE or colours >= 1 << depth:
+        return
+    grey = Chunk(b"IHDR", header[:9] + b"\0" + header[10:])
+    coded = [chunk for chunk in chunks[1:] if chunk.is_critical and chunk.kind != b"PLTE"]
+    levels = imagecodecs.png_decode(join_chunks([grey, *coded]))
+    if int(levels.max()) // (255 // ((1 << depth) - 1)) >= colours:
+        raise ImageError("UNREADABLE", "a pixel of the PNG file has no colour in its palette; write it anew")
 
 
 def _decides_pixels(chunk: Chunk) -> bool:

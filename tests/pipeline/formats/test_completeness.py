@@ -156,3 +156,44 @@ def test_runs_of_packbits_are_counted_and_not_unpacked_beyond_their_place():
     assert not packbits_end(b"\x81\0" * (1 << 20), (100,))
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 2}])
+def test_a_jpeg_without_a_part_between_two_restart_markers_is_refused(options):
+    data = saved(PHOTO, "JPEG", quality=90, restart_marker_rows=1, **options)
+    np.testing.assert_array_equal(decode(data).pixels_HWC, np.asarray(Pillow.open(io.BytesIO(data))))
+    begin = data.index(b"\xff\xda")
+    places = [at for number in range(3) if (at := data.index(bytes((0xFF, 0xD0 + number)), begin))]
+    for first, last in ((places[0], places[1]), (places[0], places[2])):
+        with pytest.raises(ImageError) as refusal:
+            decode(data[:first] + data[last:])
+        assert refusal.value.reason in ("UNREADABLE", "TRUNCATED")
+
+
+def test_restart_markers_of_a_thumbnail_are_none_of_the_image():
+    thumbnail = saved(PHOTO, "JPEG", restart_marker_blocks=1)
+    at = thumbnail.index(b"\xff\xd1")
+    note = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + thumbnail[:at] + thumbnail[thumbnail.index(b"\xff\xd3") :]
+    data = saved(PHOTO, "JPEG", restart_marker_blocks=2)
+    segment = b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note
+    np.testing.assert_array_equal(
+        decode(data[:2] + segment + data[2:]).pixels_HWC, np.asarray(Pillow.open(io.BytesIO(data)))
+    )
+
+
+def test_a_strip_of_jpeg_without_a_part_between_two_restart_markers_is_refused():
+    data = saved(PHOTO, "JPEG", quality=90, restart_marker_blocks=1)
+    first, last = data.index(b"\xff\xd2"), data.index(b"\xff\xd3")
+
+    def strip(stream: bytes) -> bytes:
+        file = io.BytesIO()
+        tifffile.imwrite(
+            file, iter([stream]), shape=PHOTO.shape, dtype="uint8", photometric="ycbcr", compression="jpeg",
+            rowsperstrip=PHOTO.shape[0], metadata=None,
+        )  # fmt: skip
+        return file.getvalue()
+
+    assert decode(strip(data)).size == PHOTO.shape
+    with pytest.raises(ImageError) as refusal:
+        decode(strip(data[:first] + data[last:]))
+    assert refusal.value.reason == "TRUNCATED"

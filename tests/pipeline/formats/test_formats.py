@@ -9,10 +9,12 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 from skimage.metrics import peak_signal_noise_ratio
 
 from pipeline.errors import ImageError
 from pipeline.formats import FORMATS, Limits, decode, encode, format_of
+from pipeline.formats.png_chunks import Chunk, join_chunks, read_chunks
 from pipeline.formats.tiff.lzw import decode_lzw
 from pipeline.formats.zarr_container import Header, pack
 from tests.bad_images import DEEP, GREY, ODD_BUT_GOOD, OPACITY, PHOTO, interlaced_png, png, saved, tiff
@@ -347,3 +349,23 @@ def test_the_limit_counts_pixels():
     with pytest.raises(ImageError, match="80 x 64 pixels are more than the limit of 5119") as refusal:
         decode(data, Limits(max_pixels=64 * 80 - 1))
     assert refusal.value.reason == "TOO_LARGE"
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_png_pixel_without_a_colour_in_the_palette_is_refused(bits):
+    """Readers make black of it, or white, or nothing."""
+    last = (1 << bits) - 2
+    picture = Pillow.fromarray(np.full((5, 9), last, np.uint8))
+    picture.putpalette(bytes(range(256)) * 3)
+    file = io.BytesIO()
+    picture.save(file, "PNG", bits=bits)
+    chunks = list(read_chunks(file.getvalue()))
+
+    def with_colours(count: int) -> bytes:
+        palette = Chunk(b"PLTE", (bytes(range(256)) * 3)[: 3 * count])
+        return join_chunks(palette if chunk.kind == b"PLTE" else chunk for chunk in chunks)
+
+    assert decode(with_colours(last + 1)).size == (5, 9, 3)
+    with pytest.raises(ImageError) as refusal:
+        decode(with_colours(last))
+    assert refusal.value.reason == "UNREADABLE"
