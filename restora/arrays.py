@@ -85,10 +85,12 @@ def _valid(image: NDArray[Any], pixels_HWC: NDArray[Any]) -> NDArray[np.bool_] |
     import numpy as np
 
     hidden = np.ma.getmaskarray(image) if isinstance(image, np.ma.MaskedArray) else np.zeros((), bool)
-    missing_HWC = np.broadcast_to(hidden[..., None] if hidden.ndim == 2 else hidden, pixels_HWC.shape)
+    missing_HWC: NDArray[np.bool_] = np.broadcast_to(
+        hidden[..., None] if hidden.ndim == 2 else hidden, pixels_HWC.shape
+    )
     if pixels_HWC.dtype.kind == "f":
-        missing_HWC = missing_HWC | ~np.isfinite(pixels_HWC)
-    valid_HW: NDArray[np.bool_] = ~missing_HWC.any(axis=2)
+        missing_HWC = np.logical_or(missing_HWC, ~np.isfinite(pixels_HWC))
+    valid_HW: NDArray[np.bool_] = np.logical_not(np.asarray(missing_HWC.any(axis=2)))
     if not valid_HW.any():
         raise ValueError("image: not one pixel is finite, and unmasked, in every channel")
     return None if valid_HW.all() else valid_HW

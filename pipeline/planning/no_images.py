@@ -15,6 +15,7 @@ _ENDINGS = (
     ".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".3gp", ".mts",  # films
     ".mp3", ".wav", ".m4a", ".aac",  # sound
     ".md5", ".sha1", ".sha256", ".tfw", ".jgw", ".pgw", ".wld", ".prj",  # checksums and map frames
+    ".msk", ".ovr", ".rrd", ".aux", ".rpb", ".imd", ".til", ".att", ".eph",  # beside rasters
 )  # fmt: skip
 
 _HIDDEN = "of a system"

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from pipeline.formats.geotiff.header import ControlPoint, RasterHeader
 from pipeline.formats.grid import Grid
 
+_PLACED = "xml:gml"
+"""How domains begin whose documents say again where a JPEG 2000 file's own pixels lie (GMLJP2)."""
+
 
 def scaled(header: RasterHeader, grid: Grid) -> RasterHeader:
     """The header for an image of the grid's size over the same ground."""
@@ -25,6 +28,7 @@ def scaled(header: RasterHeader, grid: Grid) -> RasterHeader:
         transform=header.transform and scaled_transform(header.transform, scale),
         control_points=tuple(_scaled_point(point, scale) for point in header.control_points),
         rational=scaled_rational(header.rational, scale),
+        documents={name: text for name, text in header.documents.items() if not name.startswith(_PLACED)},
     )
 
 

@@ -115,6 +115,15 @@ def test_the_profile_of_jpeg_2000_goes_along_and_one_of_inks_is_refused(tmp_path
         decode(coloured(data, b"\2\0\0" + inks))
 
 
+def test_what_says_the_place_of_jpeg_2000_again_is_not_said_of_other_pixels():
+    image = decode(jpeg2000(rasters()["north-up"]))
+    header = image.metadata.entries["geotiff_header"]
+    assert any(name.startswith("xml:gml") for name in header.documents)
+    larger = image.with_pixels(image.pixels_HWC.repeat(2, 0).repeat(2, 1))
+    with rasterio.MemoryFile(encode(larger, "geotiff")) as file, file.open() as made:
+        assert not any(name.startswith("xml:gml") for name in made.tag_namespaces())
+
+
 def test_several_images_in_one_jpeg_2000_file_are_no_image():
     data = rgb()[1]
     first = data.index(b"jp2c") - 4
