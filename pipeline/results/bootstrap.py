@@ -11,6 +11,7 @@ then has a standard error of about 1 %, which is what 10,000 resamples have anyw
 from __future__ import annotations
 
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ count then varies from resample to resample, which changes the width by less tha
 are drawn alone."""
 
 Floats = NDArray[np.float64]
+# Of Python's own: scipy.special takes longer to import than most tables to sum up.
+_NORMAL = NormalDist()
+_normal_quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
+_normal_share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 
 
 def bootstrap_interval(values_NK: Floats) -> tuple[Floats, Floats]:
@@ -53,8 +58,6 @@ def interval_of_blocks(
     sums_MK: Floats, sizes_MK: Floats, lowest_K: Floats, highest_K: Floats
 ) -> tuple[Floats, Floats]:
     """The same of columns known by sums, counts and extremes of random blocks: (low_K, high_K)."""
-    from scipy.special import ndtr, ndtri  # here, for the start of a run, which may have tables to read
-
     mean_K = sums_MK.sum(axis=0) / sizes_MK.sum(axis=0)
     means_BK = np.sort(_resampled_means(sums_MK, sizes_MK), axis=0)
     deviation_MK = sums_MK - mean_K * sizes_MK
@@ -62,11 +65,11 @@ def interval_of_blocks(
     equal_K = lowest_K == highest_K
     acceleration_K = np.sum(deviation_MK**3, axis=0) / (6 * np.where(equal_K, 1.0, spread_K) ** 1.5)
     below_K = (np.mean(means_BK < mean_K, axis=0) + np.mean(means_BK <= mean_K, axis=0)) / 2
-    bias_K = ndtri(np.clip(below_K, 1 / RESAMPLES, 1 - 1 / RESAMPLES))
+    bias_K = _normal_quantile(np.clip(below_K, 1 / RESAMPLES, 1 - 1 / RESAMPLES))
     ends = []
     for tail in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2):
-        z_K = bias_K + ndtri(tail)
-        share_K = ndtr(bias_K + z_K / (1 - acceleration_K * z_K))
+        z_K = bias_K + _NORMAL.inv_cdf(tail)
+        share_K = _normal_share(bias_K + z_K / (1 - acceleration_K * z_K))
         ends.append([np.quantile(means_B, share) for means_B, share in zip(means_BK.T, share_K, strict=True)])
     low_K, high_K = np.where(equal_K, lowest_K, ends)
     return low_K, high_K

@@ -43,7 +43,7 @@ STATE = b"restora_state"
 
 def write_table(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table, list[dict[str, Any]]]:
     """Writes it; its counts, its summary, and the rows of distances for that."""
-    # Here, because it brings scipy.stats, which would lengthen the start-up of a run with nothing to do.
+    # Here, for the start-up of a run with nothing to do, which sums nothing up.
     from pipeline.results.statistics import summarise
 
     parts = run.ledger.parts()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.ledger.schema import is_ok
 from pipeline.results.bootstrap import Floats, bootstrap_interval
 from pipeline.results.cells import cells
+from pipeline.results.signed_rank import signed_rank_p
 
 SUMMARY_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("dataset", "degradation", "restorer", "metric")]
@@ -205,18 +206,6 @@ def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         },
         schema=schema,
     )
-
-
-def signed_rank_p(difference_N: Floats) -> float:
-    """Two-sided Wilcoxon signed-rank p; 1 where all differences are zero, NaN where there are none."""
-    if not len(difference_N):
-        return float("nan")
-    if not np.any(difference_N):
-        return 1.0
-    # Half as long as torch to import, which a run that compares nothing need not wait for.
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(difference_N).pvalue)
 
 
 def holm(p_K: Floats) -> Floats:

@@ -82,7 +82,7 @@ def _in_one_file(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.
 
 def _in_parts(run: RunFolder, schema: pa.Schema) -> tuple[dict[str, int], pa.Table]:
     """The same for a table in parts: only those of the ledger that changed are read and written."""
-    # Here, because they bring scipy.stats, which would lengthen the start-up of a run with nothing to do.
+    # Here, for the start-up of a run with nothing to do, which sums nothing up.
     from pipeline.results.distance_table import DistanceTable
     from pipeline.results.statistics import SUMMARY_SCHEMA
 
