@@ -68,16 +68,15 @@ def check_mask(metric: Metric, reference_BCHW: Tensor) -> None:
     assert masked_B.isfinite().all(), masked_B
     exposed_B = metric(restored_BCHW.where(valid_B1HW, 7.0), reference_BCHW, None)
     assert not torch.equal(exposed_B, masked_B), "the mask was not looked at"
-    for garbage in (7.0, math.nan, -math.inf):
-        spoilt = reference_BCHW.where(valid_B1HW, garbage)
-        hidden = (
-            restored_BCHW
-            if metric.protocol.pair is MetricInputs.UNREGISTERED
-            else (
-                restored_BCHW.where(valid_B1HW, garbage)  # which else is masked where the reference is
-            )
-        )
-        torch.testing.assert_close(metric(hidden, spoilt, valid_B1HW), masked_B, **EXACT)
+    # A number and what is none, side by side: whatever of it comes through changes the score or makes it NaN.
+    kinds = torch.tensor([7.0, math.nan, -math.inf]).to(reference_BCHW)
+    garbage_BCHW = kinds.repeat(reference_BCHW.numel() // 3 + 1)[: reference_BCHW.numel()]
+    garbage_BCHW = garbage_BCHW.reshape(reference_BCHW.shape)
+    hidden_BCHW = restored_BCHW
+    if metric.protocol.pair is not MetricInputs.UNREGISTERED:  # which else is masked where the reference is
+        hidden_BCHW = restored_BCHW.where(valid_B1HW, garbage_BCHW)
+    spoilt_BCHW = reference_BCHW.where(valid_B1HW, garbage_BCHW)
+    torch.testing.assert_close(metric(hidden_BCHW, spoilt_BCHW, valid_B1HW), masked_B, **EXACT)
 
     assert metric(restored_BCHW, reference_BCHW, ~everywhere_B1HW).isnan().all()
 

@@ -25,24 +25,30 @@ from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.world import World
 
 ARCHIVE = Path(__file__).parent / "older_outputs" / "outputs.tar.gz"
+SOURCES = ("photos", "scenes")
 KEY = bytes(range(32)).hex()
 
 
 @pytest.fixture
 def before(s3, tmp_path, monkeypatch):
-    """The bucket as it was left."""
+    """The bucket as it was left, as far as one output of it goes: by its name, to the folder."""
     key = tmp_path / "privacy.key"
     key.write_text(KEY + "\n", encoding="ascii")
     monkeypatch.setenv(VARIABLE, str(key))
-    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    files = s3fs.S3FileSystem(endpoint_url=s3["AWS_ENDPOINT_URL"], use_listings_cache=False)
     if files.exists("before"):
         files.rm("before", recursive=True)
     files.mkdir("before")
-    folder = Folder("s3://before")
-    with tarfile.open(ARCHIVE) as archive:
-        for member in archive.getmembers():
-            folder.put(member.name, archive.extractfile(member).read())
-    return folder
+
+    def left(name: str) -> Folder:
+        folder = Folder("s3://before")
+        with tarfile.open(ARCHIVE) as archive:
+            for member in archive.getmembers():
+                if member.name.partition("/")[0] in (name, *SOURCES):
+                    folder.put(member.name, archive.extractfile(member).read())
+        return folder
+
+    return left
 
 
 def rows_of(opened):
@@ -69,6 +75,7 @@ def page_of(opened) -> str:
 
 @pytest.mark.parametrize("name", ["benchmark", "restore", "private"])
 def test_a_run_that_stopped_after_two_images_goes_on(before, name):
+    before(name)
     older = open_existing(f"s3://before/{name}")
     left = {row["source_id"]: row for row in rows_of(older)}
     ledger = older.ledger.keys()
@@ -91,16 +98,18 @@ def test_a_run_that_stopped_after_two_images_goes_on(before, name):
 
 
 def test_the_ids_of_a_private_run_open_with_its_key(before):
+    before("private")
     addresses = {address for _, address in resolve_ids(open_existing("s3://before/private"))}
     assert addresses == {"s3://before/photos/0000.png", "s3://before/photos/0001.png"}
 
 
 def test_a_scene_of_which_two_strips_were_done_is_assembled(before):
+    folder = before("strips")
     older = open_existing("s3://before/strips")
-    strips = before.keys("strips/_restora/ledger", ".parquet")
+    strips = folder.keys("strips/_restora/ledger", ".parquet")
     opened, planned = gone_on_with(older.job)
     assert (planned.left, planned.units) == (1, 1), "the third strip alone"
-    assert set(strips) < set(before.keys("strips/_restora/ledger", ".parquet"))
+    assert set(strips) < set(folder.keys("strips/_restora/ledger", ".parquet"))
     (row,) = rows_of(opened)
     assert (row["status"], row["height"], row["width"]) == ("ok", 1300, 90)
     whole = Job.model_validate(older.job.model_dump() | {"output": "s3://before/whole", "resources": {}})
@@ -111,12 +120,12 @@ def test_a_scene_of_which_two_strips_were_done_is_assembled(before):
 @pytest.mark.parametrize("name", ["training", "gan"])
 def test_a_training_goes_on_from_its_checkpoint(before, name):
     """Also where keys of its recipe have other names since: they enter a checkpoint's identity."""
-    told = []
+    folder, told = before(name), []
     fields = json.loads((ARCHIVE.parent / f"{name}.json").read_text(encoding="utf-8"))
     finished = Loop(
         TrainingRecipe.parse(fields), Folder(f"s3://before/{name}"), World(0, 1), told.append, lambda: False
     )()
     assert finished.steps == 6
     assert "going on from step 3" in [each.message for each in told]
-    steps = pq.read_table(io.BytesIO(before.read(f"{name}/table.parquet")))["step"].to_pylist()
+    steps = pq.read_table(io.BytesIO(folder.read(f"{name}/table.parquet")))["step"].to_pylist()
     assert steps[-1] == 6

@@ -384,9 +384,10 @@ def test_a_stop_while_the_command_starts_is_no_traceback():
     "command",
     ["compress ffdnet-grey --data absent --method prune", "adapt ffdnet-grey absent --minutes 1"],
 )
-def test_a_folder_that_is_not_there_is_a_wrong_command_line(command, tmp_path):
-    done = restora(*command.split(), cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
+def test_a_folder_that_is_not_there_is_a_wrong_command_line(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = invoke(*command.split())
+    assert (done.exit_code, done.stdout) == (2, "")
     assert f"cannot list {tmp_path / 'absent'}: no such folder; check the address" in done.stderr
     assert not list(tmp_path.glob("*.safetensors"))
 

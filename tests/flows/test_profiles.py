@@ -1,8 +1,6 @@
 """A named profile at the command line: credentials and endpoint come from the user's files alone."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -11,8 +9,6 @@ from flows.cli.app import app
 from pipeline.storage.folder import Folder
 from tests.helpers import encoded, fill, photograph
 from tests.moto_s3 import new_bucket
-
-ROOT = Path(__file__).parents[2]
 
 
 def use_files_alone(home: Path, patch) -> None:
@@ -24,14 +20,7 @@ def use_files_alone(home: Path, patch) -> None:
 
 
 def restora(*arguments: object) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a process of its own."""
-    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-def here(*arguments: object) -> tuple[int, str, str]:
-    """As ``restora``, in this process, which has imported everything already."""
+    """Exit code, stdout and stderr of the command in this process, which has imported everything already."""
     done = CliRunner().invoke(app, [str(each) for each in arguments])
     return done.exit_code, done.stdout, done.stderr
 
@@ -49,8 +38,8 @@ def test_a_profile_leads_to_its_endpoint_and_another_one_does_not(tmp_path, s3, 
     with monkeypatch.context() as patch:
         use_files_alone(tmp_path, patch)
         done = restora(*command, "--profile", "archive")
-        read = here("verify", f"{bucket}/clean", "--profile", "archive")
-        missing = here(*command, "--profile", "elsewhere")
+        read = restora("verify", f"{bucket}/clean", "--profile", "archive")
+        missing = restora(*command, "--profile", "elsewhere")
     assert done[0] == 0, done
     assert Folder(bucket).exists("clean/0.png")
     assert read[0] == 0, read

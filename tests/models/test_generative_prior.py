@@ -83,6 +83,7 @@ LEVEL = torch.tensor([SIGMA])
     ids=["blur", "blur and half the size by absolute values", "noise alone"],
 )
 def test_finds_what_was_degraded(generator, truth, operators, scale, loss, least):
+    truth = truth[:1]  # that images are searched for one by one, others tell
     exact = truth
     for operator in operators:
         exact = operator(exact, RNG)
@@ -267,7 +268,9 @@ def test_errors_name_the_thing_and_the_cure(weights, call, message):
 
 def test_the_shipped_generator_is_a_prior_by_its_name():
     """Of its own image with half the pixels hidden, far more comes back than the mean of what is seen."""
-    restorer = catalog.build_solver("generative_prior", generator="dcgan-photographs", iterations=150)
+    restorer = catalog.build_solver(
+        "generative_prior", generator="dcgan-photographs", iterations=150, restarts=2
+    )
     generator = restorer.model.generator
     image_1CNN = generator(torch.randn(1, generator.latent, generator=RNG.manual_seed(3)))
     mask_11NN = (torch.rand(1, 1, 64, 64, generator=RNG) > 0.5).float()

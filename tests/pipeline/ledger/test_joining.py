@@ -12,6 +12,8 @@ from pipeline.ledger.joining import joined_units
 from tests.ledgers import commit, rows_of, sealed
 
 UNITS = 12
+# This process reads and the others join, wherever the files are; and each start is seconds of a core.
+ON_ONE_STORE = pytest.mark.parametrize("ledger", ["disk"], indirect=True)
 
 
 @pytest.fixture
@@ -41,6 +43,7 @@ def segment_of(ledger):
     return ledger.folder.read(segment.key)
 
 
+@ON_ONE_STORE
 def test_a_segment_has_the_same_bytes_whoever_reads(ledger, processes, monkeypatch):
     keys = filled(ledger)
     files = {key: ledger.folder.read(key) for key in keys}
@@ -68,6 +71,7 @@ def test_where_no_process_starts_this_one_reads(ledger, processes, monkeypatch, 
     assert rows_of(ledger) == before
 
 
+@ON_ONE_STORE
 def test_processes_that_are_killed_lose_nothing(ledger, processes):
     keys = filled(ledger)
     found = []
@@ -81,7 +85,7 @@ def test_processes_that_are_killed_lose_nothing(ledger, processes):
     assert [sum(each.lengths) for each in found] == [len(each.table) for each in found]
 
 
-@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(("ledger", "is_there"), [("disk", False), ("memory", True)], indirect=["ledger"])
 def test_a_damaged_file_is_named(ledger, processes, is_there):
     keys = filled(ledger)
     ledger.folder.delete(keys[5])

@@ -1,6 +1,7 @@
 """Every metric: the contract, and agreement with scikit-image, scipy or the formula in NumPy float64."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,15 @@ def metric(request):
     return WithInput(found) if found.protocol.pair is MetricInputs.BOTH else found
 
 
+@cache
+def _two_photographs() -> Tensor:
+    image_CHW = torch.from_numpy(data.astronaut().transpose(2, 0, 1).copy()).float() / 255
+    return torch.cat([image_CHW, image_CHW.flip(-1)])
+
+
 def photograph(channels: int = 3, batch: int = 1, size: int = SIZE) -> Tensor:
     """Crops of a photograph; six channels are it and its mirror image."""
-    image_CHW = torch.from_numpy(data.astronaut().transpose(2, 0, 1).copy()).float() / 255
-    image_CHW = torch.cat([image_CHW, image_CHW.flip(-1)])[:channels]
+    image_CHW = _two_photographs()[:channels]
     return torch.stack([image_CHW[:, i * 30 : i * 30 + size, 100 : 100 + size] for i in range(batch)])
 
 

@@ -37,15 +37,17 @@ class Absolute:
     def __call__(self, restored_BCHW, reference_BCHW, valid_B1HW):
         return (restored_BCHW - reference_BCHW).abs().double().mean((1, 2, 3))
 """
-WEIGHTS = """
+WEIGHTS_AND_COMMAND = """
 import sys
 from pathlib import Path
 from models.card import Card
 from models.networks import build_network, card_facts
 from models.weights import save_weights
+from flows.cli.entry import main
 network = build_network("shallow", {"channels": 3})
 card = Card(name="shallow", summary="x", task="denoising", architecture="shallow", **card_facts(network))
-save_weights(Path(sys.argv[1]), card, network.state_dict())
+save_weights(Path(sys.argv.pop(1)), card, network.state_dict())
+main()
 """
 
 
@@ -75,11 +77,11 @@ def installed(tmp_path_factory) -> tuple[Path, dict[str, str]]:
 def test_the_example_is_used_by_name_and_is_in_recipe_and_rows(installed, tmp_path, engine):
     place, environment = installed
     weights = tmp_path / "shallow.safetensors"
-    checked([sys.executable, "-c", WEIGHTS, weights], env=environment)
     photographs_in(tmp_path / "photos", 2)
     job = tmp_path / "job.toml"
     job.write_text(JOB.format(out=tmp_path / "out", photos=tmp_path / "photos", weights=weights))
-    checked([*COMMAND, "benchmark", job, "--engine", engine, "--workers", "1"], env=environment, cwd=tmp_path)
+    both = [sys.executable, "-c", WEIGHTS_AND_COMMAND, weights]
+    checked([*both, "benchmark", job, "--engine", engine, "--workers", "1"], env=environment, cwd=tmp_path)
     rows = pq.read_table(tmp_path / "out" / "tables" / "metrics.parquet").to_pylist()
     assert [row["status"] for row in rows] == ["ok", "ok"]
     for row in rows:

@@ -1,4 +1,4 @@
-"""One Ray cluster for all tests of training that need one."""
+"""What tests of training share: one Ray cluster for all that need one, and trainings that draw no page."""
 
 import os
 
@@ -7,6 +7,12 @@ import pytest
 
 from pipeline.training.options import TrainingOptions
 from tests.killing import end
+
+
+@pytest.fixture
+def without_page(monkeypatch):
+    """Trainings of this process write no ``report.html``, which takes half of the time of such small ones."""
+    monkeypatch.setattr("pipeline.training.report.write_report", lambda *_: "")
 
 
 @pytest.fixture(scope="session")

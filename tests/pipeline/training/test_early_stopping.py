@@ -48,6 +48,7 @@ def test_the_table_says_when_a_run_is_over(tmp_path):
         denoiser(tmp_path).model_validate(denoiser(tmp_path).model_dump() | {"validation": {"patience": 2}})
 
 
+@pytest.mark.usefixtures("without_page")
 def test_the_best_weights_are_delivered_and_the_same_command_changes_nothing(tmp_path):
     """At a rate of 0.3 each step makes it worse: the first validation stays the best."""
     photographs(tmp_path / "photos", 1)

@@ -130,6 +130,7 @@ def test_page_and_sheets_show_the_run(finished_run):
     assert {name.partition("/")[2] for name in skipped} == {"broken.png", "small.png"}
 
 
+@pytest.mark.usefixtures("without_page")
 def test_stopping_keeps_a_checkpoint_and_going_on_gives_the_same_weights(images, tmp_path):
     recipe = super_resolver_gan(images, length={"steps": 8})
     trained(recipe, tmp_path / "whole")
@@ -145,6 +146,7 @@ def test_stopping_keeps_a_checkpoint_and_going_on_gives_the_same_weights(images,
     assert steps == sorted(set(steps))
 
 
+@pytest.mark.usefixtures("without_page")
 def test_a_changed_recipe_or_other_images_are_refused(images, tmp_path):
     trained(denoiser(images), tmp_path)
     with pytest.raises(JobError, match="batch: 4 -> 2"):
@@ -194,6 +196,7 @@ def test_what_cannot_begin_says_why(images, tmp_path):
         trained(denoiser(images, network=network), tmp_path)
 
 
+@pytest.mark.usefixtures("without_page")
 def test_warm_start_begins_with_the_weights_and_only_with_fitting_ones(finished_run, images, tmp_path):
     _, output, _, _ = finished_run
     weights = str(output / "tiny.safetensors")
@@ -253,6 +256,7 @@ def test_publishing_keeps_an_index(finished_run, tmp_path):
         generate(finished.weights, str(tmp_path / "images"), count=1, seed=0, device="cpu")
 
 
+@pytest.mark.usefixtures("without_page")
 def test_table_of_any_store(images, tmp_path):
     """The output may be any URL that fsspec knows."""
     finished, _ = trained(denoiser(images), "memory://run")

@@ -28,6 +28,7 @@ def test_a_step_is_counted_forward_and_backward():
     assert count.total == 3 * forward
 
 
+@pytest.mark.usefixtures("without_page")
 def test_a_run_that_is_watched_learns_the_same_and_leaves_events_and_a_trace(tmp_path):
     event_files = pytest.importorskip("tensorboardX").proto.event_pb2
     photographs(tmp_path / "photos", 2)

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ def records(count, rng, levels=(5.0, 40.0)):
     return found
 
 
+@cache
 def calibration(count=60, level=0.9):
     rows = rows_of(records(count, np.random.default_rng(1)))
     seen = Seen("given", (1,), ("uint8",), (SIDE**2, SIDE**2), (0.4, 0.6), 0.01)

@@ -82,6 +82,7 @@ def test_images_without_a_good_reference_are_left_out_and_said(tmp_path):
                        "set/3.png": "NO_REFERENCE"}  # fmt: skip
 
 
+@pytest.mark.usefixtures("without_page")
 def test_a_training_on_pairs_is_validated_on_pairs(tmp_path):
     negatives(tmp_path)
     place = {"datasets": [{"name": "set", "uri": str(tmp_path / "in")}],

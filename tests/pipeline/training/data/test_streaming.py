@@ -158,6 +158,7 @@ def failing(self, key):
     raise OSError("disk on fire")
 
 
+@pytest.mark.usefixtures("without_page")
 def test_a_streamed_training_goes_on_bit_for_bit_and_its_memory_is_part_of_what_it_is(tmp_path, folder):
     recipe = denoiser(folder, data=data(folder, 30_000), length={"steps": 4}, validation={})
     options = TrainingOptions("local", device="cpu", threads=1)

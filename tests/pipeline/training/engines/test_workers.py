@@ -37,6 +37,7 @@ def assert_close_weights(first, second, start):
     assert apart < 1e-2 * moved, (apart, moved)
 
 
+@pytest.mark.usefixtures("without_page")
 @pytest.mark.parametrize("make", [denoiser, super_resolver_gan])
 def test_from_two_workers_to_one_and_back_is_one_run(tmp_path, make):
     images = tmp_path / "photos"

@@ -113,6 +113,7 @@ def test_set_takes_either_spelling_whatever_the_file_has(tmp_path):
         assert recipe.network.arguments["latent"] == 7
 
 
+@pytest.mark.usefixtures("without_page")
 @pytest.mark.parametrize("make", [denoiser, super_resolver_gan, generator])
 def test_checkpoints_of_before_are_gone_on_with(tmp_path, make):
     """Pointer and state in the spelling of before: the same weights as without a stop."""

@@ -301,6 +301,7 @@ def test_blocks_are_computed_again_and_networks_compiled_where_it_is_asked_for(m
         BuiltRecipe.of(changed(base("restorer"), {"resources.recompute": True}))
 
 
+@pytest.mark.usefixtures("without_page")
 def test_clocks_say_when_to_keep_and_to_look_and_large_images_are_left_out(tmp_path):
     uri = str(photographs(tmp_path / "photos", 1).url)
     data = [{"name": "photos", "uri": uri}]

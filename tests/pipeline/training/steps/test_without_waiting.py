@@ -41,10 +41,9 @@ def test_the_method_finds_a_question(fake):
 )
 def test_restoration(fake, name, precision):
     network = build_network("ffdnet", {"channels": 3, "features": 8, "layers": 3})
-    losses = [
-        (each, 1.0, build_loss(each, {}))
-        for each in ("l1", "mse", "charbonnier", "psnr", "ssim", "frequency", "total_variation", "masked_l1")
-    ]
+    # Fake operations are slow: all losses with one of the discriminator's, which they know nothing of.
+    with_one = ("mse", "charbonnier", "psnr", "ssim", "frequency", "total_variation", "masked_l1")
+    losses = [(each, 1.0, build_loss(each, {})) for each in ("l1", *with_one * (name == "hinge"))]
     step = RestorationStep(
         update_of(network),
         losses,
