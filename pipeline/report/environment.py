@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,8 +17,9 @@ from pipeline.wording import number_of
 HERE = Path(__file__).parent
 
 
+@cache
 def environment() -> Environment:
-    """Escapes whatever is no markup; an unknown name in a template is an error."""
+    """Escapes whatever is no markup; an unknown name in a template is an error. It keeps its templates."""
     made = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,

@@ -1,6 +1,12 @@
+from functools import cache
+
 import pytest
+import typer.testing
 
 from tests.flows.prefect_service import prefect_service
+
+# The tree of all commands takes a twentieth of a second: each call in this process would build it again.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 
 @pytest.fixture(scope="session")
