@@ -94,7 +94,7 @@ class Dataset(Frozen):
     """Any fsspec URL, or a path; never with credentials in it."""
     pattern: str = "*"
     """Which objects belong to it: a shell pattern on the name or the whole key, in upper or lower case;
-    ``*.{jpg,jpeg}`` for either, ``/*.png`` for those in no folder below."""
+    ``*.{jpg,jpeg}`` for either, ``/*.png`` for those in no folder below, ``/a/**`` for all below a."""
     profile: str | None = None
     """Named profile of the store's credentials file, for ``s3://``."""
     store: StoreSpec | None = None

@@ -187,10 +187,10 @@ class Job(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for field in ("datasets", "degradations", "restorers"):
-            _distinct(field, [each.name for each in getattr(self, field)])
-        _distinct("metrics", list(self.metrics))
-        _distinct("per_band", list(self.per_band))
-        _distinct("distances", list(self.distances))
+            distinct(field, [each.name for each in getattr(self, field)])
+        distinct("metrics", list(self.metrics))
+        distinct("per_band", list(self.per_band))
+        distinct("distances", list(self.distances))
         for index, each in enumerate(self.restorers):
             if each.name in RESERVED:
                 raise ValueError(f"restorers[{index}]: the name {each.name!r} is reserved; choose another")
@@ -219,7 +219,8 @@ class Job(Frozen):
             raise JobError("\n".join(f"{where}: {line}" for line in faults_of(cls, error))) from None
 
 
-def _distinct(field: str, names: list[str]) -> None:
+def distinct(field: str, names: list[str]) -> None:
+    """``ValueError`` with the path of a name that is there twice."""
     for index, name in enumerate(names):
         if name in names[:index]:
             raise ValueError(f"{field}[{index}]: {name!r} is there twice; give each its own name")

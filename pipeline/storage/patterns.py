@@ -8,6 +8,8 @@ from fnmatch import translate
 
 _SPECIAL = re.compile(r"([*?\[{])")
 _ESCAPED = re.compile(r"\[([*?\[{])\]")
+_TOKENS = re.compile(r"\[!?\]?[^\]]*\]|\*\*|.", re.DOTALL)
+_WITHIN = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 _BRACES = re.compile(r"(?<!\[)\{([^{}]*,[^{}]*)\}")
 
 
@@ -15,10 +17,12 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a key matches: its name or the whole of it, upper and lower case alike.
 
     ``*``, ``?``, ``[abc]`` as in a shell, and ``{jpg,jpeg}`` for either. A leading slash binds the pattern to
-    the whole key: ``/*.png`` is not the same as ``*.png`` where keys have folders in them.
+    the whole key, and ``*`` and ``?`` stay within a folder then: ``/*.png`` are those in no folder below,
+    ``/a/**`` all that are below a.
     """
     whole = pattern.startswith("/")
-    patterns = "|".join(f"(?:{translate(each)})" for each in _alternatives(pattern.removeprefix("/")))
+    read = _within_folders if whole else translate
+    patterns = "|".join(f"(?:{read(each)})" for each in _alternatives(pattern.removeprefix("/")))
     compiled = re.compile(patterns, re.IGNORECASE)
 
     def matches(key: str) -> bool:
@@ -36,6 +40,17 @@ def only_key(pattern: str) -> str | None:
     """The key of a pattern that ``only`` made; ``None`` for another."""
     key = _ESCAPED.sub(r"\1", pattern.removeprefix("/"))
     return key if pattern == only(key) else None
+
+
+def _within_folders(pattern: str) -> str:
+    """The regular expression of one whose ``*`` and ``?`` are no slash."""
+    tokens = _TOKENS.findall(pattern)
+    return "(?s:" + "".join(_WITHIN.get(each) or _plain(translate(each)) for each in tokens) + r")\Z"
+
+
+def _plain(translated: str) -> str:
+    """What ``translate`` puts between its marks."""
+    return translated.removeprefix("(?s:").rpartition(")")[0]
 
 
 def _alternatives(pattern: str) -> list[str]:

@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import JobError, RunStopped, StorageError, describe
+from pipeline.errors import JobError, RunStopped
 from pipeline.hashing import sha256_hex
 from pipeline.recipe.differences import differences
 from pipeline.storage.folder import Folder
+from pipeline.training.output import unwritable
 from pipeline.training.recipe.renamed import with_current_names
 
 POINTER = "newest.json"
@@ -68,10 +69,7 @@ class Checkpoints:
             self._folder.put("writable", b"")
             self._folder.delete("writable")
         except Exception as error:
-            raise StorageError(
-                f"{self._folder.url}: checkpoints cannot be written there ({describe(error)}); choose "
-                "another OUT or grant the rights"
-            ) from error
+            raise unwritable(self._folder, error) from error
 
     def load(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
         """The newest state, or ``None`` where there is none.
@@ -136,7 +134,7 @@ class Checkpoints:
     def _read_pointer(self) -> bool:
         if not self._folder.exists(POINTER):
             return False
-        content = json.loads(self._folder.read(POINTER))
+        content = self._pointed()
         stored = with_current_names(content["identity"])
         if changed := list(differences(stored, json.loads(json.dumps(self._identity)))):
             raise JobError(
@@ -146,6 +144,17 @@ class Checkpoints:
             )
         self._entries = [Entry(**each) for each in content["checkpoints"]]
         return bool(self._entries)
+
+    def _pointed(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(self._folder.read(POINTER))
+            _ = content["identity"], [Entry(**each) for each in content["checkpoints"]]
+        except (ValueError, TypeError, KeyError) as error:
+            raise RunStopped(
+                f"{self._folder.uri(POINTER)} is damaged, and it says what checkpoints there are; delete "
+                "the folder to start again, or restore it from a copy"
+            ) from error
+        return content
 
     def _content(self, entry: Entry) -> bytes | None:
         try:

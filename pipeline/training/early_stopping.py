@@ -5,6 +5,7 @@ Prechelt, "Early Stopping - But When?", in: Neural Networks: Tricks of the Trade
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,8 @@ def is_exhausted(rows: Sequence[Mapping[str, Any]], recipe: TrainingRecipe) -> b
 
 
 def _merit(row: Mapping[str, Any], recipe: TrainingRecipe) -> float | None:
-    """The first metric, mean over degradations, larger is better; ``None`` where nothing was validated."""
+    """The first metric, mean over degradations, larger is better; ``None`` where nothing was validated, or it
+    is undefined."""
     generates = recipe.kind == "generation"
     metric = METRIC if generates else recipe.validation.metrics[0]
     found = [
@@ -34,4 +36,6 @@ def _merit(row: Mapping[str, Any], recipe: TrainingRecipe) -> float | None:
     if not found:
         return None
     mean = float(sum(found) / len(found))
+    if math.isnan(mean):
+        return None
     return mean if not generates and METRICS[metric].protocol.higher_is_better else -mean

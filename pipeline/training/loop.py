@@ -10,10 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from models.image_generator import ImageGenerator
-from models.weights import build_part, build_restorer
 from pipeline.errors import RunStopped
 from pipeline.storage.folder import Folder
 from pipeline.training.checkpoint_writer import CheckpointWriter
@@ -29,8 +26,8 @@ from pipeline.training.run_log import RunLog
 from pipeline.training.step_meter import StepMeter
 from pipeline.training.trackers import check_privacy, open_trackers
 from pipeline.training.trainer import Trainer
-from pipeline.training.validation.generator import GeneratorValidation
-from pipeline.training.validation.restorer import RestorerValidation, Validated
+from pipeline.training.validation.of_weights import WeightsValidation
+from pipeline.training.validation.restorer import Validated
 from pipeline.training.world import World
 from pipeline.wording import number_of
 
@@ -99,7 +96,8 @@ class Loop:
         self._trainer = Trainer(built, collection, world)
         self._steps = ObservedSteps(self._trainer, output, trace)
         self._step_meter = StepMeter(world)
-        self._validate: Callable[[Any], Validated] | None = None
+        self._validate: WeightsValidation | None = None
+        self._unscored: dict[str, str] = {}
         self._checked_at = self._kept_at = time.monotonic()
         self._last_row, self._is_exhausted = -1, False
 
@@ -108,6 +106,8 @@ class Loop:
         trainer = self._trainer
         self._resume()
         try:
+            # Before the first step, so that what is wrong with it costs none.
+            self._validate = WeightsValidation(trainer.built, trainer.samples, self._world)
             while trainer.progress < 1.0 and not self._is_exhausted:
                 self._step_meter.add(*self._steps())
                 self._guard_and_look()
@@ -247,7 +247,9 @@ class Loop:
         """Every worker validates, the first one writes."""
         recipe, position = self._recipe, self._trainer.position
         state = stored_state(self._world.from_leader(self._trainer.delivered()), recipe.export)
-        validated = self._validated(state)
+        assert self._validate is not None
+        validated = self._validate(state)
+        self._tell_of_unscored(validated.errors)
         if self._world.leads:
             facts = self._facts | {
                 "finished": finished,
@@ -261,31 +263,12 @@ class Loop:
             self._run_log.add({"step": position.step, "seconds": position.seconds, **found})
         return validated
 
-    def _validated(self, state: dict[str, Any]) -> Validated:
-        recipe, built, device = self._recipe, self._trainer.built, self._world.device
-        if recipe.kind == "generation":
-            if not self._world.leads:
-                return Validated()  # one distance of all images: the first worker's alone
-            if self._validate is None:
-                self._validate = GeneratorValidation(
-                    self._trainer.samples,
-                    count=recipe.validation.generated,
-                    seed=recipe.seed,
-                    device=device,
-                    shows=recipe.validation.show_private or not recipe.has_private_data,
-                )
-            part = build_part(card_of(recipe, {"recipe": {"latents": recipe.latents}}), state)
-            assert isinstance(part, ImageGenerator)
-            return self._validate(part.to(device))
-        if self._validate is None:
-            self._validate = RestorerValidation(
-                recipe.validation,
-                built.validation,
-                channels=built.channels,
-                seed=recipe.seed,
-                world=self._world,
-            )
-        return self._validate(build_restorer(card_of(recipe), state, recipe.network.architecture))
+    def _tell_of_unscored(self, errors: dict[str, str]) -> None:
+        """Once of each: a score of fewer images is another score."""
+        if new := errors.keys() - self._unscored.keys():
+            self._unscored |= errors
+            first = min(new)
+            self._say(f"validation: {len(new)} without a score; the first: {first}: {errors[first]}")
 
     def _last_kept(self) -> str:
         self._writer.wait()

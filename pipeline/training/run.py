@@ -13,6 +13,7 @@ from pipeline.jobs.datasets import Dataset, References
 from pipeline.storage.folder import Folder, absolute_url
 from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
+from pipeline.training.recipe.sections import Teacher
 
 if TYPE_CHECKING:
     from pipeline.training.loop import ProgressCallback, TrainingResult
@@ -30,24 +31,36 @@ def train(
     """Trains until the recipe's length is done, going on from the newest checkpoint below ``output``.
 
     ``stopping`` is asked now and then; where it says so, the run writes a checkpoint and raises
-    ``RunStopped``. Addresses of private datasets go no further than here.
-    Raises ``JobError`` for what cannot be trained as it stands.
+    ``RunStopped``, as it does at once where another training works in ``output``. Addresses of private
+    datasets go no further than here. Raises ``JobError`` for what cannot be trained as it stands.
     """
+    from pipeline.training.output import held_output, refuse_own_results
     from pipeline.training.recipe.sealing import sealed
 
     recipe, folder = sealed(recipe), Folder(output, profile)
-    if options.engine == "ray":
-        from pipeline.training.engines.ray_train import train_on_ray
-
-        return train_on_ray(recipe, folder, options, on_progress, stopping)
-    if recipe.workers[0] > 1:
+    if options.engine == "local" and recipe.workers[0] > 1:
         raise JobError(
             f"resources.workers: {recipe.workers[0]} at least, but the local engine has one; "
             "use --engine ray, or --set resources.workers=1"
         )
+    refuse_own_results(recipe, folder)
+    with held_output(folder) as lease:
+
+        def must_stop() -> bool:
+            lease.check()
+            return stopping()
+
+        return _engine(options)(recipe, folder, options, on_progress, must_stop)
+
+
+def _engine(options: TrainingOptions) -> Callable[..., TrainingResult]:
+    if options.engine == "ray":
+        from pipeline.training.engines.ray_train import train_on_ray
+
+        return train_on_ray
     from pipeline.training.engines.local import train_here
 
-    return train_here(recipe, folder, options, on_progress, stopping)
+    return train_here
 
 
 def publish(weights: str, registry: str, profile: str | None = None) -> str:
@@ -80,6 +93,7 @@ def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
                 }
             ),
             "network": network,
+            "teacher": _placed_teacher(recipe.teacher),
         }
     )
 
@@ -87,6 +101,15 @@ def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
 def _placed(dataset: Dataset) -> Dataset:
     references = _placed_references(dataset.references)
     return dataset.model_copy(update={"uri": absolute_url(dataset.uri), "references": references})
+
+
+def _placed_teacher(teacher: Teacher | None) -> Teacher | None:
+    """A name of shipped weights is no address."""
+    from models.weights import SHIPPED
+
+    if teacher is None or teacher.weights in SHIPPED:
+        return teacher
+    return teacher.model_copy(update={"weights": absolute_url(teacher.weights)})
 
 
 def _placed_references(references: References | None) -> References | None:

@@ -18,6 +18,7 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import RunStopped, describe
 from pipeline.storage.folder import Folder
 from pipeline.training.trackers.base import Tracker
 from pipeline.training.validation.restorer import Pixels
@@ -41,7 +42,13 @@ class RunLog:
     def resume(self, step: int) -> None:
         """Takes over the rows up to this step."""
         if self.folder.exists(TABLE):
-            rows = pq.read_table(io.BytesIO(self.folder.read(TABLE))).to_pylist()
+            try:
+                rows = pq.read_table(io.BytesIO(self.folder.read(TABLE))).to_pylist()
+            except pa.ArrowInvalid as error:
+                raise RunStopped(
+                    f"{self.folder.uri(TABLE)} is damaged ({describe(error)}); delete it to go on without "
+                    "the rows of before, or restore it from a copy"
+                ) from error
             self.rows = [_present(row) for row in rows if row["step"] <= step]
 
     def add(self, row: Row) -> None:

@@ -5,7 +5,7 @@ Only the form is checked here, without torch; ``built_recipe`` checks what the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, model
 from pipeline.addresses import redacted_values
 from pipeline.errors import JobError
 from pipeline.jobs.datasets import Frozen
-from pipeline.jobs.job import Degradation, Name
+from pipeline.jobs.job import Degradation, Name, distinct
 from pipeline.jobs.toml_errors import faults_of, read_toml
 from pipeline.training.recipe.effects import without_effect
 from pipeline.training.recipe.overrides import overridden
@@ -132,6 +132,8 @@ class TrainingRecipe(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for field, names in self._named_twice():
+            distinct(field, names)
         if self.kind == "generation" and self.discriminator is None:
             raise ValueError("discriminator: a generator needs one to learn from; add [discriminator]")
         if self.kind == "restoration" and not self.losses:
@@ -151,6 +153,14 @@ class TrainingRecipe(Frozen):
         for fault in without_effect(self):
             raise ValueError(fault)
         return self
+
+    def _named_twice(self) -> Iterator[tuple[str, list[str]]]:
+        """Lists whose entries need names of their own, as in a job."""
+        yield "degradations", [each.name for each in self.degradations]
+        yield "validation.degradations", [each.name for each in self.validation.degradations]
+        yield "validation.metrics", list(self.validation.metrics)
+        yield "data.datasets", [each.name for each in self.data.datasets]
+        yield "validation.datasets", [each.name for each in self.validation.datasets]
 
     def _check_degradations(self) -> None:
         named = self.data.names_references or self.validation.names_references

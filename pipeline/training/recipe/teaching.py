@@ -20,8 +20,9 @@ _KNOWN = ("noise_level", "mask")
 
 def teacher_of(spec: Teacher) -> Restorer:
     """The network with its card."""
+    content = teacher_bytes(spec)
     try:
-        return build_restorer(*load_weights(teacher_bytes(spec)))
+        return build_restorer(*load_weights(content))
     except ValueError as error:
         raise JobError(f"teacher.weights: {spec.weights}: {error}") from error
 

@@ -5,6 +5,7 @@ Shapes: H and W height and width, C channels, N images, K scores.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.restorer import Restorer
 from pipeline.degradation.degradation import Degradation
-from pipeline.errors import RestoraError
+from pipeline.errors import JobError, RestoraError
 from pipeline.formats.base import Limits
 from pipeline.hashing import canonical_json, short_hash
 from pipeline.imaging.image import Image
@@ -92,11 +93,14 @@ class Validated:
 
     @property
     def merit(self) -> float | None:
-        """The first metric, mean over degradations, larger is better; ``None`` without scores."""
+        """The first metric, mean over degradations, larger is better; ``None`` without scores, or where it is
+        undefined."""
         if not self.scores:
             return None
         first = [each for each in self.scores if each.metric == self.scores[0].metric]
         mean = float(np.mean([each.mean for each in first]))
+        if math.isnan(mean):
+            return None
         return mean if first[0].higher_is_better else -mean
 
     def described(self) -> dict[str, object]:
@@ -120,7 +124,10 @@ class _ScoredImage:
 
 
 class RestorerValidation:
-    """``validation(restorer)`` scores it on the images, read once. Never changes a network's state."""
+    """``validation(restorer)`` scores it on the images, read once. Never changes a network's state.
+
+    ``JobError`` where there are datasets and none of their images can be read.
+    """
 
     def __init__(
         self,
@@ -134,6 +141,9 @@ class RestorerValidation:
         self._settings, self._degradations = settings, tuple(degradations)
         self._world, self._seed = world, seed
         self._images, self._errors = _loaded(settings, channels, pairs=not degradations)
+        if settings.datasets and not self._images:
+            first = "; ".join(f"{name}: {why}" for name, why in list(self._errors.items())[:3])
+            raise JobError(f"validation.datasets: no image can be scored. {first or 'No object matches.'}")
 
     def __call__(self, restorer: Restorer) -> Validated:
         """Scores of all images, and a sheet of the first ones; each worker scores its share of them."""
@@ -180,8 +190,11 @@ class RestorerValidation:
                     values, inputs = found[degradation, metric]
                     _append(values, fields.get(metric))
                     _append(inputs, fields.get(f"{metric}_degraded"))
-        if not self._images:
-            return Validated(errors=errors)
+        if any(image.cases for image in images):
+            undefined = [
+                f"{degradation} {metric}" for (degradation, metric), each in found.items() if not each[0]
+            ]
+            errors |= dict.fromkeys(undefined, "is undefined on all images that were restored")
         scores = tuple(
             Score(*key, tuple(values), tuple(inputs), METRICS[key[1]].protocol.higher_is_better)
             for key, (values, inputs) in found.items()
@@ -261,7 +274,8 @@ def _of_channels(image: Image | Exception | None, channels: int) -> Image | None
 
 
 def _append(values: list[float], value: float | None) -> None:
-    if value is not None:
+    """Undefined and infinite ones are left out, as in the summary of a benchmark."""
+    if value is not None and math.isfinite(value):
         values.append(float(value))
 
 

@@ -21,6 +21,16 @@ from pipeline.storage.patterns import matcher, only, only_key
         ("/b.png", "a/b.png", False),
         ("/a/b.png", "a/b.png", True),
         ("{x}.png", "{x}.png", True),
+        ("/*.png", "b.png", True),
+        ("/*.png", "a/b.png", False),
+        ("/*", "a/b.png", False),
+        ("/a?b.png", "a/b.png", False),
+        ("/a/*.{png,tif}", "a/b.tif", True),
+        ("/a/*.png", "a/b/c.png", False),
+        ("/a/**", "a/b/c.png", True),
+        ("/**/[!c].png", "a/b/b.png", True),
+        ("/[*].png", "*.png", True),
+        ("/[*].png", "a.png", False),
     ],
 )
 def test_matches(pattern, key, matches):
