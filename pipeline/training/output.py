@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import JobError, RestoraError, StorageError, describe
+from pipeline.errors import JobError, RunStopped, StorageError, describe
 from pipeline.ledger.lease import Lease, take
 from pipeline.privacy.datasets import folder_of
 from pipeline.privacy.key import unseal
@@ -39,7 +39,7 @@ def held_output(output: Folder) -> Iterator[Lease]:
     folder = output.child("checkpoints")
     try:
         lease = take(folder)
-    except RestoraError:
+    except RunStopped:
         raise
     except Exception as error:  # each store fails in its own way
         raise unwritable(folder, error) from error
