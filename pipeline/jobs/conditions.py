@@ -48,6 +48,8 @@ class Place(Frozen):
             raise ValueError("match: needs uri, the folder that the rule leads into")
         if self.match is not None and self.key is not None:
             check_template("key", self.key, self.match)
+        if self.profile is not None and self.file is None and self.uri is None:
+            raise ValueError("profile: has no effect without file or uri; leave it out")
         return self
 
 
@@ -65,6 +67,10 @@ class MaskSpec(Place):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         _one_of(file=self.file, uri=self.uri, own=self.own, detect=self.detect)
+        if self.holes != "black" and self.file is None and self.uri is None:
+            raise ValueError(
+                f"holes: is for masks of files, has no effect on {self.own or 'detect'}; leave it out"
+            )
         return self
 
 
@@ -81,6 +87,10 @@ class BlurSpec(Place):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         _one_of(file=self.file, uri=self.uri, chain=self.chain, estimate=self.estimate)
+        if self.chain and self.border != "symmetric":
+            raise ValueError(
+                "border: is for kernels; operators of a chain have borders of their own; leave it out"
+            )
         return self
 
 

@@ -33,6 +33,8 @@ class Radiometry(Frozen):
     def _in_order(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
+        if self.offset and self.scale is None:
+            raise ValueError("offset: counts only beside scale; give both, or leave it out")
         if self.scale == 0:
             raise ValueError("scale must not be 0")
         return self

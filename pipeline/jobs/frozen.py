@@ -39,7 +39,11 @@ class Frozen(Typed):
     """Never changes, takes no unknown field, and documents each where it stands."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,  # the books are JSON, which has no such numbers
     )
 
 

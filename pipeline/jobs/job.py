@@ -20,6 +20,7 @@ from pipeline.jobs.datasets import Dataset as Dataset
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.datasets import Name as Name
 from pipeline.jobs.datasets import Radiometry as Radiometry
+from pipeline.jobs.effects import PSNR_NEEDED, without_effect
 from pipeline.jobs.operators import OperatorSpec as OperatorSpec
 from pipeline.jobs.specs import Degradation as Degradation
 from pipeline.jobs.specs import DegradationSpec as DegradationSpec
@@ -131,7 +132,7 @@ class Job(Frozen):
     save_uncertainty: bool = False
     """Whether a restore run keeps the half-widths of its intervals, an image each, under
     ``_restora/uncertainty/``."""
-    psnr_needed: Annotated[float, Field(gt=0, le=100)] = 30.0
+    psnr_needed: Annotated[float, Field(gt=0, le=100)] = PSNR_NEEDED
     """Decibels that images should have at least: the report counts those whose floor is lower."""
     save: Literal["none", "restored", "all"] = "none"
     """Which images a benchmark keeps under ``objects/``; a restore or degrade run keeps its result."""
@@ -200,6 +201,8 @@ class Job(Frozen):
             raise ValueError("calibration: is for restore runs; a benchmark knows the truth, leave it out")
         if self.save_uncertainty and not (self.kind == "restore" and self.has_uncertainty):
             raise ValueError('save_uncertainty: is for restore runs of a restorer with uncertainty = "..."')
+        for fault in without_effect(self):
+            raise ValueError(fault)
         if (self.has_uncertainty or self.flags) and (self.is_paired or self.kind == "degrade"):
             raise ValueError("uncertainty, flags: for restore runs, and benchmarks with degradations")
         _CHECKS[self.kind](self)

@@ -30,6 +30,7 @@ WORDS = {
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
 }
 """What pydantic calls by the names of Python's types."""
 

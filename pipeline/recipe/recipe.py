@@ -209,6 +209,10 @@ def _build_restorer(spec: RestorerSpec, where: str, job: Job) -> BuiltRestorer:
         raise JobError(
             f'{where}.noise_level: "{spec.name}" takes none, it would have no effect; leave it out'
         )
+    if spec.estimate_noise and not takes_level:
+        raise JobError(
+            f'{where}.estimate_noise: "{spec.name}" takes none, it would have no effect; leave it out'
+        )
     return BuiltRestorer(spec, restorer, catalog.identity(restorer))
 
 

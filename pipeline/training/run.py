@@ -43,6 +43,7 @@ def train(
             f"resources.workers: {recipe.workers[0]} at least, but the local engine has one; "
             "use --engine ray, or --set resources.workers=1"
         )
+    options.check()
     refuse_own_results(recipe, folder)
     with held_output(folder) as lease:
 

@@ -24,6 +24,7 @@ from pipeline.metrics import METRICS
 from pipeline.metrics.features import NeedsWeights
 from pipeline.recipe.plugins import Plugins, origins
 from pipeline.recipe.weights import fetch
+from pipeline.training.recipe.fitting import check_batch_norm, check_fitting, check_judge
 from pipeline.training.recipe.half_widths import check_half_widths, load_start
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.recipe.sections import Optimizer
@@ -71,15 +72,16 @@ class BuiltRecipe:
                 "resources.recompute: has no effect on this network, which has no blocks; leave it out"
             )
         check_half_widths(recipe, network)
-        if recipe.teacher is not None:
-            check_teacher(recipe.teacher, network, built.scale)
+        needs = check_teacher(recipe.teacher, network, built.scale) if recipe.teacher is not None else ()
         if recipe.kind == "restoration":
             _check_pairs(recipe, card_facts(network), degradations + validation)
         else:
             _check_size(recipe, network)
         _try(lambda: [build_loss(each.name, each.arguments) for each in recipe.losses], "losses")
-        if recipe.discriminator is not None:
-            _check_discriminator(recipe, built.channels)
+        if recipe.kind == "restoration":
+            check_fitting(recipe, network, degradations, validation, needs)
+        judges = [_judge(recipe, built.channels)] if recipe.discriminator is not None else []
+        check_batch_norm(recipe, [network, *judges])
         _try(lambda: optimizer(recipe.optimizer, nn.Linear(1, 1)), "optimizer")
         return built
 
@@ -229,7 +231,8 @@ def _check_size(recipe: TrainingRecipe, network: Any) -> None:
         )
 
 
-def _check_discriminator(recipe: TrainingRecipe, channels: int) -> None:
+def _judge(recipe: TrainingRecipe, channels: int) -> nn.Module:
+    """The discriminator, without weights; ``JobError`` where it does not fit."""
     spec = recipe.discriminator
     assert spec is not None
     with torch.device("meta"):
@@ -245,3 +248,5 @@ def _check_discriminator(recipe: TrainingRecipe, channels: int) -> None:
     if spec.penalty is not None:
         penalty = spec.penalty
         _try(lambda: build_penalty(penalty.name, penalty.arguments), "discriminator.penalty")
+    check_judge(spec, network, sees, recipe.data.crop // recipe.data.downsample)
+    return network  # type: ignore[no-any-return]

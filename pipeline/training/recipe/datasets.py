@@ -16,9 +16,25 @@ def _of_training(dataset: Dataset) -> Dataset:
     for name, default in _WITHOUT_EFFECT.items():
         if getattr(dataset, name) != default:
             raise ValueError(f"{name}: has no effect on a training; leave it out")
+    if dataset.group is not None:
+        raise ValueError(
+            "group: a training takes every image for itself; leave it out. Frames of a scene come from a "
+            'degradation that makes them; store = "pages" takes each page of a file'
+        )
+    _whole(dataset.references, "references.")
     if dataset.series == "together":
         raise ValueError('series: a training takes every image for itself; leave it out, or write "single"')
     return dataset
+
+
+def _whole(references: References | None, where: str = "") -> References | None:
+    """References that count everywhere."""
+    if references is not None and references.clear is not None:
+        raise ValueError(
+            f"{where}clear: a training learns from all pixels of a reference, clouds and gaps as well; "
+            "leave out the images that have any, and clear"
+        )
+    return references
 
 
 TrainingDataset = Annotated[Dataset, AfterValidator(_of_training)]
@@ -31,7 +47,12 @@ class Referenced(Frozen):
     datasets: tuple[TrainingDataset, ...] = ()
     """Collections, as in a job."""
     references: (
-        Annotated[References, BeforeValidator(placed, json_schema_input_type=str | References)] | None
+        Annotated[
+            References,
+            BeforeValidator(placed, json_schema_input_type=str | References),
+            AfterValidator(_whole),
+        ]
+        | None
     ) = None
     """The true images of datasets that do not name their own: then nothing is degraded, and crops of both are
     of the same place. See docs/pairs.md."""

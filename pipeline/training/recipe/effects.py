@@ -61,10 +61,22 @@ def without_effect(recipe: BaseModel) -> Iterator[str]:
     if not _at(recipe, "has_private_data"):
         of_private = ("validation.show_private", "tracks_private")
         yield from _given(recipe, of_private, "has no effect without a private dataset")
+    if not _at(recipe, "trackers"):
+        yield from _given(recipe, ("tracks_private",), "has no effect without trackers")
+    yield from _of_late_discriminator(recipe)
     for place in ("validation", "checkpoints"):
         if _at(recipe, f"{place}.every_steps") is not None:
             why = f"has no effect beside {place}.every_steps"
             yield from _given(recipe, (f"{place}.every_minutes",), why)
+
+
+def _of_late_discriminator(recipe: BaseModel) -> Iterator[str]:
+    steps, start = _at(recipe, "length.steps"), _at(recipe, "discriminator.start_step")
+    if steps is not None and start is not None and start >= steps:
+        yield (
+            f"discriminator.start_step: it would never come in, as the run ends at {steps}, got {start}; "
+            "give less, or leave out the discriminator"
+        )
 
 
 def _of_optimizers(recipe: BaseModel) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.frozen import Typed
@@ -15,10 +15,20 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
+def _rising(given: tuple[float, float]) -> tuple[float, float]:
+    if not given[0] < given[1]:
+        raise ValueError(f"goes from low to high, got {list(given)}")
+    return given
+
+
+ValueRange = Annotated[tuple[float, float], AfterValidator(_rising)]
+"""What 0 and 1 are to a network."""
+
+
 class Named(Typed):
     """A part by its name; every other field is an argument of it."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, allow_inf_nan=False)
 
     name: str
     """As in its table: losses, adversarial losses, penalties, schedules."""
@@ -83,7 +93,7 @@ class Network(Frozen):
     """As in ``models.networks``."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """What it is built with."""
-    value_range: tuple[float, float] = (0.0, 1.0)
+    value_range: ValueRange = (0.0, 1.0)
     """The range that it takes and gives: (-1, 1) for those that end in tanh."""
     start: str | None = None
     """Weights to begin with: a path or URL of a safetensors file; else random ones."""
@@ -158,7 +168,7 @@ class Discriminator(Frozen):
     """Whether it sees the degraded image too, as in pix2pix: its ``channels`` count those."""
     augmentations: tuple[Literal["colour", "translation", "cutout"], ...] = ()
     """Random changes of all that it judges, real and made, for few images (DiffAugment, Zhao 2020)."""
-    value_range: tuple[float, float] | None = None
+    value_range: ValueRange | None = None
     """The range in which it sees images; ``None``: that of the network."""
     steps: PositiveInt = 1
     """Its steps for one of the generator or restorer; each sees a batch of its own."""

@@ -37,8 +37,9 @@ def teacher_bytes(spec: Teacher) -> bytes:
         ) from error
 
 
-def check_teacher(spec: Teacher, network: Any, scale: int) -> None:
-    """``JobError`` where it does something else than the network that is to learn from it."""
+def check_teacher(spec: Teacher, network: Any, scale: int) -> tuple[str, ...]:
+    """What it needs to be told; ``JobError`` where it does something else than the network that is to learn
+    from it."""
     restorer = teacher_of(spec)
     card: Card = restorer.card
     if card.scale != scale:
@@ -54,6 +55,7 @@ def check_teacher(spec: Teacher, network: Any, scale: int) -> None:
         raise JobError(f"teacher.weights: {card.name} needs the {needs[0]} of the degradation; take another")
     if spec.feature_weight and min(map(_convolutions, (model_of(restorer), network))) < 3:
         raise JobError("teacher.feature_weight: features are those of convolutions; leave it out")
+    return tuple(card.needs)
 
 
 def model_of(restorer: Restorer) -> NetworkModel:

@@ -135,6 +135,31 @@ FORM_FAULTS = [
         {"kind": "restore", "degradations": [], "metrics": [], "restorers": ["median", "identity"]},
         r"restorers: a restore run takes exactly one, got 2",
     ),
+    ({"overwrite": True}, r"overwrite: is for restore and degrade runs"),
+    ({"psnr_needed": 28.0}, r"psnr_needed: is compared with floors; give calibration or psnr_estimate"),
+    (
+        {"kind": "restore", "degradations": [], "metrics": [], "save": "all"},
+        r"save: a restore run keeps its result",
+    ),
+    *[
+        ({"datasets": [{"name": "a", "uri": "a"} | given]}, rf"datasets\[0\]\.{said}")
+        for given, said in (
+            ({"mask": {"own": "alpha", "holes": "white"}}, "mask: holes: is for masks of files"),
+            ({"mask": {"detect": ["dust"], "holes": "white"}}, "mask: holes: is for masks of files"),
+            ({"mask": {"own": "alpha", "profile": "p"}}, "mask: profile: has no effect without file or uri"),
+            ({"guide": {"bands": [1], "profile": "p"}}, "guide: profile: has no effect without file or uri"),
+            (
+                {"operators": {"chain": [{"op": "gaussian_blur", "sigma": 1}], "border": "circular"}},
+                "operators: border: is for kernels",
+            ),
+            ({"radiometry": {"low": 0, "high": 1, "offset": 3.0}}, "radiometry: offset: counts only beside"),
+            (
+                {"radiometry": {"low": 0, "high": float("inf")}},
+                "radiometry.high: must be a finite number, got inf",
+            ),
+        )
+    ],
+    ({"resources": {"image_seconds": float("inf")}}, r"image_seconds: must be a finite number, got inf"),
     ({"kind": "degrade"}, r"restorers, metrics, distances: a degrade run has none"),
     (
         {"kind": "degrade", "restorers": [], "metrics": [], "degradations": ["awgn-15", "awgn-25"]},
@@ -202,6 +227,10 @@ MEANING_FAULTS = [
     (
         {"restorers": [{"name": "x", "weights": "/no/a.safetensors"}]},
         r"restorers\[0\]: /no/a.safetensors: no such file; check the address",
+    ),
+    (
+        {"restorers": [{"name": "median", "estimate_noise": True}]},
+        r'restorers\[0\]\.estimate_noise: "median" takes none, it would have no effect',
     ),
     ({"metrics": ["psnr", "ssmi"]}, r'metrics\[1\]: unknown metric "ssmi"; did you mean "ssim"'),
     ({"output_format": "pgn"}, r'output_format: unknown format "pgn"; did you mean "png"'),
