@@ -37,10 +37,15 @@ def boxes(data: Bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]
 
 def codestreams(data: bytes) -> Iterator[bytes]:
     """Those of a file, bare or in boxes; ``ImageError("TRUNCATED")`` where the file ends inside a box."""
-    if data.startswith(_CODESTREAM):
-        yield data
+    yield from (data[first:last] for first, last in places_of_codestreams(data))
+
+
+def places_of_codestreams(data: Bytes) -> Iterator[tuple[int, int]]:
+    """First and last position of each; raises as ``codestreams``."""
+    if data[:4] == _CODESTREAM:
+        yield 0, len(data)
         return
-    yield from (data[first:last] for kind, first, last in boxes(data, 0, len(data)) if kind == b"jp2c")
+    yield from ((first, last) for kind, first, last in boxes(data, 0, len(data)) if kind == b"jp2c")
 
 
 def profile_of(data: Bytes) -> bytes | None:

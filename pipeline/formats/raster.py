@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -15,17 +16,20 @@ from pipeline.formats.geotiff.gdal import gdal, opened
 from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.profile import with_profile
 from pipeline.formats.geotiff.reading import check_raster, read_header, read_samples
-from pipeline.formats.jpeg2000_boxes import codestreams, profile_of
+from pipeline.formats.jpeg2000_boxes import places_of_codestreams, profile_of
+from pipeline.formats.nitf_segments import coded_images
 from pipeline.formats.tiff.segments import ended_early
 from pipeline.imaging.image import Image
 
-_JPEG2000 = "JP2OpenJPEG"
+_JPEG2000, _NITF = "JP2OpenJPEG", "NITF"
+_END_BYTES = 1 << 16
+"""Looked at for the end mark of coded data, behind which there may be padding."""
 _DRIVERS = {
     b"\0\0\0\x0cjP  \r\n\x87\n": _JPEG2000,
     b"\xff\x4f\xff\x51": _JPEG2000,
-    b"NITF02.10": "NITF",
-    b"NITF02.00": "NITF",
-    b"NSIF01.00": "NITF",
+    b"NITF02.10": _NITF,
+    b"NITF02.00": _NITF,
+    b"NSIF01.00": _NITF,
 }
 """First bytes -> the one driver that may read the file."""
 MAGIC_BYTES = max(map(len, _DRIVERS))
@@ -72,17 +76,24 @@ def driver_of(data: bytes) -> str | None:
     return next((driver for magic, driver in _DRIVERS.items() if data.startswith(magic)), None)
 
 
-def check_described(data: bytes) -> bytes | None:
+def check_described(data: Bytes) -> bytes | None:
     """The colour profile that GDAL does not hand over; ``ImageError`` for what it would not refuse either."""
-    driver = driver_of(data)
-    if driver == _JPEG2000 and not all(map(ends_with_marker, codestreams(data))):
+    driver = driver_of(data[:MAGIC_BYTES])
+    if not all(_is_whole(data, *each) for each in _coded(data, driver)):
         raise ended_early()
-    return described_profile(data, driver)
-
-
-def described_profile(data: Bytes, driver: str | None) -> bytes | None:
-    """What GDAL does not say of an object's colours, as ``jpeg2000_boxes.profile_of``."""
     return profile_of(data) if driver == _JPEG2000 else None
+
+
+def _coded(data: Bytes, driver: str | None) -> Iterator[tuple[int, int]]:
+    """First and last position of every image of JPEG or JPEG 2000."""
+    if driver == _NITF:
+        yield from coded_images(data)
+    elif driver == _JPEG2000:
+        yield from places_of_codestreams(data)
+
+
+def _is_whole(data: Bytes, first: int, last: int) -> bool:
+    return ends_with_marker(data[max(first, last - _END_BYTES) : last])
 
 
 def header_of(raster: Any, profile: bytes | None = None, mask: bool = True) -> RasterHeader:

@@ -25,7 +25,7 @@ from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.limits import check_directory, segment_check_of, segments_of
 from pipeline.formats.geotiff.profile import profile_entries
 from pipeline.formats.geotiff.reading import check_raster, data_mask, has_own_mask, read_mask, read_part
-from pipeline.formats.raster import MAGIC_BYTES, described_profile, driver_of
+from pipeline.formats.raster import MAGIC_BYTES, check_described, driver_of
 from pipeline.formats.raster import header_of as raster_header_of
 from pipeline.formats.tiff.segments import SegmentCheck
 from pipeline.imaging.image import Image, Metadata
@@ -86,7 +86,7 @@ class Scene:
             data = FileBytes(file)
             self.bytes = len(data)
             driver, directory = driver_of(data[:MAGIC_BYTES]), read_directory(data)
-            self._profile = described_profile(data, driver)
+            self._profile = check_described(data)
         if driver is None:
             if directory is None or not directory.is_raster:
                 raise ImageError("UNREADABLE", "no GeoTIFF, JPEG 2000 or NITF file")

@@ -10,6 +10,7 @@ from PIL import ImageCms
 
 from pipeline.errors import ImageError
 from pipeline.formats import decode, encode, format_of
+from pipeline.formats.nitf_segments import coded_images
 from tests.geotiff_referees import complaints
 from tests.geotiff_samples import geotiff, ground, rasters
 from tests.helpers import complete, fill, restore
@@ -53,6 +54,48 @@ def test_every_cut_is_refused(kind):
         with pytest.raises(ImageError) as refusal:
             decode(data[: len(data) * percent // 100])
         assert refusal.value.reason in {"UNREADABLE", "TRUNCATED"}, percent
+
+
+NOISE = np.random.default_rng(0).integers(0, 255, (1, 128, 128)).astype(np.uint8)
+ENDING = {
+    "one.jp2": lambda data: jpeg2000(data),
+    "tiled.jp2": lambda data: jpeg2000(data, TILEXSIZE="64", TILEYSIZE="64"),
+    "bare.j2k": lambda data: converted(data, "JP2OpenJPEG", ".j2k", QUALITY="100", REVERSIBLE="YES"),
+    "c8.ntf": lambda data: converted(data, "NITF", ".ntf", IC="C8"),
+    "c3.ntf": lambda data: converted(data, "NITF", ".ntf", IC="C3"),
+}
+
+
+@pytest.mark.parametrize("resources", [{}, {"scene_pixels": 1}])
+def test_what_was_not_written_to_its_end_is_truncated_in_strips_too(tmp_path, resources):
+    files = {}
+    for name, make in ENDING.items():
+        files[name] = data = make(geotiff(NOISE))
+        for count in (2, 40, 1000):
+            files[f"{count}-{name}"] = data[:-count] + bytes(count)
+    fill(tmp_path / "in", files)
+    lenient = {"threshold": 1.0, "stop_share": 1.0}
+    job = restore(
+        tmp_path / "in", tmp_path / "out", output_format="geotiff", resources=resources, quarantine=lenient
+    )
+    found = {row["key"]: row["reason"] for row in complete(job)}
+    assert found == {name: None if name in ENDING else "TRUNCATED" for name in files}
+
+
+def test_images_of_nitf_are_found_behind_a_table_and_a_longer_header():
+    coded = b"\xff\x4f\xff\x51 code \xff\xd9"
+
+    def nitf(version: bytes, downgrade: bytes, data: bytes) -> bytes:
+        event = bytes(40) if downgrade == b"999998" else b""
+        before = version + bytes(271) + downgrade + event + bytes(68)
+        header = b"%06d002%06d%010d%06d%010d" % (len(before) + 41, 5, 7, 4, len(data))
+        return before + header + b"sub 1" + b"no code" + b"sub2" + data
+
+    for version, downgrade in ((b"NITF02.10", bytes(6)), (b"NITF02.00", b"999998"), (b"NITF02.00", bytes(6))):
+        for table in (b"", b"\0\0\0\x08abcd"):
+            file = nitf(version, downgrade, table + coded)
+            assert [file[first:last] for first, last in coded_images(file)] == [coded]
+    assert list(coded_images(b"NITF02.10" + bytes(500))) == []
 
 
 def test_bits_bound_the_range():
