@@ -22,7 +22,7 @@ from pipeline.formats.geotiff.directory import BYTE_ORDERS, HEIGHT, WIDTH, Direc
 from pipeline.formats.geotiff.format import RASTER_HEADER, GeoTiff, header_of
 from pipeline.formats.geotiff.gdal import opened_file
 from pipeline.formats.geotiff.header import RasterHeader
-from pipeline.formats.geotiff.limits import check_directory, segment_check_of, segments_of
+from pipeline.formats.geotiff.limits import check_directory, check_mask_data, segment_check_of, segments_of
 from pipeline.formats.geotiff.profile import profile_entries
 from pipeline.formats.geotiff.reading import check_raster, data_mask, has_own_mask, read_mask, read_part
 from pipeline.formats.raster import MAGIC_BYTES, check_described, driver_of
@@ -86,7 +86,7 @@ class Scene:
             data = FileBytes(file)
             self.bytes = len(data)
             driver, directory = driver_of(data[:MAGIC_BYTES]), read_directory(data)
-            self._profile = check_described(data)
+            self._profile, self._fault = _described(data)
         if driver is None:
             if directory is None or not directory.is_raster:
                 raise ImageError("UNREADABLE", "no GeoTIFF, JPEG 2000 or NITF file")
@@ -133,6 +133,7 @@ class Scene:
         return self.image([group], rows, (0, columns[1] - columns[0]))
 
     def _group(self, raster: Any, rows: Range, columns: Range) -> Group:
+        self._refuse()
         with self._clock.running():
             mask_HW = read_mask(raster, rows, columns) if self.has_mask else None
             return Group(rows[0], read_part(raster, rows, columns), mask_HW)
@@ -175,11 +176,20 @@ class Scene:
 
     def sha256(self) -> str:
         """Of the whole file, read once more; ``ImageError("TRUNCATED")`` for a block that ends early."""
+        self._refuse()
         blocks, check = list[tuple[int, int]](), SegmentCheck(compression=1)
         if self._directory is not None:
             blocks, check = segments_of(self._directory), segment_check_of(self._directory)
         with self._failures(), self._folder.open(self._key) as file:
-            return digest_of_whole(file, blocks, check)
+            digest = digest_of_whole(file, blocks, check)
+            if self._directory is not None:
+                check_mask_data(FileBytes(file))
+            return digest
+
+    def _refuse(self) -> None:
+        """For what shows before a pixel is read, but not while planning: the strips have their rows."""
+        if self._fault is not None:
+            raise self._fault
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
@@ -204,6 +214,14 @@ class Scene:
             raise
         except Exception as error:
             raise read_failure(error) from error
+
+
+def _described(data: FileBytes) -> tuple[bytes | None, ImageError | None]:
+    """The profile of the colours, and what GDAL would not refuse."""
+    try:
+        return check_described(data), None
+    except ImageError as error:
+        return None, error
 
 
 _IN_STRIPS = "or do it in strips, by a restore run with a restorer that is tile-exact"

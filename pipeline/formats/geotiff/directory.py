@@ -6,7 +6,7 @@ TIFF 6.0, section 2; BigTIFF as in libtiff; GeoTIFF 1.1 (OGC 19-008), sections 7
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,7 +32,7 @@ _MODEL_TYPE, _COORDINATE_EPOCH = 1024, 5120
 SIGNED, FLOAT = 2, 3
 BYTE_ORDERS = {b"II": "<", b"MM": ">"}
 """The first two bytes of a TIFF file -> ``struct``'s sign for the order that they stand for."""
-_MOST_TAGS = 4096
+_MOST_TAGS, _MOST_PAGES = 4096, 64
 _LAYOUT_NOTES = b"GDAL_STRUCTURAL_METADATA_SIZE="
 _SIZES = {
     1: 1,
@@ -146,18 +146,30 @@ def _decoded(text: bytes) -> str:
 
 def read_directory(data: Bytes) -> Directory | None:
     """The directory; ``None`` for what is no TIFF, or a TIFF without a readable one."""
+    return next(directories(data), None)
+
+
+def directories(data: Bytes) -> Iterator[Directory | None]:
+    """That of every page in order, as far as they can be read; none for what is no TIFF."""
     order = BYTE_ORDERS.get(data[:2])
     if order is None:
-        return None
+        return
     try:
         version = _unpacked(f"{order}H", data, 2)[0]
-        if version == 42:
-            return _directory(data, order, _unpacked(f"{order}I", data, 4)[0], "H", "I")
-        if version == 43 and _unpacked(f"{order}HH", data, 4) == (8, 0):
-            return _directory(data, order, _unpacked(f"{order}Q", data, 8)[0], "Q", "Q")
+        is_big = version == 43 and _unpacked(f"{order}HH", data, 4) == (8, 0)
+        if version != 42 and not is_big:
+            return
+        counter, offset = ("Q", "Q") if is_big else ("H", "I")
+        at = _unpacked(f"{order}{offset}", data, 8 if is_big else 4)[0]
+        for _ in range(_MOST_PAGES):
+            yield _directory(data, order, at, counter, offset)
+            count = _unpacked(f"{order}{counter}", data, at)[0]
+            size = struct.calcsize(f"{order}HH{offset}{offset}")
+            at = _unpacked(f"{order}{offset}", data, at + struct.calcsize(counter) + count * size)[0]
+            if not at:
+                return
     except (struct.error, OverflowError):
-        pass
-    return None
+        return
 
 
 def _unpacked(layout: str, data: Bytes, at: int) -> tuple[Any, ...]:

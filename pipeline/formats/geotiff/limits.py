@@ -26,7 +26,9 @@ from pipeline.formats.geotiff.directory import (
     TILE_OFFSETS,
     TILE_WIDTH,
     WIDTH,
+    Bytes,
     Directory,
+    directories,
 )
 from pipeline.formats.tiff.first_page import (
     DESCRIPTION,
@@ -43,7 +45,8 @@ DTYPES = ("uint8", "uint16", "int16", "float32")
 """Types of samples that are read and written."""
 _UNSIGNED = 1
 _MIN_IS_BLACK, _RGB, _YCBCR = 1, 2, 6
-_JPEG = 7
+_JPEG, _MASK = 7, 4
+"""Compression, and NewSubfileType of a mask."""
 
 
 def check_directory(directory: Directory, limits: Limits, size: int) -> None:
@@ -61,6 +64,8 @@ def check_directory(directory: Directory, limits: Limits, size: int) -> None:
     _check_type(directory)
     _check_colour(directory)
     _check_segments(directory, size)
+    if compression_of(directory) == JPEG:
+        check_tables(directory.tags.get(JPEG_TABLES, (0, 0, None))[2])
 
 
 def refused_dtype(name: str) -> ImageError:
@@ -124,8 +129,18 @@ def segments_of(directory: Directory) -> list[tuple[int, int]]:
 
 def check_segment_data(directory: Directory, data: bytes) -> None:
     """``ImageError("TRUNCATED")`` for a strip or tile that ends early, as far as its own bytes show it."""
-    if compression_of(directory) == JPEG:
-        check_tables(directory.tags.get(JPEG_TABLES, (0, 0, None))[2])
+    _check_blocks(directory, data)
+    check_mask_data(data)
+
+
+def check_mask_data(data: Bytes) -> None:
+    """The same of the file's mask, whose every pixel says whether one of the image holds data."""
+    for directory in directories(data):
+        if directory is not None and directory.integers(NEW_SUBFILE_TYPE, (0,))[0] == _MASK:
+            _check_blocks(directory, data)
+
+
+def _check_blocks(directory: Directory, data: Bytes) -> None:
     check = segment_check_of(directory)
     for at, count in segments_of(directory):
         if count:

@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 
 from pipeline.errors import ImageError
 from pipeline.formats.tiff.segments import SegmentCheck
@@ -25,6 +26,33 @@ def test_a_tile_that_was_not_written_to_its_end_fails_the_scene(tmp_path):
     fill(tmp_path / "in", {"whole.tif": whole, "zeros.tif": zeros})
     rows = complete(restore(tmp_path / "in", tmp_path / "out", resources=SMALL, quarantine=NEVER))
     assert [(row["key"], row["reason"]) for row in rows] == [("whole.tif", None), ("zeros.tif", "TRUNCATED")]
+
+
+def with_zeros(data: bytes, at: int, count: int, share: float) -> bytes:
+    """The last part of what stands there never written."""
+    zeros = int(count * share)
+    return data[: at + count - zeros] + bytes(zeros) + data[at + count :]
+
+
+@pytest.mark.parametrize("resources", [{}, SMALL])
+def test_a_mask_and_tables_that_were_not_written_to_their_end_fail_the_raster(tmp_path, resources):
+    """GDAL reads other pixels out of both without an error."""
+    rng = np.random.default_rng(0)
+    mask_HW = np.where(rng.random((600, 90)) < np.linspace(0.7, 0.98, 90), 255, 0).astype(np.uint8)
+    masked = geotiff(ground(1, "uint8", 600, 90), mask=mask_HW, **TILED)
+    jpeg = geotiff(ground(3, "uint8", 600, 90), **TILED | {"compress": "JPEG"}, photometric="YCBCR")
+    with tifffile.TiffFile(io.BytesIO(masked)) as file:
+        blocks = list(zip(file.pages[1].dataoffsets, file.pages[1].databytecounts, strict=True))
+    with tifffile.TiffFile(io.BytesIO(jpeg)) as file:
+        tables = file.pages[0].tags[347]
+    files = {"masked.tif": masked, "tables.tif": jpeg}
+    for number, block in enumerate(blocks):
+        files[f"masked-{number}.tif"] = with_zeros(masked, *block, 0.25)
+    files["tables-cut.tif"] = with_zeros(jpeg, tables.valueoffset, tables.count, 0.5)
+    fill(tmp_path / "in", files)
+    rows = complete(restore(tmp_path / "in", tmp_path / "out", resources=resources, quarantine=NEVER))
+    whole = ("masked.tif", "tables.tif")
+    assert {r["key"]: r["reason"] for r in rows} == {k: None if k in whole else "TRUNCATED" for k in files}
 
 
 def test_a_strip_that_takes_too_long_to_decode_fails_the_scene(tmp_path):
