@@ -92,7 +92,7 @@ def require_equal(photos, gpu, **fields):
 
 def test_metrics(photos, gpu):
     try:
-        require_equal(photos, gpu, degradations=["awgn-25"], restorers=["median"], metrics=WITHOUT_FILES)
+        require_equal(photos[:1], gpu, degradations=["awgn-25"], restorers=["median"], metrics=WITHOUT_FILES)
     finally:
         features._lite0.cache_clear()  # the one of this process would stay where nothing is
 

@@ -15,6 +15,7 @@ from pipeline.errors import JobError, RestoraError, RunStopped
 from pipeline.ledger.run_folder import open_existing
 from pipeline.results.verify import verify
 from pipeline.storage.folder import Folder
+from tests.dying import in_fork
 from tests.helpers import encoded, lasting, metric_rows, photograph, photographs_in, restore
 
 IMAGES = 8
@@ -79,7 +80,7 @@ def play(name: str, folder: Path) -> tuple[str, str]:
     """One turn of a variant: how each of the two ended. Asserts that what is left is whole."""
     shutil.rmtree(folder, ignore_errors=True)
     source = folder / "in"
-    _in_fork(lambda: photographs_in(source, IMAGES))
+    assert in_fork(lambda: photographs_in(source, IMAGES)) == 0
     job = restore(source, folder / "out", resources={"unit_images": 2})
     barrier, ends = FORKS.Barrier(2), FORKS.Queue()
     deeds = [("one", lambda: _drive(job)), ("other", lambda: OTHERS[name](job, source))]
@@ -91,16 +92,11 @@ def play(name: str, folder: Path) -> tuple[str, str]:
     found = dict(ends.get(timeout=120) for _ in processes)
     for process in processes:
         process.join()
-    _in_fork(lambda: _check(source, open_existing(job.output).job, found))
+    # This process stays without threads, so that it can be forked again.
+    assert in_fork(lambda: _check(source, open_existing(job.output).job, found)) == 0, (
+        "its traceback is above"
+    )
     return found["one"], found["other"]
-
-
-def _in_fork(deed) -> None:
-    """This process stays without threads, so that it can be forked again."""
-    checking = FORKS.Process(target=deed)
-    checking.start()
-    checking.join()
-    assert checking.exitcode == 0, "the check failed; its traceback is above"
 
 
 def _at_the_barrier(barrier, ends, who, deed) -> None:
