@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from restora.told import checked_device, checked_mask, checked_noise_level, checked_range, refuse_unused
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -35,39 +37,45 @@ def restore_array(
 
     ``image``: HW or HWC. ``restorer``: a name of ``restora list restorers``, or the path or URL of weights.
     ``noise_level``: standard deviation in 1/255 of the value range; else it is estimated where the restorer
-    needs it. ``mask``: HW, true where a pixel is known. ``kernel``: KK, odd, of sum 1: what blurred the
-    image. ``guide``: HW or HWP, as many times larger as the restorer enlarges: a sharper image of the scene,
-    in the same range of values. ``value_range``: the values that mean 0 and 1; else the whole range of an
-    integer type, and 0 to 1 of floats. ``device``: ``cpu``, ``cuda`` ...; else the best. Raises
-    ``ValueError`` for what this restorer cannot take.
+    needs it. ``mask``: HW, true (not 0) where a pixel is known. ``kernel``: KK, odd, of sum 1: what blurred
+    the image. ``guide``: HW or HWP, as many times larger as the restorer enlarges: a sharper image of the
+    scene, in the same range of values. ``value_range``: the values that mean 0 and 1; else the whole range of
+    an integer type, and 0 to 1 of floats. ``device``: ``cpu``, ``cuda`` ...; else the best. Raises
+    ``ValueError`` for what this restorer cannot take, or would not listen to.
     """
     import numpy as np
     import torch
 
     from models.contract import Condition
+    from pipeline.conditions.kernels import refuse_larger
     from pipeline.imaging.image import Image, Metadata
     from pipeline.imaging.radiometry import left_alone, quantised, to_stored, to_tensor
 
     samples = np.asarray(image)
     if samples.ndim not in (2, 3) or samples.dtype.kind not in "uif":
         raise ValueError(f"image: needs HW or HWC numbers, got {samples.dtype} of shape {samples.shape}")
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = checked_device(device)
+    built = _built(restorer)
+    refuse_unused(built.card, {"noise_level": noise_level, "mask": mask, "kernel": kernel, "guide": guide})
     domain = _domain(samples.dtype, value_range)
     pixels_HWC = samples if samples.ndim == 3 else samples[..., None]
     pixels_HWC = pixels_HWC.astype(samples.dtype.newbyteorder("="), copy=False)
     given = Image(pixels_HWC, domain, Metadata("array"), _valid(image, pixels_HWC))
     image_1CHW = to_tensor(given, where)
     guide_1PHW = None if guide is None else _guide(np.asarray(guide), domain, where)
+    level = None if noise_level is None else checked_noise_level(noise_level)
+    known_HW = None if mask is None else checked_mask(mask, *image_1CHW.shape[-2:])
+    operators = () if kernel is None else (_blur(kernel),)
+    refuse_larger(operators, given)
     condition = Condition(
         scale=1 if guide_1PHW is None else max(guide_1PHW.shape[-2] // image_1CHW.shape[-2], 1),
         guide_BPHW=guide_1PHW,
-        noise_level_B=None if noise_level is None else torch.full((1,), noise_level / 255, device=where),
-        mask_B1HW=None if mask is None else torch.as_tensor(mask, device=where).float()[None, None],
-        operators=() if kernel is None else (_blur(kernel),),
+        noise_level_B=None if level is None else torch.full((1,), level, device=where),
+        mask_B1HW=None if known_HW is None else torch.from_numpy(known_HW).to(where).float()[None, None],
+        operators=operators,
     )
-    built = _built(restorer).to(where)
     with torch.inference_mode():
-        restored_1CHW, _ = quantised(built(image_1CHW, condition=condition), domain)
+        restored_1CHW, _ = quantised(built.to(where)(image_1CHW, condition=condition), domain)
     restored_HWC: NDArray[Any] = to_stored(restored_1CHW, domain)[0]
     if restored_1CHW.shape == image_1CHW.shape:
         restored_HWC = left_alone(restored_HWC, given, (restored_1CHW == image_1CHW)[0])
@@ -120,9 +128,7 @@ def _domain(dtype: np.dtype[Any], value_range: tuple[float, float] | None) -> Do
     from pipeline.imaging.image import Domain
 
     if value_range is not None:
-        low, high = value_range
-        if not low < high:
-            raise ValueError(f"value_range: low must be less than high, got {low:g} and {high:g}")
+        low, high = checked_range(value_range)
         return Domain(dtype.name, low, high, rule="job")
     return Domain.of_integers(dtype.name) if dtype.kind in "ui" else Domain(dtype.name, 0.0, 1.0)
 

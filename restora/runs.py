@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.errors import JobError
 from pipeline.jobs.job import Job
 from pipeline.run import Options, Progress
 from restora.results import Result
@@ -17,6 +18,7 @@ from restora.results import Result
 if TYPE_CHECKING:
     from pipeline.planning.plan import PlanSummary
 
+ENGINES = ("local", "ray", "auto")
 OnProgress = Callable[[Progress], None]
 
 
@@ -51,6 +53,7 @@ def run(
     from flows.addresses import absolute
     from pipeline import run as steps
 
+    _check(job, engine, ray_address, {"workers": workers, "limit": limit}, progress)
     options = Options(engine, ray_address, workers, limit, retry)
     with steps.open_run(absolute(job), options) as opened:
         planned = steps.plan(opened, options)
@@ -61,6 +64,25 @@ def run(
         table, verification = steps.compact(opened), steps.verify(opened)
         steps.conclude(opened, table, verification, steps.report(opened))
         return Result(opened, verification)
+
+
+def _check(
+    asked: Any, engine: str, ray_address: str | None, counts: dict[str, int | None], progress: Any
+) -> None:
+    """``JobError`` by argument, with the cure."""
+    if not isinstance(asked, Job):
+        raise JobError(f"job: needs what restora.job(...) gives, got {type(asked).__name__}")
+    if engine not in ENGINES:
+        raise JobError(f"engine: must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if ray_address is not None and engine == "local":
+        raise JobError(
+            'ray_address: has no effect with engine = "local"; write engine="ray", or leave it out'
+        )
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise JobError(f"{name}: must be 1 or more, got {count}; leave it out for as many as there are")
+    if not isinstance(progress, bool) and not callable(progress):
+        raise JobError(f"progress: must be true, false or a function of a Progress, got {progress!r}")
 
 
 def score(

@@ -55,12 +55,67 @@ def test_a_mask_says_what_is_known():
     assert filled[~mask].mean() > 0
 
 
+SIZE = photograph(1).shape[:2]
+JOB = restora.job(
+    name="x", kind="restore", output="out", datasets=[{"name": "a", "uri": "in"}], restorers=["median"]
+)
+
+
+def restored(restorer="median", **told):
+    return restora.restore_array(photograph(1), restorer, **told)
+
+
+def test_a_mask_of_any_numbers_is_that_of_truths():
+    """Masks in files are 0 and 255."""
+    known = np.ones(SIZE, bool)
+    known[10:14, 8:20] = False
+    expected = restored("fast-marching-inpainting", mask=known)
+    for mask in (known.astype(np.uint8) * 255, known * 0.5, known.astype(int) * -1):
+        np.testing.assert_array_equal(restored("fast-marching-inpainting", mask=mask), expected)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: restora.restore_array(np.zeros(3), "median"), "needs HW or HWC"),
         (lambda: restora.restore_array(photograph(1), "medain"), 'did you mean "median"'),
         (lambda: restora.restore_array(photograph(1), "median", value_range=(1, 0)), "value_range"),
+        (lambda: restored(value_range=(0, np.inf)), "value_range: needs two finite numbers"),
+        (lambda: restored(value_range=(0, 1, 2)), "value_range: needs two finite numbers"),
+        (lambda: restored(noise_level=20), "noise_level: median takes none"),
+        (lambda: restored(mask=np.ones(SIZE, bool)), "mask: median takes none"),
+        (lambda: restored(kernel=np.ones((3, 3)) / 9), "kernel: median takes none"),
+        (lambda: restored(guide=photograph(1)), "guide: median takes none"),
+        (lambda: restored(device="nonsense"), "device: 'nonsense' is none that torch knows"),
+        *[
+            (
+                lambda level=level: restored("ffdnet-colour", noise_level=level),
+                "noise_level: must be a number from 0",
+            )
+            for level in (-1, 256, np.nan, "25")
+        ],
+        *[
+            (lambda mask=mask: restored("fast-marching-inpainting", mask=mask), said)
+            for mask, said in (
+                (
+                    np.ones((5, 5), bool),
+                    f"mask: needs HW numbers or truths of the image's {SIZE[0]} x {SIZE[1]} pixels",
+                ),
+                (np.ones((*SIZE, 3), bool), "mask: needs HW numbers"),
+                (np.zeros(SIZE, np.uint8), "mask: every pixel is a hole"),
+                (np.full(SIZE, np.nan), "mask: every pixel is a hole, or NaN"),
+            )
+        ],
+        (
+            lambda: restored("wiener", kernel=np.ones((121, 121)) / 121**2),
+            "it has 121 x 121 values, the image only",
+        ),
+        (lambda: restora.run({"name": "x"}), "job: needs what restora.job(...) gives, got dict"),
+        (lambda: restora.run(JOB, engine="spark"), "engine: must be one of local, ray, auto, got 'spark'"),
+        (lambda: restora.run(JOB, ray_address="head:1"), "ray_address: has no effect"),
+        (lambda: restora.run(JOB, limit=0), "limit: must be 1 or more, got 0"),
+        (lambda: restora.run(JOB, workers=-1), "workers: must be 1 or more, got -1"),
+        (lambda: restora.run(JOB, progress="yes"), "progress: must be true, false or a function"),
         (lambda: restora.job(name="x"), "output: is needed"),
         (lambda: restora.open_result("/nonexistent"), "holds no run"),
     ],
