@@ -48,9 +48,12 @@ class Place(Frozen):
             raise ValueError("match: needs uri, the folder that the rule leads into")
         if self.match is not None and self.key is not None:
             check_template("key", self.key, self.match)
+        return self
+
+    def _check_profile(self) -> None:
+        """``ValueError`` where there is no store that it could be of."""
         if self.profile is not None and self.file is None and self.uri is None:
             raise ValueError("profile: has no effect without file or uri; leave it out")
-        return self
 
 
 class MaskSpec(Place):
@@ -67,6 +70,7 @@ class MaskSpec(Place):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         _one_of(file=self.file, uri=self.uri, own=self.own, detect=self.detect)
+        self._check_profile()
         if self.holes != "black" and self.file is None and self.uri is None:
             raise ValueError(
                 f"holes: is for masks of files, has no effect on {self.own or 'detect'}; leave it out"
@@ -87,6 +91,7 @@ class BlurSpec(Place):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         _one_of(file=self.file, uri=self.uri, chain=self.chain, estimate=self.estimate)
+        self._check_profile()
         if self.chain and self.border != "symmetric":
             raise ValueError(
                 "border: is for kernels; operators of a chain have borders of their own; leave it out"
@@ -109,6 +114,7 @@ class GuideSpec(Place):
             raise ValueError("give file, uri or bands")
         if len(set(self.bands)) < len(self.bands):
             raise ValueError(f"bands: one is there twice, got {list(self.bands)}")
+        self._check_profile()
         return self
 
     @property
