@@ -2,8 +2,8 @@
 
 A layer's weights are fitted by least squares to give, from rounded features, what the layer gives from
 exact ones; then they are rounded (``models.edge.whole_weights``). Features beyond the range are cut where
-that costs less than larger steps would, and channels of a wide range come in two halves
-(``models.edge.halves``). Nothing is trained.
+that costs less than larger steps would, and channels that say most come in copies
+(``models.edge.copies``). Nothing is trained.
 
 Shapes: O filters, K weights of a filter, P places; I inputs, h and w sides of a kernel.
 """
@@ -21,14 +21,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.edge.halves import Halves, find_halves
-from models.edge.ranges import STEPS, Range
+from models.edge.copies import Copies, find_copies
+from models.edge.ranges import Range
+from models.edge.sensitivity import sensitivities
 from models.edge.whole_weights import cancelling, least_error_steps, partners_of
 
 MOST_WEIGHTS = 2500
 """Of a filter that is fitted: of more, the matrices of a layer would take minutes and gigabytes."""
 _RIDGE = 1e-3
 """Of the mean square of what a weight sees: keeps the fit near the weights where the images say little."""
+_SOME = 3
+"""Of so many calls, one tells how often each ReLU is open."""
 
 
 Call = Mapping[str, NDArray[np.float32]]
@@ -47,26 +50,26 @@ class Fit:
     makes: Mapping[str, Range] = field(default_factory=dict)
     """For others than layers in int8, by tensor; by ReLU where one follows."""
 
-    def with_halves(self, halves: Halves) -> Fit:
-        """It makes both halves of what the layer after it reads; exactly, since whole filters are copied."""
+    def with_copies(self, copies: Copies) -> Fit:
+        """It makes the copies that the layer after it reads; exactly, since whole filters are copied."""
         weights_OIhw, steps_O = (
-            halves.of_maker(torch.from_numpy(each)).numpy() for each in (self.weights_OIhw, self.steps_O)
+            copies.of_maker(torch.from_numpy(each)).numpy() for each in (self.weights_OIhw, self.steps_O)
         )
-        bias_O = halves.of_bias(torch.from_numpy(self.bias_O)).numpy()
+        bias_O = copies.of_bias(torch.from_numpy(self.bias_O)).numpy()
         return replace(self, weights_OIhw=weights_OIhw, steps_O=steps_O, bias_O=bias_O)
 
 
 @dataclass(frozen=True)
 class InFloat:
-    """A convolution that stays float32, and makes halves for the layer after it."""
+    """A convolution that stays float32, and makes copies for the layer after it."""
 
     weights_OIhw: NDArray[np.float32]
     bias_O: NDArray[np.float32]
 
-    def with_halves(self, halves: Halves) -> InFloat:
-        """As ``Fit.with_halves``."""
-        weights_OIhw = halves.of_maker(torch.from_numpy(self.weights_OIhw)).numpy()
-        return InFloat(weights_OIhw, halves.of_bias(torch.from_numpy(self.bias_O)).numpy())
+    def with_copies(self, copies: Copies) -> InFloat:
+        """As ``Fit.with_copies``."""
+        weights_OIhw = copies.of_maker(torch.from_numpy(self.weights_OIhw)).numpy()
+        return InFloat(weights_OIhw, copies.of_bias(torch.from_numpy(self.bias_O)).numpy())
 
 
 _UNSEEN = Range(0.0, 0.0)
@@ -82,14 +85,14 @@ class _Layer:
     how: dict[str, Any]
     """Stride, padding and dilation as PyTorch names them."""
     reads: Range = _UNSEEN
-    halves: Halves | None = None
-    """Of what it reads."""
+    copies: Copies | None = None
+    """In what it reads."""
     gram_KK: Tensor | None = None
     target_OK: Tensor | None = None
 
-    def halved(self, light_1IHW: Tensor) -> Tensor:
-        """What it reads in int8, in halves."""
-        return light_1IHW if self.halves is None else self.halves.of_features(light_1IHW)
+    def copied(self, light_1IHW: Tensor) -> Tensor:
+        """What it reads in int8, with copies."""
+        return light_1IHW if self.copies is None else self.copies.of_features(light_1IHW)
 
     def see(self, features_1IHW: Tensor, light_1IHW: Tensor) -> None:
         """Adds up the products that the fit needs, of exact features and of those of layers in int8.
@@ -97,7 +100,7 @@ class _Layer:
         The last of K is the bias.
         """
         exact_1OP = F.conv2d(features_1IHW, self.weights_OIhw, self.bias_O, **self.how).flatten(2)
-        light_1IHW = self.halved(light_1IHW)
+        light_1IHW = self.copied(light_1IHW)
         rounded = self.reads.rounded(light_1IHW)
         columns_KP = F.unfold(rounded, self.weights_OIhw.shape[2:], **self.how)[0]
         columns_KP = torch.cat([columns_KP, torch.ones_like(columns_KP[:1])])
@@ -113,7 +116,7 @@ class _Layer:
         assert self.gram_KK is not None
         assert self.target_OK is not None
         gram_KK = self.gram_KK
-        weights_OIhw = self.weights_OIhw if self.halves is None else self.halves.of_reader(self.weights_OIhw)
+        weights_OIhw = self.weights_OIhw if self.copies is None else self.copies.of_reader(self.weights_OIhw)
         given_OK = torch.cat([weights_OIhw.flatten(1), self.bias_O[:, None]], 1).double()
         ridge_KK = torch.eye(len(gram_KK), dtype=torch.float64) * (_RIDGE * gram_KK.diagonal().mean())
         fitted_OK = torch.linalg.solve(gram_KK + ridge_KK, (self.target_OK + given_OK @ ridge_KK).mT).mT
@@ -121,11 +124,11 @@ class _Layer:
         means_K, count = gram_KK[:-1, -1], gram_KK[-1, -1]
         # A bias makes good whatever the mean of the features says.
         spread_KK = gram_KK[:-1, :-1] - torch.outer(means_K, means_K) / count
-        partners_K = partners_of(self.weights_OIhw)
+        partners_K = partners_of(weights_OIhw)
         steps_O = least_error_steps(weights_OK, partners_K)
         whole_OK = cancelling(weights_OK, spread_KK, steps_O, partners_K)
         bias_O = bias_O + (weights_OK - whole_OK) @ means_K / count
-        arrays = (whole_OK.view(self.weights_OIhw.shape), steps_O, bias_O)
+        arrays = (whole_OK.view(weights_OIhw.shape), steps_O, bias_O)
         weights, steps, bias = (each.float().numpy() for each in arrays)
         return Fit(weights, steps, bias, self.reads)
 
@@ -137,13 +140,14 @@ def fitted_layers(
 
     One after the other, each on what those before it make of the images once they are rounded, so that it
     makes good what they miss. Left out are what has groups, shared weights, no bias or uneven padding, and
-    filters of more than ``MOST_WEIGHTS``. Others are there where they make halves for one of ``names``.
+    filters of more than ``MOST_WEIGHTS``. Others are there where they make copies for one of ``names``.
     """
     onnx = importlib.import_module("onnx")
     exact, light = onnx.load_from_string(content), onnx.load_from_string(content)
     fits: dict[str, Fit | InFloat] = {}
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
+        heard = sensitivities(onnx, exact.graph, _open_shares(onnx, exact, calibration[::_SOME]))
         for layer in _layers(onnx, exact.graph, set(names)):
             read = layer.node.input[0]
             # The nodes that round come between, so that the layer reads what they make of the same name.
@@ -151,24 +155,38 @@ def fitted_layers(
                 _read(onnx, exact, read, calibration), _read(onnx, light, read, calibration), strict=True
             )
             seen = [(torch.from_numpy(x), torch.from_numpy(x_light)) for x, x_light in pairs]
+            light_seen = [each for _, each in seen]
+            layer.reads = Range.shown_by(light_seen, rng, heard[read])
             maker = _maker_of(light.graph, read)
             if maker is not None:
-                layer.halves = find_halves([each for _, each in seen], layer.weights_OIhw, STEPS)
-            if maker is not None and layer.halves is not None:
+                layer.copies = find_copies(light_seen, heard[read], layer.reads)
+            if maker is not None and layer.copies is not None:
                 made = fits.get(maker.name) or _as_it_is(onnx, light.graph, maker)
-                fits[maker.name] = made = made.with_halves(layer.halves)
+                fits[maker.name] = made = made.with_copies(layer.copies)
                 put_weights(onnx, light.graph, maker, made)
-            layer.reads = Range.shown_by([layer.halved(each) for _, each in seen], rng)
             for features_1IHW, light_1IHW in seen:
                 layer.see(features_1IHW, light_1IHW)
             fits[layer.node.name] = fit = layer.fit()
             _put(onnx, light.graph, layer.node.name, fit)
         # What others read of layers in int8 is rounded too. onnxruntime would look for its range in features
-        # that nothing cuts, where the lower of two halves goes on above its end.
+        # that nothing cuts.
         for name, fit, made_for_others in _left_over(exact.graph, fits):
             read = [torch.from_numpy(each) for each in _read(onnx, light, made_for_others, calibration)]
             fits[name] = replace(fit, makes={made_for_others: Range.shown_by(read, rng)})
     return fits
+
+
+def _open_shares(onnx: Any, proto: Any, calibration: Sequence[Call]) -> dict[str, Tensor]:
+    """For each channel that a ReLU after a convolution makes, the share of places where it is not zero."""
+    filters = {node.output[0] for node in proto.graph.node if node.op_type == "Conv"}
+    shares = {}
+    for node in proto.graph.node:
+        if node.op_type == "Relu" and node.input[0] in filters:
+            seen = [torch.from_numpy(each) for each in _read(onnx, proto, node.output[0], calibration)]
+            shares[node.output[0]] = torch.stack([(each > 0).float().mean((0, 2, 3)) for each in seen]).mean(
+                0
+            )
+    return shares
 
 
 def _read(onnx: Any, proto: Any, name: str, calibration: Sequence[Call]) -> list[NDArray[np.float32]]:

@@ -68,7 +68,7 @@ def fits_of(
     content: bytes, calibration: Sequence[Inputs], keep: Sequence[str] = ()
 ) -> dict[str, Fit | InFloat]:
     """For ``quantised``: the convolutions fitted to int8 on these calls, by node; those of ``keep`` that make
-    halves for them stay float32."""
+    copies for them stay float32."""
     names = [each for each in int8_layers(content) if each not in keep]
     return fitted_layers(sloped_layers(content)[0], calibration, names)
 

@@ -41,17 +41,26 @@ class Range:
         return ((values / step).round() + zero).clamp(0, STEPS).sub(zero) * step
 
     @classmethod
-    def shown_by(cls, features: Iterable[Tensor], rng: torch.Generator) -> Range:
-        """Cut where the mean square error of rounding some of these is least."""
-        values = torch.cat([_sampled(each.flatten(), rng) for each in features])
-        low, high = values.amin().clamp(max=0), values.amax().clamp(min=1e-6)
-        tried = [
-            cls(float(low * share), float(high * share)) for share in torch.linspace(0.3, 1, 29).tolist()
-        ]
-        return min(tried, key=lambda each: float((each.rounded(values) - values).square().mean()))
+    def shown_by(
+        cls, features: Iterable[Tensor], rng: torch.Generator, sensitivity_I: Tensor | None = None
+    ) -> Range:
+        """Cut where the mean square error of rounding some of these (1IHW each) is least, by what a change
+        of each channel does where that is given."""
+        seen = [each.flatten(2)[0] for each in features]
+        low = float(min(each.amin() for each in seen))
+        high = float(max(each.amax() for each in seen))
+        values_IP = torch.cat([_sampled(each, rng) for each in seen], 1)
+        weights_I1 = torch.ones(len(values_IP)) if sensitivity_I is None else sensitivity_I
+        weights_I1 = weights_I1.expand(len(values_IP))[:, None]
+        low, high = min(low, 0.0), max(high, 1e-6)
+        tried = [cls(low * share, high * share) for share in torch.linspace(0.3, 1, 29).tolist()]
+        return min(
+            tried,
+            key=lambda each: float(((each.rounded(values_IP) - values_IP).square() * weights_I1).mean()),
+        )
 
 
-def _sampled(values: Tensor, rng: torch.Generator) -> Tensor:
-    """Some of them, and the outermost."""
-    some = values[torch.randint(len(values), (_SAMPLED,), generator=rng)]
-    return torch.cat([some, values.amin()[None], values.amax()[None]])
+def _sampled(values_IP: Tensor, rng: torch.Generator) -> Tensor:
+    """Some places, with all their channels."""
+    count = -(-_SAMPLED // len(values_IP))
+    return values_IP[:, torch.randint(values_IP.shape[1], (count,), generator=rng)]

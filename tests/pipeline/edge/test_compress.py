@@ -12,6 +12,7 @@ from PIL import Image
 from models.card import Card
 from models.edge.int8 import fits_of, int8_layers, quantised
 from models.edge.onnx_model import build_from_onnx
+from pipeline.edge import int8
 from pipeline.edge.compress import compress
 from pipeline.edge.compressed import Images, Limits
 from pipeline.errors import JobError
@@ -146,6 +147,55 @@ def test_nothing_is_rounded_between_a_layer_and_its_relu():
     assert "Relu" not in {each.op_type for each in proto.graph.node}
     kept = onnx.load_from_string(quantised(SMALL, [{"image": scene(3, 48, 48).numpy()}], int8_layers(SMALL)))
     assert [each.op_type for each in kept.graph.node].count("Relu") == 2, "those of float32 layers stay"
+
+
+def bent(slope_of_unread):
+    """The image through PReLU that leaves it as it is; a fourth channel, which no one listens to, has another
+    slope."""
+    first_OIhw, last_OIhw = np.zeros((4, 3, 1, 1), "f4"), np.zeros((3, 4, 1, 1), "f4")
+    first_OIhw[range(3), range(3)] = last_OIhw[range(3), range(3)] = 1
+    slopes = np.float32([1, 1, 1, slope_of_unread]).reshape(4, 1, 1)
+    arrays = {"kernel_0": first_OIhw, "kernel_1": last_OIhw, "slopes": slopes}
+    arrays |= {"bias_0": np.full(4, -0.5, "f4"), "bias_1": np.full(3, 0.5, "f4")}
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel_0", "bias_0"], ["first"], "layer_0"),
+        helper.make_node("PRelu", ["first", "slopes"], ["bent"], "prelu"),
+        helper.make_node("Conv", ["bent", "kernel_1", "bias_1"], ["restored"], "layer_1"),
+    ]
+    shape = ["batch", 3, "height", "width"]
+    ends = [helper.make_tensor_value_info(each, TensorProto.FLOAT, shape) for each in ("image", "restored")]
+    weights = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    graph = helper.make_graph(nodes, "bent", ends[:1], ends[1:], weights)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    proto.metadata_props.add(key="card", value=CARD.to_json())
+    return proto.SerializeToString()
+
+
+def kinds_written(place):
+    return {node.op_type for node in onnx.load(place / "light.onnx").graph.node}
+
+
+def test_one_slope_is_taken_only_where_it_loses_little(place):
+    """Else each channel keeps its own, in the layer after them."""
+    (place / "small.onnx").write_bytes(bent(0.98))
+    compressed(place, most_loss=2.0)
+    assert "LeakyRelu" in kinds_written(place)
+    (place / "small.onnx").write_bytes(bent(-1.0))
+    done = compressed(place, most_loss=2.0)
+    assert "LeakyRelu" not in kinds_written(place)
+    assert "Concat" in kinds_written(place)
+    assert done.loss < 0.5
+
+
+def test_where_int8_loses_too_much_with_one_slope_it_is_tried_with_slopes_of_each_channel(place, monkeypatch):
+    (place / "small.onnx").write_bytes(bent(0.7))
+    monkeypatch.setattr(int8, "_SHARE_OF_SLOPES", 99.0)
+    with_one = compressed(place, most_loss=99.0)
+    assert "LeakyRelu" in kinds_written(place)
+    # Rounded or fitted, what one slope bends stays bent.
+    of_each = compressed(place, most_loss=with_one.loss / 3)
+    assert "Concat" in kinds_written(place)
+    assert of_each.loss < with_one.loss / 3
 
 
 @pytest.mark.parametrize(
