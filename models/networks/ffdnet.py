@@ -47,6 +47,11 @@ class FFDNet(nn.Module):
             raise ValueError(f"FFDNet: predicts must be one of {', '.join(PREDICTS)}; got {predicts!r}")
         if layers < 3:
             raise ValueError(f"FFDNet: layers must be 3 or more, got {layers}")
+        if predicts == "noise" and features < 4 * channels:
+            raise ValueError(
+                f"FFDNet: features must be {4 * channels} or more, to carry the image beside the noise; "
+                f"got {features}"
+            )
         self.channels, self.layers, self.predicts = channels, layers, predicts
         widths = [4 * channels + 1, *[features] * (layers - 1), 4 * channels]
         self.convolutions = nn.ModuleList(

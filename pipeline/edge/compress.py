@@ -80,6 +80,8 @@ def compress(
     restorer = find_restorer(weights)
     target = file or Path(f"{restorer.card.name}-{way.suffix}{way.ending}")
     check_output_file(target, way.ending, [weights])
+    if retrains(method, retraining) and target.exists():
+        raise JobError(f"{target}: is there already; give another name, or move it away before a training")
     most_loss = way.most_loss if limits.most_loss is None else limits.most_loss
     asked = Asked(
         weights,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from models.card import Card
 from models.edge.channels import groups_of
 from models.edge.pruning import by_size, narrower, pruned
 from models.names import unknown
-from models.networks import NETWORKS, NetworkModel
+from models.networks import NETWORKS, NetworkModel, build_network, card_facts
 from models.restorer import Restorer
 from models.weights import build_restorer, load_weights, save_weights
 from pipeline.edge.compressed import Asked, Compressed, usual_degradation
@@ -26,6 +27,9 @@ from pipeline.storage.folder import Folder
 from pipeline.training.engines.local import train_here
 from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
+
+_IMAGES = "data.datasets"
+"""Of the recipe; by it a training names images that it cannot use."""
 
 IMPORTANCES: dict[str, Callable[[Restorer, TrainingRecipe], Mapping[str, Tensor]]] = {
     "taylor": by_loss,
@@ -45,7 +49,8 @@ def prune(given: Restorer, asked: Asked) -> Compressed:
     arguments = narrower(card, how.keep)
     folder, name = _folder(asked), f"{card.name}-pruned"
     whole = {"architecture": card.architecture, "arguments": card.arguments}
-    importance = IMPORTANCES[how.importance](given, light_recipe(card, asked, name, whole, None))
+    with _named_by_options():
+        importance = IMPORTANCES[how.importance](given, light_recipe(card, asked, name, whole, None))
     start = folder / "start.safetensors"
     light = pruned(card, state, arguments, importance)
     save_weights(start, dataclasses.replace(card, arguments=arguments), light)
@@ -57,10 +62,26 @@ def prune(given: Restorer, asked: Asked) -> Compressed:
 def distil(given: Restorer, asked: Asked) -> Compressed:
     """A smaller network, from random weights, with ``given`` as teacher."""
     network_of(given)
-    network, folder = student_network(given.card, asked), _folder(asked)
-    name = f"{given.card.name}-student"
+    network, name = student_network(given.card, asked), f"{given.card.name}-student"
+    _check_student(given.card, light_recipe(given.card, asked, name, network, None))
+    folder = _folder(asked)
     recipe = light_recipe(given.card, asked, name, network, _teacher(given, folder))
     return _taught(given, recipe, asked, "distil", folder)
+
+
+def _check_student(card: Card, recipe: TrainingRecipe) -> None:
+    """``JobError`` where it enlarges otherwise than its teacher, or takes other channels."""
+    architecture = recipe.network.architecture
+    try:
+        facts = card_facts(build_network(architecture, recipe.network.arguments))
+    except (TypeError, ValueError):
+        return  # the training says what is wrong with its arguments
+    for name, own in (("scale", card.scale), ("channels", card.channels)):
+        if None not in (own, facts[name]) and own != facts[name]:
+            raise JobError(
+                f"--set network: {architecture} has {name} {facts[name]}, {card.name}, which teaches it, "
+                f"{own}; give network.arguments.{name}={own}, or an architecture that takes it"
+            )
 
 
 def learn_rounding(given: Restorer, asked: Asked) -> Restorer:
@@ -104,8 +125,21 @@ def _teacher(given: Restorer, folder: Path) -> Path:
 def _trained(recipe: TrainingRecipe, asked: Asked, folder: Path) -> tuple[Card, dict[str, Tensor]]:
     how = asked.retraining
     options = TrainingOptions(engine="local", device=how.device, threads=how.threads)
-    train_here(recipe, Folder(str(folder)), options, asked.on_progress, asked.stopping)
+    with _named_by_options():
+        train_here(recipe, Folder(str(folder)), options, asked.on_progress, asked.stopping)
     return load_weights(folder / f"{recipe.name}.safetensors")
+
+
+@contextmanager
+def _named_by_options() -> Iterator[None]:
+    """Nobody wrote this recipe: what its images lack is said of the option that names them."""
+    try:
+        yield
+    except JobError as error:
+        said = str(error)
+        if said.startswith(_IMAGES):
+            raise JobError(f"--data{said.removeprefix(_IMAGES)}") from error
+        raise
 
 
 def _taught(given: Restorer, recipe: TrainingRecipe, asked: Asked, method: str, folder: Path) -> Compressed:

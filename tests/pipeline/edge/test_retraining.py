@@ -84,6 +84,7 @@ def test_what_is_written_is_what_was_measured(place, method, how, arguments):
         ({"limits": Limits(-50.0, 0.0)}, r"loses .* dB, more than -50, at .* x; it is in .*Train longer"),
         ({"limits": Limits(99.0, 1e6)}, r"is .* x as fast on this machine and loses"),
         ({"importance": "l2"}, r'--importance: unknown importance "l2"'),
+        ({"keep": 0.25}, r"features must be 4 or more, .* got 2"),
         ({"weights": "wiener"}, r"wiener: it is no network of ours .*restora train wrote"),
         ({"sets": ("data.crop=16", "batchh=3")}, r"the recipe of large-pruned: batchh"),
         ({"method": "int8", "keep": 0.75}, r"--method int8 cuts no channels: leave out --keep"),
@@ -110,6 +111,50 @@ def test_what_learns_to_be_rounded_is_the_same_network_with_other_weights(place)
     assert recipe["network"]["rounding"] == "int8"
 
 
+@pytest.mark.parametrize("method", ["prune", "distil"])
+def test_images_that_are_missing_are_said_of_the_option_that_names_them(place, method):
+    (place / "photos").rename(place / "others")
+    (place / "photos").mkdir()
+    images = Images(str(place / "photos"), None, 2, 64, validate=str(place / "others"))
+    with pytest.raises(JobError, match=r"^--data: nothing to train on in .*photos"):
+        compress(
+            str(place / "large.safetensors"),
+            method,
+            images,
+            place / "light.safetensors",
+            Limits(99.0, 0.0),
+            Retraining(steps=2, sets=SETS, device="cpu"),
+        )
+
+
+@pytest.mark.parametrize("method", ["prune", "distil"])
+def test_a_file_that_is_there_is_refused_before_the_training(place, method):
+    (place / "light.safetensors").write_bytes(b"of another training")
+    with pytest.raises(JobError, match=r"light\.safetensors: is there already; give another name"):
+        made_light(place, method)
+    assert (place / "light.safetensors").read_bytes() == b"of another training"
+    assert not (place / "light.training").exists()
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (
+            ("network.architecture=srvgg", "network.arguments.scale=2"),
+            r"--set network: srvgg has scale 2, large, which teaches it, 1; give network\.arguments\.scale=1",
+        ),
+        (
+            ("network.arguments.channels=3", "network.arguments.features=12"),
+            r"ffdnet has channels 3, large, .*, 1; give",
+        ),
+    ],
+)
+def test_a_student_that_its_teacher_cannot_teach_is_refused_before_the_training(place, sets, message):
+    with pytest.raises(JobError, match=message):
+        made_light(place, "distil", sets=(*SETS, *sets))
+    assert not (place / "light.training").exists()
+
+
 def kinds(restorer):
     return [type(each) for each in restorer.model.modules()]
 
@@ -120,6 +165,7 @@ def test_a_training_that_was_stopped_goes_on_and_another_one_is_refused(place):
     told = []
     made_light(place, "prune", on={"on_progress": lambda event: told.append(event.message)})
     assert any("going on from step" in each for each in told)
+    (place / "light.safetensors").unlink()
     with pytest.raises(
         JobError,
         match=r"(?s)light\.training.* of another recipe.*length.steps: 2 -> 3\ngive another OUT or FILE",
