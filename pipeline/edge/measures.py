@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -20,13 +21,15 @@ from pipeline.training.validation.restorer import RestorerValidation
 from pipeline.training.world import World
 
 SPEED_SIDE, ROUNDS = 256, 7
+_IMAGES = "validation.datasets"
+"""Of a recipe; by it a validation names images that it cannot use, and nobody wrote one here."""
 
 
 def scorer_of(images: Images, card: Card) -> Callable[[Restorer], float]:
     """Mean PSNR over the images, by the degradation, call and metric of a benchmark."""
     spec = DegradationSpec(name=images.degradation or usual_degradation(card))
     degradation = build_degradation(spec, "--degradation")
-    uri = images.validate or images.uri
+    uri, option = images.validate or images.uri, "--data" if images.validate is None else "--validate"
     settings = Validation.model_validate(
         {
             "datasets": [{"name": "images", "uri": uri}],
@@ -36,19 +39,30 @@ def scorer_of(images: Images, card: Card) -> Callable[[Restorer], float]:
             "samples": 1,
         }
     )
-    validate = RestorerValidation(
-        settings, (degradation,), channels=card.channels or 3, seed=0, world=World()
-    )
+    with _named_by_option(option, uri):
+        validate = RestorerValidation(
+            settings, (degradation,), channels=card.channels or 3, seed=0, world=World()
+        )
 
     def score(restorer: Restorer) -> float:
-        found = validate(restorer)
+        with _named_by_option(option, uri):
+            found = validate(restorer)
         if not found.scores or not found.scores[0].values:
             why = "; ".join(f"{name}: {fault}" for name, fault in list(found.errors.items())[:3])
-            option = "--data" if images.validate is None else "--validate"
             raise JobError(f"{option}: {uri}: no image could be scored. {why}")
         return found.scores[0].mean
 
     return score
+
+
+@contextmanager
+def _named_by_option(option: str, uri: str) -> Iterator[None]:
+    try:
+        yield
+    except JobError as error:
+        if not str(error).startswith(_IMAGES):
+            raise
+        raise JobError(f"{option}: {uri}{str(error).removeprefix(_IMAGES)}") from error
 
 
 def measured_speedup(plain: Restorer, light: Restorer) -> float:

@@ -252,5 +252,5 @@ def test_what_is_int8_already_is_refused_by_the_files_name(place):
 def test_a_folder_without_images_is_named(place):
     for each in (place / "photos").iterdir():
         each.write_bytes(b"no image")
-    with pytest.raises(JobError, match=r"--data: .*photos: no image could be scored\. images/.*png"):
+    with pytest.raises(JobError, match=r"--data: .*photos: no image can be scored\. images/.*png"):
         compressed(place)
