@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
-from pipeline.jobs.frozen import Frozen
+from pipeline.jobs.frozen import Frozen, is_written
 from pipeline.jobs.key_rules import SEALED, check_template
 from pipeline.jobs.operators import OperatorSpec
 
@@ -50,9 +50,9 @@ class Place(Frozen):
             check_template("key", self.key, self.match)
         return self
 
-    def _check_profile(self) -> None:
+    def _check_profile(self, info: ValidationInfo) -> None:
         """``ValueError`` where there is no store that it could be of."""
-        if self.profile is not None and self.file is None and self.uri is None:
+        if self.profile is not None and self.file is None and self.uri is None and not is_written(info):
             raise ValueError("profile: has no effect without file or uri; leave it out")
 
 
@@ -68,10 +68,11 @@ class MaskSpec(Place):
     """Which pixels of a mask file are holes: those that are 0, or those that are not."""
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _one_origin(self, info: ValidationInfo) -> Self:
         _one_of(file=self.file, uri=self.uri, own=self.own, detect=self.detect)
-        self._check_profile()
-        if self.holes != "black" and self.file is None and self.uri is None:
+        self._check_profile(info)
+        is_of_files = self.file is not None or self.uri is not None
+        if self.holes != "black" and not is_of_files and not is_written(info):
             raise ValueError(
                 f"holes: is for masks of files, has no effect on {self.own or 'detect'}; leave it out"
             )
@@ -89,10 +90,10 @@ class BlurSpec(Place):
     """What lies beyond the border of images that a kernel blurred: their mirror image, or they again."""
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _one_origin(self, info: ValidationInfo) -> Self:
         _one_of(file=self.file, uri=self.uri, chain=self.chain, estimate=self.estimate)
-        self._check_profile()
-        if self.chain and self.border != "symmetric":
+        self._check_profile(info)
+        if self.chain and self.border != "symmetric" and not is_written(info):
             raise ValueError(
                 "border: is for kernels; operators of a chain have borders of their own; leave it out"
             )
@@ -107,14 +108,14 @@ class GuideSpec(Place):
     restored without them."""
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _one_origin(self, info: ValidationInfo) -> Self:
         if self.file is not None or self.uri is not None:
             _one_of(file=self.file, uri=self.uri)
         elif not self.bands:
             raise ValueError("give file, uri or bands")
         if len(set(self.bands)) < len(self.bands):
             raise ValueError(f"bands: one is there twice, got {list(self.bands)}")
-        self._check_profile()
+        self._check_profile(info)
         return self
 
     @property

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from pipeline.jobs.conditions import Blur, Guide, Mask
 from pipeline.jobs.frames import PAGES, Group, is_of_pages
 from pipeline.jobs.frozen import Frozen as Frozen
+from pipeline.jobs.frozen import is_written
 from pipeline.jobs.key_rules import SEALED as SEALED
 from pipeline.jobs.key_rules import check_template
 from pipeline.jobs.stores import ManifestStore, StoreSpec, is_manifest
@@ -30,10 +31,10 @@ class Radiometry(Frozen):
     """Physical value of a stored 0; counts only beside ``scale``."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _in_order(self, info: ValidationInfo) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low must be less than high, got {self.low:g} and {self.high:g}")
-        if self.offset and self.scale is None:
+        if self.offset and self.scale is None and not is_written(info):
             raise ValueError("offset: counts only beside scale; give both, or leave it out")
         if self.scale == 0:
             raise ValueError("scale must not be 0")

@@ -9,8 +9,13 @@ from typing import Any
 PSNR_NEEDED = 30.0
 
 
-def without_effect(job: Any) -> Iterator[str]:
-    """``field: why`` of each one that was given another value than its default, for nothing."""
+def refuse_without_effect(job: Any) -> None:
+    """``ValueError`` of the first field that was given another value than its default, for nothing."""
+    for fault in _without_effect(job):
+        raise ValueError(fault)
+
+
+def _without_effect(job: Any) -> Iterator[str]:
     if job.kind != "benchmark" and job.save != "none":
         yield f"save: a {job.kind} run keeps its result, and nothing else; leave it out"
     if job.kind == "benchmark" and job.overwrite:

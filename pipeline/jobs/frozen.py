@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Literal, LiteralString, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 OF_FIELD = "of_field"
@@ -45,6 +45,16 @@ class Frozen(Typed):
         hide_input_in_errors=True,
         allow_inf_nan=False,  # the books are JSON, which has no such numbers
     )
+
+
+WRITTEN = {"written": True}
+"""Context in which the job of a run that is there already is read again."""
+
+
+def is_written(info: ValidationInfo) -> bool:
+    """Whether a run wrote it down. That a field of it changes nothing was no fault then, and is none now: it
+    must not keep anybody from what the run has made."""
+    return bool(info.context and info.context.get("written"))
 
 
 def _fault(value: Any, plain: frozenset[type]) -> LiteralString | None:

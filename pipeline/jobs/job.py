@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from models.names import WEIGHTS as WEIGHTS
 from pipeline.addresses import redacted_values
 from pipeline.errors import JobError
 from pipeline.jobs.datasets import Address as Address
 from pipeline.jobs.datasets import Dataset as Dataset
-from pipeline.jobs.datasets import Frozen
 from pipeline.jobs.datasets import Name as Name
 from pipeline.jobs.datasets import Radiometry as Radiometry
-from pipeline.jobs.effects import PSNR_NEEDED, without_effect
+from pipeline.jobs.effects import PSNR_NEEDED, refuse_without_effect
+from pipeline.jobs.frozen import WRITTEN, Frozen, is_written
 from pipeline.jobs.operators import OperatorSpec as OperatorSpec
 from pipeline.jobs.specs import Degradation as Degradation
 from pipeline.jobs.specs import DegradationSpec as DegradationSpec
@@ -186,7 +186,7 @@ class Job(Frozen):
         return FOUND if self.is_paired else NO_DEGRADATION
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self, info: ValidationInfo) -> Self:
         for field in ("datasets", "degradations", "restorers"):
             distinct(field, [each.name for each in getattr(self, field)])
         distinct("metrics", list(self.metrics))
@@ -201,8 +201,8 @@ class Job(Frozen):
             raise ValueError("calibration: is for restore runs; a benchmark knows the truth, leave it out")
         if self.save_uncertainty and not (self.kind == "restore" and self.has_uncertainty):
             raise ValueError('save_uncertainty: is for restore runs of a restorer with uncertainty = "..."')
-        for fault in without_effect(self):
-            raise ValueError(fault)
+        if not is_written(info):
+            refuse_without_effect(self)
         if (self.has_uncertainty or self.flags) and (self.is_paired or self.kind == "degrade"):
             raise ValueError("uncertainty, flags: for restore runs, and benchmarks with degradations")
         _CHECKS[self.kind](self)
@@ -214,10 +214,13 @@ class Job(Frozen):
         return cls.parse(read_toml(Path(path)), where=str(path))
 
     @classmethod
-    def parse(cls, fields: Mapping[str, Any], where: str = "job") -> Self:
-        """A job out of plain values; ``JobError`` lists every fault by its path."""
+    def parse(cls, fields: Mapping[str, Any], where: str = "job", written: bool = False) -> Self:
+        """A job out of plain values; ``JobError`` lists every fault by its path.
+
+        ``written``: by a run, which took fields without effect; they are refused in a new job alone.
+        """
         try:
-            return cls.model_validate(fields)
+            return cls.model_validate(fields, context=WRITTEN if written else None)
         except ValidationError as error:
             raise JobError("\n".join(f"{where}: {line}" for line in faults_of(cls, error))) from None
 

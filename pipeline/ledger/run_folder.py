@@ -127,7 +127,7 @@ def open_existing(output: str, profile: str | None = None) -> RunFolder:
                     f"{folder.url}: {JOB} or {RECIPE} is damaged ({describe(error)}); run the command that "
                     "made this output again, which writes both"
                 ) from error
-            return RunFolder(Job.parse(fields, where=folder.uri(JOB)), folder, *found)
+            return RunFolder(Job.parse(fields, where=folder.uri(JOB), written=True), folder, *found)
     raise JobError(f"{output}: holds no run of restora (no {JOB}); give the output of a job, or DEST")
 
 

@@ -20,7 +20,7 @@ from pipeline.worker.worker import Worker
 def main() -> None:
     """The subprocess's side. What goes wrong before it says that it has started is no image's fault."""
     request = json.load(sys.stdin)
-    run = RunFolder.of(Job.parse(request["job"]), Folder(*request["folder"]))
+    run = RunFolder.of(Job.parse(request["job"], written=True), Folder(*request["folder"]))
     if request["staging"] is not None:
         run.layout.outlet.stage_in(Path(request["staging"]))
     worker = Worker(run, cores=1)

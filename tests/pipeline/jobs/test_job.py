@@ -1,12 +1,15 @@
 """Jobs: what is wrong with one is said by path, with the cure."""
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
-from pipeline.ledger.run_folder import open_run
+from pipeline.ledger.run_folder import open_existing, open_run
 from pipeline.recipe.recipe import Recipe
+from pipeline.results.verify import verify
 from tests.helpers import benchmark, complete, photographs_in, restore
 
 ISSUE = """
@@ -172,6 +175,32 @@ FORM_FAULTS = [
 def test_a_wrong_form_is_refused_by_path_with_the_cure(fields, said):
     with pytest.raises(JobError, match=said):
         benchmark("in", "out", **fields)
+
+
+IDLE = [
+    {"psnr_needed": 28.0, "save": "restored"},
+    {"mask": {"own": "alpha", "holes": "white", "profile": "p"}},
+    {"guide": {"bands": [1], "profile": "p"}},
+    {"operators": {"chain": [{"op": "gaussian_blur", "sigma": 1}], "border": "circular"}},
+    {"radiometry": {"low": 0, "high": 1, "offset": 3.0}},
+]
+"""Fields without effect, of the job or its dataset, which jobs had before they were refused."""
+
+
+@pytest.mark.parametrize("idle", IDLE, ids=str)
+def test_what_a_run_was_once_allowed_does_not_close_what_it_made(tmp_path, idle):
+    photographs_in(tmp_path / "in", 1)
+    job = restore(tmp_path / "in", tmp_path / "out")
+    complete(job)
+    folder = open_run(job).folder
+    written = json.loads(folder.read("job.json"))
+    (written if "save" in idle else written["datasets"][0]).update(idle)
+    folder.put("job.json", json.dumps(written).encode())
+    with pytest.raises(JobError, match="leave it out"):
+        Job.parse(written)
+    assert open_existing(folder.url).job == Job.parse(written, written=True)
+    if "save" in idle:  # the others are of restorers that take a mask, a guide or a blur
+        assert verify(open_existing(folder.url)).is_whole
 
 
 def test_an_empty_output_is_not_the_current_folder():
