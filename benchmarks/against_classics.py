@@ -77,7 +77,9 @@ def main() -> None:
         for part in (as_markdown(heading, rows) for heading, rows in scores.items()):
             print(part, flush=True)
             text += part
-        standings[task] = standing(scores)
+        margins = standing(scores)
+        takes_colour = (name for name in margins if catalog.build(name).card.channels != 1)
+        standings[task] = {"default": next(takes_colour), "margins": margins}
     if options.markdown:
         options.markdown.write_text(text)
     if options.standings:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from models.card import Card
 from models.catalog import describe
-from models.standings import as_word, standings
+from models.standings import as_word, defaults, standings
 
 _HEAD = """# Restorers
 
@@ -31,7 +31,8 @@ several replicas have a part each, as of its cores. Those that need operators ar
 
 Who does not want to choose says what is to be done: `restora restore ... --task denoising`, and
 `restorers = [{ task = "denoising" }]` in a job. The restorer is the first of its task in
-[classics.md](classics.md); a network of ours that a classic beats there is no default.
+[classics.md](classics.md), of those that take images in colour; a network of ours that a classic beats there
+is no default.
 
 DEFAULTS
 
@@ -53,9 +54,8 @@ def page(cards: Iterable[Card]) -> str:
 
 
 def _defaults() -> Iterable[str]:
-    for task, margins in standings().items():
-        name, margin = next(iter(margins.items()))
-        yield f"| `{as_word(task)}` | `{name}` | {margin:.2f} |"
+    for task, name in defaults().items():
+        yield f"| `{as_word(task)}` | `{name}` | {standings()[task][name]:.2f} |"
 
 
 def _row(card: Card) -> str:

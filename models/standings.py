@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 from models.names import unknown
 
@@ -18,13 +19,18 @@ FILE = Path(__file__).parent / "standings.json"
 @functools.cache
 def standings() -> dict[str, dict[str, float]]:
     """Task -> restorer -> dB above the best of all others that were tried, best first."""
-    measured: dict[str, dict[str, float]] = json.loads(FILE.read_text(encoding="utf-8"))
-    return measured
+    return {task: each["margins"] for task, each in _measured().items()}
 
 
+@functools.cache
 def defaults() -> dict[str, str]:
-    """Task -> the restorer to take where nothing else is known: the best one."""
-    return {task: next(iter(margins)) for task, margins in standings().items()}
+    """Task -> the restorer to take where nothing else is known: the best one that takes images in colour."""
+    return {task: each["default"] for task, each in _measured().items()}
+
+
+def _measured() -> dict[str, Any]:
+    measured: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return measured
 
 
 def default_of(task: str) -> str:

@@ -14,7 +14,8 @@ def test_each_task_has_the_best_of_the_catalog_as_its_default():
     assert {"denoising", "speckle", "deblurring", "inpainting", "artefacts"} <= standings().keys()
     for task, margins in standings().items():
         assert list(margins.values()) == sorted(margins.values(), reverse=True)
-        assert max(margins, key=lambda name: margins[name]) == defaults()[task]
+        in_colour = [name for name in margins if catalog.build(name).card.channels != 1]
+        assert max(in_colour, key=lambda name: margins[name]) == defaults()[task]
         assert set(margins) <= set(catalog.RESTORERS)
 
 
