@@ -294,10 +294,11 @@ Made by `python -m benchmarks.against_classics --markdown docs/classics.md`: {co
 first lines. Names in code type are this project's; `s an image` is the median of the processor's time on a
 busy machine. scikit-image's Wiener filter is told the best of seven balances for each image by the true
 one, which nobody has. The intervals are wide, for photographs differ; contestants differ less, since all have
-the same ones. The best of each task is its default in the catalog: `restora list restorers` shows how far
-each is above the best of all others, as the mean over the tables of its task (`models/standings.json`,
-written by `--standings`). `plug-and-play-bm3d` takes part in none: it took 19 s an image, and was 0.3 dB
-above `plug-and-play-per-band` on the one of camera shake at sigma 2.55 that it was tried on.
+the same ones. The best of each task, of those that take images in colour, is its default in the catalog:
+`restora list restorers` shows how far each is above the best of all others, as the mean over the tables of
+its task (`models/standings.json`, written by `--standings`). `plug-and-play-bm3d` takes part in none: it took
+19 s an image, and was 0.3 dB above `plug-and-play-per-band` on the one of camera shake at sigma 2.55 that it
+was tried on.
 """
 
 

@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
 SET5, SET12 = ("Set5/HR", "*.png"), ("Set12", "*.png")
 SCORES = {
     "despeckle": ("Set12", "0[1-7].png", "speckle-1-look", "psnr", 20.92),
-    "ffdnet-grey": (*SET12, "awgn-25", "psnr", 29.71),
+    "ffdnet-grey": (*SET12, "awgn-25", "psnr", 29.97),
     "inpaint-gated": (*SET5, "inpaint-thin", "psnr", 29.06),
     "nafnet-jpeg": (*SET5, "jpeg-q10", "psnr", 27.78),
     "nafnet-motion": (*SET5, "motion", "psnr", 34.38),
