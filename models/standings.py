@@ -16,18 +16,17 @@ from models.names import unknown
 FILE = Path(__file__).parent / "standings.json"
 
 
-@functools.cache
 def standings() -> dict[str, dict[str, float]]:
     """Task -> restorer -> dB above the best of all others that were tried, best first."""
     return {task: each["margins"] for task, each in _measured().items()}
 
 
-@functools.cache
 def defaults() -> dict[str, str]:
     """Task -> the restorer to take where nothing else is known: the best one that takes images in colour."""
     return {task: each["default"] for task, each in _measured().items()}
 
 
+@functools.cache
 def _measured() -> dict[str, Any]:
     measured: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     return measured

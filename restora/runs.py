@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pipeline.errors import JobError
 from pipeline.jobs.job import Job
@@ -18,7 +18,7 @@ from restora.results import Result
 if TYPE_CHECKING:
     from pipeline.planning.plan import PlanSummary
 
-ENGINES = ("local", "ray", "auto")
+Engine = Literal["local", "ray", "auto"]
 OnProgress = Callable[[Progress], None]
 
 
@@ -36,7 +36,7 @@ def job(path: str | Path | None = None, /, **fields: Any) -> Job:
 def run(
     job: Job,
     *,
-    engine: Literal["local", "ray", "auto"] = "local",
+    engine: Engine = "local",
     ray_address: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
@@ -72,8 +72,8 @@ def _check(
     """``JobError`` by argument, with the cure."""
     if not isinstance(asked, Job):
         raise JobError(f"job: needs what restora.job(...) gives, got {type(asked).__name__}")
-    if engine not in ENGINES:
-        raise JobError(f"engine: must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if engine not in (known := get_args(Engine)):
+        raise JobError(f"engine: must be one of {', '.join(known)}, got {engine!r}")
     if ray_address is not None and engine == "local":
         raise JobError(
             'ray_address: has no effect with engine = "local"; write engine="ray", or leave it out'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,17 @@ from typing import Any
 from models.card import Card
 from models.restorer import Restorer
 from pipeline.errors import JobError
+
+
+@contextmanager
+def named_by_option(field: str, option: str) -> Iterator[None]:
+    """Nobody wrote a recipe: what a training says of its ``field`` is said of the option that fills it."""
+    try:
+        yield
+    except JobError as error:
+        if not str(error).startswith(field):
+            raise
+        raise JobError(f"{option}{str(error).removeprefix(field)}") from error
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
@@ -13,7 +12,7 @@ from models.card import Card
 from models.edge.onnx_export import probe
 from models.restorer import Restorer
 from pipeline.degradation.degradation import build_degradation
-from pipeline.edge.compressed import Images, usual_degradation
+from pipeline.edge.compressed import Images, named_by_option, usual_degradation
 from pipeline.errors import JobError
 from pipeline.jobs.specs import DegradationSpec
 from pipeline.training.recipe.sections import Validation
@@ -22,7 +21,7 @@ from pipeline.training.world import World
 
 SPEED_SIDE, ROUNDS = 256, 7
 _IMAGES = "validation.datasets"
-"""Of a recipe; by it a validation names images that it cannot use, and nobody wrote one here."""
+"""The field by which a validation names images that it cannot use."""
 
 
 def scorer_of(images: Images, card: Card) -> Callable[[Restorer], float]:
@@ -39,30 +38,19 @@ def scorer_of(images: Images, card: Card) -> Callable[[Restorer], float]:
             "samples": 1,
         }
     )
-    with _named_by_option(option, uri):
+    with named_by_option(_IMAGES, f"{option}: {uri}"):
         validate = RestorerValidation(
             settings, (degradation,), channels=card.channels or 3, seed=0, world=World()
         )
 
     def score(restorer: Restorer) -> float:
-        with _named_by_option(option, uri):
-            found = validate(restorer)
+        found = validate(restorer)
         if not found.scores or not found.scores[0].values:
             why = "; ".join(f"{name}: {fault}" for name, fault in list(found.errors.items())[:3])
             raise JobError(f"{option}: {uri}: no image could be scored. {why}")
         return found.scores[0].mean
 
     return score
-
-
-@contextmanager
-def _named_by_option(option: str, uri: str) -> Iterator[None]:
-    try:
-        yield
-    except JobError as error:
-        if not str(error).startswith(_IMAGES):
-            raise
-        raise JobError(f"{option}: {uri}{str(error).removeprefix(_IMAGES)}") from error
 
 
 def measured_speedup(plain: Restorer, light: Restorer) -> float:

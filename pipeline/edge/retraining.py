@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from models.names import unknown
 from models.networks import NETWORKS, NetworkModel, build_network, card_facts
 from models.restorer import Restorer
 from models.weights import build_restorer, load_weights, save_weights
-from pipeline.edge.compressed import Asked, Compressed, usual_degradation
+from pipeline.edge.compressed import Asked, Compressed, named_by_option, usual_degradation
 from pipeline.edge.first_order import by_loss
 from pipeline.edge.light_recipe import light_recipe, student_network
 from pipeline.edge.measures import measured_speedup, scorer_of
@@ -29,7 +28,7 @@ from pipeline.training.options import TrainingOptions
 from pipeline.training.recipe.recipe import TrainingRecipe
 
 _IMAGES = "data.datasets"
-"""Of the recipe; by it a training names images that it cannot use."""
+"""The field by which a training names images that it cannot use."""
 
 IMPORTANCES: dict[str, Callable[[Restorer, TrainingRecipe], Mapping[str, Tensor]]] = {
     "taylor": by_loss,
@@ -49,7 +48,7 @@ def prune(given: Restorer, asked: Asked) -> Compressed:
     arguments = narrower(card, how.keep)
     folder, name = _folder(asked), f"{card.name}-pruned"
     whole = {"architecture": card.architecture, "arguments": card.arguments}
-    with _named_by_options():
+    with named_by_option(_IMAGES, "--data"):
         importance = IMPORTANCES[how.importance](given, light_recipe(card, asked, name, whole, None))
     start = folder / "start.safetensors"
     light = pruned(card, state, arguments, importance)
@@ -125,21 +124,9 @@ def _teacher(given: Restorer, folder: Path) -> Path:
 def _trained(recipe: TrainingRecipe, asked: Asked, folder: Path) -> tuple[Card, dict[str, Tensor]]:
     how = asked.retraining
     options = TrainingOptions(engine="local", device=how.device, threads=how.threads)
-    with _named_by_options():
+    with named_by_option(_IMAGES, "--data"):
         train_here(recipe, Folder(str(folder)), options, asked.on_progress, asked.stopping)
     return load_weights(folder / f"{recipe.name}.safetensors")
-
-
-@contextmanager
-def _named_by_options() -> Iterator[None]:
-    """Nobody wrote this recipe: what its images lack is said of the option that names them."""
-    try:
-        yield
-    except JobError as error:
-        said = str(error)
-        if said.startswith(_IMAGES):
-            raise JobError(f"--data{said.removeprefix(_IMAGES)}") from error
-        raise
 
 
 def _taught(given: Restorer, recipe: TrainingRecipe, asked: Asked, method: str, folder: Path) -> Compressed:

@@ -12,7 +12,7 @@ from pipeline.formats.exif import read_exif, write_exif
 from pipeline.formats.png import entries_of as png_entries
 from pipeline.formats.png_chunks import SIGNATURE, carried, read_chunks
 from pipeline.formats.tiff.tags import COLOUR_TAGS, DESCRIPTION, GRID, GRID_TAGS, PAGE_NUMBER
-from pipeline.formats.webp import METADATA
+from pipeline.formats.webp import entries_of as webp_entries
 from pipeline.formats.webp_ends import read_chunks as read_webp_chunks
 
 _OF_PIXELS = (ICC_PROFILE, ASSOCIATED_ALPHA, ALPHA_PLACE, COLOUR, COLOUR_TAGS, XMP, "tiff_byte_order")
@@ -45,7 +45,5 @@ def entries_of_animation(data: bytes, profile: bytes | None) -> dict[str, Any]:
     if data.startswith(SIGNATURE):
         found |= png_entries(carried(read_chunks(data), same_samples=False))
     elif data.startswith(b"RIFF"):
-        found |= {METADATA[kind]: value for kind, value in read_webp_chunks(data) if kind in METADATA}
-        if EXIF in found:
-            found[EXIF] = found[EXIF].removeprefix(b"Exif\0\0")
+        found |= webp_entries(read_webp_chunks(data))
     return {name: value for name, value in found.items() if name in _OF_FRAMES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from pipeline.imaging.image import Domain, Image, Metadata
 
 _LARGEST_SIDE = 16383
 _ANIMATION, _XMP_FLAG, _EXIF_FLAG, _ALPHA_FLAG, _ICC_FLAG = 0x02, 0x04, 0x08, 0x10, 0x20
-METADATA = {b"ICCP": ICC_PROFILE, b"EXIF": EXIF, b"XMP ": XMP}
+_METADATA = {b"ICCP": ICC_PROFILE, b"EXIF": EXIF, b"XMP ": XMP}
 """Kind of a chunk -> name of the entry."""
 _EXIF_PREFIX = b"Exif\0\0"
 
@@ -70,7 +71,7 @@ class WebP:
             return Image(
                 pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, :3]),
                 domain=Domain.of_integers("uint8"),
-                metadata=Metadata("webp", _entries(chunks, header)),
+                metadata=Metadata("webp", {**entries_of(chunks), "webp_lossless": header.is_lossless}),
                 alpha_HW=np.ascontiguousarray(samples_HWC[:, :, 3]) if header.has_alpha else None,
             )
 
@@ -137,11 +138,12 @@ def header_of(chunks: list[tuple[bytes, bytes]]) -> Header:
     return Header(*max(sizes, key=lambda size: size[0] * size[1]), has_alpha, is_lossless)
 
 
-def _entries(chunks: list[tuple[bytes, bytes]], header: Header) -> dict[str, Any]:
-    entries: dict[str, Any] = {METADATA[kind]: payload for kind, payload in chunks if kind in METADATA}
+def entries_of(chunks: Iterable[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """What the chunks say beside pixels, under the common names."""
+    entries: dict[str, Any] = {_METADATA[kind]: payload for kind, payload in chunks if kind in _METADATA}
     if EXIF in entries:
         entries[EXIF] = entries[EXIF].removeprefix(_EXIF_PREFIX)
-    return {**entries, "webp_lossless": header.is_lossless}
+    return entries
 
 
 def _with_metadata(encoded: bytes, image: Image) -> bytes:
@@ -151,7 +153,7 @@ def _with_metadata(encoded: bytes, image: Image) -> bytes:
     """
     entries = with_profile_of_colour(image.metadata.entries, image.size[2])
     has_alpha = image.alpha_HW is not None
-    if not has_alpha and not any(name in entries for name in METADATA.values()):
+    if not has_alpha and not any(name in entries for name in _METADATA.values()):
         return encoded
     height, width, _ = image.size
     flags = _ALPHA_FLAG * has_alpha + _ICC_FLAG * (ICC_PROFILE in entries)
@@ -160,7 +162,7 @@ def _with_metadata(encoded: bytes, image: Image) -> bytes:
         bytes((flags, 0, 0, 0)) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     )
     stream = [each for each in read_chunks(encoded) if each[0] in STREAMS]
-    metadata = [(kind, entries[name]) for kind, name in METADATA.items() if name in entries]
+    metadata = [(kind, entries[name]) for kind, name in _METADATA.items() if name in entries]
     before = [each for each in metadata if each[0] == b"ICCP"]
     after = [each for each in metadata if each[0] != b"ICCP"]
     body = b"WEBP" + b"".join(chunk(*each) for each in [(b"VP8X", extended), *before, *stream, *after])
