@@ -28,7 +28,20 @@ _BEGINNINGS = (
     (b"%PDF", "a PDF; take its images out, as pdfimages does"),
     (b"\x1a\x45\xdf\xa3", _FILM),
     (b"PK\x03\x04", "a ZIP archive; unpack it, or make it a tar archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, or make it a tar archive"),
+    (b"Rar!\x1a\x07", "a RAR archive; unpack it, or make it a tar archive"),
+    *(
+        (beginning, f"compressed with {name}; unpack it, or make it a tar archive that is not compressed")
+        for beginning, name in (
+            (b"\x1f\x8b", "gzip"),
+            (b"BZh", "bzip2"),
+            (b"\xfd7zXZ\0", "xz"),
+            (b"\x28\xb5\x2f\xfd", "zstd"),
+        )
+    ),
+    (b"PAR1", "a Parquet table; where it lists images it is a dataset of its own: give its own address"),
 )
+_TAR, _TAR_AT = b"ustar", 257
 
 
 def description_of(data: bytes) -> str | None:
@@ -39,4 +52,6 @@ def description_of(data: bytes) -> str | None:
         return _FILM
     if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
         return f"a Netpbm image; {_CONVERT}"
+    if data[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
+        return "a tar archive, which is a dataset of its own: give its own address, or unpack it"
     return next((words for beginning, words in _BEGINNINGS if data.startswith(beginning)), None)

@@ -1,6 +1,10 @@
 """The pixels of every format: the contract, and Pillow, tifffile and libpng as referees."""
 
+import bz2
+import gzip
 import io
+import lzma
+import tarfile
 from dataclasses import replace
 
 import imagecodecs
@@ -311,6 +315,15 @@ def test_any_bytes_give_an_image_or_an_image_error(seed, changes, in_header):
     check_survives(bytes(data))
 
 
+def tar_of(member: bytes) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as archive:
+        header = tarfile.TarInfo("member.bin")
+        header.size = len(member)
+        archive.addfile(header, io.BytesIO(member))
+    return written.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -322,6 +335,10 @@ def test_any_bytes_give_an_image_or_an_image_error(seed, changes, in_header):
         (b"P5 2 2 255\n\0\0\0\0", "a Netpbm image; convert it to PNG or TIFF"),
         (b"\0\0\0\x18ftypcrx ", r"a camera raw \(CR3\); develop it"),
         (b"%PDF-1.7", "a PDF; take its images out"),
+        (tar_of(b"no image"), "a tar archive, .* give its own address"),
+        (gzip.compress(b"no image", mtime=0), "compressed with gzip; unpack it"),
+        (bz2.compress(b"no image"), "compressed with bzip2; unpack it"),
+        (lzma.compress(b"no image"), "compressed with xz; unpack it"),
         (b"RIFF\x10\0\0\0WAVEfmt ", "none of the known formats: png, jpeg"),
         (b"\0\0\0", "none of the known formats: png, jpeg"),
     ],
