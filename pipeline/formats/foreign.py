@@ -13,6 +13,7 @@ _BRANDS = {
     ),
     b"crx ": "a camera raw (CR3); develop it to TIFF or PNG",
 }
+_ANALYZE = 348
 _FILM = "a film; take its frames out as images"
 _BEGINNINGS = (
     (b"\xff\x0a", f"a JPEG XL image; {_CONVERT}"),
@@ -27,6 +28,7 @@ _BEGINNINGS = (
     (b"CDF\x01", "a netCDF file; take its images out as GeoTIFF, TIFF or Zarr"),
     (b"%PDF", "a PDF; take its images out, as pdfimages does"),
     (b"\x1a\x45\xdf\xa3", _FILM),
+    (b"NRRD000", "an NRRD volume; convert it to NIfTI"),
     (b"PK\x03\x04", "a ZIP archive; unpack it, or make it a tar archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, or make it a tar archive"),
     (b"Rar!\x1a\x07", "a RAR archive; unpack it, or make it a tar archive"),
@@ -48,6 +50,8 @@ def description_of(data: bytes) -> str | None:
     """Of what is known by its first bytes, with what to do; ``None`` for anything else."""
     if data[4:8] == b"ftyp":
         return _BRANDS.get(data[8:12], _FILM)
+    if _is_half_a_volume(data):
+        return "the header of a volume in two files (.hdr and .img); make one .nii file of the pair"
     if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
         return _FILM
     if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
@@ -55,3 +59,9 @@ def description_of(data: bytes) -> str | None:
     if data[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
         return "a tar archive, which is a dataset of its own: give its own address, or unpack it"
     return next((words for beginning, words in _BEGINNINGS if data.startswith(beginning)), None)
+
+
+def _is_half_a_volume(data: bytes) -> bool:
+    """A header whose samples are in another file: Analyze 7.5, whose size it has, NIfTI-1 or NIfTI-2."""
+    is_analyze = len(data) == _ANALYZE and data[:4] in (_ANALYZE.to_bytes(4, "little"), _ANALYZE.to_bytes(4))
+    return is_analyze or data[344:348] == b"ni1\0" or data[4:8] == b"ni2\0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import imagecodecs
@@ -34,10 +34,13 @@ from pipeline.formats.png_chunks import (
     xmp_chunk,
     xmp_packet,
 )
+from pipeline.formats.png_grid import GRID_BOUND, on_grid, physical_scale
 from pipeline.imaging.image import Domain, Image, Metadata
 
 _COLOUR_TYPES = {(1, False): 0, (3, False): 2, (1, True): 4, (3, True): 6}
 _PALETTE = 3
+_SIZE = "png_size"
+"""Metadata entry: height and width of the source, where some of its chunks hold of that alone."""
 _LARGEST_SIDE = 2**31 - 1
 _LARGEST_CHUNK = 2**30
 
@@ -82,7 +85,7 @@ class Png:
         """Up-filtered rows, libdeflate: four times as fast as Pillow at level 1, and no larger."""
         self.check(image)
         samples_HWC = image.samples
-        height, width, channels = image.size
+        height, width, channels = size = image.size
         colour_type = _COLOUR_TYPES[channels, image.alpha_HW is not None]
         bit_depth = 8 * samples_HWC.dtype.itemsize
         header = struct.pack(">IIBBBBB", width, height, bit_depth, colour_type, 0, 0, 0)
@@ -92,7 +95,7 @@ class Png:
         return join_chunks(
             [
                 Chunk(b"IHDR", header),
-                *_metadata_chunks(image.metadata, channels),
+                *_metadata_chunks(image.metadata, size),
                 *(Chunk(b"IDAT", compressed[start : start + _LARGEST_CHUNK]) for start in pieces),
                 Chunk(b"IEND", b""),
             ]
@@ -134,13 +137,27 @@ def _image(samples: NDArray[Any], chunks: list[Chunk]) -> Image:
     has_alpha = samples_HWC.shape[2] in (2, 4)
     bit_depth, colour_type = chunks[0].data[8:10]
     has_transparent_colour = any(chunk.kind == b"tRNS" for chunk in chunks)
-    kept = carried(chunks, same_samples=colour_type != 3 and bit_depth >= 8 and not has_transparent_colour)
+    is_palette = colour_type == _PALETTE
+    same_samples = not is_palette and bit_depth >= 8 and not has_transparent_colour
+    kept = carried(chunks, same_samples=same_samples, is_palette=is_palette)
+    entries = entries_of(kept)
+    if any(chunk.kind in GRID_BOUND for chunk in kept):
+        entries[_SIZE] = samples_HWC.shape[:2]
     return Image(
         pixels_HWC=np.ascontiguousarray(samples_HWC[:, :, :-1]) if has_alpha else samples_HWC,
-        domain=Domain.of_integers(samples_HWC.dtype.name),
-        metadata=Metadata("png", entries_of(kept)),
+        domain=_domain(samples_HWC.dtype.name, kept),
+        metadata=Metadata("png", entries),
         alpha_HW=np.ascontiguousarray(samples_HWC[:, :, -1]) if has_alpha else None,
     )
+
+
+def _domain(dtype: str, kept: tuple[Chunk, ...]) -> Domain:
+    domain = Domain.of_integers(dtype)
+    scale = physical_scale(kept, int(domain.high))
+    if scale is None:
+        return domain
+    unit, step, zero = scale
+    return replace(domain, unit=unit, scales=(step,), offsets=(zero,))
 
 
 def entries_of(kept: tuple[Chunk, ...]) -> dict[str, Any]:
@@ -158,10 +175,11 @@ def entries_of(kept: tuple[Chunk, ...]) -> dict[str, Any]:
     return entries
 
 
-def _metadata_chunks(metadata: Metadata, channels: int) -> list[Chunk]:
-    entries = metadata.entries
+def _metadata_chunks(metadata: Metadata, size: tuple[int, int, int]) -> list[Chunk]:
+    entries, channels = metadata.entries, size[2]
     if "png_chunks" in entries:
-        return [Chunk(*chunk) for chunk in entries["png_chunks"]]
+        chunks = [Chunk(*chunk) for chunk in entries["png_chunks"]]
+        return on_grid(chunks, entries.get(_SIZE, size[:2]), size[:2])
     colour = entries.get(COLOUR)
     if colour is None or colour.code_points is None:
         entries = with_profile_of_colour(entries, channels)

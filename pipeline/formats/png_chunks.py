@@ -13,10 +13,14 @@ from pipeline.formats.colour import Colour, Primaries, of_code_points, of_gamma
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 _LARGEST_PROFILE = 64 << 20
-_SIZE_FREE = frozenset({b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"})
-"""Registered chunks that are not marked safe to copy, but whose meaning does not hang on the pixels."""
+_SIZE_FREE = frozenset(
+    {b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME", b"sCAL", b"sTER"}
+)
+"""Registered chunks that are not marked safe to copy, but whose meaning does not hang on the samples."""
 _DEPTH_BOUND = frozenset({b"sBIT", b"bKGD"})
 """Chunks that are written in samples of the image's own colour type and bit depth."""
+_SAMPLE_BOUND = b"pCAL"
+"""Counts in shares of the greatest sample, which another bit depth does not change and a palette does."""
 
 
 class Chunk(NamedTuple):
@@ -72,17 +76,21 @@ def join_chunks(chunks: Iterable[Chunk]) -> bytes:
     return SIGNATURE + b"".join(chunk.to_bytes() for chunk in chunks)
 
 
-def carried(chunks: Iterable[Chunk], *, same_samples: bool) -> tuple[Chunk, ...]:
+def carried(chunks: Iterable[Chunk], *, same_samples: bool, is_palette: bool = False) -> tuple[Chunk, ...]:
     """The ancillary chunks that stay true when the pixels change, in order.
 
-    ``same_samples``: whether colour type and bit depth stay as stored, too.
+    ``same_samples``: whether colour type and bit depth stay as stored, too. ``is_palette``: whether samples
+    were places in a palette.
     """
     return tuple(
         chunk
         for chunk in chunks
         if not chunk.is_critical
         and (
-            chunk.is_safe_to_copy or chunk.kind in _SIZE_FREE or (same_samples and chunk.kind in _DEPTH_BOUND)
+            chunk.is_safe_to_copy
+            or chunk.kind in _SIZE_FREE
+            or (same_samples and chunk.kind in _DEPTH_BOUND)
+            or (chunk.kind == _SAMPLE_BOUND and not is_palette)
         )
     )
 

@@ -20,6 +20,17 @@ from pipeline.formats.nifti.head import version_of
 _TYPES = frozenset("iuf")
 _LABELS = frozenset({1002, 1003})
 """NIFTI_INTENT_LABEL and NIFTI_INTENT_NEURONAME."""
+_CIFTI = range(3000, 3100)
+"""Intents of CIFTI-2: matrices of grey ordinates, parcels and times."""
+_NO_PLACES = {
+    **dict.fromkeys(_CIFTI, "a CIFTI matrix; take its volumes out (wb_command -cifti-separate)"),
+    **dict.fromkeys((1008, 1009, 2002), "points, triangles or nodes of a surface; leave the file out"),
+    **dict.fromkeys(
+        (2007, 2008, 2009, 2016, 2017),
+        "coefficients of a warp by FSL; turn them into a field of shifts (fnirtfileutils --outformat=field)",
+    ),
+}
+"""Intents of what does not lie side by side on a grid of pixels, and the cure: of nifti1.h, and FSL's own."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +79,18 @@ def read_header(head: bytes) -> NiftiHeader:
             "UNSUPPORTED_COLOUR",
             "intent_code says labels: names of regions, not measurements; leave the volume out",
         )
+    if cure := _NO_PLACES.get(int(fields["intent_code"])):
+        raise ImageError("NO_PIXELS", f"intent_code says {cure}")
     axes = int(fields["dim"][0])
     shape = tuple(int(size) for size in fields["dim"][1 : axes + 1])
     if not 2 <= axes <= 7 or min(shape) < 1:
         raise ImageError("UNREADABLE", "dim holds no sizes of two to seven axes")
+    if sum(size > 1 for size in shape[:3]) < 2:
+        raise ImageError(
+            "NO_PIXELS",
+            "dim has no plane of pixels: values of one place, or a list as of the vertices of a surface; "
+            "leave the file out",
+        )
     offset = _offset(float(fields["vox_offset"]), kind.sizeof_hdr + 4)
     slope, intercept = float(fields["scl_slope"]), float(fields["scl_inter"])
     if slope == 0 or not math.isfinite(slope) or not math.isfinite(intercept):

@@ -1,6 +1,8 @@
 """What came with the pixels leaves with them; Pillow and tifffile look."""
 
 import io
+import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +103,67 @@ def test_png_text_and_colour_chunks():
     assert copy.info["srgb"] == 0
     assert copy.info["dpi"] == original.info["dpi"]
     assert b"sBIT" + bytes((5, 6, 5)) in encode(decode(source))
+
+
+def _chunk(data: bytes, kind: bytes) -> bytes | None:
+    """As Pillow or libpng would find it: by its four letters."""
+    at = data.find(kind)
+    return None if at < 0 else data[at + 4 : at + 4 + int.from_bytes(data[at - 4 : at], "big")]
+
+
+def _with_chunks(data: bytes, said: dict[bytes, bytes]) -> bytes:
+    """Before the pixels, which Pillow does not write such chunks to."""
+    at, added = data.index(b"IDAT") - 4, b""
+    for kind, value in said.items():
+        added += struct.pack(">I", len(value)) + kind + value + struct.pack(">I", zlib.crc32(kind + value))
+    return data[:at] + added + data[at:]
+
+
+PHYSICAL = b"depth\0" + struct.pack(">iiBB", 0, 255, 0, 2) + b"m\x00-10\x00512.5"
+
+
+def test_png_says_how_large_a_pixel_is_and_what_a_sample_stands_for():
+    offsets, stereo = struct.pack(">iiB", 30, -20, 0), b"\0"
+    said = {b"sCAL": b"\x012.5e-07\x005e-07", b"oFFs": offsets, b"sTER": stereo, b"pCAL": PHYSICAL}
+    grey = PHOTO[:, :, 0]
+    source = _with_chunks(saved(grey, "PNG"), said)
+    image = decode(source)
+    assert (image.domain.unit, image.domain.scales, image.domain.offsets) == ("m", (512.5 / 255,), (-10,))
+    same, larger = encode(image), encode(enlarged(image))
+    smaller = encode(image.with_pixels(np.ascontiguousarray(image.pixels_HWC[::4, ::4])))
+    for kind in (b"sCAL", b"oFFs", b"sTER", b"pCAL"):
+        assert _chunk(same, kind) == _chunk(source, kind)
+    for copy, sides, offsets in (
+        (larger, (1.25e-07, 2.5e-07), (60, -40)),
+        (smaller, (1e-06, 2e-06), (8, -5)),
+    ):
+        found = _chunk(copy, b"sCAL")
+        assert found[0] == 1
+        assert [float(each) for each in found[1:].split(b"\0")] == pytest.approx(sides)
+        assert struct.unpack(">iiB", _chunk(copy, b"oFFs")) == (*offsets, 0)
+        assert _chunk(copy, b"sTER") is None
+        assert _chunk(copy, b"pCAL") == PHYSICAL
+        assert opened(copy).size == decode(copy).size[1::-1]
+    image = decode(_with_chunks(saved(Pillow.fromarray(grey).quantize(16), "PNG"), said))
+    assert image.domain.scales == ()
+    assert b"pCAL" not in encode(image)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"depth",
+        b"depth\0" + struct.pack(">iiBB", 0, 0, 0, 2) + b"m\x001\x002",
+        b"depth\0" + struct.pack(">iiBB", 0, 9, 1, 3) + b"m\x001\x002\x003",
+        b"depth\0" + struct.pack(">iiBB", 0, 9, 0, 2) + b"m\x001\x00x",
+        b"depth\0" + struct.pack(">iiBB", 0, 9, 0, 2) + b"m\x001\x00inf",
+    ],
+)
+def test_png_calibrations_that_are_no_straight_line_stay_a_chunk(data):
+    image = decode(_with_chunks(saved(PHOTO, "PNG"), {b"pCAL": data}))
+    assert image.domain.scales == ()
+    assert _chunk(encode(image), b"pCAL") == data
 
 
 def test_png_drops_chunks_that_the_expansion_of_a_palette_makes_untrue():

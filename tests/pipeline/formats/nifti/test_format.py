@@ -11,10 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ImageError
+from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.formats.nifti.head import NIFTI_HEADER
 from pipeline.imaging.image import Domain, Image, Metadata
-from tests.nifti_samples import FORMAT, SAMPLES, enlarged, made, nibabel, opened, read, refused, unscaled
+from tests.nifti_samples import (
+    CIFTI,
+    FORMAT,
+    SAMPLES,
+    enlarged,
+    made,
+    nibabel,
+    opened,
+    read,
+    refused,
+    unscaled,
+)
 
 
 def test_the_sample_set_is_whole():
@@ -81,6 +93,37 @@ def test_colours_and_long_integers_are_refused():
     header["vox_offset"], header["magic"] = 352, b"n+1"
     assert refused(header.binaryblock + bytes(4) + colours.tobytes()).reason == "UNSUPPORTED_DTYPE"
     assert refused(made(np.full((2, 2, 2), 2**60, "i8"))).reason == "UNSUPPORTED_DTYPE"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CIFTI.read_bytes(),
+        made(np.ones((4, 4, 2), np.float32), intent_code=3099),
+        made(np.ones((4, 3, 2), np.float32), intent_code=1008),
+        made(np.ones((4, 4, 2), np.float32), intent_code=2007),
+        made(np.ones((10242, 1, 1), np.float32)),
+        made(np.ones((1, 1, 1, 90), np.float32)),
+    ],
+    ids=["CIFTI", "of an unknown CIFTI", "points", "coefficients", "vertices", "one place"],
+)
+def test_what_has_no_plane_of_pixels_is_no_image(data):
+    assert refused(data).reason == "NO_PIXELS"
+
+
+@pytest.mark.parametrize("kind", ["Spm99AnalyzeHeader", "Nifti1PairHeader", "Nifti2PairHeader"])
+@pytest.mark.parametrize("order", "<>")
+def test_half_of_a_volume_is_told_to_be_made_one(kind, order):
+    module = nibabel.spm99analyze if "99" in kind else getattr(nibabel, kind[:6].lower())
+    header = getattr(module, kind)(endianness=order)
+    header.set_data_shape((4, 3, 2))
+    with pytest.raises(ImageError, match="two files"):
+        decode(header.binaryblock)
+
+
+def test_fields_of_shifts_and_single_slices_are_images():
+    assert read(made(np.ones((4, 3, 2, 1, 3), np.float32), intent_code=1007)).size == (4, 3, 6)
+    assert read(made(np.ones((4, 1, 5), np.float32))).size == (4, 1, 5)
 
 
 def test_the_range_is_the_headers_or_the_volumes():

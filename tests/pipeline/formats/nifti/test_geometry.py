@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ImageError
-from tests.nifti_samples import FORMAT, SAMPLES, VOLUMES, enlarged, made, nibabel, opened, read, unscaled
+from tests.nifti_samples import FORMAT, SAMPLES, enlarged, made, nibabel, opened, read, unscaled
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-@pytest.mark.parametrize("name", VOLUMES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_a_finer_grid_covers_the_same_field_of_view(name, factor):
     data = SAMPLES[name].read_bytes()
     image = read(data)
