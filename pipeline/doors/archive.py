@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO, Protocol, runtime_checkable
 
+from pipeline.imaging.said_band import SaidBand
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 
@@ -63,3 +64,17 @@ class Measured(Protocol):
     def measure(self, at: str) -> tuple[int, int, int]:
         """Its rows, its columns, and how many samples are in memory at once while it is read."""
         ...
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """An archive that may say of the bands of an image what its file does not."""
+
+    def said(self, at: str) -> tuple[SaidBand, ...]:
+        """One for each band, or one for all of them; none where nothing is said."""
+        ...
+
+
+def said_of(archive: Archive, at: str) -> tuple[SaidBand, ...]:
+    """What the archive says of an image's bands; most say nothing."""
+    return archive.said(at) if isinstance(archive, Describing) else ()

@@ -7,6 +7,7 @@ from math import inf
 
 import numpy as np
 
+from pipeline.doors.archive import said_of
 from pipeline.errors import ImageError
 from pipeline.formats.base import Limits
 from pipeline.formats.geotiff.format import GeoTiff
@@ -46,7 +47,7 @@ class SceneOpener:
         limits = self.job.limits
         is_strip = unit.strip is not None and not unit.strip.is_assembly
         seconds = limits.decode_seconds if is_strip else inf  # to assemble takes longer, the larger it is
-        return Scene(*place, Limits(limits.max_scene_pixels), seconds)
+        return Scene(*place, Limits(limits.max_scene_pixels), seconds, said_of(archive, at))
 
     def radiometry(self, unit: Unit) -> Radiometry | None:
         """As the job says it for the dataset."""

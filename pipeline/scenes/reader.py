@@ -25,10 +25,12 @@ from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.limits import check_directory, check_mask_data, segment_check_of, segments_of
 from pipeline.formats.geotiff.profile import profile_entries
 from pipeline.formats.geotiff.reading import check_raster, data_mask, has_own_mask, read_mask, read_part
+from pipeline.formats.geotiff.said import with_said
 from pipeline.formats.raster import MAGIC_BYTES, check_described, driver_of
 from pipeline.formats.raster import header_of as raster_header_of
 from pipeline.formats.tiff.segments import SegmentCheck
 from pipeline.imaging.image import Image, Metadata
+from pipeline.imaging.said_band import SaidBand
 from pipeline.quarantine import read_failure
 from pipeline.scenes.decoding_clock import DecodingClock
 from pipeline.scenes.geometry import Range
@@ -75,10 +77,18 @@ class Group:
 class Scene:
     """A GeoTIFF, JPEG 2000 or NITF file whose header is known; ``groups`` reads its rows."""
 
-    def __init__(self, folder: Folder, key: str, limits: Limits, seconds: float = inf) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        key: str,
+        limits: Limits,
+        seconds: float = inf,
+        said: Sequence[SaidBand] = (),
+    ) -> None:
         """Reads the header. Raises ``ImageError`` as decoding the whole file does, and for the store.
 
-        ``seconds``: of a core, that decoding all that is asked of it may take.
+        ``seconds``: of a core, that decoding all that is asked of it may take. ``said``: of its bands,
+        by its catalogue.
         """
         self._folder, self._key, self._limits = folder, key, limits
         self._clock = DecodingClock(seconds)
@@ -94,7 +104,7 @@ class Scene:
         self._driver = driver or "GTiff"
         self._directory = directory
         with self._opened() as raster:
-            self.header: RasterHeader = self._header_of(raster, directory)
+            self.header: RasterHeader = with_said(self._header_of(raster, directory), said)
             self.has_mask = has_own_mask(raster)
             self.dtype = str(raster.dtypes[0])
             self.block_rows = max(each[0] for each in raster.block_shapes)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import PIL.Image
 
 from pipeline.conditions.given import NO_FILES, ConditionFiles
-from pipeline.doors.archive import Measured
+from pipeline.doors.archive import Measured, said_of
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
 from pipeline.formats.fragile import may_crash
+from pipeline.formats.geotiff.said import image_with_said
 from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import Job
@@ -87,7 +88,8 @@ class Loader:
         data, beside = fetched.data, fetched.beside
         try:
             refuse_undeclared(self._private[source.dataset], data)
-            image, told = self._conditions.decode(source, self._decoded(data), fetched.conditions)
+            found = image_with_said(self._decoded(data), said_of(*self._locator.locate(source)))
+            image, told = self._conditions.decode(source, found, fetched.conditions)
             loaded = Loaded(source, sha256_hex(data), len(data), image, told=told)
             if beside is None:
                 return loaded

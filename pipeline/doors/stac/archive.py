@@ -17,6 +17,7 @@ from pipeline.doors.stac.places import Places
 from pipeline.doors.stac.walking import CatalogueWalk, Found
 from pipeline.errors import FolderNotFound, JobError, StorageError, describe
 from pipeline.hashing import canonical_json, short_hash
+from pipeline.imaging.said_band import SaidBand
 from pipeline.jobs.datasets import Dataset
 from pipeline.jobs.stores import StacStore
 from pipeline.storage import folder as storage
@@ -143,7 +144,12 @@ class StacArchive:
         if len(image.assets) == 1:
             folder, key = self._places.at(image.assets[0][1])
             return folder.read(key)
-        return stacked([(name, self._places.at(address)) for name, address in image.assets])
+        return stacked([(name, self._places.at(address), said) for name, address, said in image.bands])
+
+    def said(self, at: str) -> tuple[SaidBand, ...]:
+        """Of the bands of its asset; bands of several have it in the file that ``read`` makes."""
+        image = StacImage.of(at)
+        return image.said[0] if len(image.said) == 1 else ()
 
     def head(self, at: str, length: int) -> bytes:
         """First bytes of its asset; of bands, of the whole."""

@@ -9,7 +9,9 @@ from typing import Any
 
 from pipeline.doors.stac.filters import box_of
 from pipeline.doors.stac.hrefs import resolved
+from pipeline.doors.stac.said import said_bands
 from pipeline.errors import ImageError, JobError
+from pipeline.imaging.said_band import SaidBand
 
 CARRIED = (
     *(
@@ -56,6 +58,14 @@ class StacImage:
     reason: str = ""
     """Code of what is wrong, known from the listing."""
     why: str = ""
+    said: tuple[tuple[SaidBand, ...], ...] = ()
+    """Of the bands of each asset, as many as ``assets``; empty where nothing is said of any."""
+
+    @property
+    def bands(self) -> list[tuple[str, str, tuple[SaidBand, ...]]]:
+        """Name and address of each asset, and what is said of its bands."""
+        said = self.said or ((),) * len(self.assets)
+        return [(name, address, bands) for (name, address), bands in zip(self.assets, said, strict=True)]
 
     @property
     def text(self) -> str:
@@ -65,8 +75,10 @@ class StacImage:
     @classmethod
     def of(cls, text: str) -> StacImage:
         """Out of that line."""
-        key, item, name, collection, assets, *rest = json.loads(text)
-        return cls(key, item, name, collection, tuple((a, b) for a, b in assets), *rest)
+        key, item, name, collection, assets, geometry, box, told, reason, why, *said = json.loads(text)
+        hrefs = tuple((asset, address) for asset, address in assets)
+        bands = tuple(tuple(SaidBand(*band) for band in one) for each in said for one in each)
+        return cls(key, item, name, collection, hrefs, geometry, box, told, reason, why, bands)
 
     def refuse(self) -> None:
         """``ImageError`` where the listing found it wrong."""
@@ -87,15 +99,25 @@ def image_of(
     above = "/".join(map(_segment, (collection, name) if collection else (name,)))
     if not name or not isinstance(assets, dict):
         return StacImage(above or nameless, address, reason="BAD_ITEM", why="it has no id, or no assets")
+    properties = item.get("properties") or {}
     try:
         chosen = _chosen(assets, wanted, name)
         hrefs = tuple((each, resolved(address, assets[each].get("href"))) for each in chosen)
+        said = tuple(said_bands(assets[each], properties) for each in chosen)
     except ImageError as error:
         return StacImage(above, address, name, collection, reason=error.reason, why=str(error))
-    properties = item.get("properties") or {}
     told = {each: properties[each] for each in CARRIED if properties.get(each) is not None}
-    key = f"{above}/{_file_name(hrefs)}"
-    return StacImage(key, address, name, collection, hrefs, item.get("geometry"), box_of(dict(item)), told)
+    return StacImage(
+        f"{above}/{_file_name(hrefs)}",
+        address,
+        name,
+        collection,
+        hrefs,
+        item.get("geometry"),
+        box_of(dict(item)),
+        told,
+        said=said if any(said) else (),
+    )
 
 
 def _segment(name: str) -> str:

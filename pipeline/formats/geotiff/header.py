@@ -114,7 +114,8 @@ class RasterHeader:
             whole = np.iinfo(dtype)
             low, high = float(whole.min), float(whole.max)
             if self.bits is not None:
-                low, high, rule = 0.0, float(2**self.bits - 1), "header"
+                least = -(2 ** (self.bits - 1)) if low else 0
+                low, high, rule = float(least), float(least + 2**self.bits - 1), "header"
                 limits = (low, high)
         return Domain(dtype, low, high, unit, scales, offsets, limits, rule)
 

@@ -82,7 +82,7 @@ def read_header(
         nodata=nodata,
         tags=_tags(raster, 0),
         documents=_documents(raster),
-        bits=_bits(raster),
+        bits=bits_of(raster),
         mask=None if mask_HW is None else packed_mask(mask_HW),
     )
 
@@ -207,6 +207,12 @@ def _is_document(domain: str) -> bool:
     return domain.startswith(("xml:", "json:"))
 
 
-def _bits(raster: Any) -> int | None:
-    bits = raster.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
-    return int(bits) if bits else None
+def bits_of(raster: Any) -> int | None:
+    """Bits a sample that no band exceeds, the opacity left out; ``None`` where one has all of its type's."""
+    alpha = _alpha(_interpretations(raster))
+    bits = [
+        raster.tags(index, ns="IMAGE_STRUCTURE").get("NBITS")
+        for index in range(1, raster.count + 1)
+        if index - 1 != alpha
+    ]
+    return max(map(int, bits)) if all(bits) else None

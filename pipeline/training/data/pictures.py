@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.doors.archive import Archive
+from pipeline.doors.archive import Archive, said_of
 from pipeline.errors import ImageError
 from pipeline.formats import decode
 from pipeline.formats.base import Limits
+from pipeline.formats.geotiff.said import image_with_said
 from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import in_units
 from pipeline.jobs.job import Dataset
@@ -91,7 +92,8 @@ def decoded(archive: Archive, at: str, limits: Limits, dataset: Dataset) -> Imag
         except Exception as error:
             raise read_failure(error) from error
         refuse_undeclared(dataset.private, data)
-        return in_units(decode(data, limits), dataset.radiometry)
+        image = image_with_said(decode(data, limits), said_of(archive, at))
+        return in_units(image, dataset.radiometry)
     except Exception as error:
         return error
 

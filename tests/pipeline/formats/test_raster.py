@@ -46,6 +46,13 @@ def test_samples_and_georeference_go_into_a_geotiff(tmp_path, kind):
         assert decode(data).metadata.entries["geotiff_header"].crs
 
 
+def test_signed_samples_of_fewer_bits_may_be_negative():
+    samples_CHW = np.random.default_rng(0).integers(-2048, 2048, (1, 40, 48)).astype(np.int16)
+    image = decode(jpeg2000(geotiff(samples_CHW), NBITS="12"))
+    np.testing.assert_array_equal(image.pixels_HWC[:, :, 0], samples_CHW[0])
+    assert (image.domain.low, image.domain.high, image.domain.storable) == (-2048, 2047, (-2048, 2047))
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_every_cut_is_refused(kind):
     make, name = FILES[kind]
