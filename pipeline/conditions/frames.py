@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from pipeline.errors import ImageError
+from pipeline.formats.turning import held_alike
 from pipeline.imaging.image import Image
 
 FrameFile = bytes | ImageError
@@ -35,9 +37,8 @@ def frames_of(
             if error.reason in ("FRAMES_MISSING", "READ_FAILED"):
                 raise
             raise ImageError("FRAME_UNFIT", f"frame {place}: {error.reason}: {error}") from None
-        if frame.size != image.size:
-            sizes = " and ".join(" x ".join(map(str, each.size)) for each in (frame, image))
-            raise ImageError("FRAME_UNFIT", f"frame {place} and the first have other sizes: {sizes}")
+        frame = held_alike(frame, image, partial(_refuse_other_size, image, place))
+        _refuse_other_size(image, place, frame)
         if frame.domain != image.domain:
             raise ImageError(
                 "FRAME_UNFIT",
@@ -48,3 +49,9 @@ def frames_of(
     if frames and not any(frames):
         raise ImageError("FRAMES_MISSING", "all other frames of the scene are damaged or gone")
     return tuple(frames)
+
+
+def _refuse_other_size(image: Image, place: int, frame: Image) -> None:
+    if frame.size != image.size:
+        sizes = " and ".join(" x ".join(map(str, each.size)) for each in (frame, image))
+        raise ImageError("FRAME_UNFIT", f"frame {place} and the first have other sizes: {sizes}")

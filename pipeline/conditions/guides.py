@@ -19,6 +19,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.geotiff.format import RASTER_HEADER
 from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.scale import scaled_transform
+from pipeline.formats.turning import held_alike
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.radiometry import in_units, to_tensor
 from pipeline.jobs.datasets import Radiometry
@@ -41,6 +42,7 @@ def checked_guide(guide: Image, image: Image, bands: Sequence[int]) -> Image:
     ``GUIDE_UNFIT`` where it has other bands, is no whole number of times as large as the image, lies
     elsewhere on the ground, or has no data where the image has some.
     """
+    guide = held_alike(guide, image, lambda turned: ratio_of(turned, image))
     ratio = ratio_of(guide, image)
     _refuse_elsewhere(guide, image, ratio)
     if guide.valid_HW is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.defects import DETECTORS
 from pipeline.errors import ImageError
+from pipeline.formats.turning import held_alike
 from pipeline.imaging.image import Image
 from pipeline.imaging.nodata import filled
 
@@ -35,8 +37,8 @@ def of_file(mask: Image, image: Image, holes: str) -> Known:
     A mask of several channels is one whose channels agree, or one with a channel for each of the image's:
     then a pixel is a hole where any of them says so.
     """
-    if mask.size[:2] != image.size[:2]:
-        raise ImageError("MASK_UNFIT", f"the mask has {_size(mask)} pixels, the image {_size(image)}")
+    mask = held_alike(mask, image, partial(_refuse_other_size, image), alike=False)
+    _refuse_other_size(image, mask)
     marked_HWC = mask.pixels_HWC != 0 if holes == "white" else mask.pixels_HWC == 0
     agree = bool((marked_HWC == marked_HWC[..., :1]).all())
     if not agree and mask.size[2] != image.size[2]:
@@ -45,6 +47,11 @@ def of_file(mask: Image, image: Image, holes: str) -> Known:
             f"the mask has {mask.size[2]} channels that differ, the image {image.size[2]}; give one channel",
         )
     return _some(~marked_HWC.any(axis=2))
+
+
+def _refuse_other_size(image: Image, mask: Image) -> None:
+    if mask.size[:2] != image.size[:2]:
+        raise ImageError("MASK_UNFIT", f"the mask has {_size(mask)} pixels, the image {_size(image)}")
 
 
 def of_own(image: Image, own: str) -> Known:

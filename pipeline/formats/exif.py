@@ -127,12 +127,17 @@ def with_codes(tags: Iterable[Tag], codes: frozenset[int]) -> tuple[Tag, ...]:
     return tuple(sorted(tag for tag in tags if tag.code in codes and is_storable(tag)))
 
 
-def orientation_of(blob: bytes) -> int:
-    """1 to 8, as TIFF and EXIF count them; 1, upright, where none is said or the data are broken."""
+def orientation_said(blob: bytes) -> int | None:
+    """1 to 8, as TIFF and EXIF count them; ``None`` where none is said or the data are broken."""
     try:
         order, directory = read_exif(blob)
     except (ValueError, EOFError):
-        return UPRIGHT
+        return None
     found = [tag for tag in directory.tags if (tag.code, tag.kind, tag.number) == (ORIENTATION, 3, 1)]
-    value = struct.unpack(f"{order}H", found[0].value)[0] if found else UPRIGHT
-    return value if 1 <= value <= 8 else UPRIGHT
+    value = struct.unpack(f"{order}H", found[0].value)[0] if found else 0
+    return value if 1 <= value <= 8 else None
+
+
+def orientation_of(blob: bytes) -> int:
+    """The same; 1, upright, where none is said."""
+    return orientation_said(blob) or UPRIGHT

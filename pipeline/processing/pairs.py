@@ -6,6 +6,7 @@ Shapes: B batch, C channels, H and W height and width of the reference, h and w 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from models.contract import Condition
 from pipeline.degradation.degradation import Degraded, as_found
 from pipeline.errors import ImageError
+from pipeline.formats.turning import held_alike
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.radiometry import in_units, to_tensor
 from pipeline.jobs.job import Radiometry
@@ -45,21 +47,38 @@ def scale_of(image: Image, reference: Image) -> int:
     )
 
 
-def counted(image: Image, reference: Image, scale: int, clear: Image | None) -> Image:
-    """The reference, cut to the image's size times ``scale``; valid where both have data and it is clear.
+def facing(image: Image, reference: Image) -> Image:
+    """The reference with its pixels in the places of the image's, where the files are not held alike."""
+    return held_alike(reference, image, partial(scale_of, image))
 
-    ``ImageError`` with ``REFERENCE_SIZE`` where the mask is of another size than the reference.
+
+def where_clear(reference: Image, clear: Image | None) -> Image:
+    """The reference, valid where its mask is not 0 as well.
+
+    ``ImageError`` with ``REFERENCE_SIZE`` where the mask is of another size.
     """
+    if clear is None:
+        return reference
+    clear = held_alike(clear, reference, partial(_refuse_other_size, reference), alike=False)
+    _refuse_other_size(reference, clear)
+    clear_HW = (clear.pixels_HWC != 0).any(axis=2)
+    own_HW = reference.valid_HW
+    return replace(reference, valid_HW=clear_HW if own_HW is None else own_HW & clear_HW)
+
+
+def _refuse_other_size(reference: Image, clear: Image) -> None:
+    if clear.size[:2] != reference.size[:2]:
+        sizes = (f"{each.size[0]} x {each.size[1]}" for each in (clear, reference))
+        raise ImageError("REFERENCE_SIZE", "the mask has {} pixels, the reference {}".format(*sizes))
+
+
+def counted(image: Image, reference: Image, scale: int) -> Image:
+    """The reference, cut to the image's size times ``scale``; valid where both have data."""
     height, width = (side * scale for side in image.size[:2])
     cut = reference.cropped(height, width)
     masks: list[Mask] = [] if cut.valid_HW is None else [cut.valid_HW]
     if image.valid_HW is not None:
         masks.append(image.valid_HW.repeat(scale, 0).repeat(scale, 1))
-    if clear is not None:
-        if clear.size[:2] != reference.size[:2]:
-            sizes = (f"{each.size[0]} x {each.size[1]}" for each in (clear, reference))
-            raise ImageError("REFERENCE_SIZE", "the mask has {} pixels, the reference {}".format(*sizes))
-        masks.append((clear.pixels_HWC != 0).any(axis=2)[:height, :width])
     return replace(cut, valid_HW=np.logical_and.reduce(masks)) if masks else cut
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.unsupported import PATCH
+from pipeline.formats.turning import orientation_of, upright
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.processing.cases import Loaded, Outcome
 from pipeline.processing.processor import Processor
@@ -15,7 +16,6 @@ from pipeline.report.display import Display
 from pipeline.report.doubt_picture import DoubtPicture
 from pipeline.report.pixels import Pixels, data_uri, displayable, fitted
 from pipeline.report.sheets import magma
-from pipeline.report.upright import orientation_of, upright
 
 SIDE = 360
 """Longest side in pixels of what is embedded."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
+from pipeline.formats.turning import orientation_of, upright
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import Job
 from pipeline.processing.cases import Outcome
@@ -16,7 +17,6 @@ from pipeline.report.doubt_picture import Named
 from pipeline.report.pixels import Pixels
 from pipeline.report.sample import Pick, Sample
 from pipeline.report.shown_images import ShownImages
-from pipeline.report.upright import orientation_of, upright
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from pipeline.formats.turning import orientation_of, upright
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_DEGRADATION
 from pipeline.ledger.run_folder import RunFolder
@@ -35,7 +36,6 @@ from pipeline.report.reproduce import commands
 from pipeline.report.run_provenance import RunProvenance
 from pipeline.report.sample import RANKS, Pick, Sample, pick_samples
 from pipeline.report.shown_images import ShownImages
-from pipeline.report.upright import orientation_of, upright
 from pipeline.report.worst import WorstExplained
 from pipeline.results.statistics import compare
 from pipeline.results.tables import read_report_rows, read_summary

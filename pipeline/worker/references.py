@@ -10,7 +10,7 @@ from pipeline.hashing import sha256_hex
 from pipeline.imaging.image import Image
 from pipeline.privacy.naming import SourceLocator
 from pipeline.processing.cases import Reference
-from pipeline.processing.pairs import counted, scale_of
+from pipeline.processing.pairs import counted, facing, scale_of, where_clear
 from pipeline.units import Source
 
 
@@ -56,9 +56,10 @@ class ReferenceLoader:
         """The reference as it is compared with the image."""
         reference = self._decoded(beside.reference, "reference")
         clear = None if beside.clear is None else self._decoded(beside.clear, "mask")
+        reference = facing(image, where_clear(reference, clear))
         scale = scale_of(image, reference)
         return Reference(
-            image=counted(image, reference, scale, clear),
+            image=counted(image, reference, scale),
             sha256=sha256_hex(beside.reference),
             size=len(beside.reference),
             key=self.locator.reference_key(source),

@@ -21,7 +21,7 @@ from pipeline.imaging.image import Image
 from pipeline.imaging.radiometry import in_units
 from pipeline.jobs.job import Dataset
 from pipeline.privacy.medical import refuse_undeclared
-from pipeline.processing.pairs import scale_of
+from pipeline.processing.pairs import facing, scale_of
 from pipeline.quarantine import read_failure, reason_and_message
 
 READERS = 4
@@ -125,6 +125,7 @@ def usable_pair(name: str, pair: tuple[Image | Exception, Image | Exception | No
     if isinstance(reference, Exception):
         reason, message = reason_and_message(reference)
         raise ImageError("REFERENCE_UNREADABLE", f"its reference: {reason}: {message}")
+    reference = facing(loaded, reference)
     if (scale := scale_of(loaded, reference)) != takes.scale:
         raise ImageError(
             "REFERENCE_SIZE",

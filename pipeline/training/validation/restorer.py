@@ -22,7 +22,7 @@ from pipeline.imaging.image import Image
 from pipeline.jobs.job import FOUND, Dataset, Job, RestorerSpec
 from pipeline.metrics import METRICS
 from pipeline.processing.cases import Loaded, Reference
-from pipeline.processing.pairs import counted, scale_of
+from pipeline.processing.pairs import counted, facing, scale_of
 from pipeline.processing.processor import Processor
 from pipeline.recipe.recipe import BuiltRestorer, Recipe
 from pipeline.results.bootstrap import bootstrap_interval
@@ -261,8 +261,9 @@ def _load(dataset: Dataset, key: str, pair: Decoded, side: int | None, channels:
     assert image is not None
     if reference is None:
         return Loaded(source, "", 0, middle(image, side))
+    reference = facing(image, reference)
     scale = scale_of(image, reference)
-    true = middle(counted(image, reference, scale, None), side and side // scale * scale, scale)
+    true = middle(counted(image, reference, scale), side and side // scale * scale, scale)
     found = middle(image, side and side // scale)
     return Loaded(source, "", 0, found, Reference(true, "", 0, key, None, scale))
 

@@ -8,7 +8,7 @@ from pipeline.degradation.degradation import as_found
 from pipeline.errors import ImageError
 from pipeline.imaging.image import Domain, Image, Metadata
 from pipeline.processing.cases import Case
-from pipeline.processing.pairs import counted, in_reference_range, scale_of
+from pipeline.processing.pairs import counted, in_reference_range, scale_of, where_clear
 
 BYTES = Domain.of_integers("uint8")
 
@@ -46,13 +46,13 @@ def test_what_counts_is_valid_in_both_and_clear():
     clear = image(5, 6)
     clear.pixels_HWC[:] = 9
     clear.pixels_HWC[2, 0] = 0
-    found = counted(image(2, 3, valid=holds), image(5, 6, valid=true), 2, clear)
+    found = counted(image(2, 3, valid=holds), where_clear(image(5, 6, valid=true), clear), 2)
     expected = np.ones((4, 6), bool)
     expected[:2, :2] = expected[3, 5] = expected[2, 0] = False
     assert np.array_equal(found.valid_HW, expected)
-    assert counted(image(2, 3), image(4, 6), 2, None).valid_HW is None
+    assert counted(image(2, 3), where_clear(image(4, 6), None), 2).valid_HW is None
     with pytest.raises(ImageError, match="the mask has 4 x 6 pixels"):
-        counted(image(2, 3), image(5, 6), 2, image(4, 6))
+        where_clear(image(5, 6), image(4, 6))
 
 
 CT = Domain("uint16", 0.0, 4095.0, scales=(1.0,), offsets=(-1024.0,), rule="header")
