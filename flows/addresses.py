@@ -97,9 +97,15 @@ def dataset_of(source: str, collection: Collection) -> dict[str, Any]:
 
 
 def mask_of(told: str | None, holes: str) -> Any:
-    """What a command line tells of holes, as a dataset takes it."""
-    mask = None if told is None else mask_fields(told)
-    return mask | {"holes": holes} if mask and {"file", "uri"} & mask.keys() else mask
+    """What a command line tells of holes, as a dataset takes it, which refuses colours of what has none.
+
+    ``JobError`` where they are of no mask at all.
+    """
+    if told is None and holes != "black":
+        raise JobError(
+            "--holes: has no effect without --mask; give a mask file or folder too, or leave it out"
+        )
+    return None if told is None else mask_fields(told) | {"holes": holes}
 
 
 def restorer_of(

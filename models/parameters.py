@@ -27,6 +27,18 @@ def require(owner: str, allowed: Allowed, **values: object) -> None:
             raise ValueError(f"{owner}: {name} must be {text}{pause} got {value!r}")
 
 
+def require_rows(owner: str, **tables: object) -> None:
+    """``ValueError`` naming the owner and the parameter, unless each is rows of numbers."""
+    for name, table in tables.items():
+        rows = table if isinstance(table, tuple | list) else (table,)
+        if not all(isinstance(row, tuple | list) and all(map(_is_number, row)) for row in rows):
+            raise ValueError(f"{owner}: {name} must be rows of numbers, got {str(table)[:60]}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 class Checked:
     """Base of dataclasses with a ``name`` whose declared fields are checked when one is made."""
 

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from models.operators.banded import Separable
 from models.operators.convolution import Convolution, require_kernel_fits
 from models.operators.resample import gaussian_weights
-from models.parameters import Checked, number, odd
+from models.parameters import Checked, number, odd, require_rows
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class GaussianBlur(Checked):
     size: int | None = odd(None)
     """Side of the kernel in pixels, odd; ``None`` cuts the Gaussian at 4 sigma, as SciPy does."""
 
+    @property
+    def kernel_side(self) -> int:
+        """Of the kernel, in pixels: an image needs at least as many each way."""
+        return 2 * _radius_of(self.sigma, self.size) + 1
+
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The blurred image, same size."""
         return self._matrices(*image_BCHW.shape[2:])(image_BCHW)
@@ -48,8 +53,8 @@ class GaussianBlur(Checked):
         return self._matrices(*estimate_BCHW.shape[2:]).prox(estimate_BCHW, observed_BCHW, rho)
 
     def _matrices(self, height: int, width: int) -> Separable:
-        radius = _radius_of(self.sigma, self.size)
-        require_kernel_fits(self.name, 2 * radius + 1, height, width)
+        radius = self.kernel_side // 2
+        require_kernel_fits(self.name, self.kernel_side, height, width)
         return Separable(
             gaussian_weights(height, height, self.sigma, radius),
             gaussian_weights(width, width, self.sigma, radius),
@@ -159,7 +164,9 @@ class DefocusBlur(Convolution):
         """KK float64."""
         reach, parts = math.ceil(self.radius + 0.5) - 1, 16
         fine = (torch.arange((2 * reach + 1) * parts, dtype=torch.float64) + 0.5) / parts - (reach + 0.5)
-        inside = (fine[:, None] ** 2 + fine[None, :] ** 2 <= self.radius**2).double()
+        # Of a disc within one pixel the samples next to its centre are left, however small it is.
+        radius = max(self.radius, 1 / parts)
+        inside = (fine[:, None] ** 2 + fine[None, :] ** 2 <= radius**2).double()
         return _normalised(torch.nn.functional.avg_pool2d(inside[None, None], parts)[0, 0])
 
 
@@ -174,6 +181,7 @@ class KernelBlur(Convolution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_rows(self.name, values=self.values)
         side = len(self.values)
         if side % 2 == 0 or any(len(row) != side for row in self.values):
             shape = f"{side} rows of {sorted({len(row) for row in self.values})} values"

@@ -47,6 +47,11 @@ class Convolution(Checked):
         """KK float64, K odd, sum 1; a true convolution, so an impulse becomes this very picture."""
         raise NotImplementedError
 
+    @property
+    def kernel_side(self) -> int:
+        """Of the kernel, in pixels: an image needs at least as many each way."""
+        return len(self.kernel())
+
     def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
         """The blurred image, same size."""
         return self._forward(image_BCHW)

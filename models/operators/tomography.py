@@ -8,6 +8,7 @@ Shapes: B batch, C channels, H and W height and width, V views, D detector eleme
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -102,7 +103,11 @@ class TomographyNoise(Checked):
             attenuated_1CVD = project(image_CHW[None], scanner) * per_pixel
             rates_1CVD = self.photons * torch.exp(-attenuated_1CVD)
             counted_1CVD = poisson_like(rates_1CVD, rng).clamp_min(_LEAST_COUNT)
-            noise_1CVD = (rates_1CVD / counted_1CVD).log() / per_pixel
+            logarithm_1CVD = (rates_1CVD / counted_1CVD).log()
+            # Behind much, the expected number is less than float32 can hold; its logarithm is not.
+            expected_1CVD = math.log(self.photons) - attenuated_1CVD - math.log(_LEAST_COUNT)
+            logarithm_1CVD = torch.where(rates_1CVD > 0, logarithm_1CVD, expected_1CVD)
+            noise_1CVD = logarithm_1CVD / per_pixel
             noise_1CHW = back_project(filter_views(noise_1CVD, scanner), scanner, height, width)
             return image_CHW + noise_1CHW[0]
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from models.card import Card
 from models.contract import Condition
+from models.parameters import require_rows
 from models.solvers.block_matching import REACH, STEP, match_blocks, reference_places
 from models.solvers.block_transforms import SIDE, biorthogonal, cosine
 from models.solvers.collaborative_filter import (
@@ -169,6 +170,7 @@ def _bands(image_CHW: Tensor) -> Iterator[tuple[Tensor, slice]]:
 
 def _checked(kernel: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
     """The kernel as floats; raises ``ValueError`` unless it is a finite rectangle that passes something."""
+    require_rows("bm3d", noise_kernel=kernel)
     rows = tuple(tuple(float(value) for value in row) for row in kernel)
     sizes = {len(row) for row in rows}
     most = SPECTRUM_SIDE // 4

@@ -28,7 +28,8 @@ def point_spread(operators: Sequence[LinearOperator], channels: int, like: Tenso
     """
     operators = linear_part(operators)
     rng = torch.Generator(device=like.device).manual_seed(0)
-    point_1CHW = like.new_zeros((1, channels, _SIDE, _SIDE))
+    # In double precision: what a transform rounds in single stands above the edge of a wide, flat kernel.
+    point_1CHW = like.new_zeros((1, channels, _SIDE, _SIDE), dtype=torch.float64)
     point_1CHW[..., _SIDE // 2, _SIDE // 2] = 1.0
     kernel_CKK = _apply(operators, point_1CHW, rng)[0]
     if kernel_CKK.shape[-2:] != (_SIDE, _SIDE):
@@ -38,7 +39,7 @@ def point_spread(operators: Sequence[LinearOperator], channels: int, like: Tenso
         raise _no_blur(f"they reach farther than {_SIDE // 2} pixels")
     kernel_CKK = kernel_CKK[:, *(slice(_SIDE // 2 - radius, _SIDE // 2 + radius + 1),) * 2]
     _check_invariant(operators, kernel_CKK, rng)
-    return kernel_CKK
+    return kernel_CKK.to(like)
 
 
 def transfer_function(kernel_CKK: Tensor, height: int, width: int) -> Tensor:

@@ -30,7 +30,7 @@ class UnsupervisedWiener(Solver):
     """Needs the blur, not the noise level; every channel has its own precisions."""
 
     name: ClassVar[str] = "unsupervised_wiener"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     def card(self, name: str) -> Card:
         """Every pixel can matter: the inverse of a blur has no end."""

@@ -30,7 +30,7 @@ class Wiener(Solver):
     """``min_x |k * x - y|^2 + balance |gradient^exponent x|^2``; what lies beyond the edges is found too."""
 
     name: ClassVar[str] = "wiener"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     balance: float | None = number(None, 0.0, 1e6)
     """Weight of the squared gradient against the residual; nothing fits weight and exponent."""

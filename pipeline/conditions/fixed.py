@@ -32,7 +32,8 @@ def fixed_mask(dataset: Dataset, where: str, limits: Limits) -> tuple[Image, str
     if dataset.mask is None or dataset.mask.file is None:
         return None
     data, _ = _fixed_file(dataset.mask, dataset, where)
-    return _checked(lambda: mask_image(data, lambda one: decode(one, limits)), where), sha256_hex(data)
+    read = _checked(lambda: mask_image(data, lambda one: decode(one, limits)), dataset.mask, dataset, where)
+    return read, sha256_hex(data)
 
 
 def fixed_guide(dataset: Dataset, where: str, limits: Limits) -> tuple[Image, str] | None:
@@ -40,14 +41,15 @@ def fixed_guide(dataset: Dataset, where: str, limits: Limits) -> tuple[Image, st
     if dataset.guide is None or dataset.guide.file is None:
         return None
     data, _ = _fixed_file(dataset.guide, dataset, where)
-    return _checked(lambda: guide_image(data, lambda one: decode(one, limits)), where), sha256_hex(data)
+    read = _checked(lambda: guide_image(data, lambda one: decode(one, limits)), dataset.guide, dataset, where)
+    return read, sha256_hex(data)
 
 
 def fixed_blur(blur: BlurSpec, dataset: Dataset, where: str) -> tuple[tuple[LinearOperator, ...], Any]:
     """What blurred all images, nothing where each has its own; and what rows say of it."""
     if blur.file is not None:
         data, key = _fixed_file(blur, dataset, where)
-        kernel_KK = _checked(lambda: read_kernel(data, key), where)
+        kernel_KK = _checked(lambda: read_kernel(data, key), blur, dataset, where)
         return (blur_of(kernel_KK, blur.border),), {"from": "file", "sha256": sha256_hex(data)}
     operators = tuple(_operator(each, f"{where}[{index}]") for index, each in enumerate(blur.chain))
     return operators, [{"op": each.op} | each.parameters for each in blur.chain] or None
@@ -69,7 +71,7 @@ def _fixed_file(place: Place, dataset: Dataset, where: str) -> tuple[bytes, str]
     assert place.file is not None
     (address,) = unseal([place.file])
     above, _, key = address.rpartition("/")
-    shown = "its file" if dataset.private else place.file
+    shown = _shown(place, dataset)
     try:
         return Folder(above or ("/" if address.startswith("/") else "."), _profile_of(place, dataset)).read(
             key
@@ -85,8 +87,12 @@ def _profile_of(place: Place, dataset: Dataset) -> str | None:
     return place.profile or dataset.profile
 
 
-def _checked(read: Callable[[], T], where: str) -> T:
+def _shown(place: Place, dataset: Dataset) -> str:
+    return "its file" if dataset.private else str(place.file)
+
+
+def _checked(read: Callable[[], T], place: Place, dataset: Dataset, where: str) -> T:
     try:
         return read()
     except ImageError as error:
-        raise JobError(f"{where}: {error}") from None
+        raise JobError(f"{where}: {_shown(place, dataset)}: {error}") from None

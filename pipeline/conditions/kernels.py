@@ -38,9 +38,11 @@ def checked_kernel(values: NDArray[np.generic]) -> NDArray[np.float64]:
     Raises ``ImageError`` (``KERNEL_UNFIT``) for sides that are not odd, channels that differ, values that
     are not finite, and real numbers that do not sum to one.
     """
-    if values.ndim == 3:
+    if values.ndim == 3 and values.size:
         values = _one_channel(values)
-    if values.ndim != 2 or min(values.shape) < 1:
+    if values.size == 0:
+        raise _unfit("it has no values")
+    if values.ndim != 2:
         raise _unfit(f"it has {values.ndim} axes; a kernel has rows and columns")
     if not np.isfinite(values).all():
         raise _unfit("it holds NaN or infinite values")
@@ -58,10 +60,10 @@ def blur_of(kernel_KK: NDArray[np.float64], border: str) -> KernelBlur:
 
 
 def refuse_larger(operators: tuple[LinearOperator, ...], image: Image) -> None:
-    """``KERNEL_UNFIT`` where a kernel has more pixels than the image."""
+    """``KERNEL_UNFIT`` where a kernel, given or of an operator, has more pixels than the image."""
     least = min(image.size[:2])
     for operator in operators:
-        side = len(operator.values) if isinstance(operator, KernelBlur) else 1
+        side = getattr(operator, "kernel_side", 1)
         if side > least:
             raise _unfit(f"it has {side} x {side} values, the image only {image.size[0]} x {image.size[1]}")
 

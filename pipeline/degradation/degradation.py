@@ -20,7 +20,7 @@ from models.contract import Condition
 from models.names import unknown
 from models.operators import OPERATORS
 from models.operators.base import LinearOperator, Operator
-from models.parameters import PerBand
+from models.parameters import Allowed, Odd, OrNothing, PerBand
 from pipeline.degradation.presets import PRESETS
 from pipeline.degradation.replay import Drawn, Replay, draws_from
 from pipeline.errors import JobError
@@ -126,7 +126,7 @@ class Degradation:
         rng = random.Random(seed)
         return [
             # In order of name: the recipe does not know in which order a job wrote them.
-            _build(spec.op, {n: _drawn(v, rng) for n, v in sorted(spec.parameters.items())})
+            _build(spec.op, {n: _drawn(spec.op, n, v, rng) for n, v in sorted(spec.parameters.items())})
             for spec in self.operators
         ]
 
@@ -178,9 +178,14 @@ def fixed_operator(spec: OperatorSpec, where: str) -> Operator:
 
 def _takes_bands(name: str, parameter: str) -> bool:
     """Whether several numbers are those of several bands."""
+    return isinstance(_allowed(name, parameter), PerBand)
+
+
+def _allowed(name: str, parameter: str) -> Allowed | None:
+    """The values that a parameter may take, where its operator declares them."""
     kind: Any = OPERATORS.get(name)
     fields = {each.name: each for each in dataclasses.fields(kind)} if kind else {}
-    return parameter in fields and isinstance(fields[parameter].metadata.get("allowed"), PerBand)
+    return fields[parameter].metadata.get("allowed") if parameter in fields else None
 
 
 def _check(spec: OperatorSpec, where: str) -> None:
@@ -210,11 +215,19 @@ def _build(name: str, parameters: Mapping[str, Any]) -> Operator:
     for parameter in parameters:
         if parameter not in fields:
             raise JobError(f"{name}: {unknown('parameter', parameter, fields)}")
+    if missing := [
+        each.name for each in fields.values() if _is_required(each) and each.name not in parameters
+    ]:
+        raise JobError(f"{name}: give {' and '.join(missing)} too, it has no default")
     try:
         operator: Operator = kind(**{n: _frozen(v) for n, v in parameters.items()})
     except TypeError as error:
         raise JobError(f"{name}: {str(error).split('() ')[-1]}") from error
     return operator
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _recorded(operator: Any, height: int, width: int, rng: torch.Generator) -> dict[str, Any]:
@@ -235,13 +248,19 @@ def _is_range(value: Any) -> bool:
     )
 
 
-def _drawn(value: Any, rng: random.Random) -> Any:
+def _drawn(name: str, parameter: str, value: Any, rng: random.Random) -> Any:
     if not _is_range(value):
         return value
     low, high = value
     if isinstance(low, int) and isinstance(high, int):
-        return rng.randint(low, high)
+        return rng.randrange(low, high + 1, 2 if _is_odd(name, parameter) else 1)
     return rng.uniform(low, high)
+
+
+def _is_odd(name: str, parameter: str) -> bool:
+    """Whether the even numbers of a range, from one odd number to another, are none of its."""
+    allowed = _allowed(name, parameter)
+    return isinstance(allowed.allowed if isinstance(allowed, OrNothing) else allowed, Odd)
 
 
 def _frozen(value: Any) -> Any:

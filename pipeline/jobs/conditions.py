@@ -131,10 +131,11 @@ def _one_of(**origins: object) -> None:
 
 
 def mask_fields(told: str) -> dict[str, Any]:
-    """The fields of a mask that is told in one word, or by its address."""
+    """The fields of a mask that is told in one word, by several detectors, or by its address."""
     if told in OWN:
         return {"own": told}
-    return {"detect": [told]} if told in DETECTED else _placed(told)
+    words = told.split(",")
+    return {"detect": words} if {*words} <= {*DETECTED} else _placed(told)
 
 
 def _mask(value: Any) -> Any:

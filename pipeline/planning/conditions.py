@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.attached import Attached
-from pipeline.jobs.conditions import Place
+from pipeline.jobs.conditions import DETECTED, ESTIMATED, OWN, Place
 from pipeline.jobs.job import Dataset
 from pipeline.planning.no_images import is_no_image
 from pipeline.planning.partners import KeyRule, Kind, NoPartner, Partners
@@ -20,13 +20,22 @@ from pipeline.storage.entries import Entries
 
 _NUMBERS = (".npy", ".txt", ".csv")
 _KINDS = {
-    "mask": Kind("masks", "mask.match", "NO_MASK", "NO_MASK", lambda key: not is_no_image(key)),
+    "mask": Kind(
+        "masks",
+        "mask.match",
+        "NO_MASK",
+        "NO_MASK",
+        lambda key: not is_no_image(key),
+        f"; no folder: {', '.join((*OWN, *DETECTED))}, or a file, which has an extension",
+    ),
     "kernel": Kind(
         "kernels",
         "operators.match",
         "NO_KERNEL",
         "NO_KERNEL",
         lambda key: key.lower().endswith(_NUMBERS) or not is_no_image(key),
+        f"; no folder: {', '.join(ESTIMATED)}, an operator with parameters (defocus:radius=3), or a file, "
+        "which has an extension",
     ),
     "guide": Kind("guides", "guide.match", "NO_GUIDE", "NO_GUIDE", lambda key: not is_no_image(key)),
 }

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.errors import StorageError
+from pipeline.errors import FolderNotFound, StorageError
 from pipeline.jobs.job import Dataset
 from pipeline.privacy.naming import ending_of
 from pipeline.storage.base import Entry
@@ -41,6 +41,8 @@ class Kind:
     """Reason code where there are several."""
     accepts: Callable[[str], bool]
     """Whether a key may be one."""
+    otherwise: str = ""
+    """What else their field may say, for whom there is no such folder."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _listed(folder: Folder, dataset: Dataset, kind: Kind) -> Iterator[Entries]:
     except StorageError as error:
         what = f'the {kind.name} of "{dataset.name}"'
         if not dataset.private:
-            raise type(error)(f"{what}: {error}") from error
+            cure = kind.otherwise if isinstance(error, FolderNotFound) else ""
+            raise type(error)(f"{what}: {error}{cure}") from error
         cause = type(error.__cause__ or error).__name__
         raise StorageError(f"cannot list {what}, a private dataset: {cause}") from None

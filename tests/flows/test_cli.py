@@ -283,6 +283,14 @@ def test_a_restorer_that_can_do_nothing_is_refused_before_any_work(tmp_path, ima
     assert not (tmp_path / "clean").exists()
 
 
+@pytest.mark.parametrize("told", [("--mask", "alpha"), ()])
+def test_a_colour_of_holes_is_refused_where_no_file_has_it(tmp_path, images, told):
+    arguments = ("--restorer", "inpaint-gated", "--holes", "white", *told)
+    done = invoke("restore", images, tmp_path / "clean", *arguments)
+    assert done.exit_code == 2
+    assert re.search("holes: .*has no effect", done.stderr)
+
+
 def test_a_missing_extra_stops_the_run_with_the_command_that_installs_it(tmp_path, images, monkeypatch):
     (images / "slice.dcm").write_bytes(b"anything")
     monkeypatch.setitem(sys.modules, "pydicom", None)  # as if it were not installed

@@ -126,7 +126,9 @@ def test_knowing_the_spectrum_of_the_noise_helps():
     assert psnr(one, clean) == pytest.approx(psnr(restored_by("bm3d", noisy), clean), abs=0.2)
 
 
-@pytest.mark.parametrize("kernel", [[], [[1.0], [1.0, 2.0]], [[0.0]], [[math.inf]], [[1.0] * 40]])
+@pytest.mark.parametrize(
+    "kernel", [[], 3, [1.0, 2.0], "12", [[1.0], [1.0, 2.0]], [[0.0]], [[math.inf]], [[1.0] * 40]]
+)
 def test_a_kernel_of_noise_that_is_none_is_refused(kernel):
     with pytest.raises(ValueError, match="bm3d: noise_kernel must be"):
         catalog.build_solver("bm3d", noise_kernel=kernel)

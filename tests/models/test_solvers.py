@@ -13,7 +13,7 @@ import torch
 from models import catalog
 from models.contract import Condition, RestorerError
 from models.noise_level import estimate_noise_level
-from models.operators.blur import DefocusBlur, GaussianBlur, KernelBlur
+from models.operators.blur import AnisotropicGaussianBlur, DefocusBlur, GaussianBlur, KernelBlur
 from models.operators.mask import Mask
 from models.operators.motion import MotionBlur
 from models.operators.resample import Bicubic
@@ -302,6 +302,15 @@ def test_point_spread_of_a_blur_is_its_kernel():
     twice = point_spread((blur, blur), 1, torch.zeros(1, dtype=torch.float64))
     expected = scipy.signal.convolve2d(gaussian_kernel(1.2, 4), gaussian_kernel(1.2, 4))
     np.testing.assert_allclose(twice[0].numpy(), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("blur", [
+    DefocusBlur(radius=15), KernelBlur(values=((1 / 961,) * 31,) * 31), AnisotropicGaussianBlur(9.0, 4.0),
+])  # fmt: skip
+def test_point_spread_of_a_wide_flat_blur_ends_where_its_kernel_does(blur):
+    kernel = point_spread((blur,), 1, torch.zeros(1))
+    assert kernel.dtype == torch.float32
+    np.testing.assert_allclose(kernel[0].numpy(), blur.kernel().numpy(), atol=1e-8)
 
 
 @pytest.mark.parametrize("operator", [Bicubic(scale=2), Mask(share=0.3)], ids=["smaller", "mask"])

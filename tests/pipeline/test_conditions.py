@@ -12,7 +12,7 @@ from torch import Generator
 from models.kernel_estimation.blind import CONFIDENT
 from models.operators.motion import MotionBlur
 from pipeline.conditions.kernels import read_kernel
-from pipeline.errors import ImageError, JobError
+from pipeline.errors import FolderNotFound, ImageError, JobError
 from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import open_run
@@ -165,6 +165,7 @@ def test_kernels_by_file_key_and_operator_undo_a_blur(tmp_path):
     (KERNEL * 1.1, "sum to 1.1"), (KERNEL[:, :4], "3 x 4 values; both sides must be odd"),
     (np.full((3, 3), np.nan), "NaN"), (KERNEL[None, None], "4 axes"), (np.zeros((3, 3)), "sum to 0"),
     (np.stack([KERNEL, KERNEL[::-1], 2 * KERNEL], axis=-1), "3 channels that differ"),
+    (np.zeros((0, 0)), "no values"), (np.zeros((3, 3, 0)), "no values"),
 ])  # fmt: skip
 def test_what_is_no_kernel_is_refused_in_words(values, said):
     with pytest.raises(ImageError, match=said):
@@ -187,6 +188,16 @@ def test_kernels_of_text_and_images_are_brought_to_the_same_square():
     for bad in (b"1 2\n3", b"\x93NUMPY", b""):
         with pytest.raises(ImageError, match="no "):
             read_kernel(bad, "k.txt" if bad[:1] == b"1" else "k.npy")
+
+
+def test_an_operator_that_is_larger_than_an_image_is_a_kernel_that_does_not_fit(tmp_path):
+    fill(tmp_path / "in", {"a.png": encoded(photograph(0))})
+    for restorer, told in (("wiener", "defocus:radius=60"), ("tikhonov", "gaussian_blur:sigma=9")):
+        described = job(tmp_path, restorer, operators=told)
+        described = described.model_copy(update={"output": str(tmp_path / restorer)})
+        (row,) = complete(described)
+        assert row["reason"] == "KERNEL_UNFIT"
+        assert "the image only 32 x 40" in row["message"]
 
 
 def test_a_kernel_larger_than_an_image_and_none_at_all_have_reasons(tmp_path):
@@ -222,6 +233,10 @@ def test_a_blur_is_found_in_each_image_and_one_that_tells_none_is_left_as_it_is(
     ("inpaint-gated", {}, r"needs to know which pixels are holes.*--mask"),
     ("median", {"mask": "nodata"}, r"datasets\[0\].mask: no restorer of the job takes it"),
     ("wiener", {"operators": "nowhere/k.npy"}, r"datasets\[0\].operators: .*not there"),
+    ("wiener", {"operators": __file__}, r"operators: .*test_conditions.py: the kernel: UNREADABLE"),
+    ("inpaint-gated", {"mask": __file__}, r"datasets\[0\].mask: .*test_conditions.py: the mask: UNREADABLE"),
+    ("wiener", {"operators": "mtf:mtf=0.3"}, r"operators\[0\]: mtf: give scale too"),
+    ("wiener", {"operators": "kernel_blur:values=3"}, r"operators\[0\]: kernel_blur: values must be rows"),
     ("wiener", {"operators": "defocus:radios=3"}, r"operators\[0\].*radius"),
     ("wiener", {"operators": "bicubic:scale=2"}, r"operators\[0\].scale: must be 1"),
     ("wiener", {"operators": "gaussian_noise:sigma=2"}, r"no blur of fixed parameters"),
@@ -231,6 +246,21 @@ def test_what_cannot_be_told_is_refused_before_the_run(tmp_path, restorer, told,
     fill(tmp_path / "in", {"a.png": encoded(photograph(0))})
     with pytest.raises(JobError, match=said):
         plan_and_execute(job(tmp_path, restorer, **told))
+
+
+@pytest.mark.parametrize(("restorer", "told", "said"), [
+    ("wiener", {"operators": "blnd"}, "no such folder.*; no folder: blind, .*defocus:radius=3"),
+    ("inpaint-gated", {"mask": "nodta"}, "no such folder.*; no folder: nodata, alpha, .*or a file"),
+])  # fmt: skip
+def test_a_word_that_is_none_of_theirs_is_told_which_there_are(tmp_path, restorer, told, said):
+    fill(tmp_path / "in", {"a.png": encoded(photograph(0))})
+    with pytest.raises(FolderNotFound, match=said):
+        plan_and_execute(job(tmp_path, restorer, **told))
+
+
+def test_several_detectors_are_told_in_one_word(tmp_path):
+    told = job(tmp_path, "inpaint-gated", mask="scan_lines,dead_columns").datasets[0].mask
+    assert told.detect == ("scan_lines", "dead_columns")
 
 
 @pytest.mark.parametrize(("told", "said"), [

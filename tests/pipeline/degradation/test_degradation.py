@@ -8,6 +8,7 @@ import torch
 
 from pipeline.degradation.degradation import build_degradation
 from pipeline.degradation.presets import PRESETS
+from pipeline.errors import JobError
 from pipeline.jobs.job import DegradationSpec
 from tests.helpers import photograph
 
@@ -50,6 +51,17 @@ def test_draws_lie_in_their_ranges_and_fill_them(photo):
             [low + 0.1 * (high - low), low + 0.9 * (high - low)], abs=0.1 * (high - low)
         )
     assert all(isinstance(each[2]["quality"], int) for each in parameters), "a range of whole numbers"
+
+
+def test_sides_of_kernels_are_drawn_from_the_odd_numbers_of_their_range(photo):
+    for op in ({"op": "sinc", "cutoff": 1.0}, {"op": "gaussian_blur", "sigma": 1.0}):
+        drawn = degradation({"name": "soft", "operators": [op | {"size": [7, 11]}]})
+        assert {drawn(photo, seed).parameters[0]["size"] for seed in range(20)} == {7, 9, 11}
+
+
+def test_an_operator_without_what_it_needs_is_refused_with_the_cure():
+    with pytest.raises(JobError, match=r"anisotropic_gaussian_blur: give sigma_x and sigma_y too"):
+        degradation({"name": "x", "operators": [{"op": "anisotropic_gaussian_blur"}]})
 
 
 def test_what_was_drawn_replays_the_pixels(photo):
