@@ -38,7 +38,9 @@ def run_job(job: Job, options: Options) -> int:
     """
     with without_collections():
         from pipeline import run
+        from pipeline.pandas_later import put_off_pandas
 
+    put_off_pandas()
     job = absolute(job)
     with ExitStack() as stack:
         with OUT.status("planning"):
@@ -77,7 +79,6 @@ def _preparing(on_progress: OnProgress) -> OnProgress:
         with suppress(Exception):  # whoever needs it says what is wrong with it
             import_module("pipeline.report.write")
             import_module("matplotlib.figure")
-            import_module("scipy.special")
 
     waiting = [threading.Thread(target=prepare, name="imports", daemon=True)]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.pandas_later import put_off_pandas
 from pipeline.processing.memory_limit import limit_memory
 from pipeline.storage.folder import Folder
 from pipeline.units import unit_of
@@ -19,6 +20,7 @@ from pipeline.worker.worker import Worker
 
 def main() -> None:
     """The subprocess's side. What goes wrong before it says that it has started is no image's fault."""
+    put_off_pandas()
     request = json.load(sys.stdin)
     run = RunFolder.of(Job.parse(request["job"], written=True), Folder(*request["folder"]))
     if request["staging"] is not None:

@@ -176,8 +176,8 @@ def wait_for(holds, otherwise: str, seconds: float = 240) -> None:
 def poisoned(tmp_path, **fields):
     folder = photographs_in(tmp_path / "in", 12)
     deadly = folder.read("0005.png")
-    job = benchmark(
-        tmp_path / "in", tmp_path / "out", resources={"unit_images": 4}, quarantine=NEVER, **fields
+    job = benchmark(  # each image of a unit that killed twice takes the start of a process
+        tmp_path / "in", tmp_path / "out", resources={"unit_images": 2}, quarantine=NEVER, **fields
     )
     return job, {"RESTORA_POISON": sha256(deadly).hexdigest(), "RESTORA_DEATH": str(signal.SIGKILL.value)}
 
