@@ -71,7 +71,7 @@ ORDER = (
     ("degradation", "imaging"),
     ("metrics", "jobs", "storage", "units", "attached"),
     ("hashing", "version", "errors", "starvation"),
-    ("addresses", "wording", "subprocesses"),
+    ("addresses", "wording", "subprocesses", "pandas_later"),
 )
 """The stations of pipeline/: each may import what stands in a later row, wherever in a file it does so."""
 RANK = {name: row for row, names in enumerate(ORDER) for name in names}
