@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.arguments import Pattern, Private, Profile
+from flows.cli.arguments import Images
+from flows.cli.option_groups import spread
 
 
 class AdaptationLoss(StrEnum):
@@ -27,6 +29,7 @@ class AdaptedWeights(StrEnum):
     ALL = "all"
 
 
+@spread
 def adapt(
     weights: Annotated[
         str, typer.Argument(metavar="WEIGHTS", help="A shipped denoiser's name, or a safetensors file.")
@@ -47,9 +50,7 @@ def adapt(
     what: Annotated[
         AdaptedWeights, typer.Option("--weights", help="gains: one for each channel. all: every weight.")
     ] = AdaptedWeights.GAINS,
-    pattern: Pattern = "*",
-    private: Private = None,
-    profile: Profile = None,
+    images: Images = Images(),  # noqa: B008 - frozen
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another one draws other tiles.")] = 0,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda ...; else the best.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Else all cores.")] = None,
@@ -67,10 +68,10 @@ def adapt(
     from pipeline.training.adaptation.archive import adapt_to_archive
 
     with_threads(threads)
-    dataset = Dataset(name="archive", uri=source, pattern=pattern, private=private, profile=profile)
+    dataset = Dataset(name="archive", uri=source, **asdict(images))
     out = out or Path(f"{file_name(weights).removesuffix('.safetensors')}-adapted.safetensors")
     settings = Settings(minutes, loss.value, what.value, seed, steps)
-    adapted, images = adapt_to_archive(
+    adapted, count = adapt_to_archive(
         weights,
         dataset,
         out,
@@ -78,7 +79,7 @@ def adapt(
         device=device,
         on_look=lambda done, gain: say(f"step {done:,}: {gain:+.2f} dB on held-out tiles, estimated"),
     )
-    say(f"noise    {adapted.noise.words()}, from {images} images")
+    say(f"noise    {adapted.noise.words()}, from {count} images")
     if adapted.kept:
         say(f"gained   {adapted.gain_db:.2f} dB on held-out tiles, estimated; {adapted.steps:,} steps")
     else:

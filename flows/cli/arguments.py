@@ -133,7 +133,7 @@ Output = Annotated[
 
 @dataclass(frozen=True)
 class Running:
-    """How to run, as opposed to what."""
+    """How to run it."""
 
     engine: Engine = EngineName.AUTO
     ray_address: RayAddress = None
@@ -154,13 +154,19 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Collection:
-    """Which images of SOURCE, and as what they are written."""
+class Images:
+    """Which images."""
 
     pattern: Pattern = "*"
     private: Private = None
+    profile: Profile = None
+
+
+@dataclass(frozen=True)
+class Collection(Images):
+    """Which images of SOURCE, and how they are written."""
+
+    store: Store = None
     series: Series = SeriesPolicy.STACK
     output_format: OutputFormat = None
     overwrite: Overwrite = False
-    profile: Profile = None
-    store: Store = None

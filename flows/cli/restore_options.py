@@ -94,9 +94,30 @@ SaveUncertainty = Annotated[
 ]
 
 
+FrameRule = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="RULE",
+        help="Which files are frames of one scene: a regular expression for the path below SOURCE, as in "
+        r"'(?P<scene>.+)_(?P<t>\d+)\.tif'; or pages, those of a file. The first is restored.",
+    ),
+]
+Around = Annotated[
+    int | None,
+    typer.Option(
+        "--around",
+        min=1,
+        max=16,
+        metavar="N",
+        help="With --group: each frame is restored, by the N before and the N after it.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Known:
-    """What is known of the degradation of the images."""
+    """What is known of the images."""
 
     noise_level: NoiseLevel = None
     mask: Mask = None
@@ -112,8 +133,26 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Frames:
+    """Frames of one scene, for restorers that take several."""
+
+    group: FrameRule = None
+    around: Around = None
+
+    def of_dataset(self) -> dict[str, Any]:
+        """Fields of a job's dataset."""
+        if self.around is None:
+            return {"group": self.group}
+        if self.group is None:
+            raise typer.BadParameter(
+                "say which files are frames of one scene: --group", param_hint="--around"
+            )
+        return {"group": {"match": self.group, "around": self.around}}
+
+
+@dataclass(frozen=True)
 class Trust:
-    """What is to be said of a result that has no reference."""
+    """How far each result is to be trusted, though it has no reference."""
 
     calibration: CalibrationFile = None
     uncertainty: UncertaintyName = None

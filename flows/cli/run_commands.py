@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.arguments import Collection, Destination, Limit, Output, Profile, Running, Source
 from flows.cli.option_groups import spread
-from flows.cli.restore_options import Known, Trust
+from flows.cli.restore_options import Frames, Known, Trust
 
 RESTORE_METRICS = ("consistency", "consistency_worst_tile")
 
@@ -75,26 +75,7 @@ def restore(
             "the radiometry moved. `--metric none`: no scores.",
         ),
     ] = list(RESTORE_METRICS),  # noqa: B006 - typer copies it
-    group: Annotated[
-        str | None,
-        typer.Option(
-            "--group",
-            metavar="RULE",
-            help="Which files are frames of one scene, for restorers that take several: a regular expression "
-            r"for the path below SOURCE, as in '(?P<scene>.+)_(?P<t>\d+)\.tif'; or pages, those of a file. "
-            "The first is restored.",
-        ),
-    ] = None,
-    around: Annotated[
-        int | None,
-        typer.Option(
-            "--around",
-            min=1,
-            max=16,
-            metavar="N",
-            help="With --group: each frame is restored, by the N before and the N after it.",
-        ),
-    ] = None,
+    frames: Frames = Frames(),  # noqa: B008 - frozen
     trust: Trust = Trust(),  # noqa: B008 - frozen
     collection: Collection = Collection(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
@@ -111,16 +92,8 @@ def restore(
         "restorers": [chosen | {"uncertainty": trust.uncertainty}],
         "metrics": [] if metric == ["none"] else metric,
     }
-    told = known.of_dataset() | {"group": _frame_rule(group, around)}
+    told = known.of_dataset() | frames.of_dataset()
     _run("restore", source, dest, collection, running, limit, fields | trust.of_job(), told)
-
-
-def _frame_rule(group: str | None, around: int | None) -> dict[str, object] | str | None:
-    if around is None:
-        return group
-    if group is None:
-        raise typer.BadParameter("say which files are frames of one scene: --group", param_hint="--around")
-    return {"match": group, "around": around}
 
 
 @spread

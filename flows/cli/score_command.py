@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
 
-from flows.cli.arguments import Limit, Pattern, Private, Profile, Running
+from flows.cli.arguments import Images, Limit, Running
 from flows.cli.option_groups import spread
 from flows.scoring import METRICS, OUTPUT
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which images belong together."""
+
+    match: Annotated[
+        str | None,
+        typer.Option(
+            "--match",
+            metavar="REGEX",
+            help="For the whole key of a restored image, with named groups: '(?P<id>.+)_x4\\.png'. Without "
+            "it, its reference has the same key, whatever the extension.",
+        ),
+    ] = None
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference", metavar="KEY", help="The key of the reference, made of those groups: '{id}.png'."
+        ),
+    ] = None
+    clear: Annotated[
+        str | None,
+        typer.Option("--clear", metavar="KEY", help="A mask beside the reference: pixels count where not 0."),
+    ] = None
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="RULE",
+            help="Scores of sequences too: which images are frames of one, and in which order, as in "
+            r"'(?P<scene>.+)_(?P<t>\d+)\.png'.",
+        ),
+    ] = None
 
 
 @spread
@@ -29,25 +64,6 @@ def score(
     output: Annotated[
         str, typer.Option("--output", metavar="OUT", help="The folder for tables and report.")
     ] = OUTPUT,
-    match: Annotated[
-        str | None,
-        typer.Option(
-            "--match",
-            metavar="REGEX",
-            help="For the whole key of a restored image, with named groups: '(?P<id>.+)_x4\\.png'. Without "
-            "it, its reference has the same key, whatever the extension.",
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference", metavar="KEY", help="The key of the reference, made of those groups: '{id}.png'."
-        ),
-    ] = None,
-    clear: Annotated[
-        str | None,
-        typer.Option("--clear", metavar="KEY", help="A mask beside the reference: pixels count where not 0."),
-    ] = None,
     border: Annotated[
         int | None,
         typer.Option(
@@ -57,18 +73,8 @@ def score(
             help="Pixels cut from each side first; papers on enlarging by 4 cut 4. Without it: none.",
         ),
     ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            "--group",
-            metavar="RULE",
-            help="Scores of sequences too: which images are frames of one, and in which order, as in "
-            r"'(?P<scene>.+)_(?P<t>\d+)\.png'.",
-        ),
-    ] = None,
-    pattern: Pattern = "*",
-    private: Private = None,
-    profile: Profile = None,
+    pairs: Pairs = Pairs(),
+    images: Images = Images(),  # noqa: B008 - frozen
     running: Running = Running(),  # noqa: B008 - frozen
     limit: Limit = None,
 ) -> None:
@@ -87,10 +93,10 @@ def score(
         raise JobError("REFERENCES: is needed behind the folders to score: restora score swinir/ sharp/")
     *restored, references = places
     fields = score_fields(
-        restored, references, output=output, metrics=metric, pattern=pattern, match=match,
-        reference=reference, clear=clear, border=border, private=private, profile=profile,
+        restored, references, output=output, metrics=metric, border=border,
+        match=pairs.match, reference=pairs.reference, clear=pairs.clear, **asdict(images),
     )  # fmt: skip
-    rule = None if group is None else rule_of(group)
+    rule = None if pairs.group is None else rule_of(pairs.group)
     job = Job.parse(fields, where="score")
     code = run_job(job, running.options(limit=limit))
     if rule is not None:

@@ -13,6 +13,11 @@ Speed = Annotated[int, typer.Option("--speed", min=1)]
 
 @dataclass(frozen=True)
 class Driving:
+    """How it goes.
+
+    Not said to the user.
+    """
+
     speed: Speed = 5
     lights: bool = False
 
@@ -33,3 +38,22 @@ def test_fields_are_options_with_their_defaults_and_checks():
     assert given.stdout.strip() == "home Driving(speed=7, lights=True) 2"
     assert invoke("home", "--speed", "0").exit_code == 2
     assert "--driving" not in invoke("--help").stdout
+
+
+def test_a_group_stands_under_its_heading_and_an_option_is_shared_between_groups():
+    @dataclass(frozen=True)
+    class Racing:
+        """How fast it may go."""
+
+        speed: Speed = 9
+
+    def race(racing: Racing = Racing()) -> None:
+        pass
+
+    spread(race)
+    shown = invoke("--help").stdout
+    ungrouped, _, grouped = shown.partition(" How it goes ")
+    assert "--times" in ungrouped
+    assert "--speed" in grouped
+    assert "--lights" in grouped
+    assert "Not said" not in shown
