@@ -57,8 +57,9 @@ def adapt(
 ) -> None:
     """Fit a denoiser to the noise of an archive, without any clean image.
 
-    The noise is measured where the images are flat. A quarter of the images is held out: by Stein's estimate
-    of the error there it ends early, and what did not help is undone. FILE is then the weights as they were.
+    The noise is measured where the images are flat. A quarter of their squares of 128 x 128 pixels is held
+    out: by Stein's estimate of the error there it ends early, and what did not help is undone. FILE is then
+    the weights as they were.
     """
     from flows.cli.console import say
     from flows.cli.training_session import with_threads

@@ -51,16 +51,22 @@ def tells_of_disks(step: Callable[Concatenate[RunT, P], T]) -> Callable[Concaten
     """The same step of a run; a disk that is full, or may no longer be written, is a ``StorageError``."""
 
     def told(run: RunT, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
+        with told_of_disk(run.job.output):
             return step(run, *args, **kwargs)
-        except OSError as error:
-            if (cure := cure_of(error)) is None:
-                raise
-            where = error.filename or run.job.output
-            raise StorageError(f"cannot write {where}: {describe(error)}; {cure}") from error
 
     update_wrapper(told, step)
     return told
+
+
+@contextmanager
+def told_of_disk(output: str) -> Iterator[None]:
+    """``StorageError`` with the cure where the disk of ``output`` is full, or may no longer be written."""
+    try:
+        yield
+    except OSError as error:
+        if (cure := cure_of(error)) is None:
+            raise
+        raise StorageError(f"cannot write {error.filename or output}: {describe(error)}; {cure}") from error
 
 
 def cure_of(error: BaseException) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.errors import RunStopped
+from pipeline.ledger.output_errors import told_of_disk
 from pipeline.storage.folder import Folder
 from pipeline.training.checkpoint_writer import CheckpointWriter
 from pipeline.training.checkpoints import Checkpoints
@@ -19,7 +20,7 @@ from pipeline.training.data.collected import collected
 from pipeline.training.early_stopping import is_exhausted
 from pipeline.training.export import card_of, export, facts_of, stored_state
 from pipeline.training.observed_steps import ObservedSteps
-from pipeline.training.recipe.built_recipe import BuiltRecipe
+from pipeline.training.recipe.built_recipe import BuiltRecipe, check_start
 from pipeline.training.recipe.identity import identity_of
 from pipeline.training.recipe.recipe import TrainingRecipe
 from pipeline.training.run_log import RunLog
@@ -85,6 +86,7 @@ class Loop:
         self._recipe, self._output, self._world = recipe, output, world
         self._report, self._stopping = on_progress, stopping
         built = BuiltRecipe.of(recipe)
+        check_start(recipe)
         collection = collected(recipe, built)
         identity = identity_of(built, collection)
         self._collection, self._skipped = collection, collection.skipped
@@ -103,6 +105,10 @@ class Loop:
 
     def __call__(self) -> TrainingResult:
         """Trains; the same result on every worker, but a generator's scores on the first one alone."""
+        with told_of_disk(self._output.url):
+            return self._trained()
+
+    def _trained(self) -> TrainingResult:
         trainer = self._trainer
         self._resume()
         try:

@@ -12,6 +12,7 @@ from pipeline.privacy.key import unseal
 from pipeline.storage.folder import Folder
 from pipeline.storage.patterns import matcher
 from pipeline.storage.places import contains
+from pipeline.storage.scratch import clear_parts
 from pipeline.training.recipe.recipe import TrainingRecipe
 
 WRITTEN = "out/samples/step-000000010.png"
@@ -34,8 +35,10 @@ def refuse_own_results(recipe: TrainingRecipe, output: Folder) -> None:
 
 @contextmanager
 def held_output(output: Folder) -> Iterator[Lease]:
-    """The lease on ``output``, for as long as the block lasts. ``RunStopped`` where another training works
-    there, ``StorageError`` where nothing can be written."""
+    """The lease on ``output``, for as long as the block lasts; what a killed training had half written goes.
+
+    ``RunStopped`` where another training works there, ``StorageError`` where nothing can be written.
+    """
     folder = output.child("checkpoints")
     try:
         lease = take(folder)
@@ -44,6 +47,8 @@ def held_output(output: Folder) -> Iterator[Lease]:
     except Exception as error:  # each store fails in its own way
         raise unwritable(folder, error) from error
     try:
+        if output.is_local:
+            clear_parts(output.root)
         yield lease
     finally:
         lease.release()

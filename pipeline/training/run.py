@@ -76,7 +76,7 @@ def absolute(recipe: TrainingRecipe) -> TrainingRecipe:
     """The recipe with local paths made absolute, so that workers elsewhere on this machine find them."""
     data, validation, network = recipe.data, recipe.validation, recipe.network
     if network.start is not None:
-        network = network.model_copy(update={"start": absolute_url(network.start)})
+        network = network.model_copy(update={"start": _placed_weights(network.start)})
     attribution = absolute_url(data.attribution) if data.attribution is not None else None
     return recipe.model_copy(
         update={
@@ -105,12 +105,14 @@ def _placed(dataset: Dataset) -> Dataset:
 
 
 def _placed_teacher(teacher: Teacher | None) -> Teacher | None:
+    return teacher and teacher.model_copy(update={"weights": _placed_weights(teacher.weights)})
+
+
+def _placed_weights(weights: str) -> str:
     """A name of shipped weights is no address."""
     from models.weights import SHIPPED
 
-    if teacher is None or teacher.weights in SHIPPED:
-        return teacher
-    return teacher.model_copy(update={"weights": absolute_url(teacher.weights)})
+    return weights if weights in SHIPPED else absolute_url(weights)
 
 
 def _placed_references(references: References | None) -> References | None:

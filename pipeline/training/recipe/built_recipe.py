@@ -23,7 +23,7 @@ from pipeline.hashing import seed_of
 from pipeline.metrics import METRICS
 from pipeline.metrics.features import NeedsWeights
 from pipeline.recipe.plugins import Plugins, origins
-from pipeline.recipe.weights import fetch
+from pipeline.recipe.weights import weights_file
 from pipeline.training.recipe.fitting import check_batch_norm, check_fitting, check_judge
 from pipeline.training.recipe.half_widths import check_half_widths, load_start
 from pipeline.training.recipe.recipe import TrainingRecipe
@@ -119,16 +119,24 @@ def started(recipe: TrainingRecipe) -> nn.Module:
     return network
 
 
+def check_start(recipe: TrainingRecipe) -> None:
+    """``JobError`` where a run cannot begin with the weights it names: before an image of it is read."""
+    if (content := start_of(recipe)) is not None:
+        with torch.device("meta"):
+            _warm(build_trained(recipe), content, recipe.network.start)
+
+
 def start_of(recipe: TrainingRecipe) -> bytes | None:
     """The file of weights to begin with; ``JobError`` where it cannot be fetched."""
     url = recipe.network.start
     if url is None:
         return None
     try:
-        return fetch(url)
+        return weights_file(url)
     except OSError as error:
         raise JobError(
-            f"network.start: {url}: {describe(error)}; train those weights first, or --set network.start=FILE"
+            f"network.start: {url}: {describe(error)}; train those weights first, or --set "
+            "network.start=FILE_OR_NAME, of restora list restorers one with weights"
         ) from error
 
 
@@ -158,7 +166,8 @@ def optimizer(spec: Optimizer, network: nn.Module, replay: Replay = NEVER) -> to
 def _warm(network: nn.Module, content: bytes, url: str | None) -> None:
     try:
         _, state = load_weights(content)
-        load_start(network, state)
+        device = next(network.parameters()).device  # "meta" where shapes alone are looked at
+        load_start(network, {name: each.to(device) for name, each in state.items()})
     except ValueError as error:
         raise JobError(f"network.start: {url}: {error}") from error
     except RuntimeError as error:

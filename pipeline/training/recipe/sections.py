@@ -96,7 +96,7 @@ class Network(Frozen):
     value_range: ValueRange = (0.0, 1.0)
     """The range that it takes and gives: (-1, 1) for those that end in tanh."""
     start: str | None = None
-    """Weights to begin with: a path or URL of a safetensors file; else random ones."""
+    """Weights to begin with: a shipped name, or a path or URL of a safetensors file; else random ones."""
     rounding: Literal["int8"] | None = None
     """int8: convolutions round as int8 will, so that what is learnt bears it; the weights stay float."""
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.storage.folder import Folder
 from pipeline.training.trackers.base import flat
 
+_HERE = ("localhost", "127.0.0.1", "::1")
 _LONGEST = 500
 """Of a parameter's text, by MLflow's servers."""
 
 
 def mlflow_leaves_the_house() -> bool:
-    """Whether the tracking server is somewhere else."""
+    """Whether the tracking server, a database or a store of files, is or may be somewhere else."""
     place = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return place.startswith(("http", "databricks")) and "//localhost" not in place and "//127." not in place
+    try:
+        url = urlsplit(place)
+        host = (url.hostname or "").lower()
+    except ValueError:
+        return True
+    if url.scheme in ("", "file", "sqlite") and not place.lower().startswith("databricks"):
+        return host not in ("", *_HERE)
+    return host not in _HERE
 
 
 class MlflowTracker:

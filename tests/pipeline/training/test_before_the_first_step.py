@@ -1,11 +1,14 @@
 """What would cost a training its result later on is said before its first step."""
 
 import json
+import os
+import resource
+import signal
 import threading
 
 import pytest
 
-from pipeline.errors import JobError, RunStopped
+from pipeline.errors import JobError, RunStopped, StorageError
 from pipeline.ledger.lease import held
 from pipeline.storage.folder import Folder
 from pipeline.training.run import absolute, train
@@ -38,6 +41,51 @@ def test_a_validation_that_nothing_can_come_of_costs_no_step(images, tmp_path):
         with pytest.raises(JobError, match=rf"validation\.datasets: no image can be scored\. {said}"):
             trained(denoiser(images, validation=looking_at(tmp_path / place)), tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.pt"))
+
+
+def test_weights_to_begin_with_may_have_a_shipped_name_and_fit_before_an_image_is_read(tmp_path):
+    arguments = {"features": 48, "layers": 12}
+    network = {"architecture": "ffdnet", "arguments": arguments, "start": "ffdnet-colour"}
+    recipe = absolute(denoiser(tmp_path / "no images", network=network))
+    assert recipe.network.start == "ffdnet-colour"
+    with pytest.raises(
+        JobError, match=r"network\.start: the weights in ffdnet-colour are not of this network"
+    ):
+        trained(recipe, tmp_path / "out")
+    with pytest.raises(JobError, match=r"network\.start: .*ffdnet-color: .*FILE_OR_NAME"):
+        trained(denoiser(tmp_path / "no images", network=network | {"start": "ffdnet-color"}), tmp_path / "2")
+
+
+def test_a_full_disk_is_said_with_the_cure_and_the_checkpoint_of_before_stays(images, tmp_path, monkeypatch):
+    def trained_with_room_for(megabytes):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(megabytes * 2**20), limits[1]))
+        try:
+            return trained(recipe, tmp_path / "out")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    signals = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    recipe = denoiser(images, length={"steps": 20}, checkpoints={"every_steps": 10})
+    try:
+        with pytest.raises(
+            StorageError, match=r"cannot write .*File too large.*ulimit -f.*same command again"
+        ):
+            trained_with_room_for(0.01)
+    finally:
+        signal.signal(signal.SIGXFSZ, signals)
+    assert not list((tmp_path / "out").rglob("*.part"))
+    finished, _ = trained(recipe, tmp_path / "out")
+    assert finished.steps == 20
+
+
+def test_what_a_killed_training_had_half_written_goes(images, tmp_path):
+    left = fill(tmp_path / "out" / "checkpoints", {".restora-abcd1234.part": b"half a checkpoint"})
+    part = tmp_path / "out" / "checkpoints" / ".restora-abcd1234.part"
+    os.utime(part, (0, 0))
+    assert left.is_local
+    trained(denoiser(images, length={"steps": 1}), tmp_path / "out")
+    assert not part.exists()
 
 
 def test_what_has_no_score_is_named(images, tmp_path):

@@ -64,9 +64,21 @@ def test_trackers_that_would_tell_others_of_private_data_are_refused(monkeypatch
         check_privacy(("wandb",))
     monkeypatch.setenv("WANDB_MODE", "offline")
     check_privacy(("wandb",))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
-    with pytest.raises(JobError, match="mlflow would send"):
+    for here in (
+        "mlruns",
+        "file:///mlruns",
+        "sqlite:///mlflow.db",
+        "http://localhost:5000",
+        "http://[::1]:1",
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", here)
         check_privacy(("mlflow",))
+    for there in ("https://tracking.example", "HTTPS://tracking.example", "postgresql://tracking.example/m",
+                  "http://localhost.tracking.example", "https://tracking.example//localhost", "databricks",
+                  "databricks://profile", "arn:aws:sagemaker:eu-west-1:1:server/x"):  # fmt: skip
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", there)
+        with pytest.raises(JobError, match="mlflow would send"):
+            check_privacy(("mlflow",))
     with pytest.raises(JobError, match="tensorboard writes files; give an OUT on this machine"):
         open_trackers(("tensorboard",), Folder("memory://out"), "run", {})
     with pytest.raises(ValidationError, match="tracks_private: has no effect without a private dataset"):
