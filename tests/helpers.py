@@ -15,7 +15,7 @@ from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import RunFolder, open_run
 from pipeline.ledger.schema import Row
 from pipeline.privacy.naming import SourceLocator
-from pipeline.results.tables import METRIC_TABLE
+from pipeline.results.tables import METRIC_TABLE, TableSummary
 from pipeline.storage.base import Entry
 from pipeline.storage.folder import Folder
 from pipeline.units import Source
@@ -114,6 +114,18 @@ def complete(job: Job, **options) -> list[dict]:
     verification = run.verify(open_run(job))
     assert verification.is_whole, verification.problems
     return metric_rows(job)
+
+
+def finished(job: Job) -> tuple[RunFolder, TableSummary]:
+    """Its run folder after a run that proved whole, with its page, and what its tables count."""
+    options = run.Options(engine="local")
+    with run.open_run(job, options) as opened:
+        run.execute(opened, options, run.plan(opened, options))
+        counted = run.compact(opened)
+        verification = run.verify(opened)
+        assert verification.is_whole, verification.problems
+        run.report(opened)
+    return open_run(job), counted
 
 
 def metric_rows(job: Job) -> list[dict]:

@@ -20,10 +20,14 @@ WATCHED = Path(__file__).parent / "watched"
 
 DRIVER = """
 import sys
-from pipeline import run
-from pipeline.jobs.job import Job
+from flows.cli.without_collections import without_collections
+with without_collections():
+    from pipeline import run
+    from pipeline.jobs.job import Job
+    from pipeline.pandas_later import put_off_pandas
 
 if __name__ == "__main__":
+    put_off_pandas()
     job = Job.model_validate_json(open(sys.argv[1]).read())
     engine, workers, address = sys.argv[2:]
     options = run.Options(engine=engine, workers=int(workers) or None, ray_address=address or None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,11 +21,11 @@ from pipeline.hashing import sha256_hex
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.planning.known import digest_of_sources
-from pipeline.results.current import COUNTED, Counting, as_table, counted, current_rows
+from pipeline.results.current import COUNTED, Counting, current_rows
 from pipeline.results.part_counts import PartCounts
 from pipeline.results.parts import SIDE, TABLE, reasons_of, totals_of, trust_of
 from pipeline.results.table_columns import written_as
-from pipeline.results.table_rows import Scores, Writer, together
+from pipeline.results.table_rows import Scores, summed_up, write_rows
 from pipeline.results.tally import with_totals
 from pipeline.storage.folder import Folder
 from pipeline.storage.scratch import scratch
@@ -81,20 +81,10 @@ def _at_once(run: RunFolder, schema: pa.Schema, path: Path, state: str) -> _Writ
 
     counts, scores = Counter(dict.fromkeys(COUNTED, 0)), Scores(run, schema)
     distances = DistanceTable(run.job.distances)
-    counting = Counting.shared(run)
-
-    def tables() -> Iterator[pa.Table]:
-        for table, kept in current_rows(run, counting=counting):
-            counts.update(counted(table, kept))
-            if run.job.distances:
-                distances.add(kept)
-            yield as_table(kept, run, schema)
-
-    with pq.ParquetWriter(path, schema, **written_as(schema)) as file, Writer(file) as writer:
+    current = current_rows(run, counting=Counting.shared(run))
+    with pq.ParquetWriter(path, schema, **written_as(schema)) as file:
         file.add_key_value_metadata({STATE: state})
-        for rows in together(tables()):
-            writer.write(rows)
-            scores.add(rows)
+        write_rows(file, summed_up(run, schema, current, counts, distances), scores.add)
     return _Written(dict(counts), scores, distances)
 
 

@@ -19,13 +19,12 @@ import pyarrow.parquet as pq
 
 from pipeline.ledger.ledger import LedgerPart
 from pipeline.ledger.run_folder import RunFolder
-from pipeline.results.current import as_table, counted
 from pipeline.results.distance_table import DistanceTable
 from pipeline.results.growing_file import GrowingFile, sha256_between
 from pipeline.results.part_counts import Mask, PartCounts, counted_rows, digest_of, kept_of, state_of
 from pipeline.results.parts import TABLE, Part, put_table, read_side
 from pipeline.results.report_rows import ReportRows
-from pipeline.results.table_rows import Scores, Writer, together
+from pipeline.results.table_rows import Scores, summed_up, write_rows
 from pipeline.results.tally import Tally
 from pipeline.storage.folder import Folder
 
@@ -99,20 +98,14 @@ class SectionWriter:
         tally, total = Tally(self._run, self._schema), Counter[str]()
         masks: list[Mask] = []
 
-        def tables() -> Iterator[pa.Table]:
+        def current() -> Iterator[tuple[pa.Table, pa.Table]]:
             for table in part.tables(None):
                 masks.append(self._counts.mask(table))
-                kept = kept_of(table, masks[-1])
-                total.update(counted(table, kept))
-                if self._run.job.distances:
-                    self.distances.add(kept)
-                yield as_table(kept, self._run, self._schema)
+                yield table, kept_of(table, masks[-1])
 
-        with file.section() as section, Writer(section) as writer:
-            for rows in together(tables()):
-                writer.write(rows)
-                self.scores.add(rows)
-                tally.add(rows)
+        with file.section() as section:
+            rows = summed_up(self._run, self._schema, current(), total, self.distances)
+            write_rows(section, rows, self.scores.add, tally.add)
         state = state_of(self._run, self._schema, part, digest_of(masks))
         found = Part(state, [], dict(total), dict(tally.reasons), dict(tally.trust))
         drawn = tally.shown.table(self._schema)

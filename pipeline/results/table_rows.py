@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.results.current import as_table, counted
+
+if TYPE_CHECKING:  # for the start-up of a run that asks for no distance
+    from pipeline.results.distance_table import DistanceTable
 
 ROW_GROUP = 50_000
 
 
-def together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def summed_up(
+    run: RunFolder,
+    schema: pa.Schema,
+    parts: Iterable[tuple[pa.Table, pa.Table]],
+    counts: Counter[str],
+    distances: DistanceTable,
+) -> Iterator[pa.Table]:
+    """The rows that count, as the table has them; ``counts`` and ``distances`` sum up what passes.
+
+    ``parts``: tables of the ledger, and the rows of each that count.
+    """
+    for table, kept in parts:
+        counts.update(counted(table, kept))
+        if run.job.distances:
+            distances.add(kept)
+        yield as_table(kept, run, schema)
+
+
+def write_rows(
+    file: pq.ParquetWriter, tables: Iterator[pa.Table], *readers: Callable[[pa.Table], None]
+) -> None:
+    """Writes the rows, many at a time, while ``readers`` are shown them and the next are read."""
+    with _Writer(file) as writer:
+        for rows in _together(tables):
+            writer.write(rows)
+            for read in readers:
+                read(rows)
+
+
+def _together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows, at least ``ROW_GROUP`` at a time."""
     waiting: list[pa.Table] = []
     for table in tables:
@@ -49,7 +84,7 @@ class Scores:
         return pa.concat_tables([self._schema.empty_table(), *rows])
 
 
-class Writer:
+class _Writer:
     """Writes tables by a thread, while the next rows are read."""
 
     def __init__(self, file: pq.ParquetWriter) -> None:
@@ -57,7 +92,7 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="table")
         self._under_way: Future[None] | None = None
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> _Writer:
         return self
 
     def write(self, rows: pa.Table) -> None:

@@ -1,9 +1,11 @@
 """From photographs to a restored archive: train, publish, restore with the weights, and the table of it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import duckdb
@@ -109,15 +111,28 @@ def test_ctrl_c_writes_a_checkpoint_and_the_same_command_goes_on(place):
     assert "stopped at step " in errors
     assert "The same command goes on" in errors
     step = errors.partition("stopped at step ")[2].partition(";")[0]
-    newest = json.loads((place / "out" / "checkpoints" / "newest.json").read_text())["checkpoints"][-1]
-    assert newest["step"] == int(step)
-    with subprocess.Popen(
-        command, cwd=ROOT, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        first = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    assert f"going on from step {step}" in first
+
+    def newest_step() -> int:
+        text = (place / "out" / "checkpoints" / "newest.json").read_text()
+        return json.loads(text)["checkpoints"][-1]["step"]
+
+    assert newest_step() == int(step)
+    # In this process, which has imported everything already.
+    thread = threading.Thread(target=interrupt_behind, args=(newest_step, int(step)))
+    thread.start()
+    again = invoke(*command[len(COMMAND) :])
+    thread.join()
+    assert again.exit_code == 130, again.output
+    assert f"going on from step {step}" in again.output
+    assert newest_step() > int(step)
+
+
+def interrupt_behind(newest_step, step: int) -> None:
+    """Ctrl-C to this process once there is a later checkpoint."""
+    deadline = time.monotonic() + 90
+    while newest_step() <= step and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,11 @@ from dataclasses import asdict
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import run
 from pipeline.ledger import sealing
-from pipeline.ledger.run_folder import open_run
 from pipeline.results import one_file, report_rows, tables
 from pipeline.results.tables import METRIC_TABLE, compact, read_metrics, read_report_rows
 from pipeline.results.trust_counts import TOTALS
-from tests.helpers import benchmark, fill, photographs_in
+from tests.helpers import benchmark, fill, finished, photographs_in
 
 
 @pytest.fixture
@@ -26,16 +24,6 @@ def archive(tmp_path, monkeypatch):
     monkeypatch.setattr(report_rows, "EXTREMES", 1)
     monkeypatch.setattr(one_file, "SHOWN_WHOLE", 8)
     return tmp_path
-
-
-def finished(job):
-    """Its run folder, after a whole run, and what it counted."""
-    options = run.Options(engine="local")
-    with run.open_run(job, options) as opened:
-        run.execute(opened, options, run.plan(opened, options))
-        counted = run.compact(opened)
-        run.report(opened)
-    return open_run(job), counted
 
 
 def names_of(table):

@@ -6,14 +6,12 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import run
 from pipeline.ledger import sealing
-from pipeline.ledger.run_folder import open_run
 from pipeline.results import one_file
 from pipeline.results.parts import SIDE
 from pipeline.results.sections import SECTIONS, SectionWriter
 from pipeline.results.tables import METRIC_TABLE, compact, read_metrics, read_report_rows, read_summary
-from tests.helpers import benchmark, fill, photographs_in
+from tests.helpers import benchmark, fill, finished, photographs_in
 
 LENIENT = {"threshold": 1.0, "stop_share": 1.0}
 
@@ -41,19 +39,13 @@ def written(monkeypatch):
     return names
 
 
-def finished(folder, **settings):
+def opened_after(folder, **settings):
     """Its run folder, after a whole run of a job with these settings too."""
     job = benchmark(
         folder / "in", folder / "out", restorers=["identity"],
         resources={"unit_images": 1}, quarantine=LENIENT, **settings,
     )  # fmt: skip
-    options = run.Options(engine="local")
-    with run.open_run(job, options) as opened:
-        run.execute(opened, options, run.plan(opened, options))
-        run.compact(opened)
-        assert run.verify(opened).is_whole
-        run.report(opened)
-    return open_run(job)
+    return finished(job)[0]
 
 
 def everything(opened):
@@ -77,7 +69,7 @@ def described(opened):
 
 def grow(archive, name="9.png"):
     shutil.copy(archive / "in" / "0000.png", archive / "in" / name)
-    return finished(archive)
+    return opened_after(archive)
 
 
 def same(found, expected):
@@ -88,7 +80,7 @@ def same(found, expected):
 
 
 def test_what_stands_is_kept_and_the_table_is_that_of_a_whole_rewrite(archive, written):
-    first = finished(archive)
+    first = opened_after(archive)
     (one,) = described(first)
     opened = grow(archive)
     assert len(written) == 2
@@ -105,20 +97,20 @@ def test_what_stands_is_kept_and_the_table_is_that_of_a_whole_rewrite(archive, w
 
 
 def test_rows_that_count_no_more_are_written_anew(archive, written):
-    finished(archive)
+    opened_after(archive)
     (archive / "in" / "0001.png").unlink()
     opened = grow(archive)
     assert len(written) == 3, "a row of the segment went"
     assert "0001.png" not in read_metrics(opened)["key"].to_pylist()
     same(everything(opened), at_once(opened))
     (archive / "in" / "bad.png").write_bytes((archive / "in" / "0000.png").read_bytes())
-    opened = finished(archive)
+    opened = opened_after(archive)
     assert set(read_metrics(opened)["status"].to_pylist()) == {"ok"}
     same(everything(opened), at_once(opened))
 
 
 def test_a_table_that_is_damaged_or_older_is_written_anew(archive, written):
-    opened = finished(archive)
+    opened = opened_after(archive)
     whole, (one,) = opened.folder.read(METRIC_TABLE), described(opened)
     side = next(key for key in opened.folder.keys(SIDE) if key.endswith("-report.parquet"))
     for damage in (
@@ -142,7 +134,7 @@ def test_a_table_that_is_damaged_or_older_is_written_anew(archive, written):
 
 
 def test_litter_beside_the_table_goes(archive):
-    opened = finished(archive)
+    opened = opened_after(archive)
     before = opened.folder.keys(SIDE)
     opened.folder.put(f"{SIDE}/{'0' * 32}-report.parquet", b"of a run that was killed")
     compact(opened)
@@ -152,9 +144,9 @@ def test_litter_beside_the_table_goes(archive):
 def test_distances_sum_up_what_stands_too(archive, written):
     pytest.importorskip("efficientnet_lite_pytorch")
     distances = {"distances": ["frechet_lite0"]}
-    finished(archive, **distances)
+    opened_after(archive, **distances)
     shutil.copy(archive / "in" / "0000.png", archive / "in" / "9.png")
-    opened = finished(archive, **distances)
+    opened = opened_after(archive, **distances)
     assert len(written) == 2
     (row,) = (row for row in read_summary(opened).to_pylist() if row["metric"] == "frechet_lite0")
     assert row["n"] == 6
