@@ -181,8 +181,8 @@ class Given:
         """
         row: dict[str, Any] = {}
         known_HW = self._known(image, files, image_of, row)
-        if self.mask is not None and known_HW is not None:
-            image = masks.without_holes(image, known_HW, self.mask.own)
+        if known_HW is not None:
+            image = masks.without_holes(image, known_HW, self.mask or _LISTED)
         operators, described = self.operators, self.operators_row
         if self.blur is not None and files.kernel is not None:
             kernel_KK = read_kernel(files.kernel, files.kernel_key)

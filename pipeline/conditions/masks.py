@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 
 from models.defects import DETECTORS
 from pipeline.errors import ImageError
+from pipeline.formats.dicom.entries import PADDING
+from pipeline.formats.gaps import without_gaps
+from pipeline.formats.nifti.head import GAPS as NIFTI_GAPS
 from pipeline.formats.turning import held_alike
+from pipeline.formats.zarr_block import GAPS as ZARR_GAPS
 from pipeline.imaging.image import Image
 from pipeline.imaging.nodata import filled
+from pipeline.jobs.conditions import MaskSpec
+
+_GAPS = (NIFTI_GAPS, PADDING, ZARR_GAPS)
+"""Metadata entries that keep samples without data, to be put back when the image is written."""
 
 Known = NDArray[np.bool_]
 """HW, true where a pixel is known."""
@@ -71,15 +79,38 @@ def detected(image: Image, detectors: tuple[str, ...]) -> Known:
     return _some(~np.logical_or.reduce(defects))
 
 
-def without_holes(image: Image, known_HW: Known, own: str | None) -> Image:
-    """The image as it is restored: what was a hole by its own account is none any more."""
-    if own == "nodata" and image.valid_HW is not None:
-        return replace(filled(image), valid_HW=np.ones_like(image.valid_HW))
+def without_holes(image: Image, known_HW: Known, spec: MaskSpec) -> Image:
+    """The image as it is restored: what was a hole by its own account is none any more.
+
+    Nor are pixels without data that a mask file calls holes: they are to be filled. A detector looks at what
+    is there, and leaves them as they are.
+    """
+    own = spec.own
+    if image.valid_HW is not None and own != "alpha" and not spec.detect:
+        return _with_data(image, ~known_HW)
     if own == "alpha" and image.alpha_HW is not None:
         opaque = image.alpha_HW.max()
         valid_HW = None if image.valid_HW is None else image.valid_HW | (image.alpha_HW == 0)
         return replace(image, alpha_HW=np.where(known_HW, image.alpha_HW, opaque), valid_HW=valid_HW)
     return image
+
+
+def _with_data(image: Image, holes_HW: Known) -> Image:
+    """The image whose holes hold data, also where its format keeps what is none sample by sample."""
+    assert image.valid_HW is not None
+    new_HW = holes_HW & ~image.valid_HW
+    if not new_HW.any():
+        return image
+    entries = {
+        key: without_gaps(value, image.size, new_HW) if key in _GAPS else value
+        for key, value in image.metadata.entries.items()
+    }
+    return replace(
+        image,
+        pixels_HWC=np.where(new_HW[:, :, None], filled(image).pixels_HWC, image.pixels_HWC),
+        valid_HW=image.valid_HW | new_HW,
+        metadata=replace(image.metadata, entries=entries),
+    )
 
 
 def _some(known_HW: Known) -> Known:

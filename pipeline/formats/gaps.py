@@ -17,6 +17,16 @@ def pack_gaps(samples_HWC: NDArray[Any], gaps_HWC: NDArray[np.bool_]) -> bytes:
     return zlib.compress(np.packbits(gaps_HWC).tobytes() + values.tobytes(), 1)
 
 
+def without_gaps(packed: bytes, size: tuple[int, int, int], data_HW: NDArray[np.bool_]) -> bytes:
+    """The gaps of an image of this height, width and channels, but for those where there is data by now."""
+    content, count = zlib.decompress(packed), int(np.prod(size))
+    length = (count + 7) // 8
+    bits = np.frombuffer(content, np.uint8, length)
+    gaps_HWC = np.unpackbits(bits, count=count).astype(np.bool_).reshape(size)
+    kept_HWC = gaps_HWC & ~data_HW[:, :, None]
+    return zlib.compress(np.packbits(kept_HWC).tobytes() + content[length:], 1)
+
+
 def put_back_gaps(
     samples_HWC: NDArray[Any], packed: bytes, grid: Grid, size: tuple[int, int]
 ) -> NDArray[Any]:

@@ -13,6 +13,8 @@ from models.kernel_estimation.blind import CONFIDENT
 from models.operators.motion import MotionBlur
 from pipeline.conditions.kernels import read_kernel
 from pipeline.errors import FolderNotFound, ImageError, JobError
+from pipeline.formats import decode
+from pipeline.formats.base import Limits
 from pipeline.hashing import sha256_hex
 from pipeline.jobs.job import Job
 from pipeline.ledger.run_folder import open_run
@@ -119,6 +121,48 @@ def test_transparent_pixels_are_filled_and_become_opaque(tmp_path):
     restored = result(tmp_path, "a.png")
     assert restored[..., 3].min() == 255
     assert np.abs(restored[..., :3].astype(int) - photograph(0))[holes() > 0].mean() < 40
+
+
+def _nifti_without_data() -> bytes:
+    from tests.nifti_samples import made
+
+    volume = np.stack([photograph(each)[..., 0] for each in range(3)], axis=2).astype(np.float32)
+    volume[holes() > 0, 1] = np.nan
+    return made(volume)
+
+
+def _geotiff_without_data() -> bytes:
+    from tests.geotiff_samples import geotiff
+
+    return geotiff(np.where(holes() > 0, 0, photograph(1).transpose(2, 0, 1).clip(1)), nodata=0)
+
+
+def _dicom_without_data() -> bytes:
+    from tests.dicom_samples import changed
+
+    stored = photograph(1)[..., 0].astype(np.int16) * 4
+    stored[holes() > 0] = -2000
+    return changed("CT_small.dcm", PixelData=stored.tobytes(), Rows=32, Columns=40, PixelPaddingValue=-2000)
+
+
+@pytest.mark.parametrize("told", ["nodata", "masks"])
+@pytest.mark.parametrize(
+    ("key", "made"),
+    [("a.nii", _nifti_without_data), ("a.tif", _geotiff_without_data), ("a.dcm", _dicom_without_data)],
+)
+def test_pixels_without_data_that_are_holes_are_filled_and_written_as_data(tmp_path, key, made, told):
+    pytest.importorskip({"a.nii": "nibabel", "a.tif": "rasterio", "a.dcm": "pydicom"}[key])
+    fill(tmp_path / "in", {key: made()})
+    fill(tmp_path / "masks", {"a.png": encoded(255 - holes())})
+    mask = "nodata" if told == "nodata" else {"uri": str(tmp_path / "masks")}
+    (row,) = complete(job(tmp_path, "fast-marching-inpainting", mask=mask, private=False))
+    assert json.loads(row["condition"])["mask"]["holes"] == 0.0375
+    before, after = (
+        decode((tmp_path / folder / key).read_bytes(), Limits(10**6)) for folder in ("in", "out")
+    )
+    assert (before.valid_HW == (holes() == 0)).all()
+    assert after.valid_HW is None or after.valid_HW.all()
+    assert np.array_equal(after.pixels_HWC[holes() == 0], before.pixels_HWC[holes() == 0])
 
 
 def test_broken_lines_are_found_in_each_image(tmp_path):
