@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from models.operators.banded import Separable
 from models.operators.convolution import Convolution, require_kernel_fits
 from models.operators.resample import gaussian_weights
-from models.parameters import Checked, number, odd, require_rows
+from models.operators.separable import SeparableOperator
+from models.parameters import number, odd, require_rows
 
 
 @dataclass(frozen=True)
-class GaussianBlur(Checked):
+class GaussianBlur(SeparableOperator):
     """Isotropic Gaussian blur in two banded passes. Linear, with an exact ``prox``.
 
     Raises ``ValueError`` for an image smaller than the kernel.
@@ -39,18 +40,6 @@ class GaussianBlur(Checked):
     def kernel_side(self) -> int:
         """Of the kernel, in pixels: an image needs at least as many each way."""
         return 2 * _radius_of(self.sigma, self.size) + 1
-
-    def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
-        """The blurred image, same size."""
-        return self._matrices(*image_BCHW.shape[2:])(image_BCHW)
-
-    def adjoint(self, image_BCHW: Tensor, height: int, width: int) -> Tensor:
-        """``A'`` of an image in the output's space; ``height`` and ``width`` are the input's."""
-        return self._matrices(height, width).adjoint(image_BCHW)
-
-    def prox(self, estimate_BCHW: Tensor, observed_BCHW: Tensor, rho: float) -> Tensor:
-        """``argmin_x |A x - observed|^2 + rho |x - estimate|^2``, exactly."""
-        return self._matrices(*estimate_BCHW.shape[2:]).prox(estimate_BCHW, observed_BCHW, rho)
 
     def _matrices(self, height: int, width: int) -> Separable:
         radius = self.kernel_side // 2

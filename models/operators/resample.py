@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from models.operators.banded import BandedMatrix, Separable, sampled
 from models.operators.parameters import ROUNDINGS, per_band
+from models.operators.separable import SeparableOperator
 from models.parameters import Checked, choice, number, whole
 
 
@@ -111,7 +112,7 @@ def axis_weights(
 
 
 @dataclass(frozen=True)
-class _Downscale(Checked):
+class _Downscale(SeparableOperator):
     """Makes an image ``scale`` times smaller, with antialiasing.
 
     Linear with ``rounding`` "none"; with "uint8" or "uint16" the result is what MATLAB gives for images
@@ -131,14 +132,6 @@ class _Downscale(Checked):
         """The smaller image."""
         height, width = _sizes_after(self.name, self.scale, *image_BCHW.shape[2:])
         return imresize(image_BCHW, height, width, self.kernel, rounding=self.rounding)
-
-    def adjoint(self, image_BCHW: Tensor, height: int, width: int) -> Tensor:
-        """``A'`` of an image in the output's space; ``height`` and ``width`` are the input's."""
-        return self._matrices(height, width).adjoint(image_BCHW)
-
-    def prox(self, estimate_BCHW: Tensor, observed_BCHW: Tensor, rho: float) -> Tensor:
-        """``argmin_x |A x - observed|^2 + rho |x - estimate|^2``, exactly."""
-        return self._matrices(*estimate_BCHW.shape[2:]).prox(estimate_BCHW, observed_BCHW, rho)
 
     def _matrices(self, height: int, width: int) -> Separable:
         smaller = _sizes_after(self.name, self.scale, height, width)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Generator, Tensor
-
 from models.operators.banded import Separable
 from models.operators.resample import KERNELS, axis_weights
-from models.parameters import Checked, choice, flag, whole
+from models.operators.separable import SeparableOperator
+from models.parameters import choice, flag, whole
 
 
 @dataclass(frozen=True)
-class Resize(Checked):
+class Resize(SeparableOperator):
     """``imresize`` to ``height`` x ``width``. Linear, with an exact ``prox``."""
 
     name: ClassVar[str] = "resize"
@@ -26,18 +25,6 @@ class Resize(Checked):
     """One of "bicubic", "lanczos", "bilinear", "area", "nearest"."""
     antialias: bool = flag(True)
     """Whether the kernel is widened when shrinking."""
-
-    def __call__(self, image_BCHW: Tensor, rng: Generator) -> Tensor:
-        """The image in its new size, not clipped."""
-        return self._matrices(*image_BCHW.shape[2:])(image_BCHW)
-
-    def adjoint(self, image_BCHW: Tensor, height: int, width: int) -> Tensor:
-        """``A'`` of an image in the output's space; ``height`` and ``width`` are the input's."""
-        return self._matrices(height, width).adjoint(image_BCHW)
-
-    def prox(self, estimate_BCHW: Tensor, observed_BCHW: Tensor, rho: float) -> Tensor:
-        """``argmin_x |A x - observed|^2 + rho |x - estimate|^2``, exactly."""
-        return self._matrices(*estimate_BCHW.shape[2:]).prox(estimate_BCHW, observed_BCHW, rho)
 
     def _matrices(self, height: int, width: int) -> Separable:
         return Separable(

@@ -8,6 +8,7 @@ Shapes: B batch, C channels, H and W height and width, P unknown pixels in readi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -52,9 +53,16 @@ class BiharmonicInpainting(Solver):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BCHW, clipped to the range of each channel's known pixels."""
-        known_B1HW = known_pixels(condition, degraded_BCHW)
-        pairs = zip(degraded_BCHW, known_B1HW[:, 0], strict=True)
-        return torch.stack([_inpainted(image_CHW, known_HW) for image_CHW, known_HW in pairs])
+        return each_filled(_inpainted, degraded_BCHW, condition)
+
+
+def each_filled(
+    fill: Callable[[Tensor, Tensor], Tensor], degraded_BCHW: Tensor, condition: Condition
+) -> Tensor:
+    """BCHW: each image by ``fill(image_CHW, known_HW)``. Raises as ``known_pixels`` does."""
+    known_B1HW = known_pixels(condition, degraded_BCHW)
+    pairs = zip(degraded_BCHW, known_B1HW[:, 0], strict=True)
+    return torch.stack([fill(image_CHW, known_HW) for image_CHW, known_HW in pairs])
 
 
 def known_pixels(condition: Condition, degraded_BCHW: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 
 from models.card import Card
 from models.contract import Condition
-from models.solvers.biharmonic import known_pixels
+from models.solvers.biharmonic import each_filled
 from models.solvers.fast_marching_inpainting import FastMarchingInpainting
 from models.solvers.patch_match import PatchField
 from models.solvers.solver import Solver, whole
@@ -58,9 +58,7 @@ class ExemplarInpainting(Solver):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BCHW, within the range of each image's known pixels."""
-        known_B1HW = known_pixels(condition, degraded_BCHW)
-        pairs = zip(degraded_BCHW, known_B1HW[:, 0], strict=True)
-        return torch.stack([self._filled(image_CHW, known_HW) for image_CHW, known_HW in pairs])
+        return each_filled(self._filled, degraded_BCHW, condition)
 
     def _filled(self, image_CHW: Tensor, known_HW: Tensor) -> Tensor:
         levels = _pyramid(image_CHW, known_HW, self.radius)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.card import Card
 from models.contract import Condition
-from models.solvers.biharmonic import known_pixels
+from models.solvers.biharmonic import each_filled
 from models.solvers.solver import Solver, number, whole
 
 _FRONT = 0.5
@@ -54,9 +54,7 @@ class FastMarchingInpainting(Solver):
 
     def __call__(self, degraded_BCHW: Tensor, condition: Condition) -> Tensor:
         """BCHW, clipped to the range of each channel's known pixels."""
-        known_B1HW = known_pixels(condition, degraded_BCHW)
-        pairs = zip(degraded_BCHW, known_B1HW[:, 0], strict=True)
-        return torch.stack([self._filled(image_CHW, known_HW) for image_CHW, known_HW in pairs])
+        return each_filled(self._filled, degraded_BCHW, condition)
 
     def _filled(self, image_CHW: Tensor, known_HW: Tensor) -> Tensor:
         if bool(known_HW.all()):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.formats import FORMATS
 from pipeline.jobs.job import Job
+from pipeline.planning.hashes import hashed, is_among
 from pipeline.planning.plan_files import read_batches
 from pipeline.storage.entries import Entries
 from pipeline.storage.folder import Folder
@@ -65,12 +65,11 @@ class Collisions:
     def _refuse_extended(self, folder: Folder) -> None:
         end = self._extensions[0]
         named = (each for each in _planned(folder) if each[1].endswith(end))
-        found = array("q", (hash((dataset, key.removesuffix(end))) for dataset, key in named))
-        stems = np.unique(np.array(found, np.int64))
+        stems = hashed([((dataset, key.removesuffix(end)) for dataset, key in named)])
         if not len(stems):
             return
         for dataset, key in _planned(folder):
-            if not key.lower().endswith(self._extensions) and _among(hash((dataset, key)), stems):
+            if not key.lower().endswith(self._extensions) and is_among((dataset, key), stems):
                 raise JobError(
                     f"datasets: {dataset!r} holds {key!r} and {key + self._extensions[0]!r}, which would "
                     "become one output; give them different datasets by pattern"
@@ -85,8 +84,3 @@ def _planned(folder: Folder, sealed: bool = True) -> Iterator[tuple[str, str]]:
     for batch in read_batches(folder, columns=["dataset", "key", "sealed"]):
         rows = batch if sealed else batch.filter(pc.equal(batch["sealed"], ""))
         yield from zip(rows["dataset"].to_pylist(), rows["key"].to_pylist(), strict=True)
-
-
-def _among(value: int, sorted_values: NDArray[np.int64]) -> bool:
-    place = int(np.searchsorted(sorted_values, value))
-    return place < len(sorted_values) and int(sorted_values[place]) == value

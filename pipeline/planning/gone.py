@@ -8,7 +8,6 @@ stays; and an output that is no plain folder of objects gets none before their u
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,6 +24,7 @@ from pipeline.ledger.identities import IdIndex
 from pipeline.ledger.lease import SECONDS_BETWEEN_BEATS
 from pipeline.ledger.run_folder import RunFolder
 from pipeline.ledger.run_record import BEGUN
+from pipeline.planning.hashes import hashed, is_among
 from pipeline.planning.plan_files import UNITS, is_planned, read_batches, read_source_ids, sources_of
 from pipeline.storage.folder import Folder
 from pipeline.units import Source
@@ -52,7 +52,7 @@ def remove_gone(run: RunFolder, listed: Folder) -> int:
     for sources in _gone(run, listed):
         written = {key: source for source in sources for key in _keys(run, source)}
         named = _named(run) if named is None else named
-        keys = [key for key in written if not _is_among(hash(key), named)]
+        keys = [key for key in written if not is_among(key, named)]
         with ThreadPoolExecutor(_THREADS) as pool:
             ours = [key for key, is_ours in zip(keys, pool.map(is_of_it, keys), strict=True) if is_ours]
         for key in ours:
@@ -78,13 +78,13 @@ def _gone(run: RunFolder, listed: Folder) -> Iterator[list[Source]]:
         rows = rows.filter(pa.array(~ids.contains(rows["source_id"])))
         if len(rows):
             keys = _listed(listed) if keys is None else keys
-            known = [_is_among(hash(each), keys) for each in _pairs(rows)]  # a changed one is written again
+            known = [is_among(each, keys) for each in _pairs(rows)]  # a changed one is written again
             if gone := sources_of(rows.filter(pc.invert(pa.array(known)))):
                 yield gone
 
 
 def _listed(listed: Folder) -> NDArray[np.int64]:
-    return _hashed(map(_pairs, read_batches(listed, columns=["dataset", "key"])))
+    return hashed(map(_pairs, read_batches(listed, columns=["dataset", "key"])))
 
 
 def _pairs(rows: pa.RecordBatch | pa.Table) -> Iterable[tuple[str, str]]:
@@ -96,20 +96,7 @@ def _named(run: RunFolder) -> NDArray[np.int64]:
     columns = [name for name in ADDRESSES if name in run.ledger.schema.names]
     tables = run.ledger.tables(["dataset", "key", "degradation", "restorer", *columns])
     named = ((table.filter(pc.is_valid(table[name])), name) for table in tables for name in columns)
-    return _hashed((key_of(row, name, run.layout) for row in table.to_pylist()) for table, name in named)
-
-
-def _hashed(portions: Iterable[Iterable[object]]) -> NDArray[np.int64]:
-    """Sorted; 8 bytes each, others in another process."""
-    found = array("q")
-    for each in portions:
-        found.extend(map(hash, each))
-    return np.unique(np.array(found, np.int64))
-
-
-def _is_among(value: int, sorted_values: NDArray[np.int64]) -> bool:
-    place = int(np.searchsorted(sorted_values, value))
-    return place < len(sorted_values) and int(sorted_values[place]) == value
+    return hashed((key_of(row, name, run.layout) for row in table.to_pylist()) for table, name in named)
 
 
 def _keys(run: RunFolder, source: Source) -> Iterator[str]:

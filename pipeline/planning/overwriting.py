@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -19,6 +18,7 @@ from pipeline.jobs.job import NO_DEGRADATION, NO_RESTORER
 from pipeline.ledger.committed import Committed
 from pipeline.ledger.identities import contains
 from pipeline.ledger.run_folder import RunFolder
+from pipeline.planning.hashes import hashed, is_among
 from pipeline.planning.known import LastPlan
 from pipeline.planning.plan_files import read_batches, sources_of
 from pipeline.storage.keys import RUN_FOLDER
@@ -41,10 +41,7 @@ class PlannedBefore:
 
     @cached_property
     def _known(self) -> NDArray[np.int64]:
-        known = array("q")
-        for batch in self._last.batches(["dataset", "key"]):
-            known.extend(_names(batch))
-        return np.unique(np.array(known, np.int64))
+        return hashed(map(_names, self._last.batches(["dataset", "key"])))
 
     @cached_property
     def _bundled(self) -> set[str]:
@@ -55,7 +52,7 @@ class PlannedBefore:
 
     def others(self, batch: pa.RecordBatch) -> list[Source]:
         """The sources of a batch that it did not list, and that are in no object which it did."""
-        new = np.isin(np.fromiter(_names(batch), np.int64, len(batch)), self._known, invert=True)
+        new = np.isin(np.fromiter(map(hash, _names(batch)), np.int64, len(batch)), self._known, invert=True)
         sources = sources_of(batch.filter(pa.array(new)))
         if not sources or not self._bundled:
             return sources
@@ -100,19 +97,19 @@ def _listed_among(run: RunFolder, new: Iterable[Source]) -> list[Source]:
     keys = _present(run)
     if not len(keys):
         return []  # an empty output, as at first: nothing more is read
-    return [source for source in new if _among(hash(_output_key(run, source)), keys)]
+    return [source for source in new if is_among(_output_key(run, source), keys)]
 
 
 def _present(run: RunFolder) -> NDArray[np.int64]:
-    """The keys that are in the output now; 8 bytes each."""
-    keys = array("q")
+    """Hashes of the keys that are in the output now."""
+    ours = f"{RUN_FOLDER}/"
+    pages = run.layout.folder.pages()
     try:
-        for page in run.layout.folder.pages():
-            keys.extend(hash(key) for key in page.keys if not key.startswith(f"{RUN_FOLDER}/"))
+        return hashed((key for key in page.keys if not key.startswith(ours)) for page in pages)
     except StorageError as error:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
-    return np.unique(np.array(keys, np.int64))
+        return hashed(())
 
 
 def _never_committed(run: RunFolder, found: list[Source]) -> list[Source]:
@@ -146,11 +143,5 @@ def _output_key(run: RunFolder, source: Source) -> str:
     return run.layout.outlet.stored_at(key)
 
 
-def _names(batch: pa.RecordBatch) -> Iterator[int]:
-    """Of the sources of a batch, 8 bytes each; others in another process."""
-    return map(hash, zip(batch["dataset"].to_pylist(), batch["key"].to_pylist(), strict=True))
-
-
-def _among(value: int, sorted_values: NDArray[np.int64]) -> bool:
-    place = int(np.searchsorted(sorted_values, value))
-    return place < len(sorted_values) and int(sorted_values[place]) == value
+def _names(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
+    return zip(batch["dataset"].to_pylist(), batch["key"].to_pylist(), strict=True)

@@ -29,7 +29,7 @@ from pipeline.worker.reading import Read, Reader
 from pipeline.worker.recorder import Begun, Recorder
 from pipeline.worker.rows import Rows
 from pipeline.worker.saving import Saver
-from pipeline.worker.tasks import Tasks, Threads
+from pipeline.worker.tasks import Tasks, Threads, raise_it
 from pipeline.worker.unit_under_way import UnitUnderWay
 
 ASK_AGAIN = 0.02
@@ -58,7 +58,7 @@ class Stations:
 class Stream:
     """``for unit, rows in Stream(stations, threads).run(units)``: every unit as it is committed.
 
-    Raises what the recorder raise, with the unit's name in a note. What is under way when the iteration ends
+    Raises what the recorder raises, with the unit's name in a note. What is under way when the iteration ends
     early is abandoned, and not counted as a death.
     """
 
@@ -111,7 +111,7 @@ class Stream:
                     return
                 self._tasks.step(ASK_AGAIN if self._admission.is_starved else None)
         except BaseException as error:
-            self._calls.put(partial(_raise, error))
+            self._calls.put(partial(raise_it, error))
 
     def _end(self) -> None:
         self._is_over = True
@@ -266,7 +266,3 @@ def _named(unit: Unit, work: Callable[..., T], *arguments: object) -> T:
     except Exception as error:
         error.add_note(f"unit {unit.unit_id}")
         raise
-
-
-def _raise(error: BaseException) -> None:
-    raise error

@@ -13,7 +13,7 @@ from enum import IntEnum
 from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from pipeline.storage.base import CONNECTIONS
 
@@ -42,7 +42,8 @@ class Threads:
 
     def check(self) -> None:
         """``MemoryError`` where one of them has ended: what it was at never comes."""
-        if not all(each.is_alive() for pool in (self.on_cores, self.on_network) for each in pool._threads):
+        pools = (self.on_device, self.on_cores, self.on_network)
+        if not all(each.is_alive() for pool in pools for each in pool._threads):
             raise MemoryError("a thread ended for want of memory")
 
 
@@ -116,7 +117,7 @@ class Tasks:
         try:
             event: Callable[[], None] = partial(then, work())
         except BaseException as error:
-            event = partial(_raise, error)
+            event = partial(raise_it, error)
         try:
             self._events.put(partial(self._core_is_free, event) if on_a_core else event)
         except MemoryError:
@@ -134,7 +135,8 @@ class Tasks:
             self._threads.on_cores.submit(heapq.heappop(self._waiting)[2])
 
 
-def _raise(error: BaseException) -> None:
+def raise_it(error: BaseException) -> NoReturn:
+    """In the thread that is to have the fault of another one."""
     raise error
 
 

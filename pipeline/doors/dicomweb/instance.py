@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.doors.dicomweb.server import INSTANCE, Attributes, value_of
+from pipeline.doors.line import line_of
 from pipeline.hashing import sha256_hex
 from pipeline.storage.base import Entry
 
@@ -41,7 +42,7 @@ class Instance:
 
     def text(self) -> str:
         """As one line, for the plan."""
-        return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
+        return line_of(self)
 
     @classmethod
     def of(cls, text: str) -> Instance:

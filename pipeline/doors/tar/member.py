@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from pipeline.doors.line import line_of
 from pipeline.storage.base import Entry
 
 
@@ -36,7 +37,7 @@ class Member:
 
     def text(self) -> str:
         """As one line, for the plan."""
-        return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
+        return line_of(self)
 
     @classmethod
     def of(cls, text: str) -> Member:

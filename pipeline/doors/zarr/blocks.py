@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.doors.line import line_of
 from pipeline.doors.zarr.nodes import Axes, Node
 from pipeline.formats.zarr_container import ENDING, Header
 from pipeline.hashing import short_hash
@@ -42,7 +43,7 @@ class Block:
 
     def text(self) -> str:
         """As one line, for the plan."""
-        return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
+        return line_of(self)
 
     @classmethod
     def of(cls, text: str) -> Block:

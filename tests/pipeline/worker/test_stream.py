@@ -190,7 +190,9 @@ def test_a_thread_that_died_ends_the_wait_for_it(monkeypatch):
     starved.on_cores(tasks.Turn.DECODE, lambda: 1, print)
     with pytest.raises(MemoryError, match="hand over"):
         starved.step()
-    pool.on_cores._threads.add(threading.Thread())
-    with pytest.raises(MemoryError, match="ended"):
-        tasks.Tasks(pool).step()
-    pool.on_cores._threads.clear()
+    for threads in (pool.on_device, pool.on_cores, pool.on_network):
+        before = set(threads._threads)
+        threads._threads.add(threading.Thread())
+        with pytest.raises(MemoryError, match="ended"):
+            tasks.Tasks(pool).step()
+        threads._threads = before
