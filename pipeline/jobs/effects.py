@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 PSNR_NEEDED = 30.0
+_GUIDED = ("qnr", "hqnr")
+"""Metrics that compare with a guide; where images are degraded, the degradation may make it."""
 
 
 def refuse_without_effect(job: Any) -> None:
@@ -23,3 +25,10 @@ def _without_effect(job: Any) -> Iterator[str]:
     has_floors = job.psnr_estimate or job.calibration not in (None, "none")
     if job.psnr_needed != PSNR_NEEDED and not has_floors:
         yield "psnr_needed: is compared with floors; give calibration or psnr_estimate too, or leave it out"
+    if job.restorers and not job.degradations and not any(each.guide for each in job.datasets):
+        for index, name in enumerate(job.metrics):
+            if name in _GUIDED:
+                yield (
+                    f'metrics[{index}]: "{name}" is empty without a guide; give datasets[].guide (--guide), '
+                    "or leave it out"
+                )

@@ -60,7 +60,7 @@ class RestorationStep:
             raise ValueError("a restorer needs losses or a discriminator to learn from")
         if (discriminator is None) != (adversarial is None):
             raise ValueError("discriminator and adversarial terms go together: give both or neither")
-        self._generator, self._losses = generator, tuple(losses)
+        self._generator, self._losses = generator, _told_apart(losses)
         self._precision, self._range, self._terms = checked(precision), value_range, adversarial
         self._discriminate: DiscriminatorStep | None = None
         self._distillation, self._replay = distillation, replay
@@ -178,6 +178,16 @@ class RestorationStep:
             images = [torch.cat((example.degraded_BCHW, each), dim=1) for each in images]
         real_BCHW, fake_BCHW = (each * (high - low) + low for each in images)
         return real_BCHW, fake_BCHW
+
+
+def _told_apart(losses: Sequence[WeightedLoss]) -> tuple[WeightedLoss, ...]:
+    """Of several of one name the second is ``name_2``: each is a column of the report."""
+    names = [name for name, _, _ in losses]
+    numbers = [names[:at].count(name) + 1 for at, name in enumerate(names)]
+    return tuple(
+        (name if number == 1 else f"{name}_{number}", weight, loss)
+        for number, (name, weight, loss) in zip(numbers, losses, strict=True)
+    )
 
 
 def _shared(examples: Sequence[Example]) -> list[tuple[float, Example]]:

@@ -144,6 +144,10 @@ FORM_FAULTS = [
         {"kind": "restore", "degradations": [], "metrics": [], "save": "all"},
         r"save: a restore run keeps its result",
     ),
+    (
+        {"kind": "restore", "degradations": [], "restorers": ["median"], "metrics": ["niqe", "hqnr"]},
+        r'metrics\[1\]: "hqnr" is empty without a guide',
+    ),
     *[
         ({"datasets": [{"name": "a", "uri": "a"} | given]}, rf"datasets\[0\]\.{said}")
         for given, said in (
@@ -179,6 +183,7 @@ def test_a_wrong_form_is_refused_by_path_with_the_cure(fields, said):
 
 IDLE = [
     {"psnr_needed": 28.0, "save": "restored"},
+    {"metrics": ["qnr"]},
     {"mask": {"own": "alpha", "holes": "white", "profile": "p"}},
     {"guide": {"bands": [1], "profile": "p"}},
     {"operators": {"chain": [{"op": "gaussian_blur", "sigma": 1}], "border": "circular"}},
@@ -194,7 +199,7 @@ def test_what_a_run_was_once_allowed_does_not_close_what_it_made(tmp_path, idle)
     complete(job)
     folder = open_run(job).folder
     written = json.loads(folder.read("job.json"))
-    (written if "save" in idle else written["datasets"][0]).update(idle)
+    (written if {"save", "metrics"} & {*idle} else written["datasets"][0]).update(idle)
     folder.put("job.json", json.dumps(written).encode())
     with pytest.raises(JobError, match="leave it out"):
         Job.parse(written)

@@ -88,6 +88,13 @@ class TestFidelity:
         assert bool(report["finite"])
         assert not any(value.requires_grad for value in report.values())
 
+    def test_two_losses_of_one_name_are_two_columns(self):
+        losses = [("charbonnier", 1.0, build_loss("charbonnier", {"epsilon": each})) for each in (1e-3, 1.0)]
+        report = RestorationStep(sgd(convolution()), losses)([example()], 0, rng())
+        assert report["loss_charbonnier"] != report["loss_charbonnier_2"]
+        total = report["loss_charbonnier"] + report["loss_charbonnier_2"]
+        assert report["loss"].item() == pytest.approx(total.item(), rel=1e-6)
+
     def test_gradient_is_clipped_and_its_norm_told_before(self):
         network, given = convolution(), example()
         before = weights(network)
