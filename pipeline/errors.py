@@ -94,11 +94,12 @@ REASONS: dict[str, str] = {
     "NO_REFERENCE": "there is no reference for the image",
     "TWO_REFERENCES": "several objects could be the reference of the image, or several images have one",
     "REFERENCE_SIZE": "the sizes of image, reference and restored image do not go together",
+    "REFERENCE_ELSEWHERE": "image and reference lie at different places, or turned, by their headers",
     "REFERENCE_BANDS": "the reference has more or fewer channels than the image",
     "REFERENCE_UNREADABLE": "the reference, or its mask, is damaged or no image; its own reason is in the "
     "message",
     "NO_MASK": "there is no mask for the image, or there are several",
-    "MASK_UNFIT": "the mask is damaged, of another size, or leaves nothing",
+    "MASK_UNFIT": "the mask is damaged, of another size or place, or leaves nothing",
     "NO_KERNEL": "there is no kernel for the image, or there are several",
     "KERNEL_UNFIT": "the kernel is no kernel, or larger than the image",
     "NO_GUIDE": "there is no guide for the image, or there are several",

@@ -52,7 +52,9 @@ _STAGES = {
     **dict.fromkeys(("READ_FAILED", "NOT_FOUND", "EMPTY", "CHANGED"), "fetch"),
     **dict.fromkeys(("NO_ASSET", "ASSET_GRIDS", "BAD_ITEM"), "fetch"),
     **dict.fromkeys(("NO_REFERENCE", "TWO_REFERENCES"), "pair"),
-    **dict.fromkeys(("REFERENCE_SIZE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"), "pair"),
+    **dict.fromkeys(
+        ("REFERENCE_SIZE", "REFERENCE_ELSEWHERE", "REFERENCE_BANDS", "REFERENCE_UNREADABLE"), "pair"
+    ),
     **dict.fromkeys(("NO_MASK", "MASK_UNFIT", "NO_KERNEL", "KERNEL_UNFIT"), "condition"),
     **dict.fromkeys(("NO_GUIDE", "GUIDE_UNFIT"), "condition"),
     **dict.fromkeys(("FRAMES_MISSING", "FRAMES_UNORDERED", "FRAME_UNFIT"), "condition"),

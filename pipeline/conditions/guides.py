@@ -19,6 +19,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.geotiff.format import RASTER_HEADER
 from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.scale import scaled_transform
+from pipeline.formats.ground import distance
 from pipeline.formats.turning import held_alike
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.radiometry import in_units, to_tensor
@@ -130,6 +131,11 @@ def _refuse_elsewhere(guide: Image, image: Image, ratio: int) -> None:
     headers = [each.metadata.entries.get(RASTER_HEADER) for each in (guide, image)]
     its, own = headers
     if not isinstance(its, RasterHeader) or not isinstance(own, RasterHeader):
+        if (pixels := distance(guide, image, ratio)) > _SLACK:
+            raise _unfit(
+                f"it lies {pixels:.1f} of its pixels beside the image, by the two headers (or it is turned "
+                "over); reorient it to the image's grid"
+            )
         return
     if its.crs and own.crs and its.crs != own.crs:
         raise _unfit("it is in another coordinate system than the image; warp it to the image's grid")

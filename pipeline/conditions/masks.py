@@ -17,6 +17,7 @@ from models.defects import DETECTORS
 from pipeline.errors import ImageError
 from pipeline.formats.dicom.entries import PADDING
 from pipeline.formats.gaps import without_gaps
+from pipeline.formats.ground import distance
 from pipeline.formats.nifti.head import GAPS as NIFTI_GAPS
 from pipeline.formats.turning import held_alike
 from pipeline.formats.zarr_block import GAPS as ZARR_GAPS
@@ -27,6 +28,8 @@ from pipeline.jobs.conditions import MaskSpec
 _GAPS = (NIFTI_GAPS, PADDING, ZARR_GAPS)
 """Metadata entries that keep samples without data, to be put back when the image is written."""
 
+_SLACK = 1.0
+"""Pixels by which the corners of a mask may lie beside the image's."""
 Known = NDArray[np.bool_]
 """HW, true where a pixel is known."""
 
@@ -47,6 +50,12 @@ def of_file(mask: Image, image: Image, holes: str) -> Known:
     """
     mask = held_alike(mask, image, partial(_refuse_other_size, image), alike=False)
     _refuse_other_size(image, mask)
+    if (pixels := distance(mask, image, 1)) > _SLACK:
+        raise ImageError(
+            "MASK_UNFIT",
+            f"the mask lies {pixels:.1f} pixels beside the image, by the two headers (or it is turned over); "
+            "warp or reorient it to the image's grid",
+        )
     marked_HWC = mask.pixels_HWC != 0 if holes == "white" else mask.pixels_HWC == 0
     agree = bool((marked_HWC == marked_HWC[..., :1]).all())
     if not agree and mask.size[2] != image.size[2]:

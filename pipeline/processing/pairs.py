@@ -16,6 +16,7 @@ from torch import Tensor
 from models.contract import Condition
 from pipeline.degradation.degradation import Degraded, as_found
 from pipeline.errors import ImageError
+from pipeline.formats.ground import distance
 from pipeline.formats.turning import held_alike
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.radiometry import in_units, to_tensor
@@ -23,6 +24,9 @@ from pipeline.jobs.job import Radiometry
 from pipeline.processing.cases import Case, Loaded
 
 Mask = NDArray[np.bool_]
+_SLACK = 4.0
+"""Pixels of a reference by which its corners may lie beside the image's: scores of pairs that are not
+registered look for shifts of three."""
 
 
 def scale_of(image: Image, reference: Image) -> int:
@@ -48,8 +52,14 @@ def scale_of(image: Image, reference: Image) -> int:
 
 
 def facing(image: Image, reference: Image) -> Image:
-    """The reference with its pixels in the places of the image's, where the files are not held alike."""
-    return held_alike(reference, image, partial(scale_of, image))
+    """The reference with its pixels in the places of the image's, where the files are not held alike.
+
+    ``ImageError`` as ``scale_of``, and with ``REFERENCE_ELSEWHERE`` where both headers say that it lies at
+    another place.
+    """
+    facing = held_alike(reference, image, partial(scale_of, image))
+    _refuse_elsewhere(facing, image, scale_of(image, facing), "the reference")
+    return facing
 
 
 def where_clear(reference: Image, clear: Image | None) -> Image:
@@ -61,9 +71,19 @@ def where_clear(reference: Image, clear: Image | None) -> Image:
         return reference
     clear = held_alike(clear, reference, partial(_refuse_other_size, reference), alike=False)
     _refuse_other_size(reference, clear)
+    _refuse_elsewhere(clear, reference, 1, "the mask of the reference")
     clear_HW = (clear.pixels_HWC != 0).any(axis=2)
     own_HW = reference.valid_HW
     return replace(reference, valid_HW=clear_HW if own_HW is None else own_HW & clear_HW)
+
+
+def _refuse_elsewhere(other: Image, image: Image, ratio: int, what: str) -> None:
+    if (pixels := distance(other, image, ratio)) > _SLACK:
+        raise ImageError(
+            "REFERENCE_ELSEWHERE",
+            f"{what} lies {pixels:.1f} of its pixels beside, by the two headers (or it is turned over); warp "
+            "or reorient both to one grid",
+        )
 
 
 def _refuse_other_size(reference: Image, clear: Image) -> None:

@@ -152,6 +152,16 @@ def move_grid(header: NiftiHeader, grid: Grid) -> NiftiHeader:
     return NiftiHeader(fields, header.shape, header.dtype, header.offset, None, 0.0, None)
 
 
+def affine_of(header: NiftiHeader) -> tuple[Any, str] | None:
+    """From voxels to millimetres, 4 x 4, and which of the spaces of nifti1.h these are counted in; ``None``
+    where the header says neither."""
+    fields = header.fields
+    if (code := int(fields["sform_code"])) > 0:
+        return fields.get_sform(), f"NIfTI {code}"
+    code = int(fields["qform_code"])
+    return (_qform(fields), f"NIfTI {code}") if code > 0 else None
+
+
 def _qform(fields: Any) -> Any:
     try:
         return fields.get_qform()
