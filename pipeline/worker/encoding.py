@@ -13,6 +13,7 @@ from pipeline.errors import ImageError
 from pipeline.formats import FORMATS
 from pipeline.formats.base import Format
 from pipeline.formats.left_out import left_out
+from pipeline.formats.previews import of_new_pixels
 from pipeline.imaging.image import Image
 from pipeline.jobs.job import NO_RESTORER
 from pipeline.ledger.layout import Layout
@@ -30,7 +31,7 @@ class OutputEncoder:
     def encode(self, image: Image) -> tuple[bytes, tuple[str, ...]]:
         """The image as a file, and the extensions of its format. Raises as ``Format.encode``."""
         format = self._format(image)
-        return format.encode(image), format.extensions
+        return format.encode(of_new_pixels(image)), format.extensions
 
     def refuse(self, loaded: Loaded) -> list[Outcome]:
         """The outcomes of an image of which nothing can be stored, known before any work is done on it."""
