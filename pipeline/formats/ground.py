@@ -31,7 +31,10 @@ class Place:
 
     def corners(self, height: int, width: int) -> Affine:
         """N x 4."""
-        return self.affine @ np.array([(0, 0, 1), (height, 0, 1), (0, width, 1), (height, width, 1)]).T
+        places: Affine = (
+            self.affine @ np.array([(0, 0, 1), (height, 0, 1), (0, width, 1), (height, width, 1)]).T
+        )
+        return places
 
 
 def place_of(image: Image) -> Place | None:

@@ -37,7 +37,7 @@ def of_new_pixels(image: Image) -> Image:
     if XMP in entries:
         entries[XMP] = _without_thumbnails(entries[XMP])
     if "png_chunks" in entries:
-        entries["png_chunks"] = tuple(_chunk(*chunk, size) for chunk in entries["png_chunks"])
+        entries["png_chunks"] = tuple(_chunk(kind, data, size) for kind, data in entries["png_chunks"])
     if "jpeg_segments" in entries:
         entries["jpeg_segments"] = tuple(_segment(*each) for each in entries["jpeg_segments"])
     return replace(image, metadata=replace(image.metadata, entries=entries))
@@ -50,8 +50,8 @@ def exif_of_size(blob: bytes, size: tuple[int, int]) -> bytes:
         changed = bytearray(blob)
         first = struct.unpack_from(f"{order}I", blob, 4)[0]
         _set_sizes(changed, order, first, size)
-        for position, tag in _entries(blob, order, first):
-            if tag == EXIF_POINTER:
+        for position, code in _entries(blob, order, first):
+            if code == EXIF_POINTER:
                 _set_sizes(changed, order, struct.unpack_from(f"{order}I", blob, position + 8)[0], size)
         _blank_preview(changed, order, first)
         for tag in directory.tags:
@@ -79,7 +79,7 @@ def without_preview_resource(data: bytes) -> bytes:
     return kept + data[at:]
 
 
-def _entries(blob: bytes, order: str, first: int) -> list[tuple[int, int]]:
+def _entries(blob: bytes | bytearray, order: str, first: int) -> list[tuple[int, int]]:
     """Where each entry of a directory is, and its tag."""
     count = struct.unpack_from(f"{order}H", blob, first)[0]
     places = range(first + 2, first + 2 + 12 * count, 12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,10 @@ class ZarrBlock:
         header: Header = image.metadata.entries[HEADER]
         grid = Grid.between(header.shape[1:], image.size[:2])
         values = values_of(header.nodata, image.pixels_HWC.dtype)
-        samples_HWC = apart_from(image.pixels_HWC, values, image.domain.storable)
+        pixels_HWC = image.pixels_HWC
+        if header.valid is not None:  # what a model made is a measurement
+            pixels_HWC = np.clip(pixels_HWC, *_ends(header)).astype(pixels_HWC.dtype)
+        samples_HWC = apart_from(pixels_HWC, values, _ends(header))
         if packed := image.metadata.entries.get(GAPS):
             samples_HWC = put_back_gaps(samples_HWC, packed, grid, header.shape[1:])
         if header.core is not None:
@@ -97,24 +101,40 @@ def _domain(header: Header) -> Domain:
     if np.dtype(header.dtype).kind in "iu":
         whole = np.iinfo(header.dtype)
         low, high = float(whole.min), float(whole.max)
-    return Domain(header.dtype, low, high, header.unit, scales, offsets)
+    limits = None if header.valid is None else _ends(header)
+    return Domain(header.dtype, low, high, header.unit, scales, offsets, limits)
+
+
+def _ends(header: Header) -> tuple[float, float]:
+    """Least and greatest sample that is a measurement and of the type."""
+    type_ = np.dtype(header.dtype)
+    whole = np.iinfo(type_) if type_.kind in "iu" else np.finfo(type_)
+    least, most = header.valid or (-math.inf, math.inf)
+    if type_.kind in "iu":
+        least, most = np.ceil(least), np.floor(most)
+    return max(float(whole.min), float(least)), min(float(whole.max), float(most))
 
 
 def _gaps(header: Header, samples_HWC: NDArray[Any]) -> NDArray[np.bool_]:
     gaps_HWC = np.zeros(samples_HWC.shape, np.bool_)
-    gaps_HWC |= holds_no_data(samples_HWC, header.nodata)
+    gaps_HWC |= holds_no_data(samples_HWC, header.nodata, header.valid)
     for top, bottom, left, right in header.absent:
         gaps_HWC[top:bottom, left:right] = True
     return gaps_HWC
 
 
-def holds_no_data(samples: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_]:
-    """True at samples that are no measurements: of one of the values that say so, NaN or infinite."""
+def holds_no_data(
+    samples: NDArray[Any], nodata: Nodata, valid: tuple[float, float] | None = None
+) -> NDArray[np.bool_]:
+    """True at samples that are no measurements: of one of the values that say so, outside the least and the
+    greatest that is one, NaN or infinite."""
     missing = np.zeros(samples.shape, np.bool_)
     if samples.dtype.kind == "f":
         missing |= ~np.isfinite(samples)
     for value in values_of(nodata, samples.dtype):
         missing |= samples == value
+    if valid is not None:
+        missing |= (samples < valid[0]) | (samples > valid[1])
     return missing
 
 

@@ -26,6 +26,8 @@ class Header:
     """Top, left, height and width of the block within its margin; ``None``: there is none."""
     nodata: float | str | tuple[float | str, ...] | None = None
     """The stored value that means no data, or all that do, as the attributes write them."""
+    valid: tuple[float, float] | None = None
+    """Least and greatest sample that is a measurement, perhaps infinite; ``None``: each is."""
     scale: float = 1.0
     offset: float = 0.0
     unit: str = ""
@@ -53,7 +55,14 @@ def unpack(data: bytes) -> tuple[Header, NDArray[Any]]:
     core = fields["core"] and tuple(fields["core"])
     absent = tuple(tuple(each) for each in fields["absent"])
     nodata = tuple(fields["nodata"]) if isinstance(fields["nodata"], list) else fields["nodata"]
-    exact = {"shape": tuple(fields["shape"]), "core": core, "absent": absent, "nodata": nodata}
+    valid = fields.get("valid") and tuple(fields["valid"])
+    exact = {
+        "valid": valid,
+        "shape": tuple(fields["shape"]),
+        "core": core,
+        "absent": absent,
+        "nodata": nodata,
+    }
     header = Header(**fields | exact)
     samples = np.frombuffer(data, header.dtype, int(np.prod(header.shape)), offset=end + 1)
     return header, samples.reshape(header.shape)

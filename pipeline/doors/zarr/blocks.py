@@ -130,6 +130,7 @@ class Cut:
             shape=(bands, height, width),
             core=None if extent == (height, width) else (*core, *extent),
             nodata=nodata if len(nodata) > 1 else nodata[0] if nodata else None,
+            valid=self.node.valid,
             scale=float(told.get("scale_factor", 1.0)),
             offset=float(told.get("add_offset", 0.0)),
             unit=str(told.get("units", "")),

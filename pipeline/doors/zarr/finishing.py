@@ -27,6 +27,7 @@ from pipeline.doors.zarr.scaling import (
     resized,
 )
 from pipeline.doors.zarr.store import FolderStore, open_array
+from pipeline.doors.zarr.valid_range import Valid
 from pipeline.formats.nodata import apart_from
 from pipeline.formats.zarr_block import Nodata, holds_no_data, values_of
 from pipeline.storage.folder import Folder
@@ -146,7 +147,7 @@ def _level(target: Folder, cut: Cut, largest: Cut, factor: Fraction) -> Document
         size[cut.axes.rows], size[cut.axes.columns] = rows[1] - rows[0], columns[1] - columns[0]
         if cut.axes.bands is not None:
             size[cut.axes.bands] = level.shape[cut.axes.bands]
-        means = node.as_stored(means_of(part, tuple(size), ratio, largest.node.nodata))
+        means = node.as_stored(means_of(part, tuple(size), ratio, largest.node.nodata, largest.node.valid))
         level[cut.selection(index, rows, columns)] = means.squeeze(cut.others)
     return objects
 
@@ -176,7 +177,11 @@ def _wide(
 
 
 def means_of(
-    samples: NDArray[Any], size: tuple[int, ...], ratio: Sequence[int], nodata: Nodata
+    samples: NDArray[Any],
+    size: tuple[int, ...],
+    ratio: Sequence[int],
+    nodata: Nodata,
+    valid: Valid | None = None,
 ) -> NDArray[Any]:
     """Of every ``ratio`` samples along each axis, without those that hold no data; whole numbers are rounded.
 
@@ -186,7 +191,7 @@ def means_of(
         samples = samples.take(np.minimum(np.arange(extent * each), samples.shape[axis] - 1), axis)
     shape = [side for pair in zip(size, ratio, strict=True) for side in pair]
     inner = tuple(range(1, len(shape), 2))
-    cells, missing = (each.reshape(shape) for each in (samples, holds_no_data(samples, nodata)))
+    cells, missing = (each.reshape(shape) for each in (samples, holds_no_data(samples, nodata, valid)))
     counts = (~missing).sum(inner)
     sums = np.where(missing, 0, cells).sum(inner, dtype=np.float64)
     first = cells[tuple(0 if axis in inner else slice(None) for axis in range(len(shape)))]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.doors.zarr.valid_range import Valid, valid_of
 from pipeline.storage.folder import Folder
 
 if TYPE_CHECKING:
@@ -114,6 +115,12 @@ class Node:
         told = [filled, *(missing if isinstance(missing, list) else [missing])]
         known = [self._as_sample(each) for each in told if isinstance(each, int | float | str)]
         return tuple(dict.fromkeys(known))
+
+    @property
+    def valid(self) -> Valid | None:
+        """Least and greatest sample that is a measurement; ``None`` where nobody says."""
+        is_whole = self.samples_dtype.startswith(("int", "uint"))
+        return valid_of(self.attributes, is_whole=is_whole, as_sample=self._as_sample)
 
     def _as_sample(self, told: float | str) -> float | str:
         """A value that is written as the array's own type has it, where its samples are of another sign."""

@@ -26,6 +26,7 @@ from pipeline.formats.geotiff.scale import scaled, scaled_mask
 from pipeline.formats.geotiff.writing import write_cog
 from pipeline.formats.grid import Grid
 from pipeline.formats.nodata import beside_nodata, is_nodata
+from pipeline.formats.tiff.microscopy import only_states_the_shape
 from pipeline.imaging.image import Image, Metadata, Provenance
 
 RASTER_HEADER = "geotiff_header"
@@ -133,6 +134,8 @@ def header_of(raster: Any, directory: Directory, mask: bool = True) -> RasterHea
     )
     # rasterio leaves out texts that are not UTF-8, which many are.
     tags = {**directory.descriptions(), **header.tags.get("", {})}
+    if only_states_the_shape(tags.get("TIFFTAG_IMAGEDESCRIPTION", "")):
+        del tags["TIFFTAG_IMAGEDESCRIPTION"]
     orientation = directory.integers(ORIENTATION, (UPRIGHT,))[0]
     multiplied = header.alpha is not None and _ASSOCIATED in directory.integers(EXTRA_SAMPLES)
     header = replace(
@@ -140,7 +143,7 @@ def header_of(raster: Any, directory: Directory, mask: bool = True) -> RasterHea
         orientation=orientation if 1 <= orientation <= 8 else UPRIGHT,
         premultiplied=multiplied,
     )
-    return replace(header, tags={**header.tags, "": tags}) if tags else header
+    return replace(header, tags={**header.tags, "": tags}) if tags or "" in header.tags else header
 
 
 def _header_of(image: Image) -> RasterHeader:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.formats.geotiff.header import ControlPoint, RasterHeader
+from pipeline.formats.geotiff.header import ControlPoint, RasterHeader, Tags
 from pipeline.formats.grid import Grid
+from pipeline.formats.tiff.microscopy import IMAGEJ, is_ome, ome_on
 
+_DESCRIPTION, _RESOLUTIONS = "TIFFTAG_IMAGEDESCRIPTION", ("TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION")
 _PLACED = "xml:gml"
 """How domains begin whose documents say again where a JPEG 2000 file's own pixels lie (GMLJP2)."""
 
@@ -20,7 +22,7 @@ _PLACED = "xml:gml"
 def scaled(header: RasterHeader, grid: Grid) -> RasterHeader:
     """The header for an image of the grid's size over the same ground."""
     scale = grid.factor
-    resized = replace(header, height=grid.size[0], width=grid.size[1])
+    resized = replace(header, height=grid.size[0], width=grid.size[1], tags=_tags(header, grid))
     if grid.is_same:
         return resized
     return replace(
@@ -30,6 +32,26 @@ def scaled(header: RasterHeader, grid: Grid) -> RasterHeader:
         rational=scaled_rational(header.rational, scale),
         documents={name: text for name, text in header.documents.items() if not name.startswith(_PLACED)},
     )
+
+
+def _tags(header: RasterHeader, grid: Grid) -> Mapping[str, Tags]:
+    """With what they say of the number and size of pixels; without what is not true any more."""
+    if "" not in header.tags or grid.size == (header.height, header.width):
+        return header.tags
+    return {**header.tags, "": _described(header, grid)}
+
+
+def _described(header: RasterHeader, grid: Grid) -> Tags:
+    tags = dict(header.tags[""])
+    description = tags.get(_DESCRIPTION, "")
+    if is_ome(description):
+        moved = ome_on(description, (header.height, header.width), grid.size)
+        tags |= {} if moved is None else {_DESCRIPTION: moved}
+        return tags if moved is not None else {k: v for k, v in tags.items() if k != _DESCRIPTION}
+    for name in _RESOLUTIONS if description.startswith(IMAGEJ) else ():
+        if name in tags:
+            tags[name] = repr(float(tags[name]) * float(grid.factor))
+    return tags
 
 
 def scaled_transform(transform: tuple[float, ...], scale: Fraction) -> tuple[float, ...]:

@@ -36,6 +36,7 @@ from pipeline.formats.tiff.tags import (
     append_children,
     directory_to_write,
     extra_tags,
+    grid_tags,
     read_entries,
     resolution_arguments,
 )
@@ -78,8 +79,8 @@ class Tiff:
             raise refuse_pixels(
                 image, "TIFF", "8 or 16 bit unsigned samples here", "convert the source to those"
             )
-        grid = image.metadata.entries.get(GRID, (height, width))
-        if grid != (height, width):
+        if grid_tags(image.metadata.entries, (height, width)) is None:
+            grid = image.metadata.entries[GRID]
             raise ImageError(
                 "UNENCODABLE",
                 f"the georeference or OME description of the {grid[1]} x {grid[0]} source does not fit "
@@ -90,7 +91,7 @@ class Tiff:
         """Deflate and predictor 2: what every reader of TIFF knows."""
         self.check(image)
         entries = image.metadata.entries
-        order, directory = directory_to_write(entries)
+        order, directory = directory_to_write(entries, image.size[:2])
         file = io.BytesIO()
         tifffile.imwrite(
             file,
@@ -101,7 +102,7 @@ class Tiff:
             predictor=True,
             tile=entries.get("tiff_tile"),
             iccprofile=_profile(image),
-            extratags=extra_tags(entries, directory),
+            extratags=extra_tags(entries, directory, image.size[:2]),
             metadata=None,
             software=False,
             maxworkers=1,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import tifffile
@@ -24,6 +26,7 @@ from pipeline.formats.exif import (
     write_directory,
     write_exif,
 )
+from pipeline.formats.tiff.microscopy import IMAGEJ, factor_of, ome_on
 
 DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, XMP_TAG, ICC_TAG = 270, 282, 283, 296, 700, 34675
 PAGE_NUMBER = 297
@@ -39,6 +42,8 @@ COLOUR_TAGS = "tiff_colour_tags"
 """Metadata entry: these tags as they are, for a TIFF of the same samples."""
 GRID_TAGS, GRID = "tiff_grid_tags", "tiff_grid"
 """Metadata entries: the tags that hang on the pixel grid, and its height and width."""
+CALIBRATED = "tiff_calibrated"
+"""Metadata entry: height and width of an image whose resolution is a measure of its pixels: ImageJ's."""
 _RATIONALS = {5: "I", 10: "i"}
 _GAMMA = 2.2
 """Of numbers whose file gives primaries and no TransferFunction (TIFF 6.0, section 20)."""
@@ -54,6 +59,8 @@ def read_entries(page: tifffile.TiffPage, data: bytes) -> dict[str, Any]:
     if bound:
         entries[GRID_TAGS] = tuple(tuple(tag) for tag in bound)
         entries[GRID] = (page.imagelength, page.imagewidth)
+    if str(page.description).startswith(IMAGEJ):
+        entries[CALIBRATED] = (page.imagelength, page.imagewidth)
     directory = Directory(_descriptive(tags, order, page), _children(data, page))
     if not directory.is_empty:
         entries[EXIF] = write_exif(directory, order)
@@ -133,15 +140,50 @@ def _children(data: bytes, page: tifffile.TiffPage) -> tuple[tuple[int, Director
     return tuple(children)
 
 
-def directory_to_write(entries: Mapping[str, Any]) -> tuple[ByteOrder, Directory]:
-    """Byte order and first directory of the EXIF entry; an empty one where it is missing or broken."""
+def directory_to_write(entries: Mapping[str, Any], size: tuple[int, int]) -> tuple[ByteOrder, Directory]:
+    """Byte order and first directory of the EXIF entry; an empty one where it is missing or broken.
+
+    A resolution that is a measure of pixels is that of an image of this height and width.
+    """
     order: ByteOrder = entries.get("tiff_byte_order", "<")
     if EXIF not in entries:
         return order, Directory(())
     try:
-        return read_exif(entries[EXIF])
+        order, directory = read_exif(entries[EXIF])
     except (ValueError, EOFError):
         return order, Directory(())
+    factor = factor_of(entries.get(CALIBRATED, size), size)
+    if factor == 1:
+        return order, directory
+    tags = (_finer(tag, order, factor) for tag in directory.tags)
+    return order, replace(directory, tags=tuple(tag for tag in tags if tag is not None))
+
+
+def _finer(tag: Tag, order: ByteOrder, factor: Fraction | None) -> Tag | None:
+    """As many times more pixels a unit; ``None`` where a rational cannot say how many."""
+    if tag.code not in (X_RESOLUTION, Y_RESOLUTION):
+        return tag
+    over, under = struct.unpack(f"{order}II", tag.value) if (tag.kind, tag.number) == (5, 1) else (0, 0)
+    if factor is None or not under:
+        return None
+    finer = Fraction(over, under) * factor
+    if max(finer.numerator, finer.denominator) >= 1 << 32:
+        return None
+    return tag._replace(value=struct.pack(f"{order}II", finer.numerator, finer.denominator))
+
+
+def grid_tags(entries: Mapping[str, Any], size: tuple[int, int]) -> list[Tag] | None:
+    """The tags that hang on the pixel grid, for an image of this height and width; ``None``: it cannot be."""
+    tags, grid = [Tag(*each) for each in entries.get(GRID_TAGS, ())], entries.get(GRID, size)
+    if grid == size:
+        return tags
+    if [tag.code for tag in tags] != [DESCRIPTION]:
+        return None
+    moved = ome_on(tags[0].value.rstrip(b"\0").decode("utf-8", "surrogateescape"), grid, size)
+    if moved is None:
+        return None
+    value = moved.encode("utf-8", "surrogateescape") + b"\0"
+    return [tags[0]._replace(number=len(value), value=value)]
 
 
 def resolution_arguments(directory: Directory, order: ByteOrder) -> dict[str, Any]:
@@ -158,11 +200,13 @@ def resolution_arguments(directory: Directory, order: ByteOrder) -> dict[str, An
     return {"resolution": (x, y), "resolutionunit": unit}
 
 
-def extra_tags(entries: Mapping[str, Any], directory: Directory) -> list[tuple[int, int, int, bytes, bool]]:
-    """Tags for tifffile to write as they are."""
+def extra_tags(
+    entries: Mapping[str, Any], directory: Directory, size: tuple[int, int]
+) -> list[tuple[int, int, int, bytes, bool]]:
+    """Tags for tifffile to write as they are, into an image of this height and width."""
     resolution = {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
     tags = [tag for tag in directory.tags if tag.code in DESCRIPTIVE - resolution and is_storable(tag)]
-    tags += [Tag(*tag) for tag in entries.get(GRID_TAGS, ())]
+    tags += grid_tags(entries, size) or []
     tags += [Tag(*tag) for tag in entries.get(COLOUR_TAGS, ())]
     if XMP in entries:
         tags.append(Tag(XMP_TAG, 1, len(entries[XMP]), entries[XMP]))
