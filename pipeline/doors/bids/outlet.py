@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.doors.bids.archive import BidsArchive
 from pipeline.doors.bids.names import RESTORED, BidsName, in_dataset
+from pipeline.doors.bids.pixels import COUNTED, on_grid, size_of
 from pipeline.doors.bids.sidecars import Sidecars
 from pipeline.doors.outlet import FolderOutlet, Locate, Row, result_key, write_beside
 from pipeline.errors import StorageError
@@ -88,8 +89,14 @@ class BidsOutlet(FolderOutlet):
             if found is not None:
                 own = name.undescribed().with_extension(ending).key
                 self.folder.put(f"{root}/{own}" if root else own, found)
-        fields = _UNSAID | sidecars.of(at) | _derived(at, row)
+        fields = _UNSAID | self._of_its_pixels(sidecars.of(at), key, row) | _derived(at, row)
         self.folder.put(_sidecar(key), json.dumps(fields, indent=1).encode())
+
+    def _of_its_pixels(self, fields: dict[str, Any], key: str, row: Row) -> dict[str, Any]:
+        if not any(name in fields for name in COUNTED):
+            return fields
+        with self.folder.open(key) as file:
+            return on_grid(fields, (row["height"], row["width"]), size_of(file))
 
     def conclude(self, rows: Iterable[Row], written: Written) -> None:
         """The description of every dataset of results."""

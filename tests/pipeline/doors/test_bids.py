@@ -1,14 +1,18 @@
 """BIDS: images by what their names say, derivatives that the validator takes, and what is odd in either."""
 
+import io
 import json
 from collections import Counter
 
+import PIL.Image
 import pytest
+from skimage import data
 
 from pipeline.doors import open_archive
 from pipeline.doors.bids.archive import BESIDE, ELSEWHERE, FILTERED, MASKS, NAMELESS
 from pipeline.doors.bids.names import BidsName
 from pipeline.doors.bids.outlet import BidsOutlet
+from pipeline.doors.bids.pixels import on_grid
 from pipeline.errors import JobError
 from pipeline.jobs.job import Dataset, Job
 from pipeline.privacy.key import VARIABLE, make_key
@@ -96,6 +100,38 @@ def test_images_are_chosen_by_what_their_names_say(tmp_path, store, chosen):
     assert (left_out[ELSEWHERE], left_out[BESIDE]) == (5, 6)
     assert left_out[MASKS] == (0 if "mask" in str(store) else 1)
     assert left_out[FILTERED] == 9 - chosen - left_out[MASKS]
+
+
+@pytest.mark.parametrize(("restorer", "factor"), [("median", 1), ("bicubic-x2", 2)])
+def test_sidecars_count_in_the_pixels_of_the_result(tmp_path, restorer, factor):
+    dataset(tmp_path / "raw")
+    photograph = io.BytesIO()
+    PIL.Image.fromarray(data.astronaut()[:48, :64]).save(photograph, "PNG")
+    micro, bold = "sub-01/micr/sub-01_sample-A_SEM", "sub-01/func/sub-01_task-new_bold"
+    told = {"PixelSize": [0.5, 0.25, 3], "PixelSizeUnits": "um"}
+    lines = {"PhaseEncodingDirection": "j-", "EffectiveEchoSpacing": 0.0006, "ReconMatrixPE": 96}
+    files = {f"{micro}.png": photograph.getvalue(), f"{micro}.json": json.dumps(told).encode()}
+    files |= {
+        f"{bold}.nii": volume(9),
+        f"{bold}.json": json.dumps(lines | {"TotalReadoutTime": 0.057}).encode(),
+    }
+    fill(tmp_path / "raw", files)
+    job = job_on(tmp_path / "raw", tmp_path / "out", {"suffixes": ["SEM", "bold"]}, restorers=[restorer])
+    assert {row["status"] for row in complete(job)} == {"ok"}
+    made = tmp_path / "out/sub-01"
+    sidecar = json.loads((made / "micr/sub-01_sample-A_desc-restored_SEM.json").read_text())
+    assert sidecar["PixelSize"] == [0.5 / factor, 0.25 / factor, 3]
+    sidecar = json.loads((made / "func/sub-01_task-new_desc-restored_bold.json").read_text())
+    assert (sidecar["EffectiveEchoSpacing"], sidecar["ReconMatrixPE"]) == (0.0006 / factor, 96 * factor)
+    assert sidecar["TotalReadoutTime"] == 0.057
+
+
+def test_fields_that_hold_of_no_other_grid_are_left_out():
+    told = {"PixelSize": [1, 2], "EffectiveEchoSpacing": 0.5, "PhaseEncodingDirection": "k", "EchoTime": 3}
+    assert on_grid(told, (8, 8), (8, 8)) == told
+    assert on_grid(told, (9, 8), (4, 4)) == told | {"PixelSize": [2, 4]}  # no line of its plane
+    assert on_grid(told, (8, 8), (9, 9)) == {"PhaseEncodingDirection": "k", "EchoTime": 3}
+    assert on_grid({"PixelSize": "small"}, (8, 8), (16, 16)) == {"PixelSize": "small"}
 
 
 def test_results_are_derivatives_that_the_validator_takes(tmp_path):
