@@ -228,7 +228,7 @@ MEANING_FAULTS = [
     ),
     (
         {"degradations": [{"name": "d", "operators": [{"op": "gaussian_noise"}]}]},
-        r"degradations\[0\]\.operators\[0\]: gaussian_noise: missing .*'sigma'",
+        r"degradations\[0\]\.operators\[0\]: gaussian_noise: give sigma too",
     ),
     (
         {"degradations": [{"name": "d", "operators": [{"op": "gaussian_noise", "sigma": [1, 999]}]}]},
