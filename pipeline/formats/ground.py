@@ -70,7 +70,10 @@ def _on_the_ground(transform: Sequence[float]) -> Place:
 
 def _in_a_scanner(stored: bytes) -> Place | None:
     """Of the first slice, and the way to the next, so that a volume that is turned over differs."""
-    from pipeline.formats.nifti.header import affine_of, read_header
+    from pipeline.formats.nifti.header import (
+        affine_of,
+        read_header,
+    )  # start-up: with it comes nibabel, an extra
 
     found = affine_of(read_header(stored))
     if found is None:

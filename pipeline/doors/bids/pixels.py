@@ -44,7 +44,7 @@ def size_of(file: IO[bytes]) -> tuple[int, int]:
     """Height and width of a result, by its header. Raises what its reader raises."""
     head = head_of(file.read(_HEAD))
     if version_of(head) is not None:
-        from pipeline.formats.nifti.header import read_header
+        from pipeline.formats.nifti.header import read_header  # start-up: with it comes nibabel, an extra
 
         return read_header(head).size
     file.seek(0)
