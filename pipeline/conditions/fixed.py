@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from models.operators.base import LinearOperator
 from pipeline.conditions.guides import guide_image
 from pipeline.conditions.kernels import blur_of, read_kernel
-from pipeline.conditions.masks import mask_image
+from pipeline.conditions.masks import fixed_mask_image
 from pipeline.degradation.degradation import fixed_operator
 from pipeline.errors import ImageError, JobError
 from pipeline.formats import decode
@@ -32,7 +32,10 @@ def fixed_mask(dataset: Dataset, where: str, limits: Limits) -> tuple[Image, str
     if dataset.mask is None or dataset.mask.file is None:
         return None
     data, _ = _fixed_file(dataset.mask, dataset, where)
-    read = _checked(lambda: mask_image(data, lambda one: decode(one, limits)), dataset.mask, dataset, where)
+    mask = dataset.mask
+    read = _checked(
+        lambda: fixed_mask_image(data, lambda one: decode(one, limits), mask.holes), mask, dataset, where
+    )
     return read, sha256_hex(data)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,13 @@ Known = NDArray[np.bool_]
 """HW, true where a pixel is known."""
 
 
+def fixed_mask_image(data: bytes, image_of: Callable[[bytes], Image], holes: str) -> Image:
+    """The one mask of all images; ``MASK_UNFIT`` where it is none, or leaves nothing of any image."""
+    mask = mask_image(data, image_of)
+    _some(~np.any(_marked(mask, holes), axis=2), holes)
+    return mask
+
+
 def mask_image(data: bytes, image_of: Callable[[bytes], Image]) -> Image:
     """The mask in a file; ``MASK_UNFIT`` where it is none."""
     try:
@@ -56,14 +64,14 @@ def of_file(mask: Image, image: Image, holes: str) -> Known:
             f"the mask lies {pixels:.1f} pixels beside the image, by the two headers (or it is turned over); "
             "warp or reorient it to the image's grid",
         )
-    marked_HWC = mask.pixels_HWC != 0 if holes == "white" else mask.pixels_HWC == 0
+    marked_HWC = _marked(mask, holes)
     agree = bool((marked_HWC == marked_HWC[..., :1]).all())
     if not agree and mask.size[2] != image.size[2]:
         raise ImageError(
             "MASK_UNFIT",
             f"the mask has {mask.size[2]} channels that differ, the image {image.size[2]}; give one channel",
         )
-    return _some(~marked_HWC.any(axis=2))
+    return _some(~np.any(marked_HWC, axis=2), holes)
 
 
 def _refuse_other_size(image: Image, mask: Image) -> None:
@@ -122,9 +130,16 @@ def _with_data(image: Image, holes_HW: Known) -> Image:
     )
 
 
-def _some(known_HW: Known) -> Known:
+def _marked(mask: Image, holes: str) -> NDArray[Any]:
+    """HWC: where each channel calls a pixel a hole."""
+    return np.asarray(mask.pixels_HWC != 0 if holes == "white" else mask.pixels_HWC == 0)
+
+
+def _some(known_HW: Known, holes: str | None = None) -> Known:
     if not known_HW.any():
-        raise ImageError("MASK_UNFIT", "every pixel is a hole: nothing is known to fill them from")
+        other = {"black": "white", "white": "black", None: ""}[holes]
+        cure = f'; holes = "{other}" (--holes {other}) takes the others for holes' if other else ""
+        raise ImageError("MASK_UNFIT", f"every pixel is a hole: nothing is known to fill them from{cure}")
     return known_HW
 
 

@@ -94,6 +94,18 @@ def test_each_mask_that_does_not_fit_costs_its_own_row(tmp_path):
     assert not (tmp_path / "out" / "1.png").exists()
 
 
+def test_one_mask_of_all_images_that_is_all_holes_is_refused_before_the_run(tmp_path):
+    fill(tmp_path / "in", {"a.png": encoded(photograph(0))})
+    fill(tmp_path / "m", {"none.png": encoded(holes() * 0), "all.png": encoded(holes() * 0 + 255)})
+    for name, colour in (("none", "black"), ("all", "white")):
+        told = {"file": str(tmp_path / "m" / f"{name}.png"), "holes": colour}
+        with pytest.raises(
+            JobError, match=rf"datasets\[0\].mask: .*{name}.png: every pixel is a hole.*holes"
+        ):
+            plan_and_execute(job(tmp_path, "fast-marching-inpainting", mask=told))
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_mask_a_rule_and_black_holes(tmp_path):
     fill(tmp_path / "in", {"a_photo.png": encoded(photograph(0)), "b.png": encoded(photograph(1))})
     fill(tmp_path / "m", {"a_mask.png": encoded(255 - holes())})
