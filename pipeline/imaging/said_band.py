@@ -14,8 +14,3 @@ class SaidBand:
     scale: float = 1.0
     offset: float = 0.0
     unit: str = ""
-
-    @property
-    def is_physical(self) -> bool:
-        """Whether a stored number stands for another one."""
-        return (self.scale, self.offset) != (1.0, 0.0)

@@ -173,12 +173,6 @@ def _check_distinct(members: Sequence[Member]) -> None:
         raise ImageError("SERIES_INCONSISTENT", "one SOPInstanceUID is there twice; remove the copy")
 
 
-def gaps_of(members: Sequence[Member], order: Sequence[int]) -> tuple[float, ...]:
-    """Millimetres between neighbours of a stack: equal ones up to rounding where no slice is missing."""
-    places = [_along(members[index], members[0].normal) for index in order]
-    return tuple(b - a for a, b in pairwise(places))
-
-
 _SHARED = {
     "series": "SeriesInstanceUID",
     "frame_of_reference": "FrameOfReferenceUID",
