@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 from pipeline.conditions import masks
 from pipeline.errors import ImageError
 from pipeline.formats import decode
+from pipeline.jobs.conditions import MaskSpec
 
 HIDDEN = (slice(2, 6), slice(3, 9))
 SIDE = 16
@@ -83,7 +84,8 @@ def test_hidden_pixels_hold_no_data_and_keep_what_is_stored(name):
     restored = image.with_pixels(np.zeros_like(image.pixels_HWC))
     assert np.array_equal(restored.pixels_HWC[HIDDEN], image.pixels_HWC[HIDDEN])
     assert not restored.pixels_HWC[expected].any()
-    filled = masks.without_holes(image, masks.of_own(image, "alpha"), "alpha")
+    spec = MaskSpec(own="alpha")
+    filled = masks.without_holes(image, masks.of_own(image, "alpha"), spec)
     assert filled.valid_HW.all()
     assert (filled.alpha_HW != 0).all()
 
