@@ -16,7 +16,7 @@ SCORES = {
     "ffdnet-grey": (*SET12, "awgn-25", "psnr", 29.97),
     "inpaint-gated": (*SET5, "inpaint-thin", "psnr", 29.06),
     "nafnet-jpeg": (*SET5, "jpeg-q10", "psnr", 27.78),
-    "nafnet-motion": (*SET5, "motion", "psnr", 35.29),
+    "nafnet-motion": (*SET5, "motion", "psnr", 35.31),
     "srgan-x4": (*SET5, "bicubic-x4", "psnr_y", 30.44),
     "srvgg-x2": (*SET5, "bicubic-x2", "psnr_y", 37.09),
     "srvgg-x4": (*SET5, "bicubic-x4", "psnr_y", 31.10),
