@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.contract import Condition
@@ -19,7 +20,7 @@ from pipeline.errors import ImageError
 from pipeline.formats.geotiff.format import RASTER_HEADER
 from pipeline.formats.geotiff.header import RasterHeader
 from pipeline.formats.geotiff.scale import scaled_transform
-from pipeline.formats.ground import distance
+from pipeline.formats.ground import distance, on_the_ground
 from pipeline.formats.turning import held_alike
 from pipeline.imaging.image import Domain, Image
 from pipeline.imaging.radiometry import in_units, to_tensor
@@ -142,22 +143,17 @@ def _refuse_elsewhere(guide: Image, image: Image, ratio: int) -> None:
     if its.transform is None or own.transform is None:
         return
     wanted = scaled_transform(own.transform, Fraction(ratio))
-    for column, row in ((0, 0), (guide.size[1], 0), (0, guide.size[0]), (guide.size[1], guide.size[0])):
-        places = [_place(each, column, row) for each in (its.transform, wanted)]
-        step = abs(wanted[1]) + abs(wanted[2])
-        if max(abs(a - b) for a, b in zip(*places, strict=True)) > _SLACK * step:
+    step = abs(wanted[1]) + abs(wanted[2])
+    corners = (on_the_ground(each).corners(*guide.size[:2]).T for each in (its.transform, wanted))
+    for lies, belongs in zip(*corners, strict=True):
+        if abs(lies - belongs).max() > _SLACK * step:
             raise _unfit(
-                f"its corners lie elsewhere on the ground: {_said(places[0])}, the image's "
-                f"{_said(places[1])}; cut or warp it to the image's grid"
+                f"its corners lie elsewhere on the ground: {_said(lies)}, the image's "
+                f"{_said(belongs)}; cut or warp it to the image's grid"
             )
 
 
-def _place(transform: Sequence[float], column: int, row: int) -> tuple[float, float]:
-    x, x_column, x_row, y, y_column, y_row = transform
-    return x + x_column * column + x_row * row, y + y_column * column + y_row * row
-
-
-def _said(place: tuple[float, float]) -> str:
+def _said(place: NDArray[np.float64]) -> str:
     return "{:.12g}, {:.12g}".format(*place)
 
 

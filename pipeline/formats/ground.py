@@ -41,7 +41,7 @@ def place_of(image: Image) -> Place | None:
     """``None`` where the header does not say it."""
     header = image.metadata.entries.get(RASTER_HEADER)
     if isinstance(header, RasterHeader):
-        return None if header.transform is None else _on_the_ground(header.transform)
+        return None if header.transform is None else on_the_ground(header.transform)
     stored = image.metadata.entries.get(NIFTI_HEADER)
     return None if stored is None else _in_a_scanner(stored)
 
@@ -63,7 +63,8 @@ def distance(other: Image, image: Image, ratio: int) -> float:
     return float(np.linalg.norm(apart, axis=0).max()) / float(steps[0].max())
 
 
-def _on_the_ground(transform: Sequence[float]) -> Place:
+def on_the_ground(transform: Sequence[float]) -> Place:
+    """By GDAL's six numbers; coordinates are x and y of the raster's own system."""
     x, x_column, x_row, y, y_column, y_row = transform
     return Place(np.array([(x_row, x_column, x), (y_row, y_column, y)], np.float64), "ground")
 
